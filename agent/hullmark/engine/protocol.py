@@ -1,0 +1,179 @@
+"""The Engine protocol: what the agent asks of a container engine, in Hullmark's own terms.
+
+Implemented over the Docker API for Docker Engine and Podman (`docker_api`). All calls block and may be made
+from any thread. Every call is idempotent: making what is there already (same name, same labels),
+starting what runs, stopping what stopped and removing what is gone succeed.
+
+Errors: EngineUnavailable where the engine does not answer; ImageUnavailable from `pull`;
+NotFound and Conflict as named; Refused with the engine's own words for any other "no".
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Optional, Protocol
+
+from hullmark.model.app import Bundle, Network, Volume
+from hullmark.model.epoch import Epoch
+from hullmark.model.observed import Health
+from hullmark.model.orders import InstanceId, PublishedPort
+
+
+class ContainerState(enum.Enum):
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """`name` is `docker` or `podman`. `runs_health_checks` False: the agent has to (Podman without systemd)."""
+
+    name: str
+    version: str
+    socket: str
+    runs_health_checks: bool = True
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of ours as the engine has it. `instance` comes from its labels.
+
+    Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name.
+    """
+
+    container_id: str
+    name: str
+    instance: InstanceId
+    cluster_id: str
+    spec_hash: str
+    epoch: Epoch
+    state: ContainerState
+    health: Health = Health.NONE
+    exit_code: Optional[int] = None
+    error: str = ""
+    oom_killed: bool = False
+    image: str = ""
+    image_id: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[PublishedPort, ...] = ()
+    has_health_check: bool = False
+
+
+@dataclass(frozen=True)
+class CreateRequest:
+    """A container to be made. `files` gives for each config of the bundle the path of the agent's copy."""
+
+    cluster_id: str
+    instance: InstanceId
+    spec_hash: str
+    epoch: Epoch
+    bundle: Bundle
+    ports: tuple[PublishedPort, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What an image reference means now. `digest` is empty where only a local image without one was
+    found (then `local_id` is its id). `note` tells a person where the answer comes from."""
+
+    image: str
+    digest: str = ""
+    local_id: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EngineEvent:
+    """Something happened to a container of ours: `action` as the engine names it (`die`, `start`,
+    `health_status`, `oom`, `destroy`, ...)."""
+
+    action: str
+    container_id: str
+    name: str
+    at: float
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line without its newline. `stream` is `stdout` or `stderr`; `at` is RFC 3339 text."""
+
+    stream: str
+    at: str
+    text: str
+
+
+class Engine(Protocol):
+    def info(self) -> EngineInfo: ...
+
+    def containers(self) -> Sequence[Container]:
+        """Every container that carries our labels, running or not, of any cluster."""
+        ...
+
+    def container(self, container_id: str) -> Container:
+        """Raises NotFound."""
+        ...
+
+    def has_image(self, bundle: Bundle) -> bool:
+        """Whether the very image (by digest, where there is one) is on the host."""
+        ...
+
+    def pull(self, bundle: Bundle) -> None:
+        """Raises ImageUnavailable naming the registry, the credential used and its age."""
+        ...
+
+    def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
+        """What digest the reference has now. Raises ImageUnavailable."""
+        ...
+
+    def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None: ...
+
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None: ...
+
+    def networks(self) -> Sequence[tuple[str, str]]:
+        """(app, key) of every network of ours."""
+        ...
+
+    def remove_network(self, app: str, key: str) -> None:
+        """Removes one of ours that no container uses; leaves one that is in use."""
+        ...
+
+    def remove_volume(self, app: str, key: str) -> None: ...
+
+    def create(self, request: CreateRequest) -> str:
+        """The new container's id. One of the same name and spec hash is returned as it is; one of the
+        same name with other labels raises Conflict."""
+        ...
+
+    def start(self, container_id: str) -> None: ...
+
+    def stop(self, container_id: str) -> None:
+        """With the signal and grace that it was made with, then SIGKILL. Returns when it has stopped."""
+        ...
+
+    def remove(self, container_id: str) -> None:
+        """Removes a stopped container and its anonymous volumes. Raises Conflict for a running one."""
+        ...
+
+    def check_health(self, container_id: str) -> Health:
+        """Run the container's health check once, where the engine doesn't by itself."""
+        ...
+
+    def events(self) -> Iterator[EngineEvent]:
+        """Blocks; ends when the engine goes away, raising EngineUnavailable, or after `close`."""
+        ...
+
+    def logs(self, container_id: str, *, tail: str, since: str, follow: bool) -> Iterator[LogLine]:
+        """`tail` is a number or `all`; `since` is seconds since 1970 as text, or empty."""
+        ...
+
+    def close(self) -> None: ...

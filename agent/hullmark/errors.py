@@ -1,0 +1,125 @@
+"""Every error that Hullmark raises on purpose, and the exit code it leads to.
+
+    HullmarkError                      2  failed; the base, never raised itself
+    ├── UsageError                    64  the command line is wrong
+    ├── InvalidInput                   2  a file or a request is wrong; lists every problem found
+    ├── Refused                        2  a clear "no" from a master, an agent, a store or an engine
+    │   ├── NotFound                   2  the named thing does not exist
+    │   ├── Conflict                   2  it changed meanwhile, or clashes with something that exists
+    │   ├── Forbidden                  2  the caller may not do this
+    │   ├── StaleEpoch                 2  an order, or a leader, from the past
+    │   └── ImageUnavailable           2  a registry or an engine does not give an image
+    ├── Unavailable                    3  no answer: whether it happened is unknown
+    │   ├── StoreUnavailable           3
+    │   ├── MasterUnavailable          3
+    │   └── EngineUnavailable          3
+    └── BrokenState                    2  a file that Hullmark wrote can't be trusted any more
+
+Errors of other libraries are translated at the boundary where they appear, with `raise ... from`.
+Expected outcomes are return values, not errors. Exit codes 0 (ok) and 1 (degraded, or a difference
+was found) are outcomes of commands, so no error carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Optional
+
+EXIT_OK = 0
+EXIT_DEGRADED = 1
+EXIT_FAILED = 2
+EXIT_UNKNOWN = 3
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an input: where it is, what is wrong, and what is allowed instead.
+
+    `file` and `line` (counted from 1) are known for files, `field` is a dotted path such as
+    `services.web.ports[0]`. Empty or None means not known.
+    """
+
+    message: str
+    file: str = ""
+    line: Optional[int] = None
+    field: str = ""
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        parts = [part for part in (place, self.field, self.message) if part]
+        text = ": ".join(parts)
+        return f"{text} (allowed: {self.allowed})" if self.allowed else text
+
+
+class HullmarkError(Exception):
+    """The base of the tree. `remedy` says what to do next, in one line; it may be empty."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(HullmarkError):
+    """The command line asks for something that can't be."""
+
+    exit_code = EXIT_USAGE
+
+
+class InvalidInput(HullmarkError):
+    """A file or a request is wrong. `problems` has at least one entry, in the order found."""
+
+    def __init__(self, problems: Iterable[Problem], *, remedy: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems), remedy=remedy)
+
+
+class Refused(HullmarkError):
+    """A clear "no": nothing was changed, and asking again the same way changes nothing."""
+
+
+class NotFound(Refused):
+    """The named thing does not exist."""
+
+
+class Conflict(Refused):
+    """It changed meanwhile, or clashes with something that exists."""
+
+
+class Forbidden(Refused):
+    """The caller is not known, or may not do this."""
+
+
+class StaleEpoch(Refused):
+    """An order, or a leader's write, of an epoch that has passed."""
+
+
+class ImageUnavailable(Refused):
+    """An image can't be had; the message names the registry, the credential used and its age."""
+
+
+class Unavailable(HullmarkError):
+    """No answer came, so whether it happened is unknown. Asking again may help."""
+
+    exit_code = EXIT_UNKNOWN
+
+
+class StoreUnavailable(Unavailable):
+    """The cluster's store does not answer."""
+
+
+class MasterUnavailable(Unavailable):
+    """No master answers."""
+
+
+class EngineUnavailable(Unavailable):
+    """The container engine does not answer."""
+
+
+class BrokenState(HullmarkError):
+    """A file that Hullmark wrote is damaged, and acting on it could do harm."""

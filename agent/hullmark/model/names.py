@@ -1,0 +1,76 @@
+"""Names that have to be the same everywhere: allowed forms, container names, labels, store keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from hullmark.model.epoch import Epoch
+from hullmark.model.orders import InstanceId
+
+APP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""The Compose Specification's project name, cut to 63 characters. It holds no dot."""
+
+SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+"""The Compose Specification's service key, with an alphanumeric first character as engines ask for."""
+
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+"""RFC 1123 host names in lower case."""
+
+LABEL_PREFIX = "io.hullmark."
+LABEL_CLUSTER = LABEL_PREFIX + "cluster"
+LABEL_APP = LABEL_PREFIX + "app"
+LABEL_SERVICE = LABEL_PREFIX + "service"
+LABEL_SLOT = LABEL_PREFIX + "slot"
+LABEL_GENERATION = LABEL_PREFIX + "generation"
+LABEL_SPEC_HASH = LABEL_PREFIX + "spec-hash"
+LABEL_EPOCH = LABEL_PREFIX + "epoch"
+LABEL_NETWORK = LABEL_PREFIX + "network"
+LABEL_VOLUME = LABEL_PREFIX + "volume"
+
+_GENERATION = re.compile(r"g([0-9]+)")
+
+
+def parse_container_name(name: str) -> Optional[InstanceId]:
+    """The instance that a container name belongs to, or None where the name isn't one of ours."""
+    app, _, rest = name.lstrip("/").partition(".")
+    parts = rest.rsplit(".", 2)
+    if len(parts) != 3 or not (APP_NAME.fullmatch(app) and SERVICE_NAME.fullmatch(parts[0])):
+        return None
+    generation = _GENERATION.fullmatch(parts[2])
+    if generation is None or not parts[1].isdecimal():
+        return None
+    return InstanceId(app, parts[0], int(parts[1]), int(generation.group(1)))
+
+
+def instance_labels(
+    cluster_id: str, instance: InstanceId, spec_hash: str, epoch: Epoch
+) -> dict[str, str]:
+    """The labels that mark a container as ours and say which instance it is."""
+    return {
+        LABEL_CLUSTER: cluster_id,
+        LABEL_APP: instance.app,
+        LABEL_SERVICE: instance.service,
+        LABEL_SLOT: str(instance.slot),
+        LABEL_GENERATION: str(instance.generation),
+        LABEL_SPEC_HASH: spec_hash,
+        LABEL_EPOCH: str(epoch),
+    }
+
+
+def engine_name(app: str, key: str) -> str:
+    """The engine's name for an app's network or volume: `app_key`, as Compose names them."""
+    return f"{app}_{key}"
+
+
+# Keys of the store. Every key begins with ROOT; a name in a key holds no slash.
+ROOT = "/hullmark/"
+CLUSTER_KEY = ROOT + "cluster"
+LEADER_KEY = ROOT + "leader"
+APPS = ROOT + "apps/"
+HOSTS = ROOT + "hosts/"
+ASSIGNMENTS = ROOT + "assignments/"
+REQUESTS = ROOT + "requests/"
+INVITES = ROOT + "invites/"
+SESSIONS = ROOT + "sessions/"
+EVENTS = ROOT + "events/"

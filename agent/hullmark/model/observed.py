@@ -1,0 +1,110 @@
+"""What an agent found on its host."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.event import Event
+from hullmark.model.host import HostFacts
+from hullmark.model.orders import InstanceId, PublishedPort
+
+
+class Phase(enum.Enum):
+    """Where an instance stands. The agent alone moves an instance from one to the next."""
+
+    WAITING = "waiting"  # assigned, not released: a dependency doesn't hold yet
+    PULLING = "pulling"
+    CREATING = "creating"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKOFF = "backoff"  # ended or could not be made; tried again later
+    COMPLETED = "completed"  # a one-shot that ended with 0
+    FAILED = "failed"  # ended, and its restart policy says: no more
+    STOPPING = "stopping"
+
+
+class Health(enum.Enum):
+    NONE = "none"  # no check
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True)
+class InstanceStatus:
+    """One instance as its host sees it. `detail` says why it isn't running, for people.
+
+    Times are seconds since 1970, UTC, as the engine reports them; 0.0 means not yet.
+    """
+
+    instance: InstanceId
+    phase: Phase
+    health: Health = Health.NONE
+    detail: str = ""
+    spec_hash: str = ""
+    epoch: Epoch = NO_EPOCH
+    container_id: str = ""
+    image: str = ""
+    image_id: str = ""
+    exit_code: Optional[int] = None
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    restarts: int = 0
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[PublishedPort, ...] = ()
+
+    @property
+    def serving(self) -> bool:
+        """Running, and healthy if it has a check."""
+        return self.phase is Phase.RUNNING and self.health in (Health.NONE, Health.HEALTHY)
+
+
+@dataclass(frozen=True)
+class HostProblem:
+    """Something wrong on the host that keeps the agent from its work. `code` is stable, for machines;
+    `remedy` is the next thing to do or type."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """The whole observed state of a host. Its digest is compared between agent and leader.
+
+    Instances are keyed by container name. Orphans are containers of ours that no order names.
+    """
+
+    facts: HostFacts = HostFacts()
+    instances: Mapping[str, InstanceStatus] = field(default_factory=dict)
+    orphans: Mapping[str, InstanceStatus] = field(default_factory=dict)
+    problems: tuple[HostProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Changes of a host's observed state, or all of it.
+
+    `run` names one life of the agent's process. With `full`, the state replaces what the leader held;
+    otherwise instances and orphans are merged into it, names in `gone` are taken out of both, facts
+    and problems replace theirs where not None. `digest` is of the whole state after that: where the leader's own
+    differs it answers `resend`. Events are delivered at least once; `event_id`s tell repeats.
+    """
+
+    host_id: str
+    run: str
+    sequence: int
+    epoch: Epoch
+    digest: str
+    full: bool = False
+    facts: Optional[HostFacts] = None
+    instances: Mapping[str, InstanceStatus] = field(default_factory=dict)
+    orphans: Mapping[str, InstanceStatus] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    problems: Optional[tuple[HostProblem, ...]] = None
+    events: tuple[Event, ...] = ()

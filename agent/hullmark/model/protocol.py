@@ -1,0 +1,83 @@
+"""The protocol between an agent and the leader, over mutual TLS; the agent always calls.
+
+    agent                                     leader
+      POST /agent/v1/poll    {knows}      ->    held for up to hold_s, or until the host's orders or
+                             {PollAnswer} <-    tasks differ from what the agent knows. The heartbeat.
+      POST /agent/v1/orders  {}           ->    short, never held. An answer that comes more than one
+                             {OrdersAnswer}<-   lease after its request was sent is dropped unread.
+      POST /agent/v1/report  {Report}     ->    changes of the observed state, or all of it
+                             {ReportAnswer}<-   `resend` when the digests differ
+      POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed (JSON lines)
+
+The host is known by its certificate, never by the body. A standby answers 421 with `NotLeader`.
+
+A worked sequence: the agent knows revision 7 and polls. A person applies an app; the leader commits
+revision 8 and answers the poll at once. The agent asks for orders, gets revision 8 of epoch 1.4, writes
+both to disk, then acts. Each phase that an instance enters goes out in a report; the poll goes on beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.orders import Orders, Task
+
+POLL_PATH = "/agent/v1/poll"
+ORDERS_PATH = "/agent/v1/orders"
+REPORT_PATH = "/agent/v1/report"
+TASKS_PATH = "/agent/v1/tasks/"
+
+
+@dataclass(frozen=True)
+class PollRequest:
+    """What the agent holds already. `run` names one life of its process. `hold_s` is how long
+    it will wait, at most `MAX_HOLD_S`."""
+
+    run: str
+    epoch: Epoch = NO_EPOCH
+    revision: int = 0
+    tasks_seen: int = 0
+    hold_s: float = 4.0
+
+
+@dataclass(frozen=True)
+class PollAnswer:
+    """`changed`: ask for orders now. `resend`: send a full report (new leader, or it lost count).
+    `tasks` are new since `tasks_seen`, which the agent then sets to `tasks_last`. `now` is the
+    leader's wall clock, from which the agent tells a wrong clock."""
+
+    epoch: Epoch
+    leader: str
+    now: float
+    changed: bool = False
+    resend: bool = False
+    tasks: tuple[Task, ...] = ()
+    tasks_last: int = 0
+
+
+@dataclass(frozen=True)
+class OrdersAnswer:
+    """`lease_s`: how long after its request was sent an answer may still be acted on."""
+
+    orders: Orders
+    lease_s: float = 10.0
+
+
+@dataclass(frozen=True)
+class ReportAnswer:
+    """`resend`: the leader's picture differs; send it whole."""
+
+    resend: bool = False
+
+
+@dataclass(frozen=True)
+class NotLeader:
+    """A standby's answer: where the leader is, empty if it doesn't know."""
+
+    leader: str = ""
+    address: str = ""
+
+
+MAX_HOLD_S = 10.0
+"""Longest hold of a poll, so that a proxy or firewall with short idle times doesn't cut it."""

@@ -1,0 +1,101 @@
+"""What the store keeps, one dataclass per kind of key (keys: `names`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hullmark.model.app import App
+from hullmark.model.epoch import Epoch
+from hullmark.model.event import Event
+from hullmark.model.orders import Assignment, Tombstone, VolumeRemoval
+
+
+@dataclass(frozen=True)
+class ClusterRecord:
+    cluster_id: str
+    created_at: float
+    incarnation: int = 1
+
+
+@dataclass(frozen=True)
+class LeaderRecord:
+    """Who leads. Every write of a leader compares that this record is still its own."""
+
+    epoch: Epoch
+    master: str
+    address: str
+    since: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who asked for a change: the human (or token), the request's id, the shop's ticket, when."""
+
+    by: str
+    request_id: str
+    at: float
+    ticket: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class AppRecord:
+    """An app's spec with its generation.
+
+    `generations` gives for each service the generation in which its instances' spec last changed, so
+    that an unchanged service keeps its containers. A one-shot's moves whenever any service's does.
+    """
+
+    app: App
+    generation: int
+    change: Change
+    generations: Mapping[str, int] = field(default_factory=dict)
+    spec_hashes: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostAssignments:
+    """All that one host is to run and to remove: one key per host."""
+
+    assignments: tuple[Assignment, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+    volume_removals: tuple[VolumeRemoval, ...] = ()
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """The answer given to a request id, so that a retry gets the same one. `answer` is JSON text."""
+
+    request_id: str
+    at: float
+    body_sha256: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class InviteRecord:
+    """A one-time enrolment token, kept by the SHA-256 of its secret."""
+
+    host: str
+    created_at: float
+    expires_at: float
+    by: str
+    used_at: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A person's login, kept by the SHA-256 of its token."""
+
+    who: str
+    role: str
+    created_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    events: tuple[Event, ...]
