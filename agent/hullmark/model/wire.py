@@ -3,7 +3,7 @@
 A dataclass becomes an object with one key per field; fields that hold their default are left out, so
 that a new field with a default changes neither stored values nor digests of values that don't use it.
 Supported field types: str, int, float, bool, enums with string values, Optional[X], tuple[X, ...],
-Mapping[str, X] and dataclasses of these. Annotations are resolved at run time, so they are written in
+Mapping[str, X], dataclasses of these, and object (any JSON value as it is). Annotations are resolved at run time, so they are written in
 the form that Python 3.9 can evaluate.
 
     >>> to_wire(Epoch(1, 4))
@@ -124,6 +124,8 @@ def _decoder(kind: Any) -> Decoder:
         return _dataclass_decoder(typing.cast(type, kind))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _enum_decoder(kind)
+    if kind is object:
+        return lambda data, at, reading: data
     if kind in (str, int, float, bool):
         return _scalar_decoder(kind)
     raise TypeError(f"{kind!r} has no wire form")

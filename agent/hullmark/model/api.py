@@ -1,0 +1,327 @@
+"""Questions and answers of the masters' API, for people and automation.
+
+Every answer is the wire form of one of these dataclasses. Environment values and file contents are
+masked before an answer is made; nothing here carries one back to a person.
+
+    GET    /v1/openapi.json                                        the document of this API; no login
+    GET    /v1/ca                          -> Authority            no login
+    POST   /v1/enroll        EnrollRequest -> EnrollAnswer         an invite's secret is the login
+    GET    /v1/status                      -> ClusterStatus
+    GET    /v1/apps                        -> AppList
+    POST   /v1/plan          PlanRequest   -> PlanAnswer           what `apply` would change
+    PUT    /v1/apps/APP      ApplyRequest  -> ApplyAnswer
+    GET    /v1/apps/APP                    -> AppDetail            ?after=VERSION&hold_s=S: wait for a change
+    POST   /v1/apps/APP/scale ScaleRequest -> ApplyAnswer
+    DELETE /v1/apps/APP      RemoveRequest -> ApplyAnswer
+    GET    /v1/apps/APP/logs               -> JSON lines of LogRecord   ?service=&slot=&tail=&since=&follow=
+    GET    /v1/instances                   -> InstanceList         ?app=
+    GET    /v1/hosts                       -> HostList
+    GET    /v1/events                      -> EventList            ?after=&limit=&hold_s=
+    GET    /v1/orphans                     -> OrphanList
+    POST   /v1/invites       InviteRequest -> InviteAnswer
+    POST   /v1/sessions      SessionRequest-> SessionAnswer        only over the Unix socket
+
+Every change carries a `request_id`: the same id with the same body gets the same answer again and does
+nothing twice; the same id with another body is a conflict. An error is `ErrorAnswer` with status 400
+(wrong input), 401 (not logged in), 403 (may not), 404, 409 (conflict), 413 (too large), 421 (not the leader)
+or 503 (no store, or no answer from it in time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from hullmark.model.app import App
+from hullmark.model.event import Event
+from hullmark.model.host import HostFacts
+from hullmark.model.observed import HostProblem, InstanceStatus
+from hullmark.model.records import Change
+
+APPLY_BODY_MAX_BYTES = 2 << 20
+"""Largest body of a change; a spec must fit one store transaction of 1 MiB."""
+
+
+@dataclass(frozen=True)
+class ErrorProblem:
+    """One entry of `errors.Problem` on the wire."""
+
+    message: str
+    file: str = ""
+    line: Optional[int] = None
+    field: str = ""
+    allowed: str = ""
+
+
+@dataclass(frozen=True)
+class ErrorAnswer:
+    """`error` is the name of the class in `errors`; `message` and `remedy` are for people."""
+
+    error: str
+    message: str
+    remedy: str = ""
+    problems: tuple[ErrorProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The root certificate, PEM; its SHA-256 is what an invite carries."""
+
+    root_pem: str
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class EnrollRequest:
+    """`csr_pem` is the signing request; the private key stays on the host."""
+
+    host: str
+    secret: str
+    csr_pem: str
+    facts: HostFacts = HostFacts()
+
+
+@dataclass(frozen=True)
+class EnrollAnswer:
+    """`chain_pem`: the host's certificate, then the intermediate. `masters`: URLs of the agents' port."""
+
+    host_id: str
+    cluster_id: str
+    chain_pem: str
+    root_pem: str
+    masters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostView:
+    """`state` is `ready`, `silent`, `lost` or `never` (enrolled, not heard since this leader began).
+    Seconds are since the last sync; None where there was none."""
+
+    host_id: str
+    name: str
+    state: str
+    heard_s: Optional[float] = None
+    instances: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facts: HostFacts = HostFacts()
+    problems: tuple[HostProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostList:
+    hosts: tuple[HostView, ...]
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """How one service stands. `why` explains in one line each what keeps an instance from serving."""
+
+    service: str
+    image: str
+    digest: str
+    generation: int
+    wanted: int
+    running: int
+    serving: int
+    one_shot: bool = False
+    completed: int = 0
+    failed: int = 0
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstanceView:
+    """An instance with its host's name; `status` None: not placed, or not yet heard of."""
+
+    name: str
+    app: str
+    service: str
+    slot: int
+    generation: int
+    host: str = ""
+    removing: bool = False
+    status: Optional[InstanceStatus] = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class AppSummary:
+    """`state`: `running` (all serve, or completed), `changing`, `degraded`, `failed` or `removing`."""
+
+    name: str
+    state: str
+    generation: int
+    change: Change
+    services: tuple[ServiceView, ...] = ()
+
+
+@dataclass(frozen=True)
+class AppList:
+    apps: tuple[AppSummary, ...]
+
+
+@dataclass(frozen=True)
+class AppDetail:
+    """`version` grows with every change of the answer: pass it as `after` to wait for the next one.
+    `settled`: nothing is left to do for this generation. `failed`: something ended in a way that
+    waiting won't mend. `app` is masked (see `compose.shown`)."""
+
+    summary: AppSummary
+    version: int
+    settled: bool
+    failed: bool
+    instances: tuple[InstanceView, ...] = ()
+    warnings: tuple[str, ...] = ()
+    app: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InstanceList:
+    instances: tuple[InstanceView, ...]
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    app: App
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`action`: `create`, `replace`, `remove`, `scale`, `change` (no container is touched) or `none`.
+    `fields` names what differs, values masked."""
+
+    action: str
+    subject: str
+    detail: str = ""
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanAnswer:
+    """`changed` False: applying would do nothing. `unplaced` explains instances that would not fit."""
+
+    changed: bool
+    generation: int
+    differences: tuple[Difference, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ApplyRequest:
+    """`expected_generation`: refuse with a conflict unless the app is at it (0: must not exist)."""
+
+    app: App
+    request_id: str
+    ticket: str = ""
+    expected_generation: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class ScaleRequest:
+    """Replicas by service name."""
+
+    services: Mapping[str, int]
+    request_id: str
+    ticket: str = ""
+
+
+@dataclass(frozen=True)
+class RemoveRequest:
+    """`volumes`: also remove the app's named volumes, with what is in them."""
+
+    request_id: str
+    ticket: str = ""
+    volumes: bool = False
+
+
+@dataclass(frozen=True)
+class ApplyAnswer:
+    """`changed` False: the app was like this already, and its generation stayed."""
+
+    app: str
+    generation: int
+    changed: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """One line of one instance's output. `stream` is `stdout`, `stderr` or `hullmark` (a remark of
+    ours, such as: the host does not answer)."""
+
+    instance: str
+    host: str
+    stream: str
+    at: str
+    text: str
+
+
+@dataclass(frozen=True)
+class EventList:
+    """`last` is the cursor to pass as `after`."""
+
+    events: tuple[Event, ...]
+    last: int
+
+
+@dataclass(frozen=True)
+class OrphanView:
+    host: str
+    name: str
+    status: InstanceStatus
+
+
+@dataclass(frozen=True)
+class OrphanList:
+    orphans: tuple[OrphanView, ...]
+
+
+@dataclass(frozen=True)
+class InviteRequest:
+    host: str
+    valid_s: float = 3600.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InviteAnswer:
+    """`token` is shown this once; the store keeps its hash."""
+
+    host: str
+    token: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    valid_s: float = 28800.0
+
+
+@dataclass(frozen=True)
+class SessionAnswer:
+    token: str
+    who: str
+    role: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """`state`: `ok`, `degraded` or `failed`. `next` is the next thing to type, empty if nothing is."""
+
+    cluster_id: str
+    state: str
+    master: str
+    epoch: str
+    leading_s: float
+    store: str
+    hosts_total: int
+    hosts_ready: int
+    apps_total: int
+    apps_ok: int
+    version: str
+    notes: tuple[str, ...] = ()
+    next: str = ""
+    orphans: int = 0
