@@ -72,7 +72,7 @@ class VolumeRemoval:
 
 @dataclass(frozen=True)
 class Task:
-    """A question to an agent, answered once: `kind` is `logs`, `resolve` or `adopt`.
+    """A question to an agent, answered once: `kind` is `logs` or `resolve`.
 
     logs: `arguments` has app, and optionally service, slot, tail, since, follow.
     resolve: `arguments` has image and platform.

@@ -7,7 +7,9 @@
                              {OrdersAnswer}<-   lease after its request was sent is dropped unread.
       POST /agent/v1/report  {Report}     ->    changes of the observed state, or all of it
                              {ReportAnswer}<-   `resend` when the digests differ
-      POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed (JSON lines)
+      POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
+                                                for `logs`, one ResolveAnswer for `resolve`. The leader
+                                                closes the connection when nobody listens any more.
 
 The host is known by its certificate, never by the body. A standby answers 421 with `NotLeader`.
 
@@ -69,6 +71,18 @@ class ReportAnswer:
     """`resend`: the leader's picture differs; send it whole."""
 
     resend: bool = False
+
+
+@dataclass(frozen=True)
+class ResolveAnswer:
+    """The one line that answers a `resolve` task. `error` set: it can't be had, and why; otherwise `digest`
+    is `sha256:...`, or empty for a local image without one. `note` says where the answer comes from."""
+
+    digest: str = ""
+    local_id: str = ""
+    note: str = ""
+    error: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
