@@ -1,0 +1,68 @@
+# `make help` lists what there is. Everything that is built goes to .venv and build/.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+# More options for pytest: make test-integration ARGS="-k ports -x"
+ARGS ?=
+# The scripts in tools/ import the tests package.
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
+	test-integration test-e2e bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## Make .venv with the hullmark command in it (installs python3-venv if missing)
+
+.venv/installed: pyproject.toml tools/setup.sh
+	@tools/setup.sh venv
+	@touch $@
+
+setup-demo: setup ## Install what the demo needs: Docker, iptables, busybox
+	@tools/setup.sh demo
+
+setup-engines: setup ## Install what the tests need: Docker, Podman, a registry, mmdebstrap
+	@tools/setup.sh engines
+
+demo: setup-demo ## See a Compose app run under Hullmark on this machine, in under 3 minutes
+	@$(PYTHON) tools/demo.py
+
+check: setup ## Format, lint, types, unit and architecture tests: under a minute
+	$(PYTHON) -m ruff format --check --quiet .
+	$(PYTHON) -m ruff check --quiet .
+	$(PYTHON) -m mypy
+	$(PYTEST) -q tests/unit tests/arch $(ARGS)
+
+format: setup ## Format the code and mend what the linter can
+	$(PYTHON) -m ruff check --quiet --fix .
+	$(PYTHON) -m ruff format .
+
+test: setup-engines ## Every suite, with a table of results and times at the end
+	@$(PYTHON) tools/suites.py check roots integration e2e
+
+test-unit: setup ## The unit suite in .venv
+	$(PYTEST) -q tests/unit $(ARGS)
+
+test-arch: setup ## The rules of the house: imports, names, sizes
+	$(PYTEST) -q tests/arch $(ARGS)
+
+test-roots: setup-engines ## The unit suite in Debian 11 and 13, with their own Python packages
+	$(PYTHON) tests/roots/run.py $(ARGS)
+
+test-integration: setup-engines ## Against a real Docker, Podman and registry of its own
+	$(PYTEST) -v --timeout 300 --durations 10 tests/integration $(ARGS)
+
+test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
+	$(PYTEST) -v --timeout 900 --durations 10 tests/e2e $(ARGS)
+
+bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
+	@$(PYTHON) tools/bench.py
+
+clean: ## Remove what was built: build/, .venv, caches
+	rm -rf build .venv agent/*.egg-info .hypothesis
+	find agent tests tools -name __pycache__ -type d -exec rm -rf {} +

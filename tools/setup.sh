@@ -1,0 +1,93 @@
+#!/bin/bash
+# Install what a checkout needs on a Debian machine, as root. Repeating it costs a fraction of a second.
+#
+#   tools/setup.sh venv      .venv with the hullmark command and the developer's tools
+#   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, a static busybox
+#   tools/setup.sh engines   what `make test` needs: Docker, Podman, a registry, mmdebstrap
+#
+# Only missing packages are installed. No service that they bring is started: the tests start engines
+# of their own, and a service that ran before keeps running.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# A policy-rc.d of our own, for the time of the installation only; one that is there already stays.
+policy=/usr/sbin/policy-rc.d
+ours=
+keep_services_down() {
+    if [ ! -e "$policy" ]; then
+        ours=yes
+        trap '[ -z "$ours" ] || rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+}
+
+apt_install() { # PACKAGE...
+    local missing=() package
+    for package in "$@"; do installed "$package" || missing+=("$package"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] || { say "as root: apt-get install ${missing[*]}"; exit 1; }
+    say "installing ${missing[*]}"
+    local get=(apt-get -qq -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+    export DEBIAN_FRONTEND=noninteractive
+    keep_services_down
+    # The package lists of a fresh machine are absent or name versions that have been replaced.
+    "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null 2>&1 </dev/null ||
+        { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null
+    local started
+    for started in docker-registry; do
+        if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
+            systemctl --quiet disable "$started" || true
+        fi
+    done
+}
+
+setup_venv() {
+    # The distribution's own Python: what the packages will run on.
+    local python=/usr/bin/python3
+    [ -x "$python" ] || python=$(command -v python3 || true)
+    if [ -z "$python" ]; then
+        apt_install python3 python3-venv
+        python=/usr/bin/python3
+    elif ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        apt_install python3-venv
+    fi
+    if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+        say "making .venv with $("$python" --version)"
+        rm -rf .venv
+        "$python" -m venv .venv
+    fi
+    local pip=(.venv/bin/python -m pip -qq --disable-pip-version-check)
+    # setuptools first: without build isolation pip need not make a second environment.
+    "${pip[@]}" install 'setuptools>=64' wheel
+    "${pip[@]}" install --no-build-isolation --editable '.[master,dev]'
+}
+
+setup_docker() {
+    if ! command -v dockerd >/dev/null; then apt_install docker.io; fi
+    apt_install iptables iproute2 busybox-static
+    # Where the kernel has AppArmor switched on, Docker needs its parser.
+    if grep -qs Y /sys/module/apparmor/parameters/enabled; then apt_install apparmor; fi
+    # A machine without systemd may not have mounted its cgroups.
+    if ! grep -q ' cgroup' /proc/mounts; then
+        apt_install cgroupfs-mount
+        cgroupfs-mount
+    fi
+}
+
+setup_engines() {
+    setup_docker
+    apt_install podman runc conmon netavark aardvark-dns golang-github-containers-common \
+        docker-registry mmdebstrap debian-archive-keyring ca-certificates util-linux
+}
+
+case "${1-}" in
+venv) setup_venv ;;
+demo) setup_docker ;;
+engines) setup_engines ;;
+*) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
+esac
