@@ -1,0 +1,254 @@
+"""One master and one agent on loopback, as real processes: for the demo, the bench and the end-to-end tests.
+
+    with OneHostCluster(folder, engine_socket) as cluster:
+        cluster.hullmark("apply", "--wait", "compose.yaml")
+
+Everything that the cluster writes is below `folder`. Its daemons die with the process that started them,
+also when that one is killed; the containers are the engine's, and stay until `remove_containers`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional
+
+import docker
+import docker.errors
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LABEL_CLUSTER = "io.hullmark.cluster"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: the child gets SIGKILL when the thread that started it ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+    """The condition's first true value. Raises AssertionError naming `what` when time runs out."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}")
+        time.sleep(0.05)
+
+
+class Daemon:
+    """One daemon's process and its log file. `start` after `kill` starts it again."""
+
+    def __init__(self, name: str, command: list[str], log: Path) -> None:
+        self.name = name
+        self.command = command
+        self.log = log
+        self.process: Optional[subprocess.Popen[bytes]] = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, f"{self.name} was not started"
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        assert not self.running, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+            )
+
+    def kill(self, number: int = signal.SIGKILL, timeout_s: float = 15.0) -> None:
+        """Send a signal and wait for the end; a daemon that is down already is fine."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(
+                f"{self.name} did not end {timeout_s:g} s after signal {number}"
+            ) from None
+
+
+class OneHostCluster:
+    """A master with the embedded store, and one enrolled host named `host`."""
+
+    def __init__(
+        self, folder: Path, engine_socket: str, *, host: str = "box", agent_options: str = ""
+    ) -> None:
+        self.folder = folder
+        self.engine_socket = engine_socket
+        self.host = host
+        self.master_socket = f"unix://{folder}/m.sock"
+        self.api_port = free_port()
+        self.agents_port = free_port()
+        self.master_config = folder / "master.yaml"
+        self.agent_config = folder / "agent.yaml"
+        self.agent_options = agent_options
+        self.cluster_id = ""
+        self.master = Daemon("master", self._daemon("masterd", "master.yaml"), folder / "master.log")
+        self.agent = Daemon("agent", self._daemon("agentd", "agent.yaml"), folder / "agent.log")
+
+    def __enter__(self) -> OneHostCluster:
+        try:
+            self.set_up()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+    def set_up(self) -> None:
+        """Initialise the master, start it, enroll the host, start its agent, wait until it is ready."""
+        self.write_configuration()
+        self.hullmark("master", "init", "--config", str(self.master_config))
+        self.master.start()
+        self.wait_for_master()
+        self.cluster_id = str(json.loads(self.run("status", "--output", "json").stdout)["cluster_id"])
+        self.enroll()
+        self.agent.start()
+        self.wait_for_host()
+
+    def write_configuration(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.master_config.write_text(
+            f"state_dir: {self.folder}/master\n"
+            "name: m1\n"
+            f"socket: {self.folder}/m.sock\n"
+            "addresses: [127.0.0.1]\n"
+            f"api: {{listen: '127.0.0.1:{self.api_port}'}}\n"
+            f"agents: {{listen: '127.0.0.1:{self.agents_port}'}}\n"
+        )
+        self.agent_config.write_text(
+            f"state_dir: {self.folder}/agent\n"
+            f"host_name: {self.host}\n"
+            f"engine: {{socket: '{self.engine_socket}'}}\n"
+            f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"
+        )
+
+    def enroll(self) -> None:
+        token = self.folder / "token"
+        self.hullmark("invite", self.host, "--token-file", str(token))
+        self.hullmark(
+            "agent", "enroll", "--config", str(self.agent_config), "--token-file", str(token)
+        )
+        token.unlink()
+
+    def stop(self) -> None:
+        self.agent.kill(signal.SIGTERM)
+        self.master.kill(signal.SIGTERM)
+
+    def wait_for_master(self, timeout_s: float = 20.0) -> None:
+        wait_until(
+            lambda: self.run("status", "--output", "json").returncode in (0, 1),
+            f"the master answers (see {self.master.log})",
+            timeout_s,
+        )
+
+    def wait_for_host(self, timeout_s: float = 20.0) -> None:
+        def ready() -> bool:
+            done = self.run("hosts", "--output", "json")
+            hosts = json.loads(done.stdout)["hosts"] if done.returncode in (0, 1) else []
+            return any(host["state"] == "ready" for host in hosts)
+
+        wait_until(ready, f"host {self.host} is ready (see {self.agent.log})", timeout_s)
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(Path(sys.executable).parent / "hullmark"), *arguments]
+
+    def run(self, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run the command line against this cluster; the exit code is the caller's to judge."""
+        return subprocess.run(
+            self.command(*arguments),
+            env={**os.environ, "HULLMARK_MASTER": self.master_socket, "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    def hullmark(self, *arguments: str, timeout_s: float = 120.0) -> str:
+        """Run the command line, expect exit code 0, and give its output."""
+        done = self.run(*arguments, timeout_s=timeout_s)
+        assert done.returncode == 0, (
+            f"hullmark {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.hullmark(*arguments, "--output", "json"))
+
+    def instances(self, app: str) -> list[dict[str, Any]]:
+        """What `ps` says of an app's instances."""
+        found: list[dict[str, Any]] = self.json("ps", app)["instances"]
+        return found
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """This cluster's containers as the engine itself has them: inspect answers by name."""
+        client = docker.APIClient(base_url=self.engine_socket, timeout=60)
+        try:
+            found = {}
+            label = f"{LABEL_CLUSTER}={self.cluster_id}"
+            for row in client.containers(all=True, filters={"label": label}):
+                try:
+                    inspected = client.inspect_container(row["Id"])
+                except docker.errors.NotFound:
+                    continue
+                found[inspected["Name"].lstrip("/")] = inspected
+            return found
+        finally:
+            client.close()
+
+    def remove_containers(self) -> None:
+        """Remove all that this cluster made in the engine."""
+        client = docker.APIClient(base_url=self.engine_socket, timeout=60)
+        try:
+            label = {"label": f"{LABEL_CLUSTER}={self.cluster_id}"}
+            for row in client.containers(all=True, filters=label):
+                client.remove_container(row["Id"], force=True, v=True)
+            for row in client.networks(filters=label):
+                client.remove_network(row["Id"])
+            for row in client.volumes(filters=label)["Volumes"] or ():
+                client.remove_volume(row["Name"])
+        finally:
+            client.close()
+
+    def _daemon(self, package: str, config: str) -> list[str]:
+        return [sys.executable, "-m", f"hullmark.{package}", "run", "--config", str(self.folder / config)]
