@@ -1,0 +1,169 @@
+"""Debian's docker-registry on loopback.
+
+    with Registry(user="robot", password="...") as registry:
+        digest = registry.push(engine, "localhost/web:1", "team/web:1")
+        registry.ref("team/web:1")            # 127.0.0.1:PORT/team/web:1
+        registry.delete("team/web:1")         # the tag is gone from then on
+
+`relay.Relay(registry.port, bytes_per_s=...)` stands before it for slow pulls. Docker takes registries on 127.0.0.0/8 without TLS; our Podman engine is configured to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from types import TracebackType
+from typing import Optional
+
+import bcrypt
+import requests
+
+from tests.integration.engines import Engine, required
+from tests.integration.workspace import Workspace
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIGURATION = """\
+version: 0.1
+log: {{level: warn}}
+storage:
+  filesystem: {{rootdirectory: {folder}/data}}
+  delete: {{enabled: true}}
+  maintenance: {{uploadpurging: {{enabled: false}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+"""
+AUTHENTICATION = """\
+auth:
+  htpasswd: {{realm: test, path: {folder}/htpasswd}}
+"""
+
+
+class Registry:
+    """`host` is what references start with. With a user, every request needs the password."""
+
+    def __init__(self, *, user: str = "", password: str = "") -> None:
+        self.user = user
+        self.password = password
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.workspace = Workspace.make("registry")
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def ref(self, name: str) -> str:
+        """The full reference of `team/web:1` in this registry."""
+        return f"{self.host}/{name}"
+
+    def set_password(self, password: str) -> None:
+        """Valid from the next request on; what was given out as a token before is, too."""
+        self.password = password
+        digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        (self.workspace.path / "htpasswd").write_text(f"{self.user}:{digest}\n")
+
+    def start(self) -> None:
+        folder = self.workspace.path
+        text = CONFIGURATION.format(folder=folder, port=self.port)
+        if self.user:
+            text += AUTHENTICATION.format(folder=folder)
+            self.set_password(self.password)
+        (folder / "registry.yaml").write_text(text)
+        with (folder / "registry.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [required("docker-registry"), "serve", f"{folder}/registry.yaml"],
+                env={**os.environ, **self.workspace.marker, "OTEL_TRACES_EXPORTER": "none"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Down, its images kept; `start` brings it back on the same port."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        self.workspace.remove()
+
+    def push(self, engine: Engine, source: str, name: str) -> str:
+        """Push an image that the engine has as `name` (`team/web:1`); returns its digest (`sha256:...`)."""
+        target = self.ref(name)
+        repository, _, tag = target.rpartition(":")
+        credentials = {"username": self.user, "password": self.password} if self.user else None
+        with contextlib.closing(engine.client()) as client:
+            client.images.get(source).tag(repository, tag)
+            for line in client.api.push(
+                repository, tag, auth_config=credentials, stream=True, decode=True
+            ):
+                if "error" in line:
+                    raise RuntimeError(f"push of {target}: {line['error']}")
+            client.images.remove(target)
+        return self.digest(name)
+
+    def digest(self, name: str) -> str:
+        """What the tag means now. Raises requests.HTTPError (404) where there is none."""
+        answer = self._ask("HEAD", name)
+        return str(answer.headers["Docker-Content-Digest"])
+
+    def delete(self, name: str) -> None:
+        """Delete the manifest that `team/web:1` (or `team/web@sha256:...`) means, and every tag of it."""
+        repository, reference = _split(name)
+        digest = reference if reference.startswith("sha256:") else self.digest(name)
+        self._ask("DELETE", f"{repository}@{digest}")
+
+    def _ask(self, method: str, name: str) -> requests.Response:
+        repository, reference = _split(name)
+        answer = requests.request(
+            method,
+            f"http://{self.host}/v2/{repository}/manifests/{reference}",
+            headers={"Accept": MANIFEST},
+            auth=(self.user, self.password) if self.user else None,
+            timeout=10,
+        )
+        answer.raise_for_status()
+        return answer
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + 15
+        while True:
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"http://{self.host}/v2/", timeout=5).status_code in {200, 401}:
+                    return
+            if time.monotonic() > deadline:
+                log = (self.workspace.path / "registry.log").read_text()
+                raise RuntimeError(f"docker-registry did not start:\n{log}")
+            time.sleep(0.02)
+
+    def __enter__(self) -> Registry:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.remove()
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Repository, and the tag or digest."""
+    repository, _, reference = name.partition("@") if "@" in name else name.rpartition(":")
+    return repository, reference
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
