@@ -77,13 +77,19 @@ class HostProblem:
 class HostState:
     """The whole observed state of a host. Its digest is compared between agent and leader.
 
-    Instances are keyed by container name. Orphans are containers of ours that no order names.
+    Instances are keyed by container name: every one that is assigned, and every one with a tombstone until
+    its container is gone. Orphans are containers of ours that no order names. `accepted_revision` is of the
+    orders that this state was made under: a tombstone is done with once a state made under the
+    orders that hold it lacks its instance. `removed_volumes` are those of the orders' volume
+    removals that are done, as `names.engine_name` gives them; they go when the orders no longer name them.
     """
 
     facts: HostFacts = HostFacts()
     instances: Mapping[str, InstanceStatus] = field(default_factory=dict)
     orphans: Mapping[str, InstanceStatus] = field(default_factory=dict)
     problems: tuple[HostProblem, ...] = ()
+    accepted_revision: int = 0
+    removed_volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,10 @@ class Report:
     """Changes of a host's observed state, or all of it.
 
     `run` names one life of the agent's process. With `full`, the state replaces what the leader held;
-    otherwise instances and orphans are merged into it, names in `gone` are taken out of both, facts
-    and problems replace theirs where not None. `digest` is of the whole state after that: where the leader's own
-    differs it answers `resend`. Events are delivered at least once; `event_id`s tell repeats.
+    otherwise instances and orphans are merged into it, names in `gone` are taken out of both, facts,
+    problems and removed volumes replace theirs where not None, and `accepted_revision` always does.
+    `sequence` starts at 1 with each run and grows by one with each report; a repeat keeps its number. `digest` is of
+    the whole state after that: where the leader's own differs it answers `resend`. Events are delivered at least once; `event_id`s tell repeats.
     """
 
     host_id: str
@@ -107,4 +114,6 @@ class Report:
     orphans: Mapping[str, InstanceStatus] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
     problems: Optional[tuple[HostProblem, ...]] = None
+    accepted_revision: int = 0
+    removed_volumes: Optional[tuple[str, ...]] = None
     events: tuple[Event, ...] = ()

@@ -53,12 +53,14 @@ class Assignment:
 class Tombstone:
     """Stop and remove this instance: the only thing that ever removes a container.
 
-    `epoch` is the leader's that decided it; `reason` is shown to people.
+    `epoch` is the leader's that decided it; `reason` is shown to people. `ports` are held by the
+    instance until it is gone, so nobody else gets them before.
     """
 
     instance: InstanceId
     epoch: Epoch
     reason: str = ""
+    ports: tuple[PublishedPort, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class AppRecord:
 
     `generations` gives for each service the generation in which its instances' spec last changed, so
     that an unchanged service keeps its containers. A one-shot's moves whenever any service's does.
+    `removing`: a person removed it; the record goes once every host has its tombstones (and, with
+    `remove_volumes`, its volume removals).
     """
 
     app: App
@@ -53,6 +55,8 @@ class AppRecord:
     generations: Mapping[str, int] = field(default_factory=dict)
     spec_hashes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    removing: bool = False
+    remove_volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,11 @@ class RequestRecord:
 
 @dataclass(frozen=True)
 class InviteRecord:
-    """A one-time enrolment token, kept by the SHA-256 of its secret."""
+    """A one-time enrolment token, kept by the SHA-256 of its secret.
+
+    `key_sha256` is of the public key that it was used with: the same key may use it again until it
+    expires, so that an enrolment whose answer was lost can be repeated.
+    """
 
     host: str
     created_at: float
@@ -84,6 +92,7 @@ class InviteRecord:
     by: str
     used_at: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
+    key_sha256: str = ""
 
 
 @dataclass(frozen=True)
