@@ -1,0 +1,176 @@
+"""Berths: what a host has to give, and what is taken of it, while a plan is made.
+
+A `Berth` is a working copy that belongs to one call of `schedule.plan`; it changes as instances are put on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from hullmark.core import constraints
+from hullmark.model.app import PortSpec, Resources, Service
+from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.orders import InstanceId, PublishedPort
+
+_CPU_GRAIN = 1e-6
+"""Sums of decimal shares of a core are not exact."""
+
+_ANY_ADDRESS = ("", "0.0.0.0", "::")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A host port in use. `slot` is None for one that no slot of an app holds: an orphan's."""
+
+    port: PublishedPort
+    slot: Optional[tuple[str, str, int]]
+    holder: str
+
+    def clashes(self, port: PublishedPort) -> bool:
+        mine, other = self.port, port
+        if (mine.published, mine.protocol) != (other.published, other.protocol):
+            return False
+        same = mine.host_ip == other.host_ip
+        return same or mine.host_ip in _ANY_ADDRESS or other.host_ip in _ANY_ADDRESS
+
+
+class Berth:
+    """One host. `facts` None: the host has not been heard by this leader. `ready`: it may get new work."""
+
+    def __init__(self, host: HostRecord, facts: Optional[HostFacts], *, ready: bool) -> None:
+        self.host = host
+        self.facts = facts
+        self.ready = ready
+        self.instances = 0
+        self.by_service: Counter[tuple[str, str]] = Counter()
+        self.cpus = 0.0
+        self.memory_bytes = 0
+        self._holds: dict[tuple[int, str], list[Hold]] = {}
+
+    def take(
+        self, instance: InstanceId, reserved: Resources, ports: Iterable[PublishedPort]
+    ) -> None:
+        """Put an instance here."""
+        self.instances += 1
+        self.by_service[instance.app, instance.service] += 1
+        self.cpus += reserved.cpus
+        self.memory_bytes += reserved.memory_bytes
+        self.hold(instance, ports, str(instance))
+
+    def hold(self, instance: InstanceId, ports: Iterable[PublishedPort], holder: str) -> None:
+        """Keep ports for an instance that is here, or that still has to go."""
+        self._hold(ports, (instance.app, instance.service, instance.slot), holder)
+
+    def hold_for_nobody(self, ports: Iterable[PublishedPort], holder: str) -> None:
+        """Keep ports that something uses which no order names."""
+        self._hold(ports, None, holder)
+
+    def _hold(
+        self, ports: Iterable[PublishedPort], slot: Optional[tuple[str, str, int]], holder: str
+    ) -> None:
+        for port in ports:
+            if port.published:
+                held = self._holds.setdefault((port.published, port.protocol), [])
+                held.append(Hold(port, slot, holder))
+
+    def taker(self, port: PublishedPort, slot: tuple[str, str, int]) -> Optional[Hold]:
+        """Who has this port. A slot's former instance is no obstacle to its next: the agent stops first."""
+        for held in self._holds.get((port.published, port.protocol), ()):
+            if held.slot != slot and held.clashes(port):
+                return held
+        return None
+
+    def lacks(self, wanted: Resources) -> Optional[Obstacle]:
+        """The first resource of which too little is left. What is not known is no obstacle."""
+        if self.facts is None:
+            return None
+        cpus = self.facts.cpus - self.cpus
+        if wanted.cpus and wanted.cpus > cpus + _CPU_GRAIN:
+            free = max(cpus, 0.0)
+            return Obstacle(7, f"CPUs: need {wanted.cpus:g}", f", free {free:g}", free)
+        memory = self.facts.memory_bytes - self.memory_bytes
+        if wanted.memory_bytes > max(memory, 0):
+            free = max(memory, 0)
+            need = in_words(wanted.memory_bytes)
+            return Obstacle(8, f"memory: need {need}", f", free {in_words(free)}", free)
+        return None
+
+    def mismatch(self, service: Service) -> Optional[Obstacle]:
+        """What about the host itself rules the service out."""
+        platform = service.container.platform
+        if self.facts is not None and not constraints.platform_fits(platform, self.facts):
+            has = self.facts.architecture or "unknown"
+            return Obstacle(2, f"platform {platform} asked for", f", host is {has}")
+        failing = constraints.failing(service.deploy.placement.constraints, self.host, self.facts)
+        return None if failing is None else Obstacle(3, f"constraint {failing}")
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why an instance can't be put on a host. `rank` is the filter's place in the row of filters;
+    `group` is the same for hosts that fail alike; `detail` continues it for this host; `nearness` is
+    highest for the host that comes closest."""
+
+    rank: int
+    group: str
+    detail: str = ""
+    nearness: float = 0.0
+
+
+def choose_ports(
+    berth: Berth,
+    slot: tuple[str, str, int],
+    specs: Sequence[PortSpec],
+    former: Sequence[PublishedPort] = (),
+) -> Union[tuple[PublishedPort, ...], Obstacle]:
+    """An instance gets one free port of each published range: the one that its slot had before
+    if it can, else the lowest."""
+    chosen: list[PublishedPort] = []
+    for spec in specs:
+        port = _choose(berth, slot, spec, former, chosen)
+        if isinstance(port, Obstacle):
+            return port
+        chosen.append(port)
+    return tuple(chosen)
+
+
+def _choose(
+    berth: Berth,
+    slot: tuple[str, str, int],
+    spec: PortSpec,
+    former: Sequence[PublishedPort],
+    chosen: Sequence[PublishedPort],
+) -> Union[PublishedPort, Obstacle]:
+    def at(published: int) -> PublishedPort:
+        return PublishedPort(spec.target, published, spec.protocol, spec.host_ip)
+
+    if not spec.published_first:
+        return at(0)
+    numbers = range(spec.published_first, spec.published_last + 1)
+    had = [port.published for port in former if port.published in numbers]
+    holder = ""
+    for port in map(at, (*had, *numbers)):
+        if any(Hold(other, None, "").clashes(port) for other in chosen):
+            holder = holder or "another port of its own"
+            continue
+        taker = berth.taker(port, slot)
+        if taker is None:
+            return port
+        holder = holder or taker.holder
+    text = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+    if len(numbers) > 1:
+        return Obstacle(6, f"no port free in {text}/{spec.protocol}")
+    return Obstacle(6, f"port {text}/{spec.protocol} taken", f" by {holder}")
+
+
+def in_words(size_bytes: int) -> str:
+    """A size for people: `1.5 GiB`."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} GiB"
