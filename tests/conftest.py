@@ -1,0 +1,47 @@
+"""For all suites: how hypothesis runs, and what a unit test may not do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+UNIT = Path(__file__).parent / "unit"
+
+# The same examples on every machine, and no time limit on a shared one. HYPOTHESIS_PROFILE=search looks for new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("search", deadline=None, database=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(autouse=True)
+def _no_effects_in_unit_tests(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit test starts no process, connects to nothing beyond this machine, and doesn't wait for time to pass."""
+    if UNIT not in Path(str(request.node.fspath)).parents:
+        return
+    connect, sleep = socket.socket.connect, time.sleep
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            pytest.fail(f"a unit test connected to {address}")
+        connect(self, address)
+
+    def start(*args: Any, **_: Any) -> None:
+        pytest.fail(f"a unit test started a process: {args[1:2]}")
+
+    def nap(seconds: float) -> None:
+        if seconds > 0.05:
+            pytest.fail(f"a unit test slept for {seconds} s")
+        sleep(seconds)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    monkeypatch.setattr(time, "sleep", nap)

@@ -1,0 +1,150 @@
+"""Run the unit suite in minimal roots of Debian 11 and 13, with those releases' own Python packages.
+
+    python tests/roots/run.py [PYTEST-ARGUMENT...]
+
+Debian 11 stands in for the RHEL 9 family: Python 3.9 and libraries of that age. The roots are made once, by
+mmdebstrap from the mirror that this machine's apt uses, and kept in build/roots; packages are unpacked, not
+configured, which takes seconds and is enough for Python. The two releases run beside each other, each in namespaces of
+its own: no network but loopback, the checkout read-only, an empty /tmp.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("HULLMARK_CACHE", CHECKOUT / "build")) / "roots"
+ENTER = Path(__file__).with_name("enter.sh")
+APART = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
+MODULES = (
+    *("aiohttp", "click", "cryptography", "docker", "hypothesis", "jinja2", "psutil", "pytest"),
+    *("pyinotify", "requests", "rich", "systemd", "yaml"),
+)
+PACKAGES = (
+    *("base-files", "ca-certificates", "coreutils", "dash", "python3"),
+    *(f"python3-{module}" for module in MODULES),
+)
+VERSIONS = f"""
+import importlib, sys
+versions = ["Python " + sys.version.split()[0]]
+for name in {MODULES!r}:
+    module = importlib.import_module(name)
+    version = getattr(module, "__version__", None)
+    versions.append(name + " " + str(version) if version else name)
+print(", ".join(versions))
+"""
+# What configuring the packages would have made, as far as Python wants it.
+CONFIGURED = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost\n",
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    number: int
+    codename: str
+    extra: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> str:
+        return ",".join((*PACKAGES, *self.extra))
+
+    @property
+    def root(self) -> Path:
+        """Another list of packages, or another way to make it, is another root."""
+        digest = hashlib.sha256((self.packages + str(CONFIGURED)).encode()).hexdigest()[:12]
+        return CACHE / f"{self.codename}-{digest}"
+
+
+RELEASES = (Release(11, "bullseye"), Release(13, "trixie", ("python3-pyasyncore",)))
+
+
+def mirror() -> str:
+    """The first Debian archive that apt uses here."""
+    wanted = ["$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"]
+    listing = subprocess.run(
+        ["apt-get", "indextargets", "--format", *wanted], check=True, capture_output=True, text=True
+    )
+    found = [uri for uri in listing.stdout.split() if "security" not in uri]
+    if not found:
+        raise SystemExit("roots: apt has no Debian archive; run apt-get update")
+    return found[0]
+
+
+def make(release: Release) -> None:
+    """Make the release's root unless it is there; complete from the moment that it has its name."""
+    if release.root.is_dir():
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for old in CACHE.glob(f"{release.codename}-*"):
+        shutil.rmtree(old)
+    draft = release.root.with_name(f"draft-{release.codename}-{os.getpid()}")
+    began = time.monotonic()
+    log = CACHE / f"{release.codename}.log"
+    command = ["mmdebstrap", "--variant=extract", f"--include={release.packages}"]
+    command += [release.codename, str(draft), mirror()]
+    with log.open("w") as output:
+        code = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        ).returncode
+    if code:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise SystemExit(
+            f"roots: mmdebstrap of {release.codename} failed:\n{log.read_text()[-3000:]}"
+        )
+    _configure(draft)
+    draft.rename(release.root)
+    print(f"roots: made Debian {release.number} in {time.monotonic() - began:.1f} s", flush=True)
+
+
+def _configure(root: Path) -> None:
+    (root / "checkout").mkdir()
+    for name, content in CONFIGURED.items():
+        (root / name).write_text(content)
+    authorities = sorted((root / "usr/share/ca-certificates/mozilla").glob("*.crt"))
+    bundle = root / "etc/ssl/certs/ca-certificates.crt"
+    bundle.write_text("".join(one.read_text() for one in authorities))
+
+
+def run_suite(release: Release, arguments: list[str]) -> tuple[Release, int, str]:
+    """The suite's exit code and output in one release."""
+    make(release)
+    outputs = []
+    for command in (
+        ["python3", "-c", VERSIONS],
+        ["python3", "-m", "pytest", "-q", "tests/unit", *arguments],
+    ):
+        done = subprocess.run(
+            [*APART, "sh", str(ENTER), str(release.root), str(CHECKOUT), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        outputs.append(done.stdout)
+        if done.returncode:
+            break
+    return release, done.returncode, "".join(outputs)
+
+
+def main(arguments: list[str]) -> int:
+    failed = 0
+    with ThreadPoolExecutor(len(RELEASES)) as pool:
+        for release, code, output in pool.map(lambda each: run_suite(each, arguments), RELEASES):
+            print(f"--- Debian {release.number} ({release.codename})\n{output}", flush=True)
+            failed |= code
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

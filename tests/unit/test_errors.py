@@ -1,0 +1,28 @@
+"""The error tree keeps its promises to the command line."""
+
+from __future__ import annotations
+
+from hullmark import errors
+
+
+def every_error(
+    kind: type[errors.HullmarkError] = errors.HullmarkError,
+) -> set[type[errors.HullmarkError]]:
+    return {kind}.union(*(every_error(each) for each in kind.__subclasses__()))
+
+
+def test_every_error_is_drawn_with_its_exit_code() -> None:
+    drawn = {
+        line.lstrip(" │├└─").split()[0]: int(line.lstrip(" │├└─").split()[1])
+        for line in (errors.__doc__ or "").splitlines()
+        if line.startswith("    ") and len(line.lstrip(" │├└─").split()) > 1
+    }
+    assert drawn == {kind.__name__: kind.exit_code for kind in every_error()}
+
+
+def test_a_problem_names_place_field_and_what_is_allowed() -> None:
+    problem = errors.Problem(
+        "not a port", file="app.yaml", line=3, field="ports[0]", allowed="1-65535"
+    )
+    assert str(problem) == "app.yaml:3: ports[0]: not a port (allowed: 1-65535)"
+    assert str(errors.InvalidInput([problem, errors.Problem("empty")])).splitlines()[1] == "empty"
