@@ -1,0 +1,98 @@
+"""What the rules of the house are. Changing a line here is a decision: say why in the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class Room:
+    """`rooms`: which others it may import. `libraries`: which third-party packages (top-level names)."""
+
+    rooms: frozenset[str] = frozenset()
+    libraries: frozenset[str] = frozenset()
+
+
+def room(rooms: str = "", libraries: str = "") -> Room:
+    return Room(frozenset(rooms.split()), frozenset(libraries.split()))
+
+
+# Every room, and what it may import beside itself, the standard library, `hullmark` and `hullmark.errors`.
+ROOMS: Mapping[str, Room] = {
+    "model": room(),
+    "core": room("model"),
+    "document": room("", "yaml"),
+    "compose": room("document model"),
+    "config": room("document model"),
+    "pki": room("model", "cryptography"),
+    "store": room("model", ANY),
+    "engine": room("model", ANY),
+    "host": room("model", ANY),
+    "agentd": room("core engine host model config pki", ANY),
+    "masterd": room("core store model config pki compose", ANY),
+    "cli": room("model compose document config", ANY),
+}
+
+# Modules beside the rooms, which all rooms may import. They import no room and no library.
+SHARED = frozenset({"hullmark", "hullmark.errors"})
+
+# core: time, ids and jitter are arguments. What has an effect, or differs from one call to the next, stays out.
+PURE = frozenset({"core", "model"})
+IMPURE_MODULES = frozenset(
+    [
+        "asyncio",
+        "concurrent",
+        "ctypes",
+        "curses",
+        "fcntl",
+        "fileinput",
+        "ftplib",
+        "getpass",
+        "glob",
+        "http",
+        "imaplib",
+        "io",
+        "locale",
+        "logging",
+        "mmap",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "pwd",
+        "random",
+        "resource",
+        "sched",
+        "secrets",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "smtplib",
+        "socket",
+        "socketserver",
+        "sqlite3",
+        "ssl",
+        "subprocess",
+        "sys",
+        "syslog",
+        "tempfile",
+        "threading",
+        "time",
+        "tty",
+        "urllib",
+        "uuid",
+    ]
+)
+# `from X import Y` of a module that is otherwise allowed, and calls of methods.
+IMPURE_CALLS = frozenset({"now", "utcnow", "today", "open", "input", "print"})
+
+MAX_LINES = 400
+FORBIDDEN_NAMES = frozenset(
+    {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
+)
+
+# The only places that may catch Exception or BaseException: {"agentd/supervisor.py": "why"}.
+BROAD_EXCEPTS: Mapping[str, str] = {}

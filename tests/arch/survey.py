@@ -1,0 +1,163 @@
+"""Reads a source tree with `ast`, importing nothing, and lists every breach of the rules."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.arch import rules
+
+PACKAGE = "hullmark"
+STANDARD: frozenset[str] = sys.stdlib_module_names  # type: ignore[attr-defined]  # Python 3.10
+
+
+@dataclass(frozen=True)
+class Module:
+    """A source file. `path` is relative to the package's folder; `room` is empty for modules beside the rooms."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        return self.path.parts[0] if len(self.path.parts) > 1 else ""
+
+    @property
+    def dotted(self) -> str:
+        parts = (PACKAGE, *self.path.with_suffix("").parts)
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read(package: Path) -> list[Module]:
+    """Every module below the package's folder, in order of path."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_text()
+        found.append(Module(path.relative_to(package), text, ast.parse(text, str(path))))
+    return found
+
+
+def imports(module: Module) -> Iterator[tuple[int, str]]:
+    """Line and absolute dotted name, for imports anywhere in the module, in functions and behind
+    TYPE_CHECKING too. `from a import b` gives `a.b`, which may be a module or a name in one.
+    """
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                folder = [PACKAGE, *module.path.parent.parts]
+                here = folder[: len(folder) - node.level + 1]
+                origin = ".".join([*here, origin] if origin else here)
+            for alias in node.names:
+                yield node.lineno, f"{origin}.{alias.name}"
+
+
+def breaches(modules: list[Module]) -> list[str]:
+    """`path:line: what is wrong`, for all rules but those about the folders themselves."""
+    found = []
+    for module in modules:
+        for check in (_imports, _effects, _excepts, _size, _name):
+            found += [f"{module.path}:{line}: {what}" for line, what in check(module)]
+    return found
+
+
+def _imports(module: Module) -> Iterator[tuple[int, str]]:
+    for line, name in imports(module):
+        top = name.split(".")[0]
+        if top == PACKAGE:
+            yield from ((line, what) for what in _own_import(module, name))
+        elif top not in STANDARD and not _may_use(module, top):
+            yield line, f"{module.room or module.dotted} may not import the library {top}"
+
+
+def _own_import(module: Module, name: str) -> Iterator[str]:
+    target = name.split(".")[1]
+    if target not in rules.ROOMS:  # a shared module, or a name such as hullmark.__version__
+        if f"{PACKAGE}.{target}" not in rules.SHARED and not target.startswith("__"):
+            yield f"{name} is neither a room nor a shared module"
+    elif not module.room:
+        yield f"{module.dotted} stands beside the rooms and may not import {target}"
+    elif target not in {module.room, *rules.ROOMS[module.room].rooms}:
+        yield f"{module.room} may not import {target}"
+
+
+def _may_use(module: Module, library: str) -> bool:
+    allowed = rules.ROOMS[module.room].libraries if module.room in rules.ROOMS else frozenset()
+    return rules.ANY in allowed or library in allowed
+
+
+def _effects(module: Module) -> Iterator[tuple[int, str]]:
+    if module.room not in rules.PURE:
+        return
+    for line, name in imports(module):
+        if name.split(".")[0] in rules.IMPURE_MODULES:
+            yield line, f"{module.room} has no effects and may not import {name.split('.')[0]}"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            name = _called(node)
+            if name in rules.IMPURE_CALLS:
+                yield node.lineno, f"{module.room} has no effects and may not call {name}()"
+
+
+def _called(call: ast.Call) -> str:
+    """The last part of the name of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _excepts(module: Module) -> Iterator[tuple[int, str]]:
+    if module.path.as_posix() in rules.BROAD_EXCEPTS:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ExceptHandler):
+            caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if node.type is None or any(_broad(each) for each in caught):
+                yield node.lineno, "catches everything; tests/arch/rules.py lists who may"
+        elif (
+            isinstance(node, ast.Call)
+            and _called(node) == "suppress"
+            and any(map(_broad, node.args))
+        ):
+            yield node.lineno, "suppresses everything"
+
+
+def _broad(caught: ast.expr | None) -> bool:
+    return caught is not None and ast.unparse(caught).split(".")[-1] in {
+        "Exception",
+        "BaseException",
+    }
+
+
+def _size(module: Module) -> Iterator[tuple[int, str]]:
+    lines = module.text.count("\n")
+    if lines > rules.MAX_LINES:
+        yield lines, f"{lines} lines; at most {rules.MAX_LINES}"
+
+
+def _name(module: Module) -> Iterator[tuple[int, str]]:
+    for part in module.path.with_suffix("").parts:
+        if rules.FORBIDDEN_NAMES.intersection(part.strip("_").split("_")):
+            yield 1, f"{part} says nothing; name what it holds"
+
+
+def folder_breaches(package: Path) -> list[str]:
+    """Folders that are no room of the table, rooms that are missing, and rooms whose door has no sign."""
+    found = []
+    folders = {each.name for each in package.iterdir() if each.is_dir() and any(each.rglob("*.py"))}
+    for name in sorted(folders - rules.ROOMS.keys()):
+        found.append(f"{name}: no such room in tests/arch/rules.py")
+    for name in sorted(rules.ROOMS.keys() - folders):
+        found.append(f"{name}: the room is missing")
+    for name in sorted(folders):
+        door = package / name / "__init__.py"
+        if not door.is_file() or not ast.get_docstring(ast.parse(door.read_text())):
+            found.append(
+                f"{name}/__init__.py: no docstring that says what the room owns and refuses"
+            )
+    return found
