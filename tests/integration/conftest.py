@@ -5,18 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.fixtures import (  # noqa: F401
-    docker_daemon,
+    clean_engine,
     engine,
     fresh_engine,
     image,
     locked_registry,
-    podman_service,
-    private_network,
     registry,
-    session_engine,
 )
+from tests.integration.namespaces import enter_private_network
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _apart(private_network: None) -> None:
+def _apart() -> None:
     """No test here sees the machine's own interfaces."""
+    enter_private_network()

@@ -155,9 +155,9 @@ def load_image(
     config: Optional[Mapping[str, Any]] = None,
     files: Optional[Mapping[str, bytes]] = None,
 ) -> str:
-    """Give an engine a busybox image; returns `ref`. See `image.archive` for `config` and `files`."""
+    """Give an engine a busybox image; returns `ref`. See `image.build` for `config` and `files`."""
     with contextlib.closing(docker.APIClient(base_url=socket, timeout=60)) as client:
-        list(client.load_image(image.archive(ref, config or {}, files or {})))
+        list(client.load_image(image.archive(ref, image.build(config or {}, files or {}))))
         client.inspect_image(ref)
     return ref
 

@@ -1,7 +1,7 @@
 """The fixtures of suites that need real engines. A suite's conftest imports them by name.
 
 Engines and registries are started once a session, when a test first asks for one, in a network and mount
-namespace of the session's own. What a test makes in an engine is removed when it ends.
+namespace of the session's own.
 """
 
 from __future__ import annotations
@@ -12,64 +12,38 @@ from collections.abc import Callable, Iterator
 import docker.errors
 import pytest
 
-from tests.integration import registry as registries
-from tests.integration.engines import ENGINES, DockerEngine, Engine, PodmanEngine, docker_engine
-from tests.integration.engines import podman_engine as make_podman
+from tests.integration.engines import ENGINES, Engine
 from tests.integration.namespaces import enter_private_network
+from tests.integration.registry import Registry
 
 __all__ = [
-    "private_network",
-    "docker_daemon",
-    "podman_service",
-    "session_engine",
     "engine",
+    "clean_engine",
     "image",
     "fresh_engine",
     "registry",
     "locked_registry",
+    "empty",
 ]
 
 IMAGE = "localhost/hullmark-test:1"
 
 
-@pytest.fixture(scope="session")
-def private_network() -> None:
-    """From here on this process and its children see only their own interfaces and mounts."""
+@pytest.fixture(scope="session", params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Docker for all tests that ask for an engine, then Podman for all of them again."""
     enter_private_network()
-
-
-@pytest.fixture(scope="session")
-def docker_daemon(private_network: None) -> Iterator[DockerEngine]:
-    """The session's dockerd."""
-    with docker_engine() as engine:
-        assert isinstance(engine, DockerEngine)
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def podman_service(private_network: None) -> Iterator[PodmanEngine]:
-    """The session's podman service."""
-    with make_podman() as engine:
-        assert isinstance(engine, PodmanEngine)
-        yield engine
-
-
-@pytest.fixture(scope="session", params=["docker", "podman"])
-def session_engine(request: pytest.FixtureRequest) -> Engine:
-    wanted = {"docker": "docker_daemon", "podman": "podman_service"}[request.param]
-    engine: Engine = request.getfixturevalue(wanted)
-    return engine
+    with ENGINES[request.param]() as each:
+        yield each
 
 
 @pytest.fixture
-def engine(session_engine: Engine) -> Iterator[Engine]:
-    """Both engines, one after the other, empty but for images at the start of each test."""
-    if not session_engine.running:
-        session_engine.start()
-    yield session_engine
-    if not session_engine.running:
-        session_engine.start()
-    empty(session_engine)
+def clean_engine(engine: Engine) -> Iterator[Engine]:
+    """`engine`, for a test that may leave containers, networks and volumes in it, or leave it killed."""
+    yield engine
+    if not engine.running:
+        engine.start()
+    empty(engine)
 
 
 @pytest.fixture
@@ -79,28 +53,31 @@ def image(engine: Engine) -> str:
 
 
 @pytest.fixture
-def fresh_engine(private_network: None) -> Iterator[Callable[[str], Engine]]:
+def fresh_engine() -> Iterator[Callable[[str], Engine]]:
     """`fresh_engine("docker")`: a running engine for this test alone, beside the session's."""
+    enter_private_network()
     with contextlib.ExitStack() as stack:
         yield lambda name: stack.enter_context(ENGINES[name]())
 
 
 @pytest.fixture(scope="session")
-def registry(private_network: None) -> Iterator[registries.Registry]:
-    """A registry on loopback that anyone may push to."""
-    with registries.Registry() as each:
+def registry() -> Iterator[Registry]:
+    """A registry on loopback that anyone may pull from."""
+    enter_private_network()
+    with Registry() as each:
         yield each
 
 
 @pytest.fixture(scope="session")
-def locked_registry(private_network: None) -> Iterator[registries.Registry]:
+def locked_registry() -> Iterator[Registry]:
     """A registry on loopback that asks for its `user` and `password`."""
-    with registries.Registry(user="robot", password="s3cret-of-the-test") as each:
+    enter_private_network()
+    with Registry(user="robot", password="s3cret-of-the-test") as each:
         yield each
 
 
 def empty(engine: Engine) -> None:
-    """Remove every container, network and volume."""
+    """Remove every container, network and volume. Images stay."""
     client = engine.client()
     for container in client.containers.list(all=True, ignore_removed=True):
         with contextlib.suppress(docker.errors.NotFound):

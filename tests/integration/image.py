@@ -1,6 +1,6 @@
-"""A small image from this machine's static busybox, as an archive that both engines load.
+"""A small image from this machine's static busybox: an archive for engines, blobs for a registry.
 
-An archive of our own (the format of `docker save`) rather than an import: Podman's import knows no HEALTHCHECK,
+Made by ourselves (in the format of `docker save`) rather than imported: Podman's import knows no HEALTHCHECK,
 and the image is the same, to its id, wherever the same busybox is.
 """
 
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,28 +38,41 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def archive(ref: str, config: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """The image's tar. `config` is merged over `DEFAULTS`, with the keys of the engine's own image configuration
+@dataclass(frozen=True)
+class Image:
+    """A configuration and layers (uncompressed tars), as the bytes that their digests are of."""
+
+    configuration: bytes
+    layers: tuple[bytes, ...]
+
+
+def build(config: Mapping[str, Any], files: Mapping[str, bytes]) -> Image:
+    """`config` is merged over `DEFAULTS`, with the keys of the engine's own image configuration
     (Env, User, ExposedPorts, Healthcheck, Labels, ...); `files` are added by absolute path, mode 0755.
     """
-    layers = [_system_layer(), *([_layer(files)] if files else [])]
+    layers = (_system_layer(), *([_layer(files)] if files else []))
     description = {
         "architecture": ARCHITECTURES[platform.machine()],
         "os": "linux",
         "created": "2020-01-01T00:00:00Z",
         "config": {**DEFAULTS, **config},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(each)}" for each in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(each)}" for each in layers]},
     }
-    described = json.dumps(description, sort_keys=True).encode()
-    names = [f"{_digest(each)}/layer.tar" for each in layers]
-    manifest = [{"Config": f"{_digest(described)}.json", "RepoTags": [ref], "Layers": names}]
-    members = dict(zip(names, layers))
-    members[f"{_digest(described)}.json"] = described
+    return Image(json.dumps(description, sort_keys=True).encode(), layers)
+
+
+def archive(ref: str, image: Image) -> bytes:
+    """What an engine loads under the name `ref`."""
+    names = [f"{digest(each)}/layer.tar" for each in image.layers]
+    described = f"{digest(image.configuration)}.json"
+    manifest = [{"Config": described, "RepoTags": [ref], "Layers": names}]
+    members = dict(zip(names, image.layers))
+    members[described] = image.configuration
     members["manifest.json"] = json.dumps(manifest).encode()
     return _tar({name: (content, 0o644) for name, content in members.items()}, {})
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 

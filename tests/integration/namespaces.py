@@ -17,14 +17,17 @@ MS_REC = 0x4000  # sys/mount.h
 MS_PRIVATE = 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_entered: list[str] = []
 
 
 def enter_private_network() -> None:
     """Move this process (and what it starts from now on) into namespaces of its own. Needs root.
 
     There: loopback, and a bridge `lan0` with HOST_ADDRESS as the host's own address. Call it before the
-    first thread is started: threads that exist stay where they are.
+    first thread is started: threads that exist stay where they are. A second call does nothing.
     """
+    if _entered:
+        return
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
     _check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
     for command in (
@@ -34,6 +37,7 @@ def enter_private_network() -> None:
         "link set lan0 up",
     ):
         subprocess.run(["ip", *command.split()], check=True)
+    _entered.append(str(os.getpid()))
 
 
 def _check(result: int, what: str) -> None:

@@ -1,7 +1,7 @@
 """Debian's docker-registry on loopback.
 
     with Registry(user="robot", password="...") as registry:
-        digest = registry.push(engine, "localhost/web:1", "team/web:1")
+        digest = registry.push("team/web:1")
         registry.ref("team/web:1")            # 127.0.0.1:PORT/team/web:1
         registry.delete("team/web:1")         # the tag is gone from then on
 
@@ -11,20 +11,27 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import json
 import os
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Optional
+from typing import Any, Optional
+from urllib.parse import urljoin
 
 import bcrypt
 import requests
 
-from tests.integration.engines import Engine, required
+from tests.integration import image
+from tests.integration.daemon import required
 from tests.integration.workspace import Workspace
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG = "application/vnd.docker.container.image.v1+json"
+LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIGURATION = """\
 version: 0.1
 log: {{level: warn}}
@@ -90,20 +97,33 @@ class Registry:
         self.stop()
         self.workspace.remove()
 
-    def push(self, engine: Engine, source: str, name: str) -> str:
-        """Push an image that the engine has as `name` (`team/web:1`); returns its digest (`sha256:...`)."""
-        target = self.ref(name)
-        repository, _, tag = target.rpartition(":")
-        credentials = {"username": self.user, "password": self.password} if self.user else None
-        with contextlib.closing(engine.client()) as client:
-            client.images.get(source).tag(repository, tag)
-            for line in client.api.push(
-                repository, tag, auth_config=credentials, stream=True, decode=True
-            ):
-                if "error" in line:
-                    raise RuntimeError(f"push of {target}: {line['error']}")
-            client.images.remove(target)
-        return self.digest(name)
+    def push(
+        self,
+        name: str,
+        config: Optional[Mapping[str, Any]] = None,
+        files: Optional[Mapping[str, bytes]] = None,
+    ) -> str:
+        """Put a busybox image under `team/web:1`; returns its digest (`sha256:...`). See `image.build`."""
+        built = image.build(config or {}, files or {})
+        repository, _ = _split(name)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": self._upload(repository, CONFIG, built.configuration),
+            "layers": [
+                self._upload(repository, LAYER, gzip.compress(layer, 1, mtime=0))
+                for layer in built.layers
+            ],
+        }
+        answer = self._ask("PUT", name, json.dumps(manifest).encode())
+        return str(answer.headers["Docker-Content-Digest"])
+
+    def _upload(self, repository: str, kind: str, content: bytes) -> dict[str, Any]:
+        """Put a blob; returns its descriptor for a manifest."""
+        digest = f"sha256:{image.digest(content)}"
+        begun = self._request("POST", f"/v2/{repository}/blobs/uploads/")
+        self._request("PUT", begun.headers["Location"], content, {"digest": digest})
+        return {"mediaType": kind, "size": len(content), "digest": digest}
 
     def digest(self, name: str) -> str:
         """What the tag means now. Raises requests.HTTPError (404) where there is none."""
@@ -116,12 +136,23 @@ class Registry:
         digest = reference if reference.startswith("sha256:") else self.digest(name)
         self._ask("DELETE", f"{repository}@{digest}")
 
-    def _ask(self, method: str, name: str) -> requests.Response:
+    def _ask(self, method: str, name: str, content: Optional[bytes] = None) -> requests.Response:
         repository, reference = _split(name)
+        return self._request(method, f"/v2/{repository}/manifests/{reference}", content)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        content: Optional[bytes] = None,
+        query: Optional[Mapping[str, str]] = None,
+    ) -> requests.Response:
         answer = requests.request(
             method,
-            f"http://{self.host}/v2/{repository}/manifests/{reference}",
-            headers={"Accept": MANIFEST},
+            urljoin(f"http://{self.host}/", url),
+            params=query,
+            data=content,
+            headers={"Accept": MANIFEST, "Content-Type": MANIFEST if content else ""},
             auth=(self.user, self.password) if self.user else None,
             timeout=10,
         )

@@ -21,13 +21,13 @@ from tests.integration.namespaces import HOST_ADDRESS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_runs_a_container(engine: Engine, image: str) -> None:
-    output = engine.client().containers.run(image, ["echo", "aboard"], remove=True)
+def test_runs_a_container(clean_engine: Engine, image: str) -> None:
+    output = clean_engine.client().containers.run(image, ["echo", "aboard"], remove=True)
     assert output == b"aboard\n"
 
 
-def test_image_configuration(engine: Engine) -> None:
-    ref = engine.load_image(
+def test_image_configuration(clean_engine: Engine) -> None:
+    ref = clean_engine.load_image(
         "localhost/configured:1",
         config={
             "Env": ["PATH=/bin", "COLOUR=blue"],
@@ -37,14 +37,14 @@ def test_image_configuration(engine: Engine) -> None:
         },
         files={"/bin/greet": b'#!/bin/sh\necho "$(id -un) $COLOUR"\n'},
     )
-    client = engine.client()
+    client = clean_engine.client()
     assert client.containers.run(ref, ["greet"], remove=True) == b"app blue\n"
     container = client.containers.create(ref)
     assert container.attrs["Config"]["Healthcheck"]["Test"] == ["CMD", "/bin/true"]
 
 
-def test_published_port_answers_on_the_hosts_address(engine: Engine, image: str) -> None:
-    container = engine.client().containers.run(image, detach=True, ports={"8080/tcp": None})
+def test_published_port_answers_on_the_hosts_address(clean_engine: Engine, image: str) -> None:
+    container = clean_engine.client().containers.run(image, detach=True, ports={"8080/tcp": None})
     container.reload()
     port = container.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
     wait_until(lambda: container.exec_run("test -s /tmp/index.html").exit_code == 0, "httpd")
@@ -53,8 +53,8 @@ def test_published_port_answers_on_the_hosts_address(engine: Engine, image: str)
             assert answer.read().decode().strip() == str(container.id)[:12]
 
 
-def test_names_resolve_on_a_user_network(engine: Engine, image: str) -> None:
-    client = engine.client()
+def test_names_resolve_on_a_user_network(clean_engine: Engine, image: str) -> None:
+    client = clean_engine.client()
     client.networks.create("sea")
     client.containers.run(image, detach=True, name="ship", network="sea")
     command = [
@@ -66,26 +66,26 @@ def test_names_resolve_on_a_user_network(engine: Engine, image: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
-def test_container_survives_its_engine(engine: Engine, image: str, end: str) -> None:
-    container = engine.client().containers.run(image, detach=True, name="survivor")
+def test_container_survives_its_engine(clean_engine: Engine, image: str, end: str) -> None:
+    container = clean_engine.client().containers.run(image, detach=True, name="survivor")
     container.reload()
     before = container.attrs["State"]
-    getattr(engine, end)()
+    getattr(clean_engine, end)()
     assert process.identity(before["Pid"]) is not None
     with pytest.raises(docker.errors.DockerException):
-        engine.client().ping()
-    engine.start()
-    after = engine.client().containers.get("survivor").attrs["State"]
+        clean_engine.client().ping()
+    clean_engine.start()
+    after = clean_engine.client().containers.get("survivor").attrs["State"]
     assert (after["Running"], after["Pid"]) == (True, before["Pid"])
 
 
-def test_several_beside_each_other(engine: Engine, image: str, fresh_engine) -> None:
-    other = fresh_engine(engine.name)
+def test_several_beside_each_other(clean_engine: Engine, image: str, fresh_engine) -> None:
+    other = fresh_engine(clean_engine.name)
     other.load_image(image)
-    for each in (engine, other):
+    for each in (clean_engine, other):
         each.client().containers.run(image, detach=True, name="twin")
     other.stop()
-    assert engine.client().containers.get("twin").status == "running"
+    assert clean_engine.client().containers.get("twin").status == "running"
 
 
 def traces(record: Path, content: dict) -> list[str]:

@@ -9,18 +9,15 @@ import docker.errors
 import pytest
 import requests
 
-from tests.integration.engines import DockerEngine, Engine
+from tests.integration.engines import Engine
 from tests.integration.registry import Registry
 from tests.integration.relay import Relay
 
 
 @pytest.fixture
-def pushed(docker_daemon: DockerEngine, registry: Registry) -> str:
+def pushed(registry: Registry) -> str:
     """`team/web:1` is in the registry; its digest."""
-    source = docker_daemon.load_image(
-        "localhost/pushed:1", files={"/stone": bytes(range(256)) * 256}
-    )
-    return registry.push(docker_daemon, source, "team/web:1")
+    return registry.push("team/web:1", files={"/stone": bytes(range(256)) * 256})
 
 
 def forget(engine: Engine) -> None:
@@ -36,11 +33,8 @@ def test_pull_by_tag_gives_the_digest(engine: Engine, registry: Registry, pushed
     assert image.attrs["RepoDigests"] == [f"{registry.ref('team/web')}@{pushed}"]
 
 
-def test_wrong_password(
-    engine: Engine, docker_daemon: DockerEngine, locked_registry: Registry
-) -> None:
-    source = docker_daemon.load_image("localhost/secret:1")
-    locked_registry.push(docker_daemon, source, "team/secret:1")
+def test_wrong_password(engine: Engine, locked_registry: Registry) -> None:
+    locked_registry.push("team/secret:1")
     pull = engine.client().images.pull
     name = locked_registry.ref("team/secret")
     with pytest.raises(docker.errors.APIError):
