@@ -1,0 +1,128 @@
+"""The cluster at a glance: its hosts, its orphans, and whether all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hullmark.core.draft import is_ready
+from hullmark.model.api import AppSummary, HostView, OrphanView
+from hullmark.model.epoch import Epoch
+from hullmark.model.observed import HostState
+from hullmark.model.snapshot import Snapshot
+
+_UNKNOWN = HostState()
+
+
+def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...]:
+    """All enrolled hosts, by name."""
+    found = []
+    for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
+        state = snapshot.observed.get(host.host_id, _UNKNOWN)
+        heard_s = snapshot.heard_s.get(host.host_id)
+        orders = snapshot.assignments.get(host.host_id)
+        found.append(
+            HostView(
+                host_id=host.host_id,
+                name=host.name,
+                state=_host_state(snapshot, host.host_id, silent_after_s),
+                heard_s=None if heard_s is None else round(heard_s, 3),
+                instances=0 if orders is None else len(orders.assignments),
+                labels=host.labels,
+                facts=state.facts,
+                problems=state.problems,
+            )
+        )
+    return tuple(found)
+
+
+def _host_state(snapshot: Snapshot, host_id: str, silent_after_s: float) -> str:
+    heard_s = snapshot.heard_s.get(host_id)
+    if heard_s is None or host_id not in snapshot.observed:
+        return "never"
+    if not is_ready(snapshot, host_id):
+        return "lost"
+    return "silent" if heard_s > silent_after_s else "ready"
+
+
+def orphan_views(snapshot: Snapshot) -> tuple[OrphanView, ...]:
+    found = []
+    for host_id, state in snapshot.observed.items():
+        host = snapshot.hosts.get(host_id)
+        name = host.name if host is not None else host_id
+        found += [OrphanView(name, container, at) for container, at in state.orphans.items()]
+    return tuple(sorted(found, key=lambda view: (view.host, view.name)))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """`state`, `notes` and `next` of `api.ClusterStatus`."""
+
+    state: str
+    notes: tuple[str, ...]
+    next: str
+
+
+def outlook(
+    snapshot: Snapshot,
+    hosts: Sequence[HostView],
+    apps: Sequence[AppSummary],
+    orphans: int,
+    claims: Sequence[tuple[str, Epoch]] = (),
+) -> Outlook:
+    """What is wrong, worst first, and the next thing to type. `claims` are hosts that obey a later epoch
+    than this leader's, with that epoch."""
+    findings = [
+        *_claim_findings(snapshot, claims),
+        *_host_findings(hosts),
+        *_app_findings(apps),
+        *_orphan_findings(orphans),
+    ]
+    weights = {weight for weight, _, _ in findings}
+    state = "failed" if 2 in weights else "degraded" if 1 in weights else "ok"
+    remedies = [remedy for _, _, remedy in findings if remedy]
+    return Outlook(state, tuple(note for _, note, _ in findings), remedies[0] if remedies else "")
+
+
+_Finding = tuple[int, str, str]
+"""(0 worth knowing, 1 degraded, 2 failed; the note; what to do)"""
+
+
+def _claim_findings(snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]]) -> Iterable[_Finding]:
+    for name, epoch in claims:
+        note = (
+            f"host {name} obeys epoch {epoch}, later than this leader's {snapshot.leader.epoch}: "
+            "this master's store may be an old copy"
+        )
+        yield 2, note, "stop this master and look for the one that leads"
+
+
+def _host_findings(hosts: Sequence[HostView]) -> Iterable[_Finding]:
+    if not hosts:
+        yield 0, "no host is enrolled", "hullmark invite HOST"
+        return
+    away = [host for host in hosts if host.state in ("lost", "never")]
+    weight = 2 if len(away) == len(hosts) else 1
+    for host in away:
+        text = "has not been heard since this leader began"
+        if host.heard_s is not None:
+            text = f"is silent for {host.heard_s:.0f} s; what runs there goes on"
+        yield weight, f"host {host.name} {text}", f"hullmark agent run   (on {host.name})"
+    for host in hosts:
+        if host.state == "silent":
+            yield 1, f"host {host.name} is silent for {host.heard_s or 0:.0f} s", ""
+        for problem in host.problems:
+            yield 1, f"host {host.name}: {problem.message}", problem.remedy
+
+
+def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:
+    for app in apps:
+        if app.state in ("degraded", "failed"):
+            why = next((line for service in app.services for line in service.why), "")
+            yield 1, f"app {app.name} {app.state}: {why}", f"hullmark ps {app.name}"
+
+
+def _orphan_findings(orphans: int) -> Iterable[_Finding]:
+    if orphans:
+        noun = "container" if orphans == 1 else "containers"
+        yield 0, f"{orphans} {noun} of ours that no order names; kept", "hullmark orphans"
