@@ -8,7 +8,7 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # More options for pytest: make test-integration ARGS="-k ports -x"
 ARGS ?=
-# The scripts in tools/ import the tests package.
+# So that the tests package is found.
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
@@ -30,7 +30,7 @@ setup-engines: setup ## Install what the tests need: Docker, Podman, a registry,
 	@tools/setup.sh engines
 
 demo: setup-demo ## See a Compose app run under Hullmark on this machine, in under 3 minutes
-	@$(PYTHON) tools/demo.py
+	@$(PYTHON) -m tests.demo
 
 check: setup ## Format, lint, types, unit and architecture tests: under a minute
 	$(PYTHON) -m ruff format --check --quiet .
@@ -61,8 +61,8 @@ test-e2e: setup-engines ## Master, agent and engine together, as a user runs the
 	$(PYTEST) -v --timeout 900 --durations 10 tests/e2e $(ARGS)
 
 bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
-	@$(PYTHON) tools/bench.py
+	@$(PYTHON) -m tests.bench
 
 clean: ## Remove what was built: build/, .venv, caches
-	rm -rf build .venv agent/*.egg-info .hypothesis
+	rm -rf build .venv agent/*.egg-info
 	find agent tests tools -name __pycache__ -type d -exec rm -rf {} +

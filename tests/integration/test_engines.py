@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_runs_a_container(clean_engine: Engine, image: str) -> None:
-    output = clean_engine.client().containers.run(image, ["echo", "aboard"], remove=True)
+    output = clean_engine.run(image, ["echo", "aboard"])
     assert output == b"aboard\n"
 
 
@@ -38,7 +38,7 @@ def test_image_configuration(clean_engine: Engine) -> None:
         files={"/bin/greet": b'#!/bin/sh\necho "$(id -un) $COLOUR"\n'},
     )
     client = clean_engine.client()
-    assert client.containers.run(ref, ["greet"], remove=True) == b"app blue\n"
+    assert clean_engine.run(ref, ["greet"]) == b"app blue\n"
     container = client.containers.create(ref)
     assert container.attrs["Config"]["Healthcheck"]["Test"] == ["CMD", "/bin/true"]
 
@@ -62,7 +62,7 @@ def test_names_resolve_on_a_user_network(clean_engine: Engine, image: str) -> No
         "-c",
         "for try in 1 2 3; do wget -qO- http://ship:8080/ && break; sleep 1; done",
     ]
-    assert len(client.containers.run(image, command, network="sea", remove=True)) == 13
+    assert len(clean_engine.run(image, command, network="sea")) == 13
 
 
 @pytest.mark.parametrize("end", ["kill", "terminate"])
