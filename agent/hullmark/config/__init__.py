@@ -3,3 +3,28 @@
 Owns: the keys of agent.yaml and master.yaml, their defaults. Refuses: unknown keys and bad values, by line.
 Invariant: what is loaded was wholly valid.
 """
+
+from hullmark.config.keys import AgentConfig, MasterConfig
+from hullmark.config.loading import (
+    AGENT_FILE,
+    MASTER_FILE,
+    Loaded,
+    check,
+    load_agent,
+    load_master,
+    shown,
+)
+from hullmark.config.values import parse_duration
+
+__all__ = [
+    "AGENT_FILE",
+    "MASTER_FILE",
+    "AgentConfig",
+    "Loaded",
+    "MasterConfig",
+    "check",
+    "load_agent",
+    "load_master",
+    "parse_duration",
+    "shown",
+]

@@ -69,7 +69,8 @@ class Container:
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A container to be made. `files` gives for each config of the bundle the path of the agent's copy."""
+    """A container to be made. `files` gives the path of the agent's copy of each config, by its target in
+    the container."""
 
     cluster_id: str
     instance: InstanceId

@@ -1,0 +1,107 @@
+"""The keys of agent.yaml and master.yaml: one table each, from which all else is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hullmark.config import values
+
+
+@dataclass(frozen=True)
+class Key:
+    """`name` is dotted as in the file; the field of the configuration has underscores instead of dots.
+    `read` turns a YAML value into the field's, or raises ValueError saying what is allowed."""
+
+    name: str
+    read: Callable[[Any], Any]
+    default: Any
+    meaning: str
+
+    @property
+    def field(self) -> str:
+        return self.name.replace(".", "_")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Times in seconds; paths absolute. `host_name` and `engine_socket` empty: found out."""
+
+    state_dir: str
+    host_name: str
+    masters: tuple[str, ...]
+    engine_socket: str
+    engine_subnets: str
+    engine_subnet_prefix: int
+    registries_dir: str
+    parallel: int
+    poll_hold: float
+    resync: float
+    log_level: str
+
+
+@dataclass(frozen=True)
+class MasterConfig:
+    """Times in seconds; paths absolute. `addresses`: what agents and people dial, first one preferred."""
+
+    state_dir: str
+    name: str
+    socket: str
+    addresses: tuple[str, ...]
+    api_listen: str
+    agents_listen: str
+    store_kind: str
+    lost_after: float
+    lease: float
+    session_valid: float
+    invite_valid: float
+    events_keep: int
+    log_level: str
+
+
+AGENT_KEYS = (
+    Key(
+        "state_dir", values.path, "/var/lib/hullmark/agent", "accepted orders, certificate, configs"
+    ),
+    Key("host_name", values.host_name, "", "the host's name in the cluster; empty: the system's"),
+    Key("masters", values.urls, (), "the masters' agents port; empty: as told at enrolment"),
+    Key(
+        "engine.socket",
+        values.socket_url,
+        "",
+        "the engine's socket; empty: Docker's, then Podman's",
+    ),
+    Key(
+        "engine.subnets", values.subnet, "10.213.0.0/16", "where apps' networks get their addresses"
+    ),
+    Key(
+        "engine.subnet_prefix", values.number(20, 29), 25, "size of one network; 25: 125 instances"
+    ),
+    Key("registries_dir", values.path, "/etc/hullmark/registries.d", "registry credentials"),
+    Key("parallel", values.number(1, 64), 8, "how many containers are worked on at a time"),
+    Key("poll_hold", values.duration(0.2, 10), 4.0, "how long a poll may be held"),
+    Key("resync", values.duration(5, 3600), 60.0, "how often everything is looked at afresh"),
+    Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
+)
+
+MASTER_KEYS = (
+    Key("state_dir", values.path, "/var/lib/hullmark/master", "embedded store, authority"),
+    Key("name", values.host_name, "", "the master's name; empty: the system's"),
+    Key("socket", values.path, "/run/hullmark/master.sock", "where people on this machine log in"),
+    Key("addresses", values.addresses, (), "what agents and people dial; empty: the system's name"),
+    Key("api.listen", values.listener, "0.0.0.0:7442", "API and enrolment"),
+    Key("agents.listen", values.listener, "0.0.0.0:7441", "agents"),
+    Key("store.kind", values.choice("sqlite"), "sqlite", "the cluster's store"),
+    Key("lost_after", values.duration(2, 3600), 10.0, "silence after which a host counts as lost"),
+    Key(
+        "lease",
+        values.duration(1, 600),
+        10.0,
+        "how long after asking an agent may act on an answer",
+    ),
+    Key("session_valid", values.duration(60, 604800), 28800.0, "life of a login, if not said"),
+    Key("invite_valid", values.duration(60, 604800), 3600.0, "life of an invite, if not said"),
+    Key("events.keep", values.number(100, 1000000), 10000, "how many events are kept"),
+    Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
+)

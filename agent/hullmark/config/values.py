@@ -1,0 +1,111 @@
+"""Readers of single values. Each raises ValueError with what is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any, Optional
+
+from hullmark.model.names import HOST_NAME
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def path(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("/") and value.isprintable():
+        return value
+    raise ValueError("an absolute path")
+
+
+def host_name(value: Any) -> str:
+    if value == "" or (isinstance(value, str) and HOST_NAME.fullmatch(value)):
+        return str(value)
+    raise ValueError("a host name in lower case (RFC 1123)")
+
+
+def urls(value: Any) -> tuple[str, ...]:
+    pattern = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
+    if isinstance(value, list) and all(isinstance(v, str) and pattern.fullmatch(v) for v in value):
+        return tuple(value)
+    raise ValueError("a list of https://HOST:PORT")
+
+
+def addresses(value: Any) -> tuple[str, ...]:
+    pattern = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+    if not isinstance(value, list):
+        raise ValueError("a list of host names and IP addresses")
+    for item in value:
+        if not isinstance(item, str) or not (pattern.fullmatch(item) or _is_address(item)):
+            raise ValueError("a list of host names and IP addresses")
+    return tuple(value)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def socket_url(value: Any) -> str:
+    if value == "" or (isinstance(value, str) and value.startswith("unix:///")):
+        return str(value)
+    raise ValueError("unix:///PATH")
+
+
+def subnet(value: Any) -> str:
+    try:
+        return str(ipaddress.IPv4Network(value))
+    except (ValueError, TypeError):
+        raise ValueError("an IPv4 network such as 10.213.0.0/16") from None
+
+
+def listener(value: Any) -> str:
+    """`ADDRESS:PORT`; an IPv6 address stands in brackets."""
+    if isinstance(value, str):
+        address, _, port = value.rpartition(":")
+        if _is_address(address.strip("[]")) and port.isdecimal() and 0 < int(port) < 65536:
+            return value
+    raise ValueError("ADDRESS:PORT, such as 0.0.0.0:7442")
+
+
+def number(least: int, most: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if type(value) is int and least <= value <= most:
+            return int(value)
+        raise ValueError(f"a whole number from {least} to {most}")
+
+    return read
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value in allowed:
+            return str(value)
+        raise ValueError(", ".join(allowed))
+
+    return read
+
+
+def duration(least_s: float, most_s: float) -> Callable[[Any], float]:
+    """Seconds, from a number of seconds or from text such as `10s`, `5m`, `1h30m`."""
+
+    def read(value: Any) -> float:
+        seconds = parse_duration(value)
+        if seconds is None or not least_s <= seconds <= most_s:
+            raise ValueError(f"a duration from {least_s:g}s to {most_s:g}s, such as 10s or 5m")
+        return seconds
+
+    return read
+
+
+def parse_duration(value: Any) -> Optional[float]:
+    """Seconds, or None for what is no duration."""
+    if type(value) in (int, float):
+        return float(value)
+    if not isinstance(value, str) or not re.fullmatch(f"({_DURATION.pattern})+", value):
+        return None
+    return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(value))

@@ -1,0 +1,124 @@
+"""From the engine's inspect answer to a `Container`: pure. Docker and Podman differ in a few forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from hullmark.engine.protocol import Container, ContainerState
+from hullmark.model import names
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.observed import Health
+from hullmark.model.orders import InstanceId, PublishedPort
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+_STATES = {
+    "created": ContainerState.CREATED,
+    "configured": ContainerState.CREATED,
+    "initialized": ContainerState.CREATED,
+    "running": ContainerState.RUNNING,
+    "paused": ContainerState.PAUSED,
+    "restarting": ContainerState.RESTARTING,
+    "stopping": ContainerState.RUNNING,
+    "stopped": ContainerState.EXITED,
+    "exited": ContainerState.EXITED,
+    "removing": ContainerState.DEAD,
+    "dead": ContainerState.DEAD,
+}
+
+_HEALTH = {
+    "starting": Health.STARTING,
+    "healthy": Health.HEALTHY,
+    "unhealthy": Health.UNHEALTHY,
+}
+
+
+def container(inspected: Mapping[str, Any]) -> Optional[Container]:
+    """None for one whose labels don't say which instance it is."""
+    config, state = inspected["Config"], inspected["State"]
+    labels = config.get("Labels") or {}
+    instance = instance_of(labels)
+    if instance is None:
+        return None
+    test = (config.get("Healthcheck") or {}).get("Test") or []
+    has_check = bool(test) and test[0] != "NONE"
+    health = state.get("Health") or state.get("Healthcheck") or {}
+    found = _STATES.get(str(state.get("Status", "")).lower(), ContainerState.DEAD)
+    ended = found in (ContainerState.EXITED, ContainerState.DEAD)
+    return Container(
+        container_id=inspected["Id"],
+        name=str(inspected["Name"]).lstrip("/"),
+        instance=instance,
+        cluster_id=labels.get(names.LABEL_CLUSTER, ""),
+        spec_hash=labels.get(names.LABEL_SPEC_HASH, ""),
+        epoch=_epoch(labels.get(names.LABEL_EPOCH, "")),
+        state=found,
+        health=_HEALTH.get(health.get("Status", ""), Health.STARTING) if has_check else Health.NONE,
+        exit_code=int(state.get("ExitCode") or 0) if ended else None,
+        error=str(state.get("Error") or ""),
+        oom_killed=bool(state.get("OOMKilled")),
+        image=str(config.get("Image") or ""),
+        image_id=str(inspected.get("Image") or ""),
+        started_at=seconds(state.get("StartedAt")),
+        finished_at=seconds(state.get("FinishedAt")) if ended else 0.0,
+        addresses=_addresses(inspected),
+        ports=_ports(inspected),
+        has_health_check=has_check,
+    )
+
+
+def instance_of(labels: Mapping[str, str]) -> Optional[InstanceId]:
+    """The instance that labels name, None where they don't."""
+    try:
+        return InstanceId(
+            labels[names.LABEL_APP],
+            labels[names.LABEL_SERVICE],
+            int(labels[names.LABEL_SLOT]),
+            int(labels[names.LABEL_GENERATION]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def seconds(text: Optional[str]) -> float:
+    """An engine's time (RFC 3339) as seconds since 1970; 0.0 for none and for the year 1."""
+    found = _TIME.fullmatch(text or "")
+    if found is None:
+        return 0.0
+    offset = "+00:00" if found[3] == "Z" else found[3]
+    at = datetime.fromisoformat(found[1] + offset).astimezone(timezone.utc)
+    return max(0.0, at.timestamp() + float(f"0{found[2] or '.0'}")) if at.year > 1 else 0.0
+
+
+def _epoch(text: str) -> Epoch:
+    try:
+        return Epoch.parse(text)
+    except ValueError:
+        return NO_EPOCH
+
+
+def _addresses(inspected: Mapping[str, Any]) -> dict[str, str]:
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    return {
+        name: place["IPAddress"]
+        for name, place in sorted(networks.items())
+        if place and place.get("IPAddress")
+    }
+
+
+def _ports(inspected: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
+    """Bound host ports; IPv6 repeats of an IPv4 binding are left out."""
+    bound = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
+    found = set()
+    for port, bindings in bound.items():
+        target, _, protocol = port.partition("/")
+        for binding in bindings or ():
+            address = binding.get("HostIp") or ""
+            address = "" if address in ("0.0.0.0", "::") else address
+            if binding.get("HostPort"):
+                published = int(binding["HostPort"])
+                found.add(PublishedPort(int(target), published, protocol or "tcp", address))
+    return tuple(sorted(found, key=lambda p: (p.target, p.protocol, p.host_ip, p.published)))

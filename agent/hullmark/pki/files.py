@@ -1,0 +1,57 @@
+"""Files with keys and certificates: written whole or not at all, private ones readable by the owner only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from hullmark.errors import BrokenState, NotFound
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace a file atomically; it is on the disk, and so is its name, when this returns."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """A file with a secret: mode 0600 from its first byte on."""
+    write_file(path, content, 0o600)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder durable (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_private(path: Path) -> bytes:
+    """Raises NotFound, or BrokenState for one that others than its owner may read or write."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_IMODE(mode) & 0o077:
+                raise BrokenState(
+                    f"{path} is accessible to others (mode {stat.S_IMODE(mode):04o})",
+                    remedy=f"find out who read it, then: chmod 600 {path}",
+                )
+            return file.read()
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise BrokenState(f"{path} is not readable by this user") from error

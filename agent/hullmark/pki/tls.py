@@ -1,0 +1,30 @@
+"""TLS contexts: version 1.2 and up, verified by the cluster's own root and nothing else."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Optional
+
+
+def server_context(certificate: Path, key: Path, clients_root: Optional[Path]) -> ssl.SSLContext:
+    """For a listener. With `clients_root`, clients must show a certificate that leads to it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    if clients_root is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients_root)
+    return context
+
+
+def client_context(
+    root: Path, certificate: Optional[Path] = None, key: Optional[Path] = None
+) -> ssl.SSLContext:
+    """For a caller; shows its own certificate where given. The server's name is checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(root)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
