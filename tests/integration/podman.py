@@ -48,7 +48,9 @@ class PodmanEngine(Engine):
         assert self._holder is not None
         return [
             "nsenter",
-            f"--mount=/proc/{self._holder.pid}/ns/mnt",
+            f"--target={self._holder.pid}",
+            "--mount",
+            "--root",
             "--",
             required("podman"),
             "--root",
