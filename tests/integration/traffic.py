@@ -10,6 +10,7 @@ import ipaddress
 import json
 import random
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def restore(before: dict[str, Any], addresses: str, alone: bool) -> None:
     if alone:
         for table in TABLES:
             _remove_chains(table, set(_chains(table)) - set(before["chains"][table]))
+        # netavark from 1.12 on has a table of its own.
+        _run("nft", "delete", "table", "inet", "netavark")
         if before["forward"] == "0":
             _run("iptables", "-w", "-P", "FORWARD", "ACCEPT")
             FORWARD.write_text("0")
@@ -115,6 +118,8 @@ def _remove_chains(table: str, chains: set[str]) -> None:
 
 def _run(*command: str) -> str:
     """Output, also where the command fails: what is to be removed may be gone already."""
+    if shutil.which(command[0]) is None:
+        return ""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
