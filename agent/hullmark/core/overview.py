@@ -69,10 +69,13 @@ def outlook(
     apps: Sequence[AppSummary],
     orphans: int,
     claims: Sequence[tuple[str, Epoch]] = (),
+    not_leading: str = "",
+    store_trouble: str = "",
 ) -> Outlook:
     """What is wrong, worst first, and the next thing to type. `claims` are hosts that obey a later epoch
-    than this leader's, with that epoch."""
+    than this leader's, with that epoch. `not_leading` and `store_trouble` are empty where all is well."""
     findings = [
+        *_master_findings(not_leading, store_trouble),
         *_claim_findings(snapshot, claims),
         *_host_findings(hosts),
         *_app_findings(apps),
@@ -86,6 +89,18 @@ def outlook(
 
 _Finding = tuple[int, str, str]
 """(0 worth knowing, 1 degraded, 2 failed; the note; what to do)"""
+
+
+def _master_findings(not_leading: str, store_trouble: str) -> Iterable[_Finding]:
+    if not_leading:
+        yield (
+            2,
+            f"this master does not lead: {not_leading}",
+            "restart this master, or ask the other",
+        )
+    if store_trouble:
+        note = f"the store does not answer, nothing can be changed: {store_trouble}"
+        yield 2, note, "look at the store's disk; running apps go on"
 
 
 def _claim_findings(snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]]) -> Iterable[_Finding]:

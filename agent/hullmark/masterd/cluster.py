@@ -1,6 +1,6 @@
 """The cluster as the leader runs it: the one door between the master's ports and its logic.
 
-    cluster = Cluster(store, "m1", "10.0.0.1:7441")
+    cluster = Cluster(store, "m1", "10.0.0.1:7441", Settings(lost_after_s=10), check=check, shown=shown)
     await cluster.start()          # leads, or raises
     ...                            # the ports call what is below
     await cluster.stop()           # what is pending is written, leadership is given back
@@ -19,11 +19,17 @@ methods answer from memory. A change returns once it is durable in the store, an
 
 from __future__ import annotations
 
-import time
-import uuid
-from collections.abc import Awaitable
-from typing import Callable, Optional
+from collections.abc import Mapping
+from typing import Any, Callable, Optional
 
+import hullmark
+from hullmark.core.overview import host_views, orphan_views, outlook
+from hullmark.core.standing import Standing
+from hullmark.errors import NotFound, StaleEpoch
+from hullmark.masterd.admission import Admission, MakeHost
+from hullmark.masterd.changes import Changes, Check, Resolver
+from hullmark.masterd.fleet import Turn
+from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import (
     AppDetail,
     AppList,
@@ -45,80 +51,263 @@ from hullmark.model.event import Event
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
-from hullmark.model.protocol import ReportAnswer, ResolveAnswer
+from hullmark.model.protocol import ReportAnswer
 from hullmark.model.records import Change, InviteRecord, LeaderRecord, SessionRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Store
 
-Resolver = Callable[[str, str, str], Awaitable[ResolveAnswer]]
-"""(image, platform, pull policy's value) to what the image is now. No digest and no error: it stays unpinned,
-and `note` says why."""
+__all__ = ["Cluster", "MakeHost", "Resolver", "Settings"]
 
-MakeHost = Callable[[InviteRecord, Optional[HostRecord]], HostRecord]
-"""(the invite, the host of that name if there is one) to the record to keep. What it raises ends the
-enrolment with nothing written. A host that exists keeps its host id."""
+DEFAULTS = Settings()
+EVENTS_AT_ONCE = 1000
 
 
 class Cluster:
+    """`address` is where agents and people reach this master. `check` finds what is wrong with an app,
+    `shown` masks one: both are the compose room's."""
+
     def __init__(
         self,
         store: Store,
         master: str,
         address: str,
+        settings: Settings = DEFAULTS,
         *,
-        store_name: str = "sqlite",
-        lost_after_s: float = 10.0,
-        silent_after_s: float = 8.0,
-        events_kept: int = 10_000,
-        events_kept_s: float = 30 * 86400.0,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
-    ) -> None: ...
+        check: Check,
+        shown: Callable[[App], Mapping[str, object]],
+    ) -> None:
+        self._store = store
+        self._master = master
+        self._address = address
+        self._settings = settings
+        self._check = check
+        self._shown = shown
+        self._term_now: Optional[Term] = None
 
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    @property
-    def leader_record(self) -> LeaderRecord: ...
-    @property
-    def is_leader(self) -> bool: ...
-    @property
-    def why_not(self) -> str: ...
+    async def start(self) -> None:
+        """Begin to lead: a term above every former one. Raises what `Term.start` does."""
+        term = Term(self._store, self._master, self._address, self._settings, self._turned)
+        self._term_now = term
+        await term.start()
+        self._changes = Changes(
+            term.leadership, term.view, term.turn, term.snapshot, check=self._check, tell=self._tell
+        )
+        self._admission = Admission(
+            term.leadership, term.view, term.turn, self._settings.wall, self._tell
+        )
 
-    def snapshot(self) -> Snapshot: ...
-    @property
-    def version(self) -> int: ...
-    async def wait_changed(self, after: int, hold_s: float) -> int: ...
+    async def stop(self) -> None:
+        """Finish what is under way, write pending events, give leadership back. Twice is fine."""
+        if self._term_now is not None:
+            await self._term_now.stop()
 
-    async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer: ...
-    async def scale(self, app: str, request: ScaleRequest, change: Change) -> ApplyAnswer: ...
-    async def remove(self, app: str, request: RemoveRequest, change: Change) -> ApplyAnswer: ...
-    def plan(self, app: App) -> PlanAnswer: ...
+    @property
+    def _term(self) -> Term:
+        if self._term_now is None:
+            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+        return self._term_now
+
+    @property
+    def leader_record(self) -> LeaderRecord:
+        """Of this master's own term, also when it has ended."""
+        return self._term.leadership.record
+
+    @property
+    def is_leader(self) -> bool:
+        return self._term_now is not None and self._term_now.leadership.is_leader
+
+    @property
+    def why_not(self) -> str:
+        """Why this master does not lead; empty while it does."""
+        return (
+            "it has not begun to lead"
+            if self._term_now is None
+            else self._term_now.leadership.why_not
+        )
+
+    def snapshot(self) -> Snapshot:
+        """All that is known now. Nothing in it changes later."""
+        return self._term.snapshot()
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of anything that can be asked for here, across terms too."""
+        return self._term.version.value
+
+    async def wait_changed(self, after: int, hold_s: float) -> int:
+        """The version: at once where it is above `after`, else after the next change or `hold_s`."""
+        return await self._term.version.passed(after, hold_s)
+
+    async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer:
+        return await self._term.whole(self._changes.apply(request, change, resolve))
+
+    async def scale(self, app: str, request: ScaleRequest, change: Change) -> ApplyAnswer:
+        return await self._term.whole(self._changes.scale(app, request, change))
+
+    async def remove(self, app: str, request: RemoveRequest, change: Change) -> ApplyAnswer:
+        """The app is listed as `removing` until its hosts are done; then it is not found any more."""
+        return await self._term.whole(self._changes.remove(app, request, change))
+
+    def plan(self, app: App) -> PlanAnswer:
+        """What `apply` would change. Asks nobody, so tags keep the digests that they have."""
+        return self._changes.plan(app)
+
     async def invite(
         self, request: InviteRequest, secret_sha256: str, change: Change
-    ) -> InviteRecord: ...
+    ) -> InviteRecord:
+        """Open a one-time invite, kept by the hash of its secret (64 hexadecimal digits)."""
+        return await self._term.whole(self._admission.invite(request, secret_sha256, change))
+
     async def enroll(
         self, secret_sha256: str, host: str, make_host: MakeHost, *, key_sha256: str = ""
-    ) -> HostRecord: ...
-    async def open_session(
-        self, token_sha256: str, record: SessionRecord, change: Change
-    ) -> None: ...
-    def session(self, token_sha256: str) -> Optional[SessionRecord]: ...
+    ) -> HostRecord:
+        """Use an invite. With `key_sha256` (of the public key) the same key may repeat it until the
+        invite expires, so that an answer that got lost can be had again."""
+        return await self._term.whole(
+            self._admission.enroll(secret_sha256, host, make_host, key_sha256)
+        )
 
-    def app_list(self) -> AppList: ...
-    def app_detail(self, name: str) -> AppDetail: ...
-    def instances(self, app: str = "") -> InstanceList: ...
-    def hosts(self) -> HostList: ...
-    def orphans(self) -> OrphanList: ...
-    def status(self) -> ClusterStatus: ...
-    def events(self, after: int = 0, limit: int = 100) -> EventList: ...
+    async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
+        await self._term.whole(self._admission.open_session(token_sha256, record, change))
 
-    def host(self, host_id: str) -> Optional[HostRecord]: ...
-    def heard(self, host_id: str, run: str) -> None: ...
-    def lacks_state(self, host_id: str, run: str) -> bool: ...
-    async def wait_orders(
-        self, host_id: str, epoch: Epoch, revision: int, hold_s: float
-    ) -> bool: ...
-    def orders(self, host_id: str) -> Orders: ...
-    async def merge(self, report: Report) -> ReportAnswer: ...
-    def record(self, event: Event) -> None: ...
+    def session(self, token_sha256: str) -> Optional[SessionRecord]:
+        """None where there is none, or it has expired."""
+        return self._admission.session(token_sha256)
+
+    def app_list(self) -> AppList:
+        return AppList(self._standing().summaries())
+
+    def app_detail(self, name: str) -> AppDetail:
+        """Raises NotFound."""
+        record = self._term.view.apps.get(name)
+        if record is None:
+            raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+        return self._standing().detail(record, self.version, self._shown(record.app))
+
+    def instances(self, app: str = "") -> InstanceList:
+        """Of one app, or of all. Raises NotFound for an app that there isn't."""
+        found = self._standing().instances(app)
+        if app and not found and app not in self._term.view.apps:
+            raise NotFound(f"there is no app {app}", remedy="hullmark apps")
+        return InstanceList(found)
+
+    def hosts(self) -> HostList:
+        return HostList(host_views(self.snapshot(), self._settings.silent_after_s))
+
+    def orphans(self) -> OrphanList:
+        return OrphanList(orphan_views(self.snapshot()))
+
+    def status(self) -> ClusterStatus:
+        snapshot = self.snapshot()
+        hosts = host_views(snapshot, self._settings.silent_after_s)
+        apps = self._standing().summaries()
+        orphans = orphan_views(snapshot)
+        trouble = self._term.leadership.store_trouble
+        seen = outlook(snapshot, hosts, apps, len(orphans), self._claims(), self.why_not, trouble)
+        return ClusterStatus(
+            cluster_id=snapshot.cluster.cluster_id,
+            state=seen.state,
+            master=snapshot.leader.master,
+            epoch=str(snapshot.leader.epoch),
+            leading_s=round(self._settings.clock() - self._term.began_at, 3),
+            store=f"{self._settings.store_name}: {trouble}"
+            if trouble
+            else self._settings.store_name,
+            hosts_total=len(hosts),
+            hosts_ready=sum(host.state == "ready" for host in hosts),
+            apps_total=len(apps),
+            apps_ok=sum(app.state not in ("degraded", "failed") for app in apps),
+            version=hullmark.__version__,
+            notes=seen.notes,
+            next=seen.next,
+            orphans=len(orphans),
+        )
+
+    def events(self, after: int = 0, limit: int = 100) -> EventList:
+        """Those after a cursor, the oldest first; with `after` 0 the newest `limit`."""
+        return self._term.journal.since(after, min(max(limit, 0), EVENTS_AT_ONCE))
+
+    def host(self, host_id: str) -> Optional[HostRecord]:
+        return self._term.view.hosts.get(host_id)
+
+    def heard(self, host_id: str, run: str) -> None:
+        """A host called, in this life (`run`) of its agent. Raises NotFound for one that isn't enrolled."""
+        self._enrolled(host_id)
+        turn = self._term.fleet.hear(host_id, run)
+        if turn is not None:
+            self._turned(turn)
+            self._term.changed()
+
+    def lacks_state(self, host_id: str, run: str) -> bool:
+        """Whether the agent should send a full report: `resend` in the answer to its poll."""
+        return self._term.fleet.lacks_state(host_id, run)
+
+    async def wait_orders(self, host_id: str, epoch: Epoch, revision: int, hold_s: float) -> bool:
+        """True as soon as the host's orders are not those that it knows, or this master leads no more."""
+        clock, term = self._settings.clock, self._term
+        deadline = clock() + hold_s
+        told = term.told(host_id)
+        while True:
+            seen = told.value
+            current = (self.leader_record.epoch, term.book.revision(host_id))
+            if not self.is_leader or current != (epoch, revision):
+                return True
+            left_s = deadline - clock()
+            if left_s <= 0:
+                return False
+            await told.passed(seen, left_s)
+
+    def orders(self, host_id: str) -> Orders:
+        """Raises NotFound for a host that isn't enrolled, StaleEpoch where this master leads no more."""
+        self._enrolled(host_id)
+        if not self.is_leader:
+            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+        cluster = self._term.view.cluster
+        assert cluster is not None
+        return self._term.book.orders(cluster.cluster_id, self.leader_record, host_id)
+
+    async def merge(self, report: Report) -> ReportAnswer:
+        """Take in what a host says. The caller has made sure that it is that host who says it."""
+        self.heard(report.host_id, report.run)
+        merged = self._term.fleet.merge(report)
+        for event in report.events:
+            self._term.journal.add(event)
+        if merged.changed:
+            self._term.changed()
+        return ReportAnswer(resend=merged.resend)
+
+    def record(self, event: Event) -> None:
+        """An event of the master itself. One that is known by its id is not taken twice."""
+        self._term.journal.add(event)
+
+    def _enrolled(self, host_id: str) -> HostRecord:
+        record = self.host(host_id)
+        if record is None:
+            raise NotFound(f"host {host_id} is not enrolled here", remedy="hullmark invite HOST")
+        return record
+
+    def _standing(self) -> Standing:
+        return Standing(self.snapshot(), self._term.unplaced)
+
+    def _claims(self) -> list[tuple[str, Epoch]]:
+        hosts = self._term.view.hosts
+        claims = self._term.fleet.claims(self.leader_record.epoch)
+        return [(hosts[host_id].name, epoch) for host_id, epoch in claims if host_id in hosts]
+
+    def _turned(self, turn: Turn) -> None:
+        kind = {"silent": "host.silent", "lost": "host.lost"}.get(turn.word, "host.returned")
+        record = self.host(turn.host_id)
+        name = record.name if record is not None else turn.host_id
+        self._add(kind, f"host {name}", f"not heard for {turn.heard_s:.1f} s", "", {})
+
+    def _tell(self, kind: str, subject: str, change: Change, fields: Mapping[str, str]) -> None:
+        message = ", ".join(f"{key} {value}" for key, value in fields.items())
+        more = {"ticket": change.ticket, "request_id": change.request_id, "from": change.origin}
+        kept = {**fields, **{key: value for key, value in more.items() if value}}
+        self._add(kind, subject, message, change.by, kept)
+
+    def _add(self, kind: str, subject: str, message: str, by: str, fields: Any) -> None:
+        now = self._settings.wall()
+        self.record(
+            Event(self._settings.new_id(), now, kind, subject, self._master, message, by, fields)
+        )

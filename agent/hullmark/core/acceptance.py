@@ -1,0 +1,66 @@
+"""Whether an agent obeys the orders that it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.names import APP_NAME, SERVICE_NAME
+from hullmark.model.orders import Orders
+from hullmark.model.wire import digest
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the agent has accepted so far: the highest epoch with its leader, and the revision in it."""
+
+    cluster_id: str
+    host_id: str
+    epoch: Epoch = NO_EPOCH
+    leader: str = ""
+    revision: int = 0
+
+
+def refusal(held: Held, orders: Orders) -> str:
+    """Why the orders are refused; empty where they may be accepted."""
+    if orders.cluster_id != held.cluster_id:
+        return "they are of another cluster"
+    if orders.host_id != held.host_id:
+        return f"they are for host {orders.host_id}"
+    if orders.epoch < held.epoch:
+        return f"epoch {orders.epoch} has passed; {held.epoch} was accepted"
+    if orders.epoch == held.epoch and orders.leader != held.leader:
+        return f"epoch {orders.epoch} is {held.leader}'s, not {orders.leader}'s"
+    if orders.epoch == held.epoch and orders.revision < held.revision:
+        return f"revision {orders.revision} has passed; {held.revision} was accepted"
+    return _malformed(orders)
+
+
+def stale(held: Held, epoch: Epoch, leader: str) -> str:
+    """Why a leader that answers with this epoch isn't believed; empty where it is."""
+    if epoch < held.epoch:
+        return f"epoch {epoch} has passed; {held.epoch} was accepted"
+    if epoch == held.epoch and leader != held.leader:
+        return f"epoch {epoch} is {held.leader}'s, not {leader}'s"
+    return ""
+
+
+def _malformed(orders: Orders) -> str:
+    for spec_hash, bundle in orders.bundles.items():
+        if digest(bundle) != spec_hash:
+            return f"the bundle of {bundle.app}/{bundle.service} does not have the hash {spec_hash[:12]}"
+    seen = set()
+    for assignment in orders.assignments:
+        instance = assignment.instance
+        if not APP_NAME.fullmatch(instance.app) or not SERVICE_NAME.fullmatch(instance.service):
+            return f"a malformed name: {instance}"
+        if instance in seen:
+            return f"{instance} is assigned twice"
+        seen.add(instance)
+        bundle = orders.bundles.get(assignment.spec_hash)
+        if bundle is None:
+            return f"the bundle of {instance} is missing"
+        if (bundle.app, bundle.service) != (instance.app, instance.service):
+            return f"{instance} is given the bundle of {bundle.app}/{bundle.service}"
+    both = seen & {tombstone.instance for tombstone in orders.tombstones}
+    return f"{min(both)} is assigned and to be removed" if both else ""

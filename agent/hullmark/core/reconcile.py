@@ -1,0 +1,337 @@
+"""What a host has to do now, given its orders and its containers.
+
+Level-triggered: nothing is remembered but failed attempts and work under way, so that the answer is the same
+however often it is asked. Each action belongs to a lane (a slot, a spec, a network, a volume), and a lane does one
+thing at a time.
+
+A changed instance is replaced stop-first: the new image is fetched while the old instance runs, then the old one
+is stopped and removed, then the new one is made. An image that can't be had leaves the old instance running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Optional, Union
+
+from hullmark.core.found import Found, FoundState
+from hullmark.core.restart import Attempt, Verdict, judge
+from hullmark.model.app import Bundle
+from hullmark.model.observed import InstanceStatus, Phase
+from hullmark.model.orders import Assignment, InstanceId, Orders
+
+Lane = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Have the image on the host."""
+
+    assignment: Assignment
+    bundle: Bundle
+
+    @property
+    def lane(self) -> Lane:
+        return ("spec", self.assignment.spec_hash)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Have the image, networks, volumes; make the container; start it."""
+
+    assignment: Assignment
+    bundle: Bundle
+
+    @property
+    def lane(self) -> Lane:
+        return slot_lane(self.assignment.instance)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a container that is there. `again`: it has run before."""
+
+    assignment: Assignment
+    container_id: str
+    again: bool
+
+    @property
+    def lane(self) -> Lane:
+        return slot_lane(self.assignment.instance)
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Stop and remove a container, because of a tombstone."""
+
+    instance: InstanceId
+    container_id: str
+    running: bool
+    reason: str
+
+    @property
+    def lane(self) -> Lane:
+        return slot_lane(self.instance)
+
+
+@dataclass(frozen=True)
+class RemoveNetwork:
+    app: str
+    key: str
+
+    @property
+    def lane(self) -> Lane:
+        return ("network", self.app, self.key)
+
+
+@dataclass(frozen=True)
+class RemoveVolume:
+    app: str
+    key: str
+
+    @property
+    def lane(self) -> Lane:
+        return ("volume", self.app, self.key)
+
+
+Action = Union[Prepare, Run, Start, Remove, RemoveNetwork, RemoveVolume]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is under way for an instance, as its worker last said."""
+
+    phase: Phase
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that is known. `found`, `attempts` and `work` are by container name; `found` has this cluster's
+    containers only. `busy` are lanes with work under way. `prepared` are spec hashes whose image was seen on
+    the host. `networks` are (app, key) of the engine's networks that are ours."""
+
+    orders: Orders
+    found: Mapping[str, Found]
+    attempts: Mapping[str, Attempt] = field(default_factory=dict)
+    work: Mapping[str, Work] = field(default_factory=dict)
+    busy: frozenset[Lane] = frozenset()
+    prepared: frozenset[str] = frozenset()
+    networks: tuple[tuple[str, str], ...] = ()
+    removed_volumes: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`actions` may all begin now. `next_at`: when to ask again although nothing happened, in the
+    clock of `now`; None: never."""
+
+    actions: tuple[Action, ...]
+    statuses: Mapping[str, InstanceStatus]
+    orphans: Mapping[str, InstanceStatus]
+    next_at: Optional[float]
+
+
+def reconcile(situation: Situation, now: float) -> Decision:
+    """`now` is in seconds of the clock that `Attempt.not_before` uses."""
+    run = _Run(situation, now)
+    for assignment in situation.orders.assignments:
+        run.assigned(assignment)
+    for tombstone in situation.orders.tombstones:
+        run.tombstoned(tombstone.instance, tombstone.reason)
+    run.networks()
+    run.volumes()
+    return Decision(
+        tuple(action for action in run.actions if action.lane not in situation.busy),
+        run.statuses,
+        run.orphans(),
+        min(run.wakes) if run.wakes else None,
+    )
+
+
+def slot_lane(instance: InstanceId) -> Lane:
+    return ("slot", instance.app, instance.service, str(instance.slot))
+
+
+class _Run:
+    """One pass; collects as it goes."""
+
+    def __init__(self, situation: Situation, now: float) -> None:
+        self.situation = situation
+        self.now = now
+        self.actions: list[Action] = []
+        self.statuses: dict[str, InstanceStatus] = {}
+        self.wakes: list[float] = []
+        self.predecessors = {
+            slot_lane(tombstone.instance)
+            for tombstone in situation.orders.tombstones
+            if tombstone.instance.container_name in situation.found
+        }
+        self.successors = {
+            slot_lane(assignment.instance): assignment
+            for assignment in situation.orders.assignments
+        }
+
+    def assigned(self, assignment: Assignment) -> None:
+        name = assignment.instance.container_name
+        found = self.situation.found.get(name)
+        attempt = self.situation.attempts.get(name, Attempt())
+        bundle = self.situation.orders.bundles[assignment.spec_hash]
+        if found is None:
+            phase, detail = self._absent(assignment, bundle, attempt)
+        elif found.spec_hash != assignment.spec_hash:
+            phase, detail = Phase.BACKOFF, "a container of this name has another spec; left alone"
+        else:
+            phase, detail = self._present(assignment, bundle, found, attempt)
+        work = self.situation.work.get(name)
+        if work is not None:
+            phase, detail = work.phase, work.detail
+        self.statuses[name] = _status(assignment.instance, found, phase, detail, attempt)
+
+    def tombstoned(self, instance: InstanceId, reason: str) -> None:
+        name = instance.container_name
+        found = self.situation.found.get(name)
+        if found is None:
+            return
+        self.statuses[name] = _status(instance, found, Phase.STOPPING, reason, Attempt())
+        successor = self.successors.get(slot_lane(instance))
+        if successor is not None and not self._ready_to_follow(successor):
+            self.statuses[name] = _status(
+                instance, found, _plain_phase(found), "until its successor's image is here", Attempt()
+            )
+            return
+        attempt = self.situation.attempts.get(name, Attempt())
+        if self._may_try(attempt):
+            running = found.state in (FoundState.RUNNING, FoundState.PAUSED)
+            self.actions.append(Remove(instance, found.container_id, running, reason))
+
+    def networks(self) -> None:
+        """Remove those that nothing here needs any more."""
+        needed = {
+            (bundle.app, key)
+            for bundle in self.situation.orders.bundles.values()
+            for key in bundle.networks
+        }
+        apps_here = {found.instance.app for found in self.situation.found.values()}
+        for app, key in self.situation.networks:
+            if (app, key) not in needed and app not in apps_here:
+                self.actions.append(RemoveNetwork(app, key))
+
+    def volumes(self) -> None:
+        apps_here = {found.instance.app for found in self.situation.found.values()}
+        for removal in self.situation.orders.volume_removals:
+            key = (removal.app, removal.volume)
+            if removal.app not in apps_here and key not in self.situation.removed_volumes:
+                self.actions.append(RemoveVolume(*key))
+
+    def orphans(self) -> dict[str, InstanceStatus]:
+        known = {one.instance.container_name for one in self.situation.orders.assignments}
+        known |= {one.instance.container_name for one in self.situation.orders.tombstones}
+        return {
+            name: _status(found.instance, found, _plain_phase(found), "", Attempt())
+            for name, found in self.situation.found.items()
+            if name not in known
+        }
+
+    def _absent(
+        self, assignment: Assignment, bundle: Bundle, attempt: Attempt
+    ) -> tuple[Phase, str]:
+        prepared = assignment.spec_hash in self.situation.prepared
+        follows = slot_lane(assignment.instance) in self.predecessors
+        if not assignment.released or follows:
+            if not prepared and self._may_try(attempt):
+                self.actions.append(Prepare(assignment, bundle))
+            if attempt.reason:
+                return Phase.BACKOFF, attempt.reason
+            if follows:
+                return Phase.WAITING, "for its predecessor to stop"
+            return Phase.WAITING, ""
+        if not self._may_try(attempt):
+            return Phase.BACKOFF, attempt.reason
+        self.actions.append(Run(assignment, bundle))
+        return Phase.CREATING, attempt.reason
+
+    def _present(
+        self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
+    ) -> tuple[Phase, str]:
+        if found.state is FoundState.RUNNING:
+            return Phase.RUNNING, ""
+        if found.state is FoundState.PAUSED:
+            return Phase.BACKOFF, f"paused by somebody; docker unpause {found.name}"
+        if found.state is FoundState.BROKEN:
+            return Phase.FAILED, "the engine says that the container is dead"
+        if found.state is FoundState.CREATED:
+            if not assignment.released:
+                return Phase.WAITING, ""
+            if not self._may_try(attempt):
+                return Phase.BACKOFF, attempt.reason
+            # Through Run, so that networks that a crash left unconnected are connected first.
+            self.actions.append(Run(assignment, bundle))
+            return Phase.STARTING, attempt.reason
+        return self._ended(assignment, bundle, found, attempt)
+
+    def _ended(
+        self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
+    ) -> tuple[Phase, str]:
+        verdict, why = judge(bundle.container, found, attempt)
+        if verdict is Verdict.COMPLETED:
+            return Phase.COMPLETED, why
+        if verdict is Verdict.FAILED:
+            return Phase.FAILED, why
+        if not self._may_try(attempt):
+            return Phase.BACKOFF, why
+        if attempt.ended != found.ended_key:
+            # Its delay has not begun yet: whoever keeps the attempts begins it on seeing this status.
+            return Phase.BACKOFF, why
+        self.actions.append(Start(assignment, found.container_id, again=True))
+        return Phase.STARTING, why
+
+    def _ready_to_follow(self, successor: Assignment) -> bool:
+        name = successor.instance.container_name
+        return successor.spec_hash in self.situation.prepared or name in self.situation.found
+
+    def _may_try(self, attempt: Attempt) -> bool:
+        if attempt.not_before > self.now:
+            self.wakes.append(attempt.not_before)
+            return False
+        return True
+
+
+def ended(situation: Situation) -> Iterator[tuple[Assignment, Bundle, Found]]:
+    """Assigned containers that have ended, each to be counted once by the keeper of the attempts."""
+    for assignment in situation.orders.assignments:
+        name = assignment.instance.container_name
+        found = situation.found.get(name)
+        if found is not None and found.state is FoundState.ENDED:
+            if situation.attempts.get(name, Attempt()).ended != found.ended_key:
+                yield assignment, situation.orders.bundles[assignment.spec_hash], found
+
+
+def _plain_phase(found: Found) -> Phase:
+    if found.state is FoundState.RUNNING:
+        return Phase.RUNNING
+    return Phase.STARTING if found.state is FoundState.CREATED else Phase.FAILED
+
+
+def _status(
+    instance: InstanceId, found: Optional[Found], phase: Phase, detail: str, attempt: Attempt
+) -> InstanceStatus:
+    if found is None:
+        return InstanceStatus(instance, phase, detail=detail, restarts=attempt.restarts)
+    return InstanceStatus(
+        instance,
+        phase,
+        health=found.health,
+        detail=detail,
+        spec_hash=found.spec_hash,
+        epoch=found.epoch,
+        container_id=found.container_id,
+        image=found.image,
+        image_id=found.image_id,
+        exit_code=found.exit_code,
+        started_at=found.started_at,
+        finished_at=found.finished_at,
+        restarts=attempt.restarts,
+        addresses=found.addresses,
+        ports=found.ports,
+    )

@@ -1,0 +1,135 @@
+"""Who may come in: invites, the hosts that use them, and people's sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from typing import Callable, Optional
+
+from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.view import View, encode
+from hullmark.model.api import InviteRequest
+from hullmark.model.host import HostRecord
+from hullmark.model.names import HOST_NAME, HOSTS, INVITES, SESSIONS
+from hullmark.model.records import Change, InviteRecord, SessionRecord
+from hullmark.store.protocol import Compare, Put
+
+INVITE_MIN_S = 1.0
+INVITE_MAX_S = 7 * 86400.0
+LABELS_MAX = 64
+LABEL_MAX_CHARACTERS = 256
+
+MakeHost = Callable[[InviteRecord, Optional[HostRecord]], HostRecord]
+"""(the invite, the host of that name if there is one) to the record to keep. What it raises ends the
+enrolment with nothing written. A host that exists keeps its host id."""
+
+Tell = Callable[[str, str, Change, Mapping[str, str]], None]
+
+
+class Admission:
+    """`turn` keeps enrolments apart: two with one invite can't both get in."""
+
+    def __init__(
+        self,
+        leadership: Leadership,
+        view: View,
+        turn: asyncio.Lock,
+        wall: Callable[[], float],
+        tell: Tell,
+    ) -> None:
+        self._leadership = leadership
+        self._view = view
+        self._turn = turn
+        self._wall = wall
+        self._tell = tell
+
+    async def invite(
+        self, request: InviteRequest, secret_sha256: str, change: Change
+    ) -> InviteRecord:
+        """Open an invite. One for a host that is enrolled lets it enroll again under its host id."""
+        problems = list(_invite_problems(request))
+        if problems:
+            raise InvalidInput(problems)
+        now = self._wall()
+        record = InviteRecord(
+            request.host, now, now + request.valid_s, change.by, labels=request.labels
+        )
+        key = INVITES + secret_sha256
+        done = await self._leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
+        if not done.succeeded:
+            raise Conflict("this secret was given out before", remedy="ask for another invite")
+        self._tell("host.invited", f"host {request.host}", change, {})
+        return record
+
+    async def enroll(
+        self, secret_sha256: str, host: str, make_host: MakeHost, key_sha256: str
+    ) -> HostRecord:
+        """Use an invite, and keep the host's record, in one transaction."""
+        async with self._turn:
+            invite = self._usable(secret_sha256, host, key_sha256)
+            existing = next((item for item in self._view.hosts.values() if item.name == host), None)
+            record = make_host(invite, existing)
+            if record.name != host or (existing and record.host_id != existing.host_id):
+                raise Conflict(f"host {host} can't become {record.name} ({record.host_id})")
+            invite_key, host_key = INVITES + secret_sha256, HOSTS + record.host_id
+            used = dataclasses.replace(invite, used_at=self._wall(), key_sha256=key_sha256)
+            done = await self._leadership.commit(
+                [
+                    Compare(invite_key, self._view.modified(invite_key)),
+                    Compare(host_key, self._view.modified(host_key)),
+                ],
+                [Put(invite_key, encode(used)), Put(host_key, encode(record))],
+            )
+            if not done.succeeded:
+                raise Conflict("the invite was used at the same moment", remedy="ask for another")
+        change = Change(invite.by, "", record.enrolled_at)
+        again = {"again": "yes"} if existing else {}
+        self._tell("host.enrolled", f"host {host}", change, {"host_id": record.host_id, **again})
+        return record
+
+    def _usable(self, secret_sha256: str, host: str, key_sha256: str) -> InviteRecord:
+        """The invite. What is wrong with it is told only to one who knows its secret."""
+        invite = self._view.invites.get(secret_sha256)
+        remedy = f"hullmark invite {host}   (on a master)"
+        if invite is None:
+            raise Forbidden("this invite is not known here", remedy=remedy)
+        if invite.host != host:
+            raise Forbidden(f"this invite is for host {invite.host}, not for {host}", remedy=remedy)
+        if self._wall() > invite.expires_at:
+            raise Forbidden("this invite has expired", remedy=remedy)
+        repeat = bool(key_sha256) and invite.key_sha256 == key_sha256
+        if invite.used_at and not repeat:
+            raise Forbidden("this invite was used already", remedy=remedy)
+        return invite
+
+    async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
+        key = SESSIONS + token_sha256
+        done = await self._leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
+        if not done.succeeded:
+            raise Conflict("this session exists already", remedy="log in again")
+        self._tell("session.opened", record.who, change, {"role": record.role})
+
+    def session(self, token_sha256: str) -> Optional[SessionRecord]:
+        """The session, if it is known and has not expired."""
+        record = self._view.sessions.get(token_sha256)
+        return record if record is not None and self._wall() < record.expires_at else None
+
+
+def _invite_problems(request: InviteRequest) -> list[Problem]:
+    found = []
+    if not HOST_NAME.fullmatch(request.host) or len(request.host) > 253:
+        allowed = "letters a to z, digits and -, in parts with dots between"
+        found.append(Problem(f"{request.host!r} is not a host name", field="host", allowed=allowed))
+    if not INVITE_MIN_S <= request.valid_s <= INVITE_MAX_S:
+        allowed = f"{INVITE_MIN_S:.0f} to {INVITE_MAX_S:.0f} seconds"
+        found.append(Problem(f"{request.valid_s:g} s", field="valid_s", allowed=allowed))
+    if len(request.labels) > LABELS_MAX:
+        allowed = f"at most {LABELS_MAX}"
+        found.append(Problem(f"{len(request.labels)} labels", field="labels", allowed=allowed))
+    for key, value in request.labels.items():
+        if not key or "=" in key or len(key) + len(value) > LABEL_MAX_CHARACTERS:
+            allowed = f"KEY=VALUE with at most {LABEL_MAX_CHARACTERS} characters"
+            found.append(Problem("not a label", field=f"labels.{key[:60]}", allowed=allowed))
+    return found

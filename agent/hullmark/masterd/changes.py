@@ -1,0 +1,275 @@
+"""Changes of apps by people: apply, scale, remove. Each is one transaction, and safe to ask for again.
+
+The answer to a request id is written in the same transaction as the change, so a repeat after a lost answer,
+a killed master or a change of leader gets that answer and does nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Callable, Optional
+
+from hullmark.core import difference, generations, schedule
+from hullmark.errors import Conflict, ImageUnavailable, InvalidInput, NotFound, Problem
+from hullmark.masterd.leadership import Leadership, size_bytes
+from hullmark.masterd.view import View, decode, encode
+from hullmark.model import wire
+from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
+from hullmark.model.app import App, PullPolicy, Service
+from hullmark.model.names import APPS, REQUESTS
+from hullmark.model.protocol import ResolveAnswer
+from hullmark.model.records import AppRecord, Change, RequestRecord
+from hullmark.model.snapshot import Snapshot
+from hullmark.store.protocol import MAX_TRANSACTION_BYTES, Compare, Put, Write
+
+Resolver = Callable[[str, str, str], Awaitable[ResolveAnswer]]
+"""(image, platform, pull policy's value) to what the image is now. No digest and no error: it stays unpinned,
+and `note` says why."""
+
+RESOLVED_AT_ONCE = 8
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+RESERVED_BYTES = 4096
+"""Of a transaction, for the fence's key and the compares."""
+
+Check = Callable[[App], Sequence[Problem]]
+Tell = Callable[[str, str, Change, Mapping[str, str]], None]
+"""(kind, subject, change, fields): record an event."""
+
+
+class Changes:
+    """`turn` keeps changes apart from each other and from the scheduling loop."""
+
+    def __init__(
+        self,
+        leadership: Leadership,
+        view: View,
+        turn: asyncio.Lock,
+        snapshot: Callable[[], Snapshot],
+        *,
+        check: Check,
+        tell: Tell,
+    ) -> None:
+        self._leadership = leadership
+        self._view = view
+        self._turn = turn
+        self._snapshot = snapshot
+        self._check = check
+        self._tell = tell
+
+    async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer:
+        name = request.app.name
+        body = _fingerprint("apply", name, wire.to_wire(request))
+        known = self._answered(request.request_id, body)
+        if known is not None:
+            return known
+        self._must_be_valid(request.app)
+        self._must_be_at(request)
+        app, warnings = await self._resolved(request.app, resolve)
+        async with self._turn:
+            known = self._answered(request.request_id, body)
+            if known is not None:
+                return known
+            self._must_be_at(request)
+            old = self._view.apps.get(name)
+            floor = generations.highest_generation(self._snapshot(), name)
+            record = generations.next_record(old, app, change, floor=floor)
+            if record is not old:
+                record = dataclasses.replace(record, warnings=warnings)
+            answer = await self._write(old, record, request.request_id, body, change, warnings)
+        if answer.changed:
+            self._tell("app.applied", name, change, {"generation": str(answer.generation)})
+        return answer
+
+    async def scale(self, name: str, request: ScaleRequest, change: Change) -> ApplyAnswer:
+        body = _fingerprint("scale", name, wire.to_wire(request))
+        async with self._turn:
+            known = self._answered(request.request_id, body)
+            if known is not None:
+                return known
+            old = self._alive(name)
+            app = generations.scaled(old.app, request.services)
+            record = generations.next_record(old, app, change)
+            if record is not old:
+                record = dataclasses.replace(record, warnings=old.warnings)
+            answer = await self._write(old, record, request.request_id, body, change, ())
+        if answer.changed:
+            wanted = {key: str(value) for key, value in sorted(request.services.items())}
+            self._tell("app.scaled", name, change, wanted)
+        return answer
+
+    async def remove(self, name: str, request: RemoveRequest, change: Change) -> ApplyAnswer:
+        """Removing what is being removed is fine, and may ask for the volumes too."""
+        body = _fingerprint("remove", name, wire.to_wire(request))
+        async with self._turn:
+            known = self._answered(request.request_id, body)
+            if known is not None:
+                return known
+            old = self._view.apps.get(name)
+            if old is None:
+                raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+            volumes = request.volumes or old.remove_volumes
+            record = old
+            if not old.removing or volumes != old.remove_volumes:
+                record = dataclasses.replace(
+                    old, change=change, removing=True, remove_volumes=volumes
+                )
+            answer = await self._write(old, record, request.request_id, body, change, ())
+        if answer.changed:
+            self._tell("app.removed", name, change, {"volumes": "yes"} if volumes else {})
+        return answer
+
+    def plan(self, app: App) -> PlanAnswer:
+        """What applying would change now. Tags are not looked up: an image keeps the digest that it has."""
+        self._must_be_valid(app)
+        snapshot = self._snapshot()
+        old = snapshot.apps.get(app.name)
+        known = generations.known_digests(old, app)
+        change = Change("", "", 0.0)
+        floor = generations.highest_generation(snapshot, app.name)
+        record = generations.next_record(old, generations.pinned(app, known), change, floor=floor)
+        future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
+        answer = difference.compare(old, record, schedule.plan(future).unplaced)
+        if not known:
+            return answer
+        note = f"apply looks up the tags of {', '.join(sorted(known))} again; one that moved is a change"
+        return dataclasses.replace(answer, warnings=(*answer.warnings, note))
+
+    async def _write(
+        self,
+        old: Optional[AppRecord],
+        record: AppRecord,
+        request_id: str,
+        body: str,
+        change: Change,
+        warnings: tuple[str, ...],
+    ) -> ApplyAnswer:
+        """Record and answer in one transaction; an unchanged record is not written, its answer is."""
+        name = record.app.name
+        answer = ApplyAnswer(name, record.generation, record is not old, warnings)
+        kept = RequestRecord(
+            request_id, change.at, body, wire.canonical(wire.to_wire(answer)).decode()
+        )
+        key, request_key = APPS + name, REQUESTS + request_id
+        compares = [
+            Compare(request_key, 0),
+            Compare(key, self._view.modified(key)),
+        ]
+        # The request comes first: it tells afterwards whether a transaction without an answer happened.
+        writes: list[Write] = [Put(request_key, encode(kept))]
+        if record is not old:
+            writes.append(Put(key, encode(record)))
+        _must_fit(name, writes)
+        done = await self._leadership.commit(compares, writes)
+        if done.succeeded:
+            return answer
+        # An earlier attempt whose outcome was unknown may have happened after all.
+        entry = await self._leadership.read(request_key)
+        if entry is None:
+            raise Conflict(f"app {name} was changed at the same moment", remedy="ask again")
+        return _repeated(decode(RequestRecord, request_key, entry.value), body)
+
+    def _answered(self, request_id: str, body: str) -> Optional[ApplyAnswer]:
+        """The answer that this request id got. Raises Conflict where it was another request."""
+        if not REQUEST_ID.fullmatch(request_id):
+            allowed = "1 to 128 letters, digits and . _ : -"
+            raise InvalidInput([Problem("not a request id", field="request_id", allowed=allowed)])
+        known = self._view.requests.get(request_id)
+        return None if known is None else _repeated(known, body)
+
+    def _alive(self, name: str) -> AppRecord:
+        record = self._view.apps.get(name)
+        if record is None:
+            raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+        if record.removing:
+            raise Conflict(f"app {name} is being removed")
+        return record
+
+    def _must_be_valid(self, app: App) -> None:
+        problems = self._check(app)
+        if problems:
+            raise InvalidInput(problems)
+
+    def _must_be_at(self, request: ApplyRequest) -> None:
+        """Raises Conflict where the app isn't at the generation that the request expects."""
+        old = self._view.apps.get(request.app.name)
+        if old is not None and old.removing and old.remove_volumes:
+            raise Conflict(
+                f"app {old.app.name} is being removed with its volumes",
+                remedy="apply it again once `hullmark apps` no longer lists it",
+            )
+        at = old.generation if old is not None and not old.removing else 0
+        expected = request.expected_generation
+        if expected is not None and expected != at:
+            now = f"is at generation {at}" if at else "does not exist"
+            raise Conflict(
+                f"app {request.app.name} {now}, not at {expected}",
+                remedy="look at `hullmark plan`, then apply without or with the right generation",
+            )
+
+    async def _resolved(self, app: App, resolve: Resolver) -> tuple[App, tuple[str, ...]]:
+        """The app with digests for its tags, each distinct image looked up once. Raises ImageUnavailable."""
+        old = self._view.apps.get(app.name)
+        digests = generations.known_digests(old, app)
+        wanted: dict[tuple[str, str, str], list[str]] = {}
+        for name, service in sorted(app.services.items()):
+            policy = service.container.pull_policy
+            if not generations.is_pinned(service) and policy is not PullPolicy.NEVER:
+                wanted.setdefault(_question(service), []).append(name)
+        limit = asyncio.Semaphore(RESOLVED_AT_ONCE)
+
+        async def ask(question: tuple[str, str, str]) -> ResolveAnswer:
+            async with limit:
+                return await resolve(*question)
+
+        answers = await asyncio.gather(*(ask(question) for question in wanted))
+        warnings = []
+        for (question, services), answer in zip(wanted.items(), answers):
+            if answer.error:
+                raise ImageUnavailable(
+                    f"{', '.join(services)}: {answer.error}", remedy=answer.remedy
+                )
+            if answer.digest:
+                digests.update(dict.fromkeys(services, answer.digest))
+                continue
+            if answer.local_id:
+                # The image is there and has no digest, so one that it had before is another image's.
+                digests = {name: kept for name, kept in digests.items() if name not in services}
+            state = "keeps its digest" if services[0] in digests else "is not pinned"
+            note = answer.note or "it has no digest"
+            warnings.append(f"{', '.join(services)}: image {question[0]} {state}: {note}")
+        return generations.pinned(app, digests), tuple(warnings)
+
+
+def _repeated(known: RequestRecord, body: str) -> ApplyAnswer:
+    """The answer that a request id got. Raises Conflict where it was another request's."""
+    if known.body_sha256 != body:
+        raise Conflict(
+            f"request id {known.request_id} was used for another request",
+            remedy="use a new request id for a new change",
+        )
+    return decode(ApplyAnswer, REQUESTS + known.request_id, known.answer.encode())
+
+
+def _question(service: Service) -> tuple[str, str, str]:
+    container = service.container
+    return container.image, container.platform, container.pull_policy.value
+
+
+def _fingerprint(verb: str, name: str, body: object) -> str:
+    """What must be the same for a request to be a repeat."""
+    text = json.dumps([verb, name, body], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _must_fit(name: str, writes: Sequence[Write]) -> None:
+    size, limit = size_bytes(writes), MAX_TRANSACTION_BYTES - RESERVED_BYTES
+    if size > limit:
+        raise InvalidInput(
+            [Problem(f"app {name} takes {size} bytes", allowed=f"at most {limit} bytes")],
+            remedy="keep large files on the hosts and mount them, rather than as configs",
+        )

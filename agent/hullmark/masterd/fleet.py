@@ -1,0 +1,157 @@
+"""The fleet: what agents say of themselves, and when they were last heard. Never stored, never trusted from disk.
+
+A host's picture begins with a full report. A later report is merged only if it follows the one before in the same
+life of the agent, and only if its digest agrees; otherwise the picture stays as it was (the host was like that
+a moment ago, so nothing decided from it is wrong) and the agent is asked for all of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from hullmark.core.picture import Picture, merged
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.observed import HostState, Report
+
+log = logging.getLogger(__name__)
+
+STALL_S = 2.0
+"""A tick that comes this much late means that this process stood still, not that the hosts did."""
+
+
+@dataclass
+class _Contact:
+    """One host as this leader knows it. `word` is the last state that was told: ready, silent or lost."""
+
+    heard_at: float
+    run: str = ""
+    sequence: int = 0
+    picture: Optional[Picture] = None
+    in_step: bool = False
+    comparable: bool = True
+    word: str = "ready"
+    epoch: Epoch = NO_EPOCH
+
+
+@dataclass(frozen=True)
+class Merged:
+    """`changed`: the host's state is not what it was. `resend`: ask for all of it."""
+
+    changed: bool = False
+    resend: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A host went over to another state: `silent`, `lost` or `ready` (it is back)."""
+
+    host_id: str
+    word: str
+    heard_s: float
+
+
+class Fleet:
+    def __init__(
+        self, clock: Callable[[], float], *, silent_after_s: float, lost_after_s: float
+    ) -> None:
+        self._clock = clock
+        self._silent_after_s = silent_after_s
+        self._lost_after_s = lost_after_s
+        self._contacts: dict[str, _Contact] = {}
+        self._observed: dict[str, HostState] = {}
+        self._ticked_at = clock()
+
+    @property
+    def observed(self) -> Mapping[str, HostState]:
+        """Replaced when it changes, never changed."""
+        return self._observed
+
+    def heard_s(self) -> dict[str, float]:
+        """Seconds since each host was last heard."""
+        now = self._clock()
+        return {host_id: now - contact.heard_at for host_id, contact in self._contacts.items()}
+
+    def claims(self, epoch: Epoch) -> list[tuple[str, Epoch]]:
+        """Hosts that say they obey a later epoch. Shown to people; a claim never raises ours."""
+        return sorted(
+            (host_id, contact.epoch)
+            for host_id, contact in self._contacts.items()
+            if contact.epoch > epoch
+        )
+
+    def hear(self, host_id: str, run: str) -> Optional[Turn]:
+        """The host called; a turn where it had been silent."""
+        now = self._clock()
+        contact = self._contacts.setdefault(host_id, _Contact(now))
+        silent_s = now - contact.heard_at
+        contact.heard_at = now
+        if contact.run != run:
+            contact.run, contact.sequence, contact.in_step = run, 0, False
+            contact.comparable = True
+        if contact.word == "ready":
+            return None
+        contact.word = "ready"
+        return Turn(host_id, "ready", silent_s)
+
+    def lacks_state(self, host_id: str, run: str) -> bool:
+        """Whether a full report of this life of the agent is still missing."""
+        contact = self._contacts.get(host_id)
+        return contact is None or contact.run != run or not contact.in_step
+
+    def merge(self, report: Report) -> Merged:
+        """Take in a report. A repeat of the last one changes nothing."""
+        contact = self._contacts.setdefault(report.host_id, _Contact(self._clock()))
+        contact.epoch = report.epoch
+        if report.full:
+            return self._take_full(contact, report)
+        if not contact.in_step or contact.run != report.run or contact.picture is None:
+            return Merged(resend=True)
+        if report.sequence == contact.sequence:
+            return Merged()
+        picture = merged(contact.picture, report)
+        if report.sequence != contact.sequence + 1 or (
+            contact.comparable and picture.digest() != report.digest
+        ):
+            contact.in_step = False
+            return Merged(resend=True)
+        return self._settle(contact, report, picture)
+
+    def _take_full(self, contact: _Contact, report: Report) -> Merged:
+        picture = merged(Picture(), report)
+        # An agent of another version may count fields that we don't know. Its full report is the best
+        # that can be had, and asking again would never end.
+        contact.comparable = picture.digest() == report.digest
+        if not contact.comparable:
+            log.warning("digest differs on a full report", extra={"host_id": report.host_id})
+        contact.run, contact.in_step = report.run, True
+        return self._settle(contact, report, picture)
+
+    def _settle(self, contact: _Contact, report: Report, picture: Picture) -> Merged:
+        before = contact.picture
+        contact.picture, contact.sequence = picture, report.sequence
+        if before is not None and before.state == picture.state:
+            return Merged()
+        self._observed = {**self._observed, report.host_id: picture.state}
+        return Merged(changed=True)
+
+    def tick(self) -> Iterable[Turn]:
+        """Called about once a second. After a stall of this process every host gets its time anew."""
+        now = self._clock()
+        late_s, self._ticked_at = now - self._ticked_at, now
+        turns = []
+        for host_id, contact in self._contacts.items():
+            if late_s > STALL_S and contact.word == "ready":
+                contact.heard_at = now
+            heard_s = now - contact.heard_at
+            word = "ready"
+            if heard_s > self._lost_after_s:
+                word = "lost"
+            elif heard_s > self._silent_after_s:
+                word = "silent"
+            if word not in (contact.word, "ready"):
+                contact.word = word
+                turns.append(Turn(host_id, word, heard_s))
+        return turns

@@ -1,0 +1,175 @@
+"""Leadership: one leader's term, and the fence around everything that it writes.
+
+Whoever begins to lead writes the leader record with the next term, by compare-and-set. Every later write
+compares that the record is still that one: if it isn't, nothing is written, and this master has
+stopped leading before the call returns. A term is never used twice, also not after a clean stop:
+the record then stays, naming nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Any, Callable, Optional, TypeVar
+
+from hullmark.errors import Conflict, Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.view import decode, encode
+from hullmark.model.epoch import Epoch
+from hullmark.model.names import CLUSTER_KEY, LEADER_KEY
+from hullmark.model.records import ClusterRecord, LeaderRecord
+from hullmark.store.protocol import Committed, Compare, Delete, Entry, Put, Store, Write
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS_TO_FIND_OUT = 4
+"""Reads after a transaction without an answer, each after a longer pause."""
+
+T = TypeVar("T")
+Caller = Callable[..., Awaitable[Any]]
+"""Runs a blocking call in a thread: `await call(store.get, key)`."""
+
+
+class Leadership:
+    """`applied` is called with each transaction that happened and its revision; `lost` once, with the
+    reason, when this master stops leading against its will."""
+
+    def __init__(
+        self,
+        store: Store,
+        call: Caller,
+        master: str,
+        address: str,
+        *,
+        applied: Callable[[Sequence[Write], int], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._call = call
+        self._master = master
+        self._address = address
+        self._applied = applied
+        self._lost = lost
+        self._record: Optional[LeaderRecord] = None
+        self._modified = 0
+        self.why_not = "it has not begun to lead"
+        self.store_trouble = ""
+
+    @property
+    def is_leader(self) -> bool:
+        return not self.why_not
+
+    @property
+    def record(self) -> LeaderRecord:
+        """Of this master's term, also after it ended. Raises StaleEpoch before the first."""
+        if self._record is None:
+            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+        return self._record
+
+    async def take(self, now: float) -> LeaderRecord:
+        """Begin a new term. Raises Refused where there is no cluster in the store, Conflict where
+        another master was faster, StoreUnavailable."""
+        cluster = await self._read(ClusterRecord, CLUSTER_KEY)
+        if cluster is None:
+            raise Refused("the store holds no cluster yet", remedy="hullmark master init")
+        before = await self._call(self._store.get, LEADER_KEY)
+        term, seen = 1, 0
+        if before is not None:
+            last = decode(LeaderRecord, LEADER_KEY, before.value).epoch
+            term, seen = last.term + 1, before.modified
+        epoch = Epoch(cluster.incarnation, term)
+        record = LeaderRecord(epoch, self._master, self._address, now)
+        done = await self._commit([Compare(LEADER_KEY, seen)], [Put(LEADER_KEY, encode(record))])
+        if not done.succeeded:
+            raise Conflict("another master began to lead at the same moment")
+        self._record, self._modified, self.why_not = record, done.revision, ""
+        log.info("leading", extra={"epoch": str(epoch)})
+        return record
+
+    async def _read(self, cls: type[T], key: str) -> Optional[T]:
+        entry = await self._call(self._store.get, key)
+        return None if entry is None else decode(cls, key, entry.value)
+
+    async def read(self, key: str) -> Optional[Entry]:
+        """One key from the store itself, for what the view may not have yet."""
+        entry: Optional[Entry] = await self._call(self._store.get, key)
+        return entry
+
+    async def commit(self, compares: Sequence[Compare], writes: Sequence[Write]) -> Committed:
+        """One fenced transaction. Not succeeded: a compare of the caller's own didn't hold.
+
+        Raises StaleEpoch where this master does not lead, StoreUnavailable where it is still unknown
+        whether it happened, Refused where a limit of the store is passed.
+        """
+        if not self.is_leader:
+            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+        done = await self._commit([Compare(LEADER_KEY, self._modified), *compares], writes)
+        if done.succeeded:
+            self._applied(writes, done.revision)
+        else:
+            await self._check_fence()
+        return done
+
+    async def _check_fence(self) -> None:
+        entry = await self._call(self._store.get, LEADER_KEY)
+        if entry is None or entry.modified != self._modified:
+            self.step_down("another master leads since")
+        if not self.is_leader:
+            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+
+    def saw_leader_change(self, revision: int) -> None:
+        """The store says that the leader record changed at this revision."""
+        if self.is_leader and revision > self._modified:
+            self.step_down("another master leads since")
+
+    def step_down(self, why: str) -> None:
+        """Stop leading at once. Nothing is written any more."""
+        if self.is_leader:
+            self.why_not = why
+            log.warning("no longer leading", extra={"why": why})
+            self._lost(why)
+
+    async def release(self, now: float) -> None:
+        """Give leadership back, so that the next leader need not wait. The term stays in the record."""
+        if not self.is_leader:
+            return
+        nobody = dataclasses.replace(self.record, master="", address="", since=now)
+        compare, put = Compare(LEADER_KEY, self._modified), Put(LEADER_KEY, encode(nobody))
+        self.why_not = "it was stopped"
+        try:
+            await self._commit([compare], [put])
+        except StoreUnavailable as error:
+            log.warning("leadership not given back", extra={"why": error.message})
+
+    async def _commit(self, compares: Sequence[Compare], writes: Sequence[Write]) -> Committed:
+        try:
+            done: Committed = await self._call(self._store.commit, compares, writes)
+        except StoreUnavailable as error:
+            self.store_trouble = error.message
+            done = await self._find_out(writes, error)
+        self.store_trouble = ""
+        return done
+
+    async def _find_out(self, writes: Sequence[Write], error: StoreUnavailable) -> Committed:
+        """Whether a transaction without an answer happened: what it put first is there, or it isn't."""
+        probe = next((write for write in writes if isinstance(write, Put)), None)
+        for attempt in range(ATTEMPTS_TO_FIND_OUT if probe is not None else 0):
+            assert probe is not None
+            await asyncio.sleep(0.05 * 3**attempt)
+            try:
+                entry = await self._call(self._store.get, probe.key)
+            except StoreUnavailable:
+                continue
+            if entry is not None and entry.value == probe.value:
+                return Committed(True, entry.modified)
+            break
+        raise error
+
+
+def size_bytes(writes: Sequence[Write]) -> int:
+    """What the writes count towards a transaction's limit."""
+    return sum(
+        len(write.key.encode()) + (0 if isinstance(write, Delete) else len(write.value))
+        for write in writes
+    )

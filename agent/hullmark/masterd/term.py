@@ -1,0 +1,269 @@
+"""One leader's term: all that runs only while this master leads, started and stopped in one place.
+
+    take leadership -> load the view -> plan once -> loops: schedule, watch, events, ticks, upkeep
+    stop: changes end -> loops end -> pending events are written -> leadership is given back
+
+A loop that fails is a fault of ours. The master then stops leading, says so, and writes nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Callable, TypeVar
+
+from hullmark.core.schedule import Unplaced
+from hullmark.errors import Conflict, HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.events import Journal
+from hullmark.masterd.fleet import Fleet, Turn
+from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.loop import SchedulingLoop
+from hullmark.masterd.orders import OrderBook
+from hullmark.masterd.signals import Counter
+from hullmark.masterd.upkeep import outdated
+from hullmark.masterd.view import View, event_batches
+from hullmark.model import names
+from hullmark.model.snapshot import Snapshot
+from hullmark.store.protocol import Compacted, Store, Write
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 2.0
+"""One wait for the store's changes. Stopping takes at most this long where nothing changes."""
+TICK_S = 0.5
+UPKEEP_S = 60.0
+RETRY_S = 1.0
+LOG_KEPT = 1000
+"""Revisions of the store's change log that compaction leaves."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`events_kept` is a number of events, `events_kept_s` their age. `clock` is monotonic; `wall` is for records
+    only. `store_name` is for people."""
+
+    lost_after_s: float = 10.0
+    silent_after_s: float = 8.0
+    events_kept: int = 10_000
+    events_kept_s: float = 30 * 86400.0
+    store_name: str = "sqlite"
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+
+
+class Term:
+    """`turned` is called for every host that goes silent, is lost or comes back."""
+
+    def __init__(
+        self,
+        store: Store,
+        master: str,
+        address: str,
+        settings: Settings,
+        turned: Callable[[Turn], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._turned = turned
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changing: set[asyncio.Task[Any]] = set()
+        self._told: dict[str, Counter] = {}
+        self.began_at = settings.clock()
+        self.version = Counter()
+        self.unplaced: tuple[Unplaced, ...] = ()
+        self.turn = asyncio.Lock()
+        self.view = View()
+        self.book = OrderBook(self.view)
+        self.leadership = Leadership(
+            store, self.call, master, address, applied=self._applied, lost=self._lost
+        )
+        self.fleet = Fleet(
+            settings.clock,
+            silent_after_s=min(settings.silent_after_s, settings.lost_after_s),
+            lost_after_s=settings.lost_after_s,
+        )
+        self.journal = Journal(
+            settings.wall,
+            kept=settings.events_kept,
+            kept_s=settings.events_kept_s,
+            added=self.version.bump,
+        )
+        self.loop = SchedulingLoop(self.leadership, self.turn, self.snapshot, self._planned)
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a blocking call of the store in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    async def start(self) -> None:
+        """Raises Refused where the store holds no cluster, BrokenState where it can't be read, Conflict
+        where another master leads, StoreUnavailable."""
+        record = await self.leadership.take(self._settings.wall())
+        # Above every version of an earlier term, so that who waits for the next one isn't left waiting.
+        self.version.value = record.epoch.term << 32
+        try:
+            await self._load()
+            await self.loop.converge()
+        except HullmarkError:
+            self.leadership.step_down("it could not begin: see its log")
+            raise
+        self.began_at = self._settings.clock()
+        for work in (
+            self.loop.run(),
+            self._watch(),
+            self.journal.run(self.leadership),
+            self._tick(),
+            self._keep_up(),
+        ):
+            task = asyncio.ensure_future(work)
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Changes under way are finished. Safe to call twice, and after leadership was lost."""
+        if self._changing:
+            await asyncio.wait(self._changing, timeout=3.0)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=3.0)
+        with contextlib.suppress(StaleEpoch):
+            try:
+                await self.journal.flush(self.leadership)
+            except (StoreUnavailable, Refused) as error:
+                log.warning("the last events are lost", extra={"why": error.message})
+        await self.leadership.release(self._settings.wall())
+        self._wake_everyone()
+        self._pool.shutdown(wait=False)
+
+    def snapshot(self) -> Snapshot:
+        assert self.view.cluster is not None
+        return Snapshot(
+            cluster=self.view.cluster,
+            leader=self.leadership.record,
+            apps=self.view.apps,
+            hosts=self.view.hosts,
+            assignments=self.view.assignments,
+            observed=self.fleet.observed,
+            heard_s=self.fleet.heard_s(),
+            lost_after_s=self._settings.lost_after_s,
+            revision=self.view.revision,
+            revisions=self.view.revisions(names.APPS, names.ASSIGNMENTS),
+        )
+
+    async def whole(self, change: Coroutine[Any, Any, T]) -> T:
+        """Run a change to its end, also when whoever asked for it goes away meanwhile."""
+        task = asyncio.ensure_future(change)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        return await asyncio.shield(task)
+
+    def told(self, host_id: str) -> Counter:
+        """Grows when the host's orders change."""
+        return self._told.setdefault(host_id, Counter())
+
+    def changed(self) -> None:
+        """Something that a plan depends on changed: hosts, or what they say."""
+        self.version.bump()
+        self.loop.wake()
+
+    async def _load(self) -> None:
+        listing = await self.call(self._store.list, names.ROOT)
+        self.view.load(listing)
+        if self.view.leader != self.leadership.record:
+            raise Conflict("another master began to lead at the same moment")
+        self.journal.load(event_batches(listing))
+
+    def _applied(self, writes: Sequence[Write], revision: int) -> None:
+        """A transaction of this master is in the store: show it at once."""
+        for key in self.view.apply_writes(writes, revision):
+            self._notice(key, revision)
+
+    def _notice(self, key: str, revision: int) -> None:
+        if key == names.LEADER_KEY:
+            self.leadership.saw_leader_change(revision)
+        elif key.startswith((names.APPS, names.HOSTS, names.ASSIGNMENTS)):
+            self.changed()
+            if key.startswith(names.ASSIGNMENTS):
+                self.told(key[len(names.ASSIGNMENTS) :]).bump()
+
+    def _planned(self, unplaced: tuple[Unplaced, ...]) -> None:
+        if unplaced != self.unplaced:
+            self.unplaced = unplaced
+            self.version.bump()
+
+    def _lost(self, _why: str) -> None:
+        self._wake_everyone()
+
+    def _wake_everyone(self) -> None:
+        self.version.bump()
+        self.loop.wake()
+        for counter in self._told.values():
+            counter.bump()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("a loop of the leader failed", exc_info=task.exception())
+            self.leadership.step_down("a loop of it failed: see its log")
+
+    async def _watch(self) -> None:
+        """Follow the store's own changes: another leader's record above all."""
+        while self.leadership.is_leader:
+            try:
+                found = await self.call(
+                    self._store.changes, names.ROOT, self.view.revision, WATCH_S
+                )
+            except StoreUnavailable as error:
+                self.leadership.store_trouble = error.message
+                await asyncio.sleep(RETRY_S)
+                continue
+            except Compacted:
+                await self._reload()
+                continue
+            self.leadership.store_trouble = ""
+            for change in found.changes:
+                if self.view.apply(change.key, change.value, change.revision):
+                    self._notice(change.key, change.revision)
+            self.view.passed(found.revision)
+
+    async def _reload(self) -> None:
+        """Changes were missed: read everything, and treat all of it as changed."""
+        with contextlib.suppress(StoreUnavailable):
+            listing = await self.call(self._store.list, names.ROOT)
+            self.view.load(listing)
+            if self.view.leader != self.leadership.record:
+                self.leadership.step_down("another master leads since")
+            self._wake_everyone()
+
+    async def _tick(self) -> None:
+        while self.leadership.is_leader:
+            await asyncio.sleep(TICK_S)
+            turns = list(self.fleet.tick())
+            for turn in turns:
+                self._turned(turn)
+            if turns:
+                self.changed()
+
+    async def _keep_up(self) -> None:
+        compacted = 0
+        while self.leadership.is_leader:
+            await asyncio.sleep(UPKEEP_S)
+            try:
+                compares, deletes = outdated(self.view, self._settings.wall())
+                if deletes:
+                    await self.leadership.commit(compares, deletes)
+                upto = self.view.revision - LOG_KEPT
+                if upto >= compacted + LOG_KEPT:
+                    await self.call(self._store.compact, upto)
+                    compacted = upto
+            except (StoreUnavailable, StaleEpoch) as error:
+                log.warning("upkeep is put off", extra={"why": error.message})

@@ -1,0 +1,30 @@
+"""Upkeep: what is over leaves the store."""
+
+from __future__ import annotations
+
+from hullmark.masterd.view import View
+from hullmark.model.names import INVITES, REQUESTS, SESSIONS
+from hullmark.store.protocol import Compare, Delete
+
+REQUESTS_KEPT_S = 86400.0
+INVITES_KEPT_S = 7 * 86400.0
+"""After they expired, so that a late try is told why it is refused."""
+AT_ONCE = 40
+"""Keys that one transaction deletes; each takes two operations."""
+
+
+def outdated(view: View, now: float) -> tuple[list[Compare], list[Delete]]:
+    """A transaction that deletes what is over, at most `AT_ONCE` keys. Empty: nothing is."""
+    keys = [
+        REQUESTS + name
+        for name, request in view.requests.items()
+        if request.at + REQUESTS_KEPT_S < now
+    ]
+    keys += [
+        INVITES + name
+        for name, invite in view.invites.items()
+        if invite.expires_at + INVITES_KEPT_S < now
+    ]
+    keys += [SESSIONS + name for name, session in view.sessions.items() if session.expires_at < now]
+    chosen = sorted(keys)[:AT_ONCE]
+    return [Compare(key, view.modified(key)) for key in chosen], [Delete(key) for key in chosen]

@@ -1,0 +1,203 @@
+"""The view: what the store holds, decoded, in memory.
+
+It is fed twice: with each transaction of this master at once, and with the store's own changes. Every
+key remembers the revision of its last change, so a change that comes again, or late, does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional
+
+from hullmark.errors import BrokenState, InvalidInput
+from hullmark.model import names, wire
+from hullmark.model.app import Bundle, bundle
+from hullmark.model.host import HostRecord
+from hullmark.model.records import (
+    AppRecord,
+    ClusterRecord,
+    EventBatch,
+    HostAssignments,
+    InviteRecord,
+    LeaderRecord,
+    RequestRecord,
+    SessionRecord,
+)
+from hullmark.store.protocol import Entry, Listing, Put, Write
+
+_TABLES: Mapping[str, type] = {
+    names.APPS: AppRecord,
+    names.HOSTS: HostRecord,
+    names.ASSIGNMENTS: HostAssignments,
+    names.REQUESTS: RequestRecord,
+    names.INVITES: InviteRecord,
+    names.SESSIONS: SessionRecord,
+}
+
+
+def encode(value: Any) -> bytes:
+    """A record as the store keeps it."""
+    return wire.canonical(wire.to_wire(value))
+
+
+def decode(cls: type[wire.T], key: str, value: bytes) -> wire.T:
+    """Raises BrokenState naming the key. Unknown fields are a newer master's, and are ignored."""
+    try:
+        return wire.from_wire(cls, json.loads(value), ignore_unknown=True)
+    except (ValueError, InvalidInput) as error:
+        raise BrokenState(
+            f"the store's {key} can't be read: {error}",
+            remedy="restore the store from a copy; this master changes nothing until then",
+        ) from error
+
+
+class View:
+    """Mappings are replaced when they change, never changed: whoever holds one has it as it was."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._tables: dict[str, dict[str, Any]] = {prefix: {} for prefix in _TABLES}
+        self._modified: dict[str, int] = {}
+        self._deleted: dict[str, int] = {}
+        self._bundles: dict[str, Bundle] = {}
+        self.cluster: Optional[ClusterRecord] = None
+        self.leader: Optional[LeaderRecord] = None
+        self.revision = 0
+
+    @property
+    def apps(self) -> Mapping[str, AppRecord]:
+        return self._tables[names.APPS]
+
+    @property
+    def hosts(self) -> Mapping[str, HostRecord]:
+        return self._tables[names.HOSTS]
+
+    @property
+    def assignments(self) -> Mapping[str, HostAssignments]:
+        return self._tables[names.ASSIGNMENTS]
+
+    @property
+    def requests(self) -> Mapping[str, RequestRecord]:
+        return self._tables[names.REQUESTS]
+
+    @property
+    def invites(self) -> Mapping[str, InviteRecord]:
+        return self._tables[names.INVITES]
+
+    @property
+    def sessions(self) -> Mapping[str, SessionRecord]:
+        return self._tables[names.SESSIONS]
+
+    def modified(self, key: str) -> int:
+        """The revision of the key's last change, 0 if there is no such key: for a compare."""
+        return self._modified.get(key, 0)
+
+    def revisions(self, *prefixes: str) -> dict[str, int]:
+        """`modified` of every key under the prefixes."""
+        return {
+            prefix + name: self._modified[prefix + name]
+            for prefix in prefixes
+            for name in self._tables[prefix]
+        }
+
+    def bundle(self, spec_hash: str) -> Optional[Bundle]:
+        return self._bundles.get(spec_hash)
+
+    def load(self, listing: Listing) -> None:
+        """Take over everything as it stands. Raises BrokenState for a value that can't be read."""
+        self._clear()
+        for entry in listing.entries:
+            self._take(entry)
+        self.revision = listing.revision
+        for record in self.apps.values():
+            self._add_bundles(record)
+
+    def _take(self, entry: Entry) -> None:
+        self._modified[entry.key] = entry.modified
+        table, name = _place(entry.key)
+        if table:
+            self._tables[table][name] = decode(_TABLES[table], entry.key, entry.value)
+        else:
+            self._take_single(entry.key, entry.value)
+
+    def _take_single(self, key: str, value: Optional[bytes]) -> None:
+        if key == names.CLUSTER_KEY and value is not None:
+            self.cluster = decode(ClusterRecord, key, value)
+        elif key == names.LEADER_KEY:
+            self.leader = None if value is None else decode(LeaderRecord, key, value)
+
+    def apply(self, key: str, value: Optional[bytes], revision: int) -> bool:
+        """One change of the store; False where it was known. None deletes the key."""
+        if revision <= max(self._modified.get(key, 0), self._deleted.get(key, 0)):
+            return False
+        table, name = _place(key)
+        record = decode(_TABLES[table], key, value) if table and value is not None else None
+        if value is None:
+            self._modified.pop(key, None)
+            self._deleted[key] = revision
+        else:
+            self._modified[key] = revision
+        if not table:
+            self._take_single(key, value)
+            return True
+        replaced = {**self._tables[table]}
+        if value is None:
+            replaced.pop(name, None)
+        else:
+            replaced[name] = record
+        self._tables[table] = replaced
+        if table == names.APPS:
+            self._follow_app(record)
+        return True
+
+    def apply_writes(self, writes: Iterable[Write], revision: int) -> list[str]:
+        """A transaction of this master; the keys that are new to the view."""
+        return [
+            write.key
+            for write in writes
+            if self.apply(write.key, write.value if isinstance(write, Put) else None, revision)
+        ]
+
+    def passed(self, revision: int) -> None:
+        """The store's changes up to this revision have all been applied."""
+        self.revision = max(self.revision, revision)
+        self._deleted = {key: at for key, at in self._deleted.items() if at > revision}
+
+    def _follow_app(self, record: Optional[AppRecord]) -> None:
+        if record is not None:
+            self._add_bundles(record)
+        # A bundle goes with the last of its record and the last assignment that was made from it.
+        used = {
+            item.spec_hash for orders in self.assignments.values() for item in orders.assignments
+        }
+        for app in self.apps.values():
+            used.update(app.spec_hashes.values())
+        self._bundles = {key: kept for key, kept in self._bundles.items() if key in used}
+
+    def _add_bundles(self, record: AppRecord) -> None:
+        for service, spec_hash in record.spec_hashes.items():
+            if spec_hash not in self._bundles and service in record.app.services:
+                self._bundles[spec_hash] = bundle(record.app, service)
+
+
+def _place(key: str) -> tuple[str, str]:
+    """(table, name), or two empty strings for a key that stands alone."""
+    for prefix in _TABLES:
+        if key.startswith(prefix):
+            return prefix, key[len(prefix) :]
+    return "", ""
+
+
+def event_batches(listing: Listing) -> Sequence[tuple[str, EventBatch]]:
+    """The stored events, oldest first. One that can't be read is left out: events decide nothing."""
+    found = []
+    for entry in listing.entries:
+        if entry.key.startswith(names.EVENTS):
+            try:
+                found.append((entry.key, decode(EventBatch, entry.key, entry.value)))
+            except BrokenState:
+                continue
+    return found
