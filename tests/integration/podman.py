@@ -69,6 +69,7 @@ class PodmanEngine(Engine):
     def environment(self) -> dict[str, str]:
         return {
             **super().environment,
+            "PODMAN_IGNORE_CGROUPSV1_WARNING": "yes",
             "CONTAINERS_CONF": f"{self.folder}/containers.conf",
             "CONTAINERS_STORAGE_CONF": f"{self.folder}/storage.conf",
             "CONTAINERS_REGISTRIES_CONF": f"{self.folder}/registries.conf",

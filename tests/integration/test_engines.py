@@ -57,11 +57,8 @@ def test_names_resolve_on_a_user_network(clean_engine: Engine, image: str) -> No
     client = clean_engine.client()
     client.networks.create("sea")
     client.containers.run(image, detach=True, name="ship", network="sea")
-    command = [
-        "sh",
-        "-c",
-        "for try in 1 2 3; do wget -qO- http://ship:8080/ && break; sleep 1; done",
-    ]
+    fetch = "for try in 1 2 3 4 5; do timeout 3 wget -qO- http://ship:8080/ && break; sleep 1; done"
+    command = ["sh", "-c", fetch]
     assert len(clean_engine.run(image, command, network="sea")) == 13
 
 
