@@ -124,14 +124,18 @@ def clear(record: Path) -> None:
 
 
 def _others(record: Path) -> bool:
-    """Whether any other engine may have a use for the packet filter's shared chains."""
-    if any(other != record for other in RECORDS.glob("*.json")):
-        return True
-    names = []
+    """Whether another engine in this network namespace may use the packet filter's shared chains."""
+    for other in RECORDS.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            namespace = json.loads(other.read_text())["before"]["namespace"]
+            if other != record and namespace == traffic.here() and "registry" not in other.name:
+                return True
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
-            names.append(comm.read_text().strip())
-    return "dockerd" in names
+            namespace = str((comm.parent / "ns/net").readlink())
+            if comm.read_text().strip() == "dockerd" and namespace == traffic.here():
+                return True
+    return False
 
 
 def _mounts_below(path: Path) -> list[str]:
