@@ -116,7 +116,9 @@ class OneHostCluster:
         self.agent_config = folder / "agent.yaml"
         self.agent_options = agent_options
         self.cluster_id = ""
-        self.master = Daemon("master", self._daemon("masterd", "master.yaml"), folder / "master.log")
+        self.master = Daemon(
+            "master", self._daemon("masterd", "master.yaml"), folder / "master.log"
+        )
         self.agent = Daemon("agent", self._daemon("agentd", "agent.yaml"), folder / "agent.log")
 
     def __enter__(self) -> OneHostCluster:
@@ -141,7 +143,9 @@ class OneHostCluster:
         self.hullmark("master", "init", "--config", str(self.master_config))
         self.master.start()
         self.wait_for_master()
-        self.cluster_id = str(json.loads(self.run("status", "--output", "json").stdout)["cluster_id"])
+        self.cluster_id = str(
+            json.loads(self.run("status", "--output", "json").stdout)["cluster_id"]
+        )
         self.enroll()
         self.agent.start()
         self.wait_for_host()
@@ -251,4 +255,11 @@ class OneHostCluster:
             client.close()
 
     def _daemon(self, package: str, config: str) -> list[str]:
-        return [sys.executable, "-m", f"hullmark.{package}", "run", "--config", str(self.folder / config)]
+        return [
+            sys.executable,
+            "-m",
+            f"hullmark.{package}",
+            "run",
+            "--config",
+            str(self.folder / config),
+        ]

@@ -37,7 +37,7 @@ ROOMS: Mapping[str, Room] = {
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.
-SHARED = frozenset({"hullmark", "hullmark.errors"})
+SHARED = frozenset({"hullmark", "hullmark.errors", "hullmark.log"})
 
 # core: time, ids and jitter are arguments. What has an effect, or differs from one call to the next, stays out.
 PURE = frozenset({"core", "model"})

@@ -46,6 +46,7 @@ def test_the_table_has_no_cycle_between_rooms() -> None:
         ("model/app.py", "from hullmark import core", "model may not import core"),
         ("model/app.py", "from ..store import protocol", "model may not import store"),
         ("core/plan.py", "import time", "may not import time"),
+        ("core/plan.py", "from hullmark import log", "may not import hullmark"),
         ("core/plan.py", "from os import path", "may not import os"),
         ("core/plan.py", "def f():\n    import random", "may not import random"),
         ("core/plan.py", "import requests", "core may not import the library requests"),
@@ -97,9 +98,10 @@ def test_survey_sees(tmp_path: Path, path: str, source: str, breach: str) -> Non
             "from hullmark.model.names import Name\nfrom .names import Name\nfrom . import names",
         ),
         ("core/plan.py", "from hullmark.model import app\nfrom datetime import timedelta"),
-        ("document/read.py", "import yaml"),
+        ("document/read.py", "import yaml\nimport hullmark\nprint(hullmark.__version__)"),
         ("agentd/run.py", "import requests\nimport os\nfrom hullmark.engine import Engine"),
         ("store/sqlite.py", "try:\n    x\nexcept OSError:\n    pass"),
+        ("store/sqlite.py", "try:\n    x\nexcept BaseException:\n    y\n    raise"),
     ],
 )
 def test_survey_lets_pass(tmp_path: Path, path: str, source: str) -> None:

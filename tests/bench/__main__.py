@@ -54,7 +54,12 @@ def idle(hullmark: Hullmark, seconds: float) -> dict[str, Any]:
     usage(pids, 5)  # let the work of scaling settle
     agent, master = usage(pids, seconds)
     hullmark.remove("idle")
-    return {"agent": asdict(agent), "master": asdict(master), "containers": SCALE, "seconds": seconds}
+    return {
+        "agent": asdict(agent),
+        "master": asdict(master),
+        "containers": SCALE,
+        "seconds": seconds,
+    }
 
 
 def print_table(result: dict[str, Any]) -> None:
@@ -112,8 +117,12 @@ def measure(folder: Path, quick: bool) -> dict[str, Any]:
             rest = idle(hullmark, 10 if quick else 60)
     return {
         "machine": {"kernel": platform.release(), "python": platform.python_version()},
-        "start_running_s": {name: [one.running_s for one in all_] for name, all_ in started.items()},
-        "start_command_s": {name: [one.command_s for one in all_] for name, all_ in started.items()},
+        "start_running_s": {
+            name: [one.running_s for one in all_] for name, all_ in started.items()
+        },
+        "start_command_s": {
+            name: [one.command_s for one in all_] for name, all_ in started.items()
+        },
         "scale_s": scaled,
         "idle": rest,
     }

@@ -63,9 +63,7 @@ class DockerRun(Contender):
         return f"bench={name}"
 
     def start(self, name: str) -> None:
-        self.call(
-            "run", "-d", "--init", "--label", f"bench={name}", self.image, "sleep", "100000"
-        )
+        self.call("run", "-d", "--init", "--label", f"bench={name}", self.image, "sleep", "100000")
 
     def scale(self, name: str, replicas: int) -> None:
         with ThreadPoolExecutor(8) as pool:

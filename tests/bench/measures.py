@@ -74,9 +74,7 @@ def usage(pids: Sequence[int], seconds: float) -> list[Usage]:
         family = _family(pid)
         resident = sum(process.memory_info().rss for process in family)
         spent = _cpu(pid) - cpu
-        found.append(
-            Usage(resident / MIB, 100 * spent / (time.monotonic() - begin), len(family))
-        )
+        found.append(Usage(resident / MIB, 100 * spent / (time.monotonic() - begin), len(family)))
     return found
 
 

@@ -15,7 +15,7 @@ IMAGE = "localhost/hullmark-test:1"
 
 
 @pytest.fixture(scope="session")
-def cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneHostCluster]:  # noqa: F811
+def cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneHostCluster]:
     engine.load_image(IMAGE)
     folder = Path(tmp_path_factory.mktemp("e2e"))
     with OneHostCluster(folder, engine.socket) as cluster:

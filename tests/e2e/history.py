@@ -38,7 +38,8 @@ class History:
 
     def __enter__(self) -> History:
         self._stream = self._client.events(
-            decode=True, filters={"label": f"{LABEL_CLUSTER}={self._cluster_id}", "type": "container"}
+            decode=True,
+            filters={"label": f"{LABEL_CLUSTER}={self._cluster_id}", "type": "container"},
         )
         self._thread.start()
         return self
@@ -64,7 +65,9 @@ class History:
                 at_ns=int(event.get("timeNano") or event["time"] * 10**9),
                 action=action,
                 container_id=event["Actor"]["ID"],
-                slot="{io.hullmark.app}/{io.hullmark.service}.{io.hullmark.slot}".format_map(attributes),
+                slot="{io.hullmark.app}/{io.hullmark.service}.{io.hullmark.slot}".format_map(
+                    attributes
+                ),
             )
             with self._lock:
                 self._happenings.append(happening)

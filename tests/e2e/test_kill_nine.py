@@ -56,9 +56,7 @@ class Client:
             self.replicas = self.chance.choice([n for n in range(1, 6) if n != self.replicas])
         if kind != "scale":
             self.round += 1
-        self.file.write_text(
-            APP.format(image=self.image, round=self.round, replicas=self.replicas)
-        )
+        self.file.write_text(APP.format(image=self.image, round=self.round, replicas=self.replicas))
 
     def apply(self) -> bool:
         return self.cluster.run("apply", "--no-wait", str(self.file)).returncode == 0
@@ -85,9 +83,7 @@ def running(cluster: OneHostCluster) -> dict[str, tuple[str, int]]:
 def kill_at_random(cluster: OneHostCluster, chance: random.Random) -> str:
     """Kill one or both daemons at a random moment; start again what was killed."""
     time.sleep(chance.uniform(0.0, 1.2))
-    victims = chance.choice(
-        ((cluster.agent,), (cluster.master,), (cluster.agent, cluster.master))
-    )
+    victims = chance.choice(((cluster.agent,), (cluster.master,), (cluster.agent, cluster.master)))
     for victim in victims:
         old = victim.pid
         victim.kill()
@@ -117,8 +113,10 @@ def test_nothing_is_restarted_doubled_or_lost(engine: Engine, tmp_path: Path) ->
                 where = f"seed {SEED}, round {number}, killed {killed}"
                 wait_until(client.apply, f"the change is accepted ({where})", 30)
                 wait_until(
-                    lambda: {slot: have for slot, (have, _) in running(cluster).items()}
-                    == client.wanted(),
+                    lambda: (
+                        {slot: have for slot, (have, _) in running(cluster).items()}
+                        == client.wanted()
+                    ),
                     f"the app converges ({where}): {client.wanted()}",
                     60,
                 )

@@ -126,9 +126,7 @@ def test_volumes_outlive_an_app_unless_named(cluster: OneHostCluster, tmp_path: 
         return "keep_data" not in names
 
     wait_until(gone, "the volume is removed")
-    wait_until(
-        lambda: not client.networks(names=["keep_default"]), "the app's network is removed"
-    )
+    wait_until(lambda: not client.networks(names=["keep_default"]), "the app's network is removed")
     client.close()
 
 

@@ -12,7 +12,8 @@ from hullmark.model.wire import digest
 
 @dataclass(frozen=True)
 class Held:
-    """What the agent has accepted so far: the highest epoch with its leader, and the revision in it."""
+    """What the agent has accepted so far: the highest epoch with its leader, and the revision in it.
+    `leader` is empty where only the epoch is known."""
 
     cluster_id: str
     host_id: str
@@ -27,10 +28,9 @@ def refusal(held: Held, orders: Orders) -> str:
         return "they are of another cluster"
     if orders.host_id != held.host_id:
         return f"they are for host {orders.host_id}"
-    if orders.epoch < held.epoch:
-        return f"epoch {orders.epoch} has passed; {held.epoch} was accepted"
-    if orders.epoch == held.epoch and orders.leader != held.leader:
-        return f"epoch {orders.epoch} is {held.leader}'s, not {orders.leader}'s"
+    why = stale(held, orders.epoch, orders.leader)
+    if why:
+        return why
     if orders.epoch == held.epoch and orders.revision < held.revision:
         return f"revision {orders.revision} has passed; {held.revision} was accepted"
     return _malformed(orders)
@@ -40,7 +40,7 @@ def stale(held: Held, epoch: Epoch, leader: str) -> str:
     """Why a leader that answers with this epoch isn't believed; empty where it is."""
     if epoch < held.epoch:
         return f"epoch {epoch} has passed; {held.epoch} was accepted"
-    if epoch == held.epoch and leader != held.leader:
+    if epoch == held.epoch and held.leader and leader != held.leader:
         return f"epoch {epoch} is {held.leader}'s, not {leader}'s"
     return ""
 

@@ -197,7 +197,11 @@ class _Run:
         successor = self.successors.get(slot_lane(instance))
         if successor is not None and not self._ready_to_follow(successor):
             self.statuses[name] = _status(
-                instance, found, _plain_phase(found), "until its successor's image is here", Attempt()
+                instance,
+                found,
+                _plain_phase(found),
+                "until its successor's image is here",
+                Attempt(),
             )
             return
         attempt = self.situation.attempts.get(name, Attempt())

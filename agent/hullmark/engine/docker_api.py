@@ -21,6 +21,7 @@ from hullmark.engine.protocol import (
     CreateRequest,
     EngineEvent,
     EngineInfo,
+    Listed,
     LogLine,
     Resolved,
 )
@@ -108,16 +109,10 @@ class DockerApiEngine:
 
     # -- containers
 
-    def containers(self) -> Sequence[Container]:
+    def listed(self) -> Sequence[Listed]:
         with translated(self.socket_url):
-            listed = self._client.containers(all=True, filters={"label": names.LABEL_CLUSTER})
-        found = []
-        for row in listed:
-            try:
-                found.append(self.container(row["Id"]))
-            except NotFound:
-                continue  # removed since it was listed
-        return found
+            rows = self._client.containers(all=True, filters={"label": names.LABEL_CLUSTER})
+        return [inspection.listed(row) for row in rows]
 
     def container(self, container_id: str) -> Container:
         with translated(self.socket_url):

@@ -16,7 +16,7 @@ from hullmark.engine import credentials, registry
 from hullmark.engine.boundary import innermost, words
 from hullmark.engine.credentials import Credential
 from hullmark.engine.protocol import Resolved
-from hullmark.engine.reference import Reference, parse
+from hullmark.model.reference import Reference, parse
 from hullmark.errors import ImageUnavailable
 
 STALL_S = 300

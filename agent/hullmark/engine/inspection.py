@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Optional
 
-from hullmark.engine.protocol import Container, ContainerState
+from hullmark.engine.protocol import Container, ContainerState, Listed
 from hullmark.model import names
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.observed import Health
@@ -68,6 +68,17 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         ports=_ports(inspected),
         has_health_check=has_check,
     )
+
+
+def listed(row: Mapping[str, Any]) -> Listed:
+    """A row of the engine's listing. Its health stands in words in the status text."""
+    status = str(row.get("Status") or "").lower()
+    health = next(
+        (_HEALTH[word] for word in ("unhealthy", "healthy", "starting") if word in status),
+        Health.NONE,
+    )
+    state = _STATES.get(str(row.get("State") or "").lower(), ContainerState.DEAD)
+    return Listed(row["Id"], str((row.get("Names") or [""])[0]).lstrip("/"), state, health)
 
 
 def instance_of(labels: Mapping[str, str]) -> Optional[InstanceId]:

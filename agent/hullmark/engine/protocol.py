@@ -68,6 +68,16 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A container of ours as a cheap listing has it: enough to see whether it changed."""
+
+    container_id: str
+    name: str
+    state: ContainerState
+    health: Health
+
+
+@dataclass(frozen=True)
 class CreateRequest:
     """A container to be made. `files` gives the path of the agent's copy of each config, by its target in
     the container."""
@@ -116,7 +126,7 @@ class LogLine:
 class Engine(Protocol):
     def info(self) -> EngineInfo: ...
 
-    def containers(self) -> Sequence[Container]:
+    def listed(self) -> Sequence[Listed]:
         """Every container that carries our labels, running or not, of any cluster."""
         ...
 

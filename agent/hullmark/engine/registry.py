@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from hullmark.engine.credentials import Credential
-from hullmark.engine.reference import DEFAULT_REGISTRY, Reference
+from hullmark.model.reference import DEFAULT_REGISTRY, Reference
 from hullmark.errors import ImageUnavailable
 
 TIMEOUT_S = (3.05, 10)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from hullmark.engine.protocol import CreateRequest
-from hullmark.engine.reference import parse
+from hullmark.model.reference import parse
 from hullmark.model import names
 from hullmark.model.app import (
     Attachment,

@@ -10,6 +10,8 @@
       POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
                                                 for `logs`, one ResolveAnswer for `resolve`. The leader
                                                 closes the connection when nobody listens any more.
+      POST /agent/v1/renew   {csr}        ->    a new certificate for the same host and a new key, asked for
+                             {chain}      <-    when a third of the old one's life is left
 
 The host is known by its certificate, never by the body. A standby answers 421 with `NotLeader`.
 
@@ -29,6 +31,7 @@ POLL_PATH = "/agent/v1/poll"
 ORDERS_PATH = "/agent/v1/orders"
 REPORT_PATH = "/agent/v1/report"
 TASKS_PATH = "/agent/v1/tasks/"
+RENEW_PATH = "/agent/v1/renew"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,21 @@ class ResolveAnswer:
     note: str = ""
     error: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class RenewRequest:
+    """`csr_pem` is a signing request for a new key, which stays on the host."""
+
+    csr_pem: str
+
+
+@dataclass(frozen=True)
+class RenewAnswer:
+    """The host's new certificate, then the intermediate, PEM; the root as it is now."""
+
+    chain_pem: str
+    root_pem: str
 
 
 @dataclass(frozen=True)

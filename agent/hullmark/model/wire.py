@@ -72,7 +72,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(to_wire(value))).hexdigest()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def fields_of(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     """(name, type, default or MISSING) of each field, annotations resolved."""
     hints = typing.get_type_hints(cls)
@@ -85,7 +85,7 @@ def fields_of(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     return tuple(found)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _encoder(cls: type) -> Encoder:
     if dataclasses.is_dataclass(cls):
         names = [(name, default) for name, _, default in fields_of(cls)]
@@ -110,7 +110,7 @@ def _encoder(cls: type) -> Encoder:
     raise TypeError(f"{cls!r} has no wire form")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _decoder(kind: Any) -> Decoder:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is Union and len(args) == 2 and type(None) in args:
@@ -182,7 +182,7 @@ def _mapping_decoder(inner: Decoder) -> Decoder:
 
 def _dataclass_decoder(cls: type) -> Decoder:
     # The members are looked up when first used, so that a type may hold itself.
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def members() -> tuple[tuple[str, Decoder, Any], ...]:
         return tuple((name, _decoder(kind), default) for name, kind, default in fields_of(cls))
 

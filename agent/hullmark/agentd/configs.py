@@ -1,0 +1,59 @@
+"""The agent's copies of shipped configs: one file for each content, mode and owner.
+
+A container mounts the copy read-only. Copies that no accepted bundle names are removed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hullmark.agentd.files import replace_file
+from hullmark.errors import Refused
+from hullmark.model.app import Bundle, FileRef
+
+
+class Configs:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, bundle: Bundle) -> Mapping[str, str]:
+        """The path of each config's copy, by target; written where it isn't there yet. Raises Refused
+        for content that doesn't have its hash, OSError for a full disk."""
+        self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        return {
+            reference.target: self._write(bundle, reference)
+            for reference in bundle.container.configs
+        }
+
+    def sweep(self, bundles: Iterable[Bundle]) -> None:
+        """Remove the copies that none of these bundles uses."""
+        needed = {
+            self._path(bundle, reference).name
+            for bundle in bundles
+            for reference in bundle.container.configs
+        }
+        if self._folder.is_dir():
+            for path in self._folder.iterdir():
+                if path.name not in needed:
+                    path.unlink(missing_ok=True)
+
+    def _write(self, bundle: Bundle, reference: FileRef) -> str:
+        path = self._path(bundle, reference)
+        config = bundle.configs[reference.source]
+        content = base64.b64decode(config.content_b64)
+        if hashlib.sha256(content).hexdigest() != config.sha256:
+            raise Refused(f"config {reference.source} does not have the hash that it was sent with")
+        if not path.exists() or path.read_bytes() != content:
+            replace_file(path, content, reference.mode)
+            path.chmod(reference.mode)
+            os.chown(path, int(reference.uid or 0), int(reference.gid or 0))
+        return str(path)
+
+    def _path(self, bundle: Bundle, reference: FileRef) -> Path:
+        owner = f"{reference.uid or 0}-{reference.gid or 0}"
+        sha256 = bundle.configs[reference.source].sha256
+        return self._folder / f"{sha256}-{reference.mode:o}-{owner}"

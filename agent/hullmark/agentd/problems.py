@@ -1,0 +1,44 @@
+"""What keeps the agent from its work right now, for the leader and for people."""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable
+
+from hullmark import log
+from hullmark.errors import HullmarkError
+from hullmark.model.observed import HostProblem
+
+
+class Problems:
+    """One problem for each code, set and cleared by whoever meets it. May be used from any thread."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self._lock = threading.Lock()
+        self._found: dict[str, HostProblem] = {}
+        self._log = log.get("problems")
+        self.changed = changed
+
+    def set(self, code: str, message: str, remedy: str = "") -> None:
+        problem = HostProblem(code, message, remedy)
+        with self._lock:
+            if self._found.get(code) == problem:
+                return
+            self._found[code] = problem
+        self._log.error("problem", code=code, what=message, remedy=remedy)
+        self.changed()
+
+    def set_error(self, code: str, error: HullmarkError) -> None:
+        self.set(code, error.message, error.remedy)
+
+    def clear(self, *codes: str) -> None:
+        with self._lock:
+            gone = [code for code in codes if self._found.pop(code, None)]
+        for code in gone:
+            self._log.info("problem is over", code=code)
+        if gone:
+            self.changed()
+
+    def all(self) -> tuple[HostProblem, ...]:
+        with self._lock:
+            return tuple(self._found[code] for code in sorted(self._found))

@@ -1,0 +1,443 @@
+"""The scheduler's promises, held against random fleets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullmark.core import constraints
+from hullmark.core.schedule import plan
+from hullmark.model.app import (
+    App,
+    ContainerSpec,
+    Dependency,
+    DependencyCondition,
+    DeployMode,
+    DeploySpec,
+    Placement,
+    PortSpec,
+    Resources,
+    Service,
+    Volume,
+)
+from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
+from hullmark.model.orders import InstanceId, PublishedPort
+from hullmark.model.snapshot import Snapshot
+from tests.unit.core.fleets import (
+    app_specs,
+    applied,
+    committed,
+    fleets,
+    obeyed,
+    one_host,
+    planned,
+    silent,
+    snapshot,
+    with_record,
+)
+
+ANY_ADDRESS = ""
+
+
+def clash(one: PublishedPort, other: PublishedPort) -> bool:
+    """Written anew, so that it does not share a mistake with the scheduler."""
+    if one.published == 0 or one.published != other.published or one.protocol != other.protocol:
+        return False
+    return ANY_ADDRESS in (one.host_ip, other.host_ip) or one.host_ip == other.host_ip
+
+
+def assert_ports_are_apart(state: Snapshot) -> None:
+    """No two instances share a port, one that still has to go included, unless they follow each other
+    in one slot."""
+    for orders in state.assignments.values():
+        held = [(item.instance, port) for item in orders.assignments for port in item.ports]
+        held += [(item.instance, port) for item in orders.tombstones for port in item.ports]
+        for index, (one, port) in enumerate(held):
+            for other, second in held[index + 1 :]:
+                same_slot = (one.app, one.service, one.slot) == (
+                    other.app,
+                    other.service,
+                    other.slot,
+                )
+                follows = same_slot and one.generation != other.generation
+                assert follows or not clash(port, second), (one, other, port)
+
+
+def assert_capacity_holds(state: Snapshot) -> None:
+    for host_id, orders in state.assignments.items():
+        facts = state.observed[host_id].facts
+        wanted = [
+            state.apps[item.instance.app].app.services[item.instance.service].deploy.reservations
+            for item in orders.assignments
+        ]
+        assert sum(item.memory_bytes for item in wanted) <= facts.memory_bytes
+        assert sum(item.cpus for item in wanted) <= facts.cpus + 1e-6
+
+
+def assert_constraints_hold(state: Snapshot) -> None:
+    for host_id, orders in state.assignments.items():
+        host, facts = state.hosts[host_id], state.observed[host_id].facts
+        counts = Counter((item.instance.app, item.instance.service) for item in orders.assignments)
+        for (app, name), count in counts.items():
+            placement = state.apps[app].app.services[name].deploy.placement
+            assert constraints.failing(placement.constraints, host, facts) is None
+            assert count <= (placement.max_replicas_per_node or count)
+
+
+def assert_all_are_placed_or_explained(state: Snapshot) -> None:
+    made = plan(state)
+    explained = {(item.app, item.service, item.slot) for item in made.unplaced}
+    assert all(item.reasons and all(item.reasons) for item in made.unplaced)
+    placed = [
+        (item.instance.app, item.instance.service, item.instance.slot)
+        for orders in state.assignments.values()
+        for item in orders.assignments
+    ]
+    assert len(set(placed)) == len(placed), "a slot is in two places"
+    assert not explained & set(placed)
+    for app, record in state.apps.items():
+        for name, service in record.app.services.items():
+            if service.deploy.mode is DeployMode.REPLICATED:
+                slots = {(app, name, slot) for slot in range(1, service.deploy.replicas + 1)}
+                assert slots <= explained | set(placed)
+                of_service = {item for item in placed if item[:2] == (app, name)}
+                assert of_service <= slots
+
+
+@given(fleets())
+def test_a_first_plan_keeps_every_promise(fleet: Snapshot) -> None:
+    state = planned(fleet)
+    assert_ports_are_apart(state)
+    assert_capacity_holds(state)
+    assert_constraints_hold(state)
+    assert_all_are_placed_or_explained(state)
+    assert plan(state).hosts == {}
+
+
+@given(fleets())
+def test_planning_is_at_rest_once_carried_out(fleet: Snapshot) -> None:
+    state = planned(obeyed(planned(fleet), {}))
+    again = obeyed(state, {})
+    for _ in range(4):  # each round may release what waits for another
+        state = planned(again)
+        again = obeyed(state, {})
+    assert plan(again).hosts == {}
+
+
+@given(fleets(), st.data())
+@settings(max_examples=150)
+def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> None:
+    """Apps change at any moment, with what was ordered before obeyed or not."""
+    state = planned(fleet)
+    for _ in range(data.draw(st.integers(1, 4))):
+        if data.draw(st.booleans()):
+            state = obeyed(state, {})
+        name = data.draw(st.sampled_from(("shop", "blog")))
+        state = planned(applied(state, data.draw(app_specs(name))))
+        assert_ports_are_apart(state)
+        assert_all_are_placed_or_explained(state)
+    for _ in range(6):
+        state = planned(obeyed(state, {}))
+    assert_constraints_hold(state)
+    assert_all_are_placed_or_explained(state)
+    assert all(orders.tombstones == () for orders in state.assignments.values())
+    assert plan(state).hosts == {}
+
+
+@given(fleets(), st.data())
+def test_nothing_moves_without_need(fleet: Snapshot, data: st.DataObject) -> None:
+    """Another app comes, hosts come: what is placed stays."""
+    state = obeyed(planned(fleet), {})
+    before = homes(state)
+    added = HostRecord("id9", "h9", 1.0, {"zone": "a"})
+    state = dataclasses.replace(
+        state,
+        hosts={**state.hosts, "id9": added},
+        observed={
+            **state.observed,
+            "id9": HostState(HostFacts("h9", architecture="x86_64", cpus=9)),
+        },
+        heard_s={**state.heard_s, "id9": 1.0},
+    )
+    state = planned(applied(state, data.draw(app_specs("late"))))
+    after = homes(state)
+    assert {instance: after.get(instance) for instance in before} == before
+
+
+def homes(state: Snapshot) -> dict[InstanceId, str]:
+    return {
+        item.instance: host_id
+        for host_id, orders in state.assignments.items()
+        for item in orders.assignments
+    }
+
+
+@given(fleets(), st.data())
+def test_silent_hosts_are_left_alone(fleet: Snapshot, data: st.DataObject) -> None:
+    state = obeyed(planned(fleet), {})
+    before = homes(state)
+    away = data.draw(st.lists(st.sampled_from(sorted(state.hosts)), unique=True))
+    unlabelled = {
+        host_id: dataclasses.replace(host, labels={}) if host_id in away else host
+        for host_id, host in state.hosts.items()
+    }
+    later = planned(silent(dataclasses.replace(state, hosts=unlabelled), away))
+    after = homes(later)
+    assert {i: after.get(i) for i in before} == before
+    for host_id in away:
+        now = later.assignments.get(host_id)
+        then = state.assignments.get(host_id)
+        if now is not None:
+            assert then is not None
+            assert [item.instance for item in now.assignments] == [
+                item.instance for item in then.assignments
+            ]
+            assert now.tombstones == then.tombstones
+
+
+@given(fleets(), st.integers(0, 4), st.data())
+def test_scaling_keeps_the_lower_slots(fleet: Snapshot, replicas: int, data: st.DataObject) -> None:
+    state = obeyed(planned(fleet), {})
+    record = state.apps["shop"]
+    name = data.draw(st.sampled_from(sorted(record.app.services)))
+    service = record.app.services[name]
+    deploy = dataclasses.replace(service.deploy, replicas=replicas)
+    services = {**record.app.services, name: dataclasses.replace(service, deploy=deploy)}
+    before = homes(state)
+    scaled = planned(applied(state, dataclasses.replace(record.app, services=services)))
+    after = homes(scaled)
+    for instance, host_id in before.items():
+        of_service = (instance.app, instance.service) == ("shop", name)
+        replicated = service.deploy.mode is DeployMode.REPLICATED
+        if of_service and replicated and instance.slot > replicas:
+            assert instance not in after
+        else:
+            assert after.get(instance) == host_id
+    # And back again: what has not gone yet simply stays, unless others waited for its room.
+    if not plan(state).unplaced:
+        assert homes(planned(applied(scaled, record.app))) == before
+
+
+@given(fleets(), st.data())
+def test_a_release_is_never_taken_back(fleet: Snapshot, data: st.DataObject) -> None:
+    state = planned(fleet)
+    released: set[InstanceId] = set()
+    for _ in range(4):
+        services = data.draw(
+            st.fixed_dictionaries({key: st.sampled_from(list(Phase)) for key in ("a", "b", "c")})
+        )
+        state = planned(obeyed(state, services, data.draw(st.sampled_from(list(Health)))))
+        now = {
+            item.instance
+            for orders in state.assignments.values()
+            for item in orders.assignments
+            if item.released
+        }
+        assert released <= now
+        released = now
+
+
+@given(fleets(), st.booleans())
+def test_a_removed_app_goes_from_every_host(fleet: Snapshot, volumes: bool) -> None:
+    state = obeyed(planned(fleet), {})
+    record = state.apps["shop"]
+    with_volume = dataclasses.replace(record.app, volumes={"data": Volume()})
+    state = with_record(
+        state,
+        dataclasses.replace(record, app=with_volume, removing=True, remove_volumes=volumes),
+    )
+    others = {i: host_id for i, host_id in homes(state).items() if i.app != "shop"}
+    state = planned(state)
+    assert all(not i.app == "shop" for i in homes(state))
+    for _ in range(4):
+        state = planned(obeyed(state, {}))
+    assert "shop" not in state.apps
+    assert {i: homes(state)[i] for i in others} == others
+    for orders in state.assignments.values():
+        assert orders.tombstones == ()
+        assert orders.volume_removals == ()
+
+
+def test_volumes_are_removed_on_every_host_and_block_a_new_life() -> None:
+    hosts = [HostRecord("h1", "h1", 1.0), HostRecord("h2", "h2", 1.0)]
+    spec = App("shop", {"web": Service(ContainerSpec("x"))}, volumes={"data": Volume()})
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = obeyed(planned(applied(state, spec)), {})
+    state = silent(state, ["h2"])
+    record = dataclasses.replace(state.apps["shop"], removing=True, remove_volumes=True)
+    state = planned(with_record(state, record))
+    assert "shop" in state.apps
+    assert {len(orders.volume_removals) for orders in state.assignments.values()} == {1}
+    # h1 has done it, h2 is away: the record goes, h2's order stays.
+    state = planned(obeyed(planned(obeyed(state, {})), {}))
+    assert "shop" not in state.apps
+    assert state.assignments["h1"].volume_removals == ()
+    assert len(state.assignments["h2"].volume_removals) == 1
+    # A new life of the app must not lose its volume to that order.
+    back = dataclasses.replace(state, heard_s={"h2": 1.0}, hosts={"h2": state.hosts["h2"]})
+    made = plan(applied(back, spec))
+    assert "still being removed" in made.unplaced[0].reasons[0]
+    state = planned(obeyed(planned(applied(back, spec)), {}))
+    assert [str(i) for i in homes(state)] == ["shop/web.1"]
+
+
+def test_an_instance_without_its_app_is_left_alone() -> None:
+    """Its record can't be gone unless we lost it; that is no reason to stop anything."""
+    state = obeyed(planned(one_host(App("shop", {"web": Service(ContainerSpec("x"))}))), {})
+    lost = dataclasses.replace(state, apps={})
+    assert plan(lost).hosts == {}
+
+
+def test_a_replaced_instance_keeps_its_host_and_port() -> None:
+    service = Service(ContainerSpec("x:1"), DeploySpec(replicas=2), (PortSpec(80, 8000, 8009),))
+    state = obeyed(planned(one_host(App("shop", {"web": service}))), {})
+    changed = dataclasses.replace(service, container=ContainerSpec("x:2"))
+    state = planned(applied(state, App("shop", {"web": changed})))
+    orders = state.assignments["h1"]
+    assert [item.ports[0].published for item in orders.assignments] == [8000, 8001]
+    assert [item.ports[0].published for item in orders.tombstones] == [8000, 8001]
+
+
+def test_a_port_is_free_only_when_its_holder_is_gone() -> None:
+    fixed = (PortSpec(80, 8080, 8080),)
+    state = one_host(App("shop", {"web": Service(ContainerSpec("x"), ports=fixed)}))
+    state = obeyed(planned(state), {})
+    state = planned(applied(state, App("shop", {"www": Service(ContainerSpec("x"), ports=fixed)})))
+    assert plan(state).unplaced[0].reasons == (
+        "host h1: port 8080/tcp taken by shop/web.1, which is being removed",
+    )
+    state = planned(obeyed(state, {}))
+    assert [str(i) for i in homes(state)] == ["shop/www.1"]
+
+
+def test_an_orphan_holds_its_ports() -> None:
+    fixed = (PortSpec(80, 8080, 8080),)
+    state = one_host(App("shop", {"web": Service(ContainerSpec("x"), ports=fixed)}))
+    orphan = InstanceId("old", "web", 1, 3)
+    status = InstanceStatus(orphan, Phase.RUNNING, ports=(PublishedPort(80, 8080),))
+    with_orphan = HostState(HostFacts(), orphans={orphan.container_name: status})
+    state = dataclasses.replace(state, observed={"h1": with_orphan})
+    reason = plan(state).unplaced[0].reasons[0]
+    assert reason == "host h1: port 8080/tcp taken by the orphan old.web.1.g3"
+
+
+def test_a_slot_moves_only_when_it_is_gone_from_its_former_host() -> None:
+    hosts = [HostRecord("a", "a", 1.0, {"zone": "a"}), HostRecord("b", "b", 1.0, {"zone": "b"})]
+
+    def spec(zone: str) -> App:
+        placement = Placement((f"node.labels.zone == {zone}",))
+        return App("shop", {"web": Service(ContainerSpec("x"), DeploySpec(placement=placement))})
+
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = obeyed(planned(applied(state, spec("a"))), {})
+    assert homes(state) == {InstanceId("shop", "web", 1, 1): "a"}
+    state = planned(applied(state, spec("b")))
+    assert homes(state) == {}
+    waiting = "waits until the former shop/web.1 is gone from a"
+    assert waiting in plan(state).unplaced[0].reasons[0]
+    assert "which is silent" in plan(silent(state, ["a"])).unplaced[0].reasons[0]
+    state = planned(obeyed(state, {}))
+    assert homes(state) == {InstanceId("shop", "web", 1, 1): "b"}
+
+
+def test_spread() -> None:
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(3)]
+    service = Service(ContainerSpec("x"), DeploySpec(replicas=7))
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = planned(applied(state, App("shop", {"web": service})))
+    assert sorted(Counter(homes(state).values()).values()) == [2, 2, 3]
+
+
+def test_spread_over_a_label() -> None:
+    zones = ("a", "a", "a", "b")
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0, {"zone": zone}) for n, zone in enumerate(zones)]
+    placement = Placement(spread=("node.labels.zone",))
+    service = Service(ContainerSpec("x"), DeploySpec(replicas=4, placement=placement))
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = planned(applied(state, App("shop", {"web": service})))
+    by_zone: dict[str, int] = defaultdict(int)
+    for host_id in homes(state).values():
+        by_zone[state.hosts[host_id].labels["zone"]] += 1
+    assert by_zone == {"a": 2, "b": 2}
+
+
+def test_explanations_count_hosts_that_fail_alike() -> None:
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(4)]
+    states = {f"h{n}": HostState(HostFacts(memory_bytes=(n + 1) << 30)) for n in range(4)}
+    reserved = DeploySpec(reservations=Resources(memory_bytes=8 << 30))
+    state = snapshot({}, hosts, states)
+    state = silent(state, ["h0"])
+    state = applied(state, App("shop", {"web": Service(ContainerSpec("x"), reserved)}))
+    assert plan(state).unplaced[0].reasons == (
+        "host h0: silent for 60 s",
+        "3 hosts: memory: need 8 GiB (h3, free 4 GiB)",
+    )
+
+
+def test_no_host_at_all() -> None:
+    state = snapshot({}, [], {})
+    state = applied(state, App("shop", {"web": Service(ContainerSpec("x"))}))
+    assert plan(state).unplaced[0].reasons == ("no host is enrolled",)
+
+
+def test_global_services_follow_the_hosts() -> None:
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(2)]
+    everywhere = Service(ContainerSpec("x"), DeploySpec(mode=DeployMode.GLOBAL))
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = planned(applied(state, App("logs", {"ship": everywhere})))
+    assert sorted(homes(state).values()) == ["h0", "h1"]
+    before = homes(state)
+    added = HostRecord("h2", "h2", 1.0)
+    state = dataclasses.replace(
+        state,
+        hosts={**state.hosts, "h2": added},
+        observed={**state.observed, "h2": HostState()},
+        heard_s={**state.heard_s, "h2": 1.0},
+    )
+    after = homes(planned(state))
+    assert before.items() <= after.items()
+    assert sorted(after.values()) == ["h0", "h1", "h2"]
+
+
+def test_a_global_service_that_fits_nowhere_is_explained() -> None:
+    placement = Placement(("node.labels.gpu == yes",))
+    deploy = DeploySpec(mode=DeployMode.GLOBAL, placement=placement)
+    state = one_host(App("ml", {"train": Service(ContainerSpec("x"), deploy)}))
+    assert plan(state).unplaced[0].reasons == ("host h1: constraint node.labels.gpu == yes",)
+
+
+def test_an_optional_dependency_that_failed_is_not_waited_for() -> None:
+    for required, expected in ((True, False), (False, True)):
+        web = Service(
+            ContainerSpec("x"),
+            depends_on=(Dependency("job", DependencyCondition.COMPLETED, required),),
+        )
+        job = Service(ContainerSpec("y", one_shot=True))
+        state = planned(one_host(App("shop", {"web": web, "job": job})))
+        state = planned(obeyed(state, {"job": Phase.FAILED}))
+        released = {i.instance.service: i.released for i in state.assignments["h1"].assignments}
+        assert released == {"job": True, "web": expected}
+
+
+def test_a_plan_against_a_silent_world_places_nothing_new() -> None:
+    state = one_host(App("shop", {"web": Service(ContainerSpec("x"))}))
+    unheard = dataclasses.replace(state, heard_s={}, observed={})
+    made = plan(unheard)
+    assert made.hosts == {}
+    assert made.unplaced[0].reasons == ("host h1: not heard since this leader began",)
+    # But what is there already is made again in its place, also before its host was heard.
+    state = obeyed(planned(state), {})
+    changed = applied(state, App("shop", {"web": Service(ContainerSpec("y"))}))
+    orders = plan(dataclasses.replace(changed, heard_s={}, observed={})).hosts["h1"]
+    assert [item.instance.generation for item in orders.assignments] == [2]
+    assert [item.instance.generation for item in orders.tombstones] == [1]
+
+
+def test_committing_twice_is_the_same() -> None:
+    state = one_host(App("shop", {"web": Service(ContainerSpec("x"))}))
+    made = plan(state)
+    assert plan(committed(state, made)).hosts == {}
