@@ -7,6 +7,7 @@ cluster up and says what to try; Enter ends it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -94,8 +95,8 @@ def fetch(port: int) -> Optional[str]:
 def fetch_all(cluster: OneHostCluster) -> None:
     """Fetch each instance over HTTP by its published port, and print the answers."""
     for instance in cluster.instances(APP):
-        port = instance["status"]["ports"][0]["published"]
-        answer = wait_until(lambda port=port: fetch(port), f"port {port} answers", 10)
+        port = int(instance["status"]["ports"][0]["published"])
+        answer = wait_until(functools.partial(fetch, port), f"port {port} answers", 10)
         print(f"  http://127.0.0.1:{port}/  ->  {answer}", flush=True)
 
 
