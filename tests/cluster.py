@@ -56,12 +56,14 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0)
 
 
 class Daemon:
-    """One daemon's process and its log file. `start` after `kill` starts it again."""
+    """One daemon's process and its log file. `start` after `kill` starts it again. `environment` is added to
+    this process's own."""
 
     def __init__(self, name: str, command: list[str], log: Path) -> None:
         self.name = name
         self.command = command
         self.log = log
+        self.environment: dict[str, str] = {}
         self.process: Optional[subprocess.Popen[bytes]] = None
 
     @property
@@ -78,6 +80,7 @@ class Daemon:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -167,12 +170,11 @@ class OneHostCluster:
             f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"
         )
 
-    def enroll(self) -> None:
+    def enroll(self, *options: str) -> None:
         token = self.folder / "token"
         self.hullmark("invite", self.host, "--token-file", str(token))
-        self.hullmark(
-            "agent", "enroll", "--config", str(self.agent_config), "--token-file", str(token)
-        )
+        config = ("--config", str(self.agent_config))
+        self.hullmark("agent", "enroll", *config, "--token-file", str(token), *options)
         token.unlink()
 
     def stop(self) -> None:
@@ -218,6 +220,13 @@ class OneHostCluster:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.hullmark(*arguments, "--output", "json"))
+
+    def host_view(self) -> dict[str, Any]:
+        """What `hosts` says of this host; the exit code tells of its problems, and is not looked at."""
+        found: list[dict[str, Any]] = json.loads(self.run("hosts", "--output", "json").stdout)[
+            "hosts"
+        ]
+        return next(host for host in found if host["name"] == self.host)
 
     def instances(self, app: str) -> list[dict[str, Any]]:
         """What `ps` says of an app's instances."""

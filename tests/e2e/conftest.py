@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import OneHostCluster
-from tests.integration.conftest import engine  # noqa: F401  (the fixture, parametrised by engine)
 from tests.integration.engines import Engine
+from tests.integration.fixtures import engine, fresh_engine, registry  # noqa: F401
 
 IMAGE = "localhost/hullmark-test:1"
 
@@ -20,4 +20,14 @@ def cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = Path(tmp_path_factory.mktemp("e2e"))
     with OneHostCluster(folder, engine.socket) as cluster:
         yield cluster
+        cluster.remove_containers()
+
+
+@pytest.fixture
+def own(engine: Engine, tmp_path: Path) -> Iterator[OneHostCluster]:
+    """A cluster for one test, which may kill, starve and mislead its daemons."""
+    engine.load_image(IMAGE)
+    with OneHostCluster(tmp_path / "c", engine.socket) as cluster:
+        yield cluster
+        cluster.stop()
         cluster.remove_containers()
