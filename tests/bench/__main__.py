@@ -12,7 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contenders import Contender, DockerRun, Hullmark, Swarm
+from tests.bench.contenders import (
+    Contender,
+    DockerRun,
+    DockerRunOnNetwork,
+    Hullmark,
+    HullmarkOnBridge,
+    Swarm,
+)
 from tests.bench.measures import Started, time_scale, time_start, usage
 from tests.cluster import OneHostCluster
 from tests.integration import engines
@@ -109,10 +116,14 @@ def measure(folder: Path, quick: bool) -> dict[str, Any]:
         with OneHostCluster(folder / "cluster", engine.socket) as cluster:
             hullmark = Hullmark(docker, IMAGE, cluster)
             swarm = Swarm(docker, IMAGE)
-            contenders: list[Contender] = [DockerRun(docker, IMAGE), swarm, hullmark]
+            plain = DockerRun(docker, IMAGE)
+            others: list[Contender] = [
+                DockerRunOnNetwork(docker, IMAGE),
+                HullmarkOnBridge(docker, IMAGE, cluster),
+            ]
             swarm.begin()
-            started = starts(contenders, 3 if quick else 15)
-            scaled = scales(contenders, 1 if quick else 3)
+            started = starts([plain, swarm, hullmark, *others], 3 if quick else 15)
+            scaled = scales([plain, swarm, hullmark], 1 if quick else 3)
             swarm.end()
             rest = idle(hullmark, 10 if quick else 60)
     return {
