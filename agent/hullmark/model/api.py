@@ -35,7 +35,7 @@ from typing import Optional
 
 from hullmark.model.app import App
 from hullmark.model.event import Event
-from hullmark.model.host import HostFacts
+from hullmark.model.host import NO_FACTS, HostFacts
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Change
 
@@ -79,7 +79,7 @@ class EnrollRequest:
     host: str
     secret: str
     csr_pem: str
-    facts: HostFacts = HostFacts()
+    facts: HostFacts = NO_FACTS
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class HostView:
     heard_s: Optional[float] = None
     instances: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
-    facts: HostFacts = HostFacts()
+    facts: HostFacts = NO_FACTS
     problems: tuple[HostProblem, ...] = ()
 
 

@@ -23,7 +23,7 @@ class Epoch:
     def parse(cls, text: str) -> Epoch:
         """Read `1.41` back. Raises ValueError for anything else."""
         incarnation, _, term = text.partition(".")
-        if not (incarnation.isdecimal() and term.isdecimal()):
+        if not (text.isascii() and incarnation.isdecimal() and term.isdecimal()):
             raise ValueError(f"not an epoch: {text!r}")
         return cls(int(incarnation), int(term))
 

@@ -24,6 +24,10 @@ class HostFacts:
     boot_id: str = ""
 
 
+NO_FACTS = HostFacts()
+"""Of a host that has said nothing yet."""
+
+
 @dataclass(frozen=True)
 class HostRecord:
     """What the store keeps of an enrolled host. `certificate_sha256` is of the newest one issued."""

@@ -28,19 +28,23 @@ LABEL_EPOCH = LABEL_PREFIX + "epoch"
 LABEL_NETWORK = LABEL_PREFIX + "network"
 LABEL_VOLUME = LABEL_PREFIX + "volume"
 
-_GENERATION = re.compile(r"g([0-9]+)")
+_SLOT = re.compile(r"[0-9]{1,9}")
+_GENERATION = re.compile(r"g([0-9]{1,9})")
 
 
 def parse_container_name(name: str) -> Optional[InstanceId]:
     """The instance that a container name belongs to, or None where the name isn't one of ours."""
-    app, _, rest = name.lstrip("/").partition(".")
+    name = name.lstrip("/")
+    app, _, rest = name.partition(".")
     parts = rest.rsplit(".", 2)
     if len(parts) != 3 or not (APP_NAME.fullmatch(app) and SERVICE_NAME.fullmatch(parts[0])):
         return None
     generation = _GENERATION.fullmatch(parts[2])
-    if generation is None or not parts[1].isdecimal():
+    if generation is None or not _SLOT.fullmatch(parts[1]):
         return None
-    return InstanceId(app, parts[0], int(parts[1]), int(generation.group(1)))
+    instance = InstanceId(app, parts[0], int(parts[1]), int(generation.group(1)))
+    # `web.01` would be read as slot 1 as well, but no container of that slot has this name.
+    return instance if instance.container_name == name else None
 
 
 def instance_labels(

@@ -9,7 +9,7 @@ from typing import Optional
 
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.event import Event
-from hullmark.model.host import HostFacts
+from hullmark.model.host import NO_FACTS, HostFacts
 from hullmark.model.orders import InstanceId, PublishedPort
 
 
@@ -84,7 +84,7 @@ class HostState:
     removals that are done, as `names.engine_name` gives them; they go when the orders no longer name them.
     """
 
-    facts: HostFacts = HostFacts()
+    facts: HostFacts = NO_FACTS
     instances: Mapping[str, InstanceStatus] = field(default_factory=dict)
     orphans: Mapping[str, InstanceStatus] = field(default_factory=dict)
     problems: tuple[HostProblem, ...] = ()

@@ -46,7 +46,8 @@ class _Reading:
 
 def to_wire(value: Any) -> Any:
     """The JSON value of a dataclass (or of a container of dataclasses)."""
-    return _encoder(type(value))(value)
+    kind: Any = type(value)
+    return _encoder(kind)(value)
 
 
 def from_wire(cls: type[T], data: Any, *, ignore_unknown: bool = False) -> T:
@@ -56,7 +57,8 @@ def from_wire(cls: type[T], data: Any, *, ignore_unknown: bool = False) -> T:
     version apart (`ignore_unknown=True`).
     """
     reading = _Reading(ignore_unknown)
-    value = _decoder(cls)(data, "", reading)
+    kind: Any = cls
+    value = _decoder(kind)(data, "", reading)
     if reading.problems:
         raise InvalidInput(reading.problems)
     return typing.cast(T, value)
@@ -136,8 +138,10 @@ def _scalar_decoder(kind: type) -> Decoder:
 
     def decode(data: Any, at: str, reading: _Reading) -> Any:
         if type(data) is kind:
-            if kind is float and not -1e300 < data < 1e300:
+            if isinstance(data, float) and not -1e300 < data < 1e300:
                 reading.wrong(at, "the number is out of range")
+            if isinstance(data, str):
+                _check_text(data, at, reading)
             return data
         if kind is float and type(data) is int and abs(data) < 1 << 63:
             return float(data)
@@ -145,6 +149,12 @@ def _scalar_decoder(kind: type) -> Decoder:
         return None
 
     return decode
+
+
+def _check_text(text: str, at: str, reading: _Reading) -> None:
+    r"""JSON can spell half a character (`"\ud800"`), which no file, store or digest can hold."""
+    if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+        reading.wrong(at, "half of a surrogate pair, which is no text")
 
 
 def _enum_decoder(kind: type[enum.Enum]) -> Decoder:
@@ -175,6 +185,8 @@ def _mapping_decoder(inner: Decoder) -> Decoder:
         if not isinstance(data, Mapping):
             reading.wrong(at, f"expected an object, got {describe(data)}")
             return {}
+        for key in data:
+            _check_text(str(key), at, reading)
         return {key: inner(item, _join(at, str(key)), reading) for key, item in data.items()}
 
     return decode

@@ -20,6 +20,8 @@ def check_transaction(compares: Sequence[Compare], writes: Sequence[Write]) -> N
     operations = len(compares) + len(writes)
     if operations > MAX_OPERATIONS:
         raise Refused(f"a transaction of {operations} operations; allowed are {MAX_OPERATIONS}")
+    for compare in compares:
+        check_key(compare.key)
     size_bytes = sum(len(compare.key.encode()) for compare in compares)
     seen = set()
     for write in writes:
@@ -40,3 +42,9 @@ def check_key(key: str) -> None:
             f"bad key {key[:80]!r}; a key begins with a slash, is printable, "
             f"and has at most {MAX_KEY_BYTES} bytes"
         )
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises Refused for what no key begins with. The empty prefix is that of all keys."""
+    if prefix:
+        check_key(prefix)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
-from hullmark.store.limits import check_transaction
+from hullmark.store.limits import check_key, check_prefix, check_transaction
 from hullmark.store.protocol import (
     Change,
     Changes,
@@ -32,10 +32,12 @@ class MemoryStore:
         self._compacted = 0
 
     def get(self, key: str) -> Optional[Entry]:
+        check_key(key)
         with self._condition:
             return self._entries.get(key)
 
     def list(self, prefix: str) -> Listing:
+        check_prefix(prefix)
         with self._condition:
             found = (
                 entry for key, entry in sorted(self._entries.items()) if key.startswith(prefix)
@@ -54,7 +56,7 @@ class MemoryStore:
             ]
             if changed:
                 self._revision += 1
-                for write in changed:
+                for write in sorted(changed, key=lambda write: write.key):
                     self._apply(write)
                 self._condition.notify_all()
             return Committed(True, self._revision)
@@ -70,6 +72,7 @@ class MemoryStore:
             self._log.append(Change(write.key, None, self._revision))
 
     def changes(self, prefix: str, after: int, wait_s: float) -> Changes:
+        check_prefix(prefix)
         deadline = time.monotonic() + wait_s
         with self._condition:
             while True:

@@ -81,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes in order of revision; none if the wait ran out. Resume from `revision`."""
+    """Changes in order of revision, within one by key; none if the wait ran out. Resume from `revision`."""
 
     changes: tuple[Change, ...]
     revision: int
@@ -93,7 +93,8 @@ class Compacted(Exception):
 
 class Store(Protocol):
     """Raises StoreUnavailable where no answer came: whether a transaction happened is then unknown,
-    and the caller reads to find out. Raises Refused where a limit of this module is passed."""
+    and the caller reads to find out. Raises Refused where a limit of this module is passed, or for a key
+    or a prefix that could never be one: a key is an absolute path of printable characters."""
 
     def get(self, key: str) -> Optional[Entry]: ...
 

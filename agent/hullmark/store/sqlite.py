@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Optional
 
 from hullmark.errors import BrokenState, Conflict, StoreUnavailable
-from hullmark.store.limits import check_transaction
+from hullmark.store.limits import check_key, check_prefix, check_transaction
 from hullmark.store.protocol import (
     Change,
     Changes,
@@ -34,16 +34,15 @@ from hullmark.store.protocol import (
 APPLICATION_ID = 0x48554C4C  # "HULL"; sqlite.org/pragma.html#pragma_application_id
 SCHEMA_VERSION = 1
 
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL,
                       modified INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE log (revision INTEGER NOT NULL, key TEXT NOT NULL, value BLOB,
                   PRIMARY KEY (revision, key)) WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counters VALUES ('revision', 0), ('compacted', 0);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
 """
+_MARKS = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
 
 
 class SqliteStore:
@@ -53,6 +52,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._condition = threading.Condition()
+        self._closed = False
         self._lock_file = self._take_lock()
         try:
             self._connection = self._open()
@@ -61,6 +61,7 @@ class SqliteStore:
             raise
 
     def get(self, key: str) -> Optional[Entry]:
+        check_key(key)
         with self._locked():
             row = self._connection.execute(
                 "SELECT key, value, created, modified FROM entries WHERE key = ?", (key,)
@@ -68,6 +69,7 @@ class SqliteStore:
             return Entry(*row) if row else None
 
     def list(self, prefix: str) -> Listing:
+        check_prefix(prefix)
         with self._locked():
             rows = self._connection.execute(
                 "SELECT key, value, created, modified FROM entries"
@@ -92,6 +94,7 @@ class SqliteStore:
             return Committed(True, revision)
 
     def changes(self, prefix: str, after: int, wait_s: float) -> Changes:
+        check_prefix(prefix)
         deadline = time.monotonic() + wait_s
         with self._locked():
             while True:
@@ -117,9 +120,13 @@ class SqliteStore:
                 self._set_counter("compacted", upto)
 
     def close(self) -> None:
+        """Whoever waits in `changes` gets StoreUnavailable, and so does every later call."""
         with self._condition:
-            self._connection.close()
-            os.close(self._lock_file)
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+                os.close(self._lock_file)
+                self._condition.notify_all()
 
     def _take_lock(self) -> int:
         lock = self.path.with_name(self.path.name + ".lock")
@@ -132,11 +139,17 @@ class SqliteStore:
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(descriptor)
             raise Conflict(
                 f"{self.path} is in use by another process",
                 remedy="one master runs per store; stop the other one first",
+            ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreUnavailable(
+                f"{lock} can't be locked: {error.strerror}",
+                remedy="keep the store on a local disk",
             ) from error
         return descriptor
 
@@ -159,7 +172,10 @@ class SqliteStore:
         application = int(connection.execute("PRAGMA application_id").fetchone()[0])
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application != APPLICATION_ID:
-            raise BrokenState(f"{self.path} is an SQLite file, but not a store of Hullmark's")
+            raise BrokenState(
+                f"{self.path} is an SQLite file, but not a store of Hullmark's",
+                remedy="name another file, or move this one away",
+            )
         if version > SCHEMA_VERSION:
             raise BrokenState(
                 f"{self.path} has version {version}; this Hullmark knows up to {SCHEMA_VERSION}",
@@ -168,7 +184,7 @@ class SqliteStore:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_MARKS} COMMIT;")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
