@@ -6,12 +6,12 @@ Plain scalars are read as YAML 1.2's core schema does (yaml.org/spec/1.2.2, sect
 
 from __future__ import annotations
 
+import math
 import re
-import stat
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 import yaml
 
@@ -21,14 +21,17 @@ from hullmark.errors import InvalidInput, Problem
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
-"""Values of a document, an alias counted as all that it stands for."""
+"""Values of a document, an alias counted as all that it stands for, a long text as several."""
+TEXT_PER_VALUE = 64
+"""So many characters of a text count as one value more."""
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# libyaml's parser, which every distribution builds in: the one in Python takes a hundred times as long.
+_LOADER: Any = yaml.CSafeLoader
 _CORE = "tag:yaml.org,2002:"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUE = {"true", "True", "TRUE"}
 _FALSE = {"false", "False", "FALSE"}
-_INT = re.compile(r"[-+]?[0-9]{1,19}")
+_INT = re.compile(r"[-+]?[0-9]{1,40}")
 _OCTAL = re.compile(r"0o?[0-7]{1,18}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,15}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
@@ -63,19 +66,31 @@ def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
         mark = error.problem_mark or error.context_mark
         message = error.problem or error.context or "cannot be read"
         raise _wrong(name, mark.line + 1 if mark else None, f"not YAML: {message}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, text.find(chr(error.character))) + 1
+        message = f"not YAML: the character U+{error.character:04X} may not stand in it"
+        raise _wrong(name, line, message) from error
     except yaml.YAMLError as error:
         raise _wrong(name, None, f"not YAML: {str(error).splitlines()[0]}") from error
     return builder.result
 
 
+class _Size(NamedTuple):
+    """`weight` counts values, `height` the levels of mappings and lists, aliases written out in both."""
+
+    weight: int = 1
+    height: int = 0
+
+
 class _Open:
-    """A mapping or list that is not at its end yet. `weight` counts its values, aliases expanded."""
+    """A mapping or list that is not at its end yet, with its size so far."""
 
     def __init__(self, value: Union[MapValue, ListValue], anchor: Optional[str], tag: str) -> None:
         self.value = value
         self.anchor = anchor
         self.tag = tag
         self.weight = 1
+        self.height = 1
         self.key: Optional[str] = None
         self.key_line = 0
         self.merges: list[MapValue] = []
@@ -87,7 +102,7 @@ class _Builder:
         self.tags = tags
         self.result: Any = None
         self._stack: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._anchors: dict[str, tuple[Any, _Size]] = {}
         self._documents = 0
 
     def take(self, event: Any) -> None:
@@ -102,19 +117,22 @@ class _Builder:
             self._end(line)
         elif isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event, line)
-            self._remember(event.anchor, value, 1)
-            self._add(value, 1, line, event)
+            size = _Size(1 + len(event.value) // TEXT_PER_VALUE)
+            self._remember(event.anchor, value, size)
+            self._add(value, size, line, event)
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise _wrong(
                     self.name, line, f"alias *{event.anchor} of an anchor that is not complete here"
                 )
-            value, weight = self._anchors[event.anchor]
-            self._add(value, weight, line, event)
+            value, size = self._anchors[event.anchor]
+            if len(self._stack) + size.height > MAX_DEPTH:
+                raise self._too_deep(line)
+            self._add(value, size, line, event)
 
     def _begin(self, event: Any, line: int) -> None:
         if len(self._stack) >= MAX_DEPTH:
-            raise _wrong(self.name, line, f"nested deeper than {MAX_DEPTH} levels")
+            raise self._too_deep(line)
         mapping = isinstance(event, yaml.MappingStartEvent)
         value = MapValue(self.name, line) if mapping else ListValue(self.name, line)
         top = self._stack[-1] if self._stack else None
@@ -131,19 +149,24 @@ class _Builder:
                     if key not in done.value:
                         done.value.put(key, value, source.lines[key], source.files[key])
         value = Tagged(done.tag, done.value) if done.tag else done.value
-        self._remember(done.anchor, value, done.weight)
-        self._add(value, done.weight, done.value.line, None)
+        size = _Size(done.weight, done.height)
+        self._remember(done.anchor, value, size)
+        self._add(value, size, done.value.line, None)
 
-    def _remember(self, anchor: Optional[str], value: Any, weight: int) -> None:
+    def _too_deep(self, line: int) -> InvalidInput:
+        return _wrong(self.name, line, f"nested deeper than {MAX_DEPTH} levels")
+
+    def _remember(self, anchor: Optional[str], value: Any, size: _Size) -> None:
         if anchor is not None:
-            self._anchors[anchor] = (value, weight)
+            self._anchors[anchor] = (value, size)
 
-    def _add(self, value: Any, weight: int, line: int, event: Any) -> None:
+    def _add(self, value: Any, size: _Size, line: int, event: Any) -> None:
         if not self._stack:
             self.result = value
             return
         top = self._stack[-1]
-        top.weight += weight
+        top.weight += size.weight
+        top.height = max(top.height, size.height + 1)
         if top.weight > MAX_VALUES:
             raise _wrong(self.name, line, f"more than {MAX_VALUES} values, aliases counted in full")
         if isinstance(top.value, ListValue):
@@ -214,7 +237,7 @@ def plain_scalar(text: str) -> Any:
         return int(text)
     if _HEX.fullmatch(text):
         return int(text, 16)
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
 
@@ -223,9 +246,7 @@ def _bytes(path: Union[str, Path], name: str) -> bytes:
     if str(path) == "-":
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
-        with open(path, "rb", buffering=0) as file:
-            if stat.S_ISDIR(Path(path).stat().st_mode):
-                raise IsADirectoryError(21, "is a folder")
+        with Path(path).open("rb", buffering=0) as file:
             parts = []
             left = MAX_BYTES + 1
             while left > 0 and (part := file.read(left)):
@@ -236,6 +257,8 @@ def _bytes(path: Union[str, Path], name: str) -> bytes:
         raise _wrong(name, None, "does not exist") from error
     except OSError as error:
         raise _wrong(name, None, (error.strerror or str(error)).lower()) from error
+    except ValueError as error:  # a NUL in the path
+        raise _wrong(repr(name), None, "is no path") from error
 
 
 def _wrong(name: str, line: Optional[int], message: str, allowed: str = "") -> InvalidInput:
