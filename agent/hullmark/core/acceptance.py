@@ -57,10 +57,10 @@ def _malformed(orders: Orders) -> str:
         if instance in seen:
             return f"{instance} is assigned twice"
         seen.add(instance)
-        bundle = orders.bundles.get(assignment.spec_hash)
-        if bundle is None:
+        given = orders.bundles.get(assignment.spec_hash)
+        if given is None:
             return f"the bundle of {instance} is missing"
-        if (bundle.app, bundle.service) != (instance.app, instance.service):
-            return f"{instance} is given the bundle of {bundle.app}/{bundle.service}"
+        if (given.app, given.service) != (instance.app, instance.service):
+            return f"{instance} is given the bundle of {given.app}/{given.service}"
     both = seen & {tombstone.instance for tombstone in orders.tombstones}
     return f"{min(both)} is assigned and to be removed" if both else ""

@@ -306,9 +306,10 @@ def ended(situation: Situation) -> Iterator[tuple[Assignment, Bundle, Found]]:
     for assignment in situation.orders.assignments:
         name = assignment.instance.container_name
         found = situation.found.get(name)
-        if found is not None and found.state is FoundState.ENDED:
-            if situation.attempts.get(name, Attempt()).ended != found.ended_key:
-                yield assignment, situation.orders.bundles[assignment.spec_hash], found
+        if found is None or found.state is not FoundState.ENDED:
+            continue
+        if situation.attempts.get(name, Attempt()).ended != found.ended_key:
+            yield assignment, situation.orders.bundles[assignment.spec_hash], found
 
 
 def _plain_phase(found: Found) -> Phase:
