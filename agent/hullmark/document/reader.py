@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import yaml
 
+from hullmark.document.files import MAX_BYTES, decode, name_of, read_bytes
 from hullmark.document.values import ListValue, MapValue, Tagged
 from hullmark.errors import InvalidInput, Problem
 
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
 """Values of a document, an alias counted as all that it stands for, a long text as several."""
@@ -40,8 +39,7 @@ _MERGE = "<<"
 
 def read(path: Union[str, Path], *, tags: Collection[str] = ()) -> Any:
     """The value of a file; `-` is standard input. Raises InvalidInput naming file and line."""
-    name = "standard input" if str(path) == "-" else str(path)
-    return parse(_bytes(path, name), name, tags=tags)
+    return parse(read_bytes(path), name_of(path), tags=tags)
 
 
 def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
@@ -51,13 +49,7 @@ def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
     """
     if len(content) > MAX_BYTES:
         raise _wrong(name, None, f"larger than {MAX_BYTES >> 10} KiB")
-    if b"\0" in content:
-        raise _wrong(name, None, "not a text file: it holds NUL bytes", "YAML in UTF-8")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _wrong(name, line, "not UTF-8 text", "YAML in UTF-8") from error
+    text = decode(content, name)
     builder = _Builder(name, frozenset(tags))
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -212,6 +204,8 @@ class _Builder:
 
     def _scalar(self, event: Any, line: int) -> Any:
         tag, text = event.tag, event.value
+        if "\0" in text:
+            raise _wrong(self.name, line, "text with a NUL character")
         if tag == _CORE + "str" or (tag in (None, "!") and not event.implicit[0]):
             return text
         if tag in (None, "!"):
@@ -240,25 +234,6 @@ def plain_scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text
-
-
-def _bytes(path: Union[str, Path], name: str) -> bytes:
-    if str(path) == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        with Path(path).open("rb", buffering=0) as file:
-            parts = []
-            left = MAX_BYTES + 1
-            while left > 0 and (part := file.read(left)):
-                parts.append(part)
-                left -= len(part)
-            return b"".join(parts)
-    except FileNotFoundError as error:
-        raise _wrong(name, None, "does not exist") from error
-    except OSError as error:
-        raise _wrong(name, None, (error.strerror or str(error)).lower()) from error
-    except ValueError as error:  # a NUL in the path
-        raise _wrong(repr(name), None, "is no path") from error
 
 
 def _wrong(name: str, line: Optional[int], message: str, allowed: str = "") -> InvalidInput:
