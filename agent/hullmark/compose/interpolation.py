@@ -163,7 +163,7 @@ def _parse_braces(text: str, at: int, depth: int) -> tuple[_Part, int]:
 
 
 @dataclass
-class Findings:
+class Notes:
     """What filling in documents has shown. `from_variables`: places that hold a variable's value."""
 
     problems: list[Problem]
@@ -171,13 +171,13 @@ class Findings:
     from_variables: set[tuple[str, Optional[int]]]
 
 
-def fill_document(document: MapValue, filler: Filler, findings: Findings) -> MapValue:
+def fill_document(document: MapValue, filler: Filler, notes: Notes) -> MapValue:
     """A copy with the variables of all values replaced; keys stay. Top-level `x-*` keys, which nothing
     reads, are left out. Raises InvalidInput where variables make the text too long."""
     out = MapValue(document.file, document.line)
     for key, value in document.items():
         if not key.startswith("x-") or key == "x-hullmark":
-            filled = _filled(value, _Place(document, key, key), filler, findings)
+            filled = _filled(value, _Place(document, key, key), filler, notes)
             out.put(key, filled, document.lines[key], document.files[key])
     return out
 
@@ -189,27 +189,27 @@ class _Place:
     field: str
 
 
-def _filled(value: Any, place: _Place, filler: Filler, findings: Findings) -> Any:
+def _filled(value: Any, place: _Place, filler: Filler, notes: Notes) -> Any:
     if isinstance(value, Tagged):
-        return Tagged(value.tag, _filled(value.value, place, filler, findings))
+        return Tagged(value.tag, _filled(value.value, place, filler, notes))
     if isinstance(value, MapValue):
         mapping = MapValue(value.file, value.line)
         for key, item in value.items():
             inner = _Place(value, key, f"{place.field}.{key}")
-            filled = _filled(item, inner, filler, findings)
+            filled = _filled(item, inner, filler, notes)
             mapping.put(key, filled, value.lines[key], value.files[key])
         return mapping
     if isinstance(value, ListValue):
         items = ListValue(value.file, value.line)
         for index, item in enumerate(value):
             inner = _Place(value, index, f"{place.field}[{index}]")
-            filled = _filled(item, inner, filler, findings)
+            filled = _filled(item, inner, filler, notes)
             items.put(filled, value.lines[index], value.files[index])
         return items
-    return _filled_text(value, place, filler, findings) if isinstance(value, str) else value
+    return _filled_text(value, place, filler, notes) if isinstance(value, str) else value
 
 
-def _filled_text(text: str, place: _Place, filler: Filler, findings: Findings) -> str:
+def _filled_text(text: str, place: _Place, filler: Filler, notes: Notes) -> str:
     if "$" not in text:
         return text
     try:
@@ -218,11 +218,11 @@ def _filled_text(text: str, place: _Place, filler: Filler, findings: Findings) -
         problem = problem_at(place.container, place.key, place.field, error.message, error.allowed)
         if isinstance(error, TooLong):
             raise InvalidInput([problem]) from error
-        findings.problems.append(problem)
+        notes.problems.append(problem)
         return ""
     for name in filler.unset:
         message = f"variable {name} is not set: left empty"
-        findings.warnings.append(problem_at(place.container, place.key, place.field, message))
+        notes.warnings.append(problem_at(place.container, place.key, place.field, message))
     if filler.used:
-        findings.from_variables.add(line_of(place.container, place.key))
+        notes.from_variables.add(line_of(place.container, place.key))
     return filled

@@ -24,6 +24,11 @@ class MapValue(dict[str, Any]):
         self.lines[key] = line
         self.files[key] = file or self.file
 
+    def drop(self, key: str) -> None:
+        """Take a key away, if it is there."""
+        if key in self:
+            del self[key], self.lines[key], self.files[key]
+
 
 class ListValue(list[Any]):
     """A list with the line of each item."""
@@ -39,6 +44,11 @@ class ListValue(list[Any]):
         self.append(value)
         self.lines.append(line)
         self.files.append(file or self.file)
+
+    def replace(self, index: int, value: Any, line: int, file: str) -> None:
+        self[index] = value
+        self.lines[index] = line
+        self.files[index] = file
 
 
 @dataclass(frozen=True)
