@@ -108,7 +108,7 @@ class Engine(ABC):
         finally:
             container.remove(force=True, v=True)
         if code:
-            raise docker.errors.ContainerError(container, code, command, image, output)
+            raise docker.errors.ContainerError(container, code, command, image, output.decode())
         return output
 
     def close_clients(self) -> None:

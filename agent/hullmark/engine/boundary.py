@@ -1,4 +1,4 @@
-"""The one place where the Docker SDK's errors become ours."""
+"""The one place where what goes wrong between us and an engine becomes our own errors."""
 
 from __future__ import annotations
 
@@ -12,36 +12,44 @@ import urllib3.exceptions
 from hullmark.errors import Conflict, EngineUnavailable, NotFound, Refused
 
 
+class EngineSilent(EngineUnavailable):
+    """The engine took the call and gave no answer in time."""
+
+
 @contextlib.contextmanager
 def translated(socket_url: str) -> Iterator[None]:
-    """EngineUnavailable where no answer came; NotFound, Conflict or Refused for the engine's "no"."""
+    """EngineUnavailable where no answer came, or none that can be read; EngineSilent where time ran out."""
     try:
         yield
-    except docker.errors.NotFound as error:
-        raise NotFound(words(error)) from error
-    except docker.errors.APIError as error:
-        status = error.response.status_code if error.response is not None else 0
-        if status == 409:
-            raise Conflict(words(error)) from error
-        raise Refused(words(error)) from error
     except (
         requests.RequestException,
         urllib3.exceptions.HTTPError,
         docker.errors.DockerException,
-        ConnectionError,
+        OSError,
+        ValueError,
     ) as error:
-        raise EngineUnavailable(
+        kind = EngineSilent if _timed_out(error) else EngineUnavailable
+        raise kind(
             f"the engine at {socket_url} does not answer: {innermost(error)}",
             remedy=_remedy(socket_url, error),
         ) from error
 
 
-def words(error: docker.errors.APIError) -> str:
+def checked(answer: requests.Response) -> requests.Response:
+    """NotFound, Conflict or Refused, in the engine's own words, for a status that says "no"."""
+    if answer.status_code < 400:
+        return answer
+    kind = {404: NotFound, 409: Conflict}.get(answer.status_code, Refused)
+    raise kind(words(answer))
+
+
+def words(answer: requests.Response) -> str:
     """What the engine itself said."""
-    explanation = error.explanation
-    if isinstance(explanation, bytes):
-        explanation = explanation.decode(errors="replace")
-    return str(explanation or error).strip()
+    try:
+        message = str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        message = answer.text
+    return message.strip() or f"status {answer.status_code} {answer.reason}"
 
 
 def innermost(error: BaseException) -> str:
@@ -52,9 +60,15 @@ def innermost(error: BaseException) -> str:
     return (str(cause) or type(cause).__name__)[:200]
 
 
+def _timed_out(error: BaseException) -> bool:
+    """Where time runs out within an answer, it comes as a ConnectionError around what happened."""
+    inside = error.args[0] if error.args else None
+    kinds = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
+    return isinstance(error, kinds) or isinstance(inside, kinds)
+
+
 def _remedy(socket_url: str, error: BaseException) -> str:
-    text = innermost(error)
-    if "Permission denied" in text:
+    if "Permission denied" in innermost(error):
         return f"the agent's user may not use {socket_url}; it has to run as root"
     if "podman" in socket_url:
         return "start it: systemctl start podman.socket"

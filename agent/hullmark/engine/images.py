@@ -2,133 +2,159 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Optional
 
-import docker.errors
-import requests
-import urllib3.exceptions
-from docker.api.client import APIClient
-from docker.auth import encode_header
-
-from hullmark.engine import credentials, registry
-from hullmark.engine.boundary import innermost, words
+from hullmark.engine import logstream, registry
+from hullmark.engine.boundary import EngineSilent
+from hullmark.engine.connection import Connection
 from hullmark.engine.credentials import Credential
-from hullmark.engine.protocol import Resolved
+from hullmark.engine.protocol import Progress, Resolved
+from hullmark.errors import ImageUnavailable, NotFound, Refused
+from hullmark.model.app import ContainerSpec
 from hullmark.model.reference import Reference, parse
-from hullmark.errors import ImageUnavailable
 
-STALL_S = 300
+STALL_S = 300.0
 """A pull that says nothing for this long is given up. A slow one goes on as long as it takes."""
 
-__all__ = ["parse", "present", "pull", "resolve"]
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a container needs: `reference` as in the file, by `digest` where the leader resolved one."""
+
+    reference: Reference
+    digest: str
+    platform: str = ""
+
+    @classmethod
+    def of(cls, spec: ContainerSpec) -> Wanted:
+        return cls(parse(spec.image), spec.digest, spec.platform)
+
+    @property
+    def pinned(self) -> str:
+        return self.reference.pinned(self.digest)
 
 
-def present(client: APIClient, image: str) -> bool:
-    try:
-        client.inspect_image(image)
-    except docker.errors.NotFound:
-        return False
-    return True
-
-
-def pull(
-    client: APIClient,
-    reference: Reference,
-    digest: str,
-    platform: str,
-    credential: Optional[Credential],
-    now: float,
-) -> None:
-    """Raises ImageUnavailable with the registry, the credential used and its age."""
-    login = {"username": credential.username, "password": credential.password} if credential else {}
-    if reference.local:
-        raise ImageUnavailable(
-            f"image {reference.pinned(digest)} is not on this host, and localhost/ names are never pulled",
-            remedy="load it: docker load, or docker import",
-        )
-    wanted = reference.pinned(digest)
-    try:
-        answer = client.post(
-            f"{client.base_url}/v{client.api_version}/images/create",
-            params={
-                "fromImage": reference.name,
-                "tag": digest or reference.digest or reference.tag,
-                **({"platform": platform} if platform else {}),
-            },
-            headers={"X-Registry-Auth": _text(encode_header(login))},
-            stream=True,
-            timeout=(60, STALL_S),
-        )
-        client._raise_for_status(answer)
-        _follow(answer)
-    except (docker.errors.APIError, _PullFailed) as error:
-        why = words(error) if isinstance(error, docker.errors.APIError) else str(error)
-        raise _unavailable(reference, wanted, why, credential, now) from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _unavailable(reference, wanted, innermost(error), credential, now) from error
-
-
-def resolve(client: APIClient, image: str, pull_policy: str, folder: Path, now: float) -> Resolved:
-    """See `Engine.resolve`."""
-    reference = parse(image)
-    if reference.digest:
-        return Resolved(image, reference.digest, note="pinned in the file")
-    if pull_policy == "never" or reference.local:
-        return _local(client, reference, image, "on the host only")
-    credential = credentials.find(folder, reference.registry)
-    try:
-        digest = registry.digest_of(reference, credential)
-    except (registry.Unreachable, ImageUnavailable) as error:
-        try:
-            return _local(client, reference, image, f"{error}; using the host's own copy")
-        except ImageUnavailable:
-            raise _unavailable(
-                reference, reference.pinned(""), str(error), credential, now
-            ) from error
-    return Resolved(image, digest, note=f"asked {reference.registry}")
-
-
-class _PullFailed(Exception):
+class PullFailed(Exception):
     """The engine reported an error in the course of a pull."""
 
 
-def _follow(answer: Any) -> None:
-    """Read the progress to its end. An error comes as one of its lines, with status 200."""
-    for line in answer.iter_lines():
-        if not line:
-            continue
-        try:
-            progress = json.loads(line)
-        except ValueError:
-            continue
-        error = progress.get("error") or (progress.get("errorDetail") or {}).get("message")
-        if error:
-            raise _PullFailed(str(error))
-
-
-def _local(client: APIClient, reference: Reference, image: str, note: str) -> Resolved:
+def found(connection: Connection, image: str) -> Optional[Mapping[str, Any]]:
+    """The engine's description of an image, None where it has none."""
     try:
-        found = client.inspect_image(reference.pinned(""))
-    except docker.errors.NotFound as error:
-        raise ImageUnavailable(f"image {image} is not on the host") from error
-    for known in found.get("RepoDigests") or ():
+        return dict(connection.get(f"/images/{image}/json"))
+    except NotFound:
+        return None
+
+
+def pull(
+    connection: Connection,
+    wanted: Wanted,
+    credential: Optional[Credential],
+    stall_s: float,
+    progress: Optional[Progress],
+) -> None:
+    """To be called within `named`, which says of what the errors are."""
+    reference = wanted.reference
+    parameters = {
+        "fromImage": reference.name,
+        "tag": wanted.digest or reference.digest or reference.tag,
+        **({"platform": wanted.platform} if wanted.platform else {}),
+    }
+    headers = {"X-Registry-Auth": _login(credential)}
+    begin = connection.stream(
+        "POST", "/images/create", parameters, headers=headers, silence_s=stall_s
+    )
+    try:
+        with begin as stream:
+            follow(stream.chunks(), progress or _unseen)
+    except EngineSilent as error:
+        raise PullFailed(f"nothing came for {stall_s:g} s") from error
+    if found(connection, wanted.pinned) is None:
+        raise PullFailed("the engine pulled it, and does not have it")
+
+
+def follow(chunks: Iterable[bytes], progress: Progress) -> None:
+    """Read a pull's progress to its end. An error comes as one of its lines, with status 200."""
+    layers: dict[str, tuple[int, int]] = {}
+    for line in logstream.objects(chunks):
+        error = line.get("error") or (line.get("errorDetail") or {}).get("message")
+        if error:
+            raise PullFailed(str(error))
+        detail = line.get("progressDetail") or {}
+        if line.get("status") == "Downloading" and detail.get("total"):
+            layers[str(line.get("id"))] = int(detail.get("current") or 0), int(detail["total"])
+            progress(sum(one[0] for one in layers.values()), sum(one[1] for one in layers.values()))
+
+
+def resolve(
+    connection: Connection,
+    reference: Reference,
+    image: str,
+    credential: Optional[Credential],
+    now: float,
+) -> Resolved:
+    """By the registry; by the host's own copy where that one gives no answer."""
+    with named(reference, reference.pinned(""), credential, now):
+        try:
+            digest = registry.digest_of(reference, credential)
+        except registry.Unreachable as error:
+            try:
+                return local(
+                    connection,
+                    reference,
+                    image,
+                    f"{reference.registry}: {error}; using the host's own copy",
+                )
+            except ImageUnavailable:
+                raise PullFailed(str(error)) from error
+    return Resolved(image, digest, note=f"asked {reference.registry}")
+
+
+def local(connection: Connection, reference: Reference, image: str, note: str) -> Resolved:
+    """What the host's own copy is."""
+    description = found(connection, reference.pinned(""))
+    if description is None:
+        raise ImageUnavailable(
+            f"image {image} is not on this host",
+            remedy="load it: docker load, or docker import",
+        )
+    for known in description.get("RepoDigests") or ():
         name, _, digest = known.partition("@")
         if parse(name).name == reference.name and not reference.local:
-            return Resolved(image, digest, found["Id"], note)
-    return Resolved(image, "", found["Id"], note)
+            return Resolved(image, digest, description["Id"], note)
+    return Resolved(image, "", description["Id"], note)
 
 
-def _unavailable(
-    reference: Reference, wanted: str, why: str, credential: Optional[Credential], now: float
-) -> ImageUnavailable:
-    used = credential.describe(now) if credential else "no credential"
-    return ImageUnavailable(
-        f"{wanted} from registry {reference.registry} ({used}): {why}",
-        remedy="check the name and tag, and /etc/hullmark/registries.d for this registry",
-    )
+@contextlib.contextmanager
+def named(
+    reference: Reference, wanted: str, credential: Optional[Credential], now: float
+) -> Iterator[None]:
+    """Errors become ImageUnavailable with the registry, the credential used and its age."""
+    if reference.local:
+        raise ImageUnavailable(
+            f"image {wanted} is not on this host, and {reference.registry}/ names are never pulled",
+            remedy="load it: docker load, or docker import",
+        )
+    try:
+        yield
+    except (Refused, PullFailed) as error:
+        used = credential.describe(now) if credential else "no credential"
+        raise ImageUnavailable(
+            f"{wanted} from registry {reference.registry} ({used}): {error}",
+            remedy="check the name and tag, and /etc/hullmark/registries.d for this registry",
+        ) from error
 
 
-def _text(header: Any) -> str:
-    return header.decode() if isinstance(header, bytes) else str(header)
+def _login(credential: Optional[Credential]) -> str:
+    """The X-Registry-Auth header: base64 for URLs of a JSON object."""
+    known = {"username": credential.username, "password": credential.password} if credential else {}
+    return base64.urlsafe_b64encode(json.dumps(known).encode()).decode()
+
+
+def _unseen(done_bytes: int, all_bytes: int) -> None:
+    """Nobody looks at the progress."""

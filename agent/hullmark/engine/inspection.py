@@ -1,4 +1,4 @@
-"""From the engine's inspect answer to a `Container`: pure. Docker and Podman differ in a few forms."""
+"""From the engine's answers to our own terms: pure. Docker and Podman differ in a few forms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Optional
 
-from hullmark.engine.protocol import Container, ContainerState, Listed
+from hullmark.engine.protocol import Container, ContainerState, EngineEvent, Listed
 from hullmark.model import names
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.observed import Health
@@ -35,6 +35,9 @@ _HEALTH = {
     "unhealthy": Health.UNHEALTHY,
 }
 
+_ACTIONS = {"died": "die", "remove": "destroy"}
+"""Podman's names of what Docker has its own for."""
+
 
 def container(inspected: Mapping[str, Any]) -> Optional[Container]:
     """None for one whose labels don't say which instance it is."""
@@ -43,7 +46,8 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
     instance = instance_of(labels)
     if instance is None:
         return None
-    test = (config.get("Healthcheck") or {}).get("Test") or []
+    check = config.get("Healthcheck") or {}
+    test = check.get("Test") or []
     has_check = bool(test) and test[0] != "NONE"
     health = state.get("Health") or state.get("Healthcheck") or {}
     found = _STATES.get(str(state.get("Status", "")).lower(), ContainerState.DEAD)
@@ -67,6 +71,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         addresses=_addresses(inspected),
         ports=_ports(inspected),
         has_health_check=has_check,
+        health_interval_s=(check.get("Interval") or 0) / 1e9 or 30.0 if has_check else 0.0,
     )
 
 
@@ -79,6 +84,29 @@ def listed(row: Mapping[str, Any]) -> Listed:
     )
     state = _STATES.get(str(row.get("State") or "").lower(), ContainerState.DEAD)
     return Listed(row["Id"], str((row.get("Names") or [""])[0]).lstrip("/"), state, health)
+
+
+def event(found: Mapping[str, Any]) -> Optional[EngineEvent]:
+    """None for a container that isn't ours. An action such as `health_status: healthy` is taken apart."""
+    actor = found.get("Actor") or {}
+    attributes = actor.get("Attributes") or {}
+    if names.LABEL_CLUSTER not in attributes:
+        return None
+    text = str(found.get("Action") or found.get("status") or "")
+    action, _, detail = text.partition(": ")
+    at_ns = found.get("timeNano")
+    fields = {
+        key: str(value)
+        for key, value in attributes.items()
+        if not key.startswith(names.LABEL_PREFIX)
+    }
+    return EngineEvent(
+        action=_ACTIONS.get(action, action),
+        container_id=str(actor.get("ID") or found.get("id") or ""),
+        name=str(attributes.get("name", "")).lstrip("/"),
+        at=at_ns / 1e9 if at_ns else float(found.get("time") or 0),
+        fields={**fields, "detail": detail} if detail else fields,
+    )
 
 
 def instance_of(labels: Mapping[str, str]) -> Optional[InstanceId]:

@@ -11,7 +11,7 @@ NotFound and Conflict as named; Refused with the engine's own words for any othe
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
@@ -19,6 +19,9 @@ from hullmark.model.app import Bundle, Network, Volume
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
+
+Progress = Callable[[int, int], None]
+"""(bytes done, bytes in all as far as known)."""
 
 
 class ContainerState(enum.Enum):
@@ -65,6 +68,7 @@ class Container:
     addresses: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     has_health_check: bool = False
+    health_interval_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,8 @@ class Resolved:
 
 @dataclass(frozen=True)
 class EngineEvent:
-    """Something happened to a container of ours: `action` as the engine names it (`die`, `start`,
-    `health_status`, `oom`, `destroy`, ...)."""
+    """Something happened to a container of ours: `action` as Docker names it (`die`, `start`,
+    `health_status`, `oom`, `destroy`, ...); what that one says beyond a word is `fields["detail"]`."""
 
     action: str
     container_id: str
@@ -138,17 +142,23 @@ class Engine(Protocol):
         """Whether the very image (by digest, where there is one) is on the host."""
         ...
 
-    def pull(self, bundle: Bundle) -> None:
-        """Raises ImageUnavailable naming the registry, the credential used and its age."""
+    def pull(self, bundle: Bundle, progress: Optional[Progress] = None) -> None:
+        """Raises ImageUnavailable naming the registry, the credential used and its age. `progress` is
+        called as often as the engine tells how far it is."""
         ...
 
     def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
         """What digest the reference has now. Raises ImageUnavailable."""
         ...
 
-    def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None: ...
+    def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None:
+        """One of ours with other settings is made anew. Raises Conflict where a container still uses it,
+        and for a network of that name that is not the app's."""
+        ...
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None: ...
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
+        """Raises Conflict for a volume of that name that is not the app's, or has other settings."""
+        ...
 
     def networks(self) -> Sequence[tuple[str, str]]:
         """(app, key) of every network of ours."""

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import requests
 
+from hullmark.engine.boundary import innermost
 from hullmark.engine.credentials import Credential
-from hullmark.model.reference import DEFAULT_REGISTRY, Reference
 from hullmark.errors import ImageUnavailable
+from hullmark.model.reference import DEFAULT_REGISTRY, Reference
 
 TIMEOUT_S = (3.05, 10)
 _HUB = "registry-1.docker.io"
@@ -31,7 +32,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Unreachable(Exception):
-    """The registry did not answer; the text says why."""
+    """The registry did not answer, or not as one should; the text says why, of "it"."""
 
 
 def digest_of(reference: Reference, credential: Optional[Credential]) -> str:
@@ -42,20 +43,14 @@ def digest_of(reference: Reference, credential: Optional[Credential]) -> str:
         try:
             answer = _ask(session, url, reference, credential)
         except requests.RequestException as error:
-            raise Unreachable(
-                f"registry {reference.registry} does not answer: {_short(error)}"
-            ) from error
+            raise Unreachable(f"it does not answer: {innermost(error)}") from error
     if answer.status_code in (401, 403):
-        raise ImageUnavailable(
-            f"registry {reference.registry} refuses access to {reference.repository}"
-        )
+        raise ImageUnavailable(f"it refuses access to {reference.repository}")
     if answer.status_code == 404:
-        raise ImageUnavailable(
-            f"registry {reference.registry} has no {reference.repository}:{reference.tag}"
-        )
+        raise ImageUnavailable(f"it has no {reference.repository}:{reference.tag}")
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status_code != 200 or not _DIGEST.fullmatch(digest):
-        raise Unreachable(f"registry {reference.registry} answers with status {answer.status_code}")
+        raise Unreachable(f"it answers with status {answer.status_code}")
     return digest
 
 
@@ -118,11 +113,3 @@ def _on_loopback(host: str) -> bool:
         return ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def _short(error: requests.RequestException) -> str:
-    """The innermost reason, without the library's wrapping."""
-    cause: object = error
-    while isinstance(cause, BaseException) and (cause.__cause__ or cause.__context__):
-        cause = cause.__cause__ or cause.__context__
-    return str(cause)[:200]

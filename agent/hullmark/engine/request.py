@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from hullmark.engine.protocol import CreateRequest
-from hullmark.model.reference import parse
 from hullmark.model import names
 from hullmark.model.app import (
     Attachment,
@@ -21,6 +20,7 @@ from hullmark.model.app import (
     Mount,
     MountKind,
 )
+from hullmark.model.reference import parse
 
 NS_PER_S = 1_000_000_000
 DEFAULT_LOGS = {"max-size": "10m", "max-file": "3"}

@@ -1,0 +1,175 @@
+"""The connection to an engine: calls of its HTTP API. The Docker SDK brings the socket, the version and the errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Optional
+from urllib.parse import quote
+
+import requests
+from docker.api.client import APIClient
+
+from hullmark.engine.boundary import checked, translated
+from hullmark.engine.protocol import EngineInfo
+from hullmark.errors import EngineUnavailable
+
+CALL_TIMEOUT_S = 60.0
+SYSTEMD = Path("/run/systemd/system")
+"""There where systemd is the init system: sd_booted(3)."""
+
+
+class Stream:
+    """An answer that goes on. `cut` may be called from any thread, and ends what blocks in `chunks`."""
+
+    def __init__(self, answer: requests.Response, socket_url: str) -> None:
+        self._answer = answer
+        self._socket_url = socket_url
+        # Closing a socket doesn't wake who reads from it; shutting it down does, also by a copy of its number.
+        self._socket = socket.socket(fileno=os.dup(answer.raw.fileno()))
+        self.was_cut = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """As they come. Ends quietly after a cut; raises EngineUnavailable where the answer breaks off."""
+        try:
+            with translated(self._socket_url):
+                yield from self._answer.iter_content(None)
+        except EngineUnavailable:
+            if not self.was_cut:
+                raise
+
+    def cut(self) -> None:
+        self.was_cut = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """By the thread that reads, when it is done."""
+        self._socket.close()
+        self._answer.close()
+
+
+class Connection:
+    """May be used from any thread. Nothing is contacted before the first call; an engine that went away is
+    asked for its version again, as another one may answer at the same socket.
+
+    Every call raises EngineUnavailable where no answer came, and NotFound, Conflict or Refused for a "no"."""
+
+    def __init__(self, socket_url: str) -> None:
+        self.socket_url = socket_url
+        self._lock = threading.Lock()
+        self._connected: Optional[tuple[APIClient, EngineInfo]] = None
+        self._streams: set[Stream] = set()
+
+    def info(self) -> EngineInfo:
+        return self._connect()[1]
+
+    def close(self) -> None:
+        """Ends streams in other threads too. The connection may be used again afterwards."""
+        for stream in list(self._streams):
+            stream.cut()
+        with self._lock:
+            connected, self._connected = self._connected, None
+        if connected:
+            connected[0].close()
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON value of the answer."""
+        answer = self.call("GET", path, parameters)
+        with translated(self.socket_url):
+            return answer.json()
+
+    def post(self, path: str, body: Optional[Mapping[str, Any]] = None, **parameters: Any) -> Any:
+        """The JSON value of the answer, None where it has none."""
+        answer = self.call("POST", path, parameters, body=body)
+        with translated(self.socket_url):
+            return answer.json() if answer.content.startswith(b"{") else None
+
+    def delete(self, path: str, **parameters: Any) -> None:
+        self.call("DELETE", path, parameters)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, Any],
+        *,
+        body: Optional[Mapping[str, Any]] = None,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> requests.Response:
+        """`path` without the API's version."""
+        return self._request(method, path, params=parameters, json=body, timeout=timeout_s)
+
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, Any],
+        *,
+        headers: Optional[Mapping[str, str]] = None,
+        silence_s: Optional[float] = None,
+    ) -> Iterator[Stream]:
+        """`silence_s`: raise EngineSilent when nothing comes for so long; None waits for good."""
+        answer = self._request(
+            method,
+            path,
+            params=parameters,
+            headers=dict(headers or {}),
+            stream=True,
+            timeout=(CALL_TIMEOUT_S, silence_s),
+        )
+        stream = Stream(answer, self.socket_url)
+        self._streams.add(stream)
+        try:
+            yield stream
+        finally:
+            self._streams.discard(stream)
+            stream.close()
+
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
+        client = self._connect()[0]
+        # Podman's own API has a version of its own in its paths.
+        version = "" if path.startswith("/v") else f"/v{client.api_version}"
+        try:
+            with translated(self.socket_url):
+                answer = client.request(method, f"{client.base_url}{version}{path}", **options)
+        except EngineUnavailable:
+            self._forget(client)
+            raise
+        return checked(answer)
+
+    def _forget(self, client: APIClient) -> None:
+        with self._lock:
+            if self._connected and self._connected[0] is client:
+                self._connected = None
+
+    def _connect(self) -> tuple[APIClient, EngineInfo]:
+        with self._lock:
+            if self._connected is None:
+                with translated(self.socket_url):
+                    client = APIClient(self.socket_url, version="auto", timeout=int(CALL_TIMEOUT_S))
+                    self._connected = client, description(client.version(), self.socket_url)
+            return self._connected
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="")
+
+
+def description(version: Mapping[str, Any], socket_url: str) -> EngineInfo:
+    """From the engine's answer to /version."""
+    components = {str(part.get("Name", "")).lower() for part in version.get("Components") or ()}
+    podman = any("podman" in name for name in components)
+    return EngineInfo(
+        name="podman" if podman else "docker",
+        version=str(version.get("Version", "")),
+        socket=socket_url,
+        # Podman leaves health checks to timers of systemd.
+        runs_health_checks=not podman or SYSTEMD.is_dir(),
+    )
