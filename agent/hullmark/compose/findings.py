@@ -1,0 +1,112 @@
+"""Values with their place in the files, and what is found wrong with them on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar, Union
+
+from hullmark.document import ListValue, MapValue, problem_at
+from hullmark.errors import Problem
+from hullmark.model.wire import describe
+
+T = TypeVar("T")
+
+
+@dataclass
+class Findings:
+    """All problems and warnings of one app, in the order found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of the document. `field` is its dotted path; `holder` and `key` say where it stands.
+
+    `private` values, such as a variable's, are never quoted in a message.
+    """
+
+    value: Any
+    field: str
+    holder: Union[MapValue, ListValue]
+    key: Union[str, int, None]
+    findings: Findings
+    private: bool = False
+
+    def wrong(self, message: str, allowed: str = "") -> None:
+        self.findings.problems.append(
+            problem_at(self.holder, self.key, self.field, message, allowed)
+        )
+
+    def warn(self, message: str) -> None:
+        self.findings.warnings.append(str(problem_at(self.holder, self.key, self.field, message)))
+
+    def unfit(self, allowed: str) -> None:
+        """The value is not what it should be."""
+        shown = "this value" if self.private else describe(self.value)
+        self.wrong(f"{shown} does not fit here", allowed)
+
+    def read(self, reader: Callable[[Any], T], default: T) -> T:
+        """The value by a reader, which raises ValueError saying what is allowed; then `default`."""
+        try:
+            return reader(self.value)
+        except ValueError as error:
+            self.unfit(str(error))
+            return default
+
+    def has(self, name: str) -> bool:
+        """Whether a mapping has the key, with a value."""
+        return isinstance(self.value, MapValue) and self.value.get(name) is not None
+
+    def get(self, name: str) -> Optional[Node]:
+        """A key's value; None for a key that is absent, or that has no value, which means the same."""
+        return self.child(name) if self.has(name) else None
+
+    def child(self, name: str) -> Node:
+        path = f"{self.field}.{name}" if self.field else name
+        return Node(self.value[name], path, self.value, name, self.findings, self.private)
+
+    def field_of(self, name: str, reader: Callable[[Any], T], default: T) -> T:
+        """A key's value by a reader, `default` where the key is absent or its value is wrong."""
+        found = self.get(name)
+        return default if found is None else found.read(reader, default)
+
+    def entries(self, allowed: str = "a mapping") -> Mapping[str, Node]:
+        """The entries of a mapping, those without a value too; none of what is no mapping."""
+        if isinstance(self.value, MapValue):
+            return {name: self.child(name) for name in self.value}
+        self.unfit(allowed)
+        return {}
+
+    def items(self, allowed: str = "a list") -> Sequence[Node]:
+        """The items of a list; none of what is no list."""
+        if not isinstance(self.value, ListValue):
+            self.unfit(allowed)
+            return ()
+        return [
+            Node(value, f"{self.field}[{index}]", self.value, index, self.findings, self.private)
+            for index, value in enumerate(self.value)
+        ]
+
+    def list_of(self, name: str, reader: Callable[[Any], T]) -> tuple[T, ...]:
+        """A key's list, each item by a reader; wrong ones are left out, repeated ones stand once."""
+        found = self.get(name)
+        read = [] if found is None else [each.read(_one(reader), ()) for each in found.items()]
+        return tuple(dict.fromkeys(value for values in read for value in values))
+
+    def text_or_list(self, name: str, reader: Callable[[Any], T]) -> tuple[T, ...]:
+        """As `list_of`; a value by itself is a list of one."""
+        found = self.get(name)
+        if found is None or isinstance(found.value, ListValue):
+            return self.list_of(name, reader)
+        return found.read(_one(reader), ())
+
+
+def _one(reader: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    return lambda value: (reader(value),)
+
+
+def root(document: MapValue, findings: Findings) -> Node:
+    return Node(document, "", document, None, findings)

@@ -1,0 +1,145 @@
+"""Ports: short and long forms, ranges written out.
+
+80  8080:80  127.0.0.1:8080:80/udp  [::1]:8080:80  3000-3005  9090-9091:8080-8081  8000-9000:80
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hullmark.compose import forms, values
+from hullmark.compose.findings import Node
+from hullmark.compose.judging import judge
+from hullmark.document import MapValue
+from hullmark.model.app import PortMode, PortSpec
+
+SHORT = "[[IP:]HOST:]CONTAINER[/PROTOCOL], ports from 1 to 65535, ranges of equal length"
+MAX_RANGE = 1000
+"""Ports of one entry. More is one slip of the finger, and a proxy or NAT rule for each."""
+
+_SHORT = re.compile(
+    r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?P<host>[0-9]{1,5}(?:-[0-9]{1,5})?)?:)?"
+    r"(?P<container>[0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(?P<protocol>[a-z]+))?"
+)
+
+
+def read_ports(service: Node) -> tuple[PortSpec, ...]:
+    found: list[PortSpec] = []
+    listed = service.get("ports")
+    for item in listed.items() if listed is not None else ():
+        read = _long(item) if isinstance(item.value, MapValue) else item.read(short, ())
+        for port in read:
+            clash = next((other for other in found if clashes(port, other)), None)
+            if clash is not None:
+                item.wrong(f"port {_published(port)} is published twice")
+            elif port not in found:
+                found.append(port)
+    return tuple(found)
+
+
+def read_expose(service: Node) -> tuple[str, ...]:
+    listed = service.get("expose")
+    found: list[str] = []
+    for item in listed.items() if listed is not None else ():
+        found += item.read(exposed, ())
+    return tuple(dict.fromkeys(found))
+
+
+def exposed(value: Any) -> Sequence[str]:
+    """`PORT/PROTOCOL` for each port."""
+    match = re.fullmatch(r"([0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(tcp|udp|sctp))?", values.scalar(value))
+    if match is None:
+        raise ValueError("PORT[-PORT][/PROTOCOL]")
+    first, last = _range(match[1])
+    return [f"{port}/{match[2] or 'tcp'}" for port in range(first, last + 1)]
+
+
+def short(value: Any) -> Sequence[PortSpec]:
+    if type(value) is int:
+        value = str(value)
+    match = _SHORT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(SHORT)
+    host_ip = (match["ip"] or "").strip("[]")
+    protocol = match["protocol"] or "tcp"
+    if not forms.optional(forms.ADDRESS).holds(host_ip) or not forms.PROTOCOL.holds(protocol):
+        raise ValueError(SHORT)
+    published = _range(match["host"]) if match["host"] else (0, 0)
+    return _spread(_range(match["container"]), published, PortSpec(1, 0, 0, protocol, host_ip))
+
+
+def clashes(one: PortSpec, other: PortSpec) -> bool:
+    """Whether no host could publish both for one instance."""
+    if one == other or not one.published_first or one.published_first != one.published_last:
+        return False
+    return (
+        (one.published_first, one.published_last, one.protocol)
+        == (other.published_first, other.published_last, other.protocol)
+    ) and (one.host_ip == other.host_ip or "" in (one.host_ip, other.host_ip))
+
+
+def on_the_host(ports: Sequence[PortSpec]) -> tuple[PortSpec, ...]:
+    """With the host's own network the container's ports are the host's."""
+    return tuple(
+        replace(port, published_first=port.target, published_last=port.target) for port in ports
+    )
+
+
+def _long(item: Node) -> Sequence[PortSpec]:
+    if not judge(item, "services.*.ports[]"):
+        return ()
+    if not item.has("target"):
+        item.wrong("names no target", "the container's port")
+        return ()
+    target = item.field_of("target", values.whole(forms.PORT), 0)
+    published = item.field_of("published", _range_of, (0, 0))
+    port = PortSpec(
+        target,
+        *published,
+        item.field_of("protocol", values.text(forms.PROTOCOL), "tcp"),
+        item.field_of("host_ip", values.text(forms.ADDRESS), ""),
+        PortMode(item.field_of("mode", values.choice("ingress", "host"), "ingress")),
+    )
+    return (port,) if target else ()
+
+
+def _range_of(value: Any) -> tuple[int, int]:
+    text = values.scalar(value)
+    if re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", text):
+        return (0, 0) if text == "0" else _range(text)
+    raise ValueError("a port, or a range of them such as 8000-8010")
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    found = int(first), int(last or first)
+    if not (forms.PORT.holds(found[0]) and forms.PORT.holds(found[1]) and found[0] <= found[1]):
+        raise ValueError("ports from 1 to 65535, the lower one first")
+    return found
+
+
+def _spread(
+    targets: tuple[int, int], published: tuple[int, int], like: PortSpec
+) -> Sequence[PortSpec]:
+    """One port for each of the container's. A range of host ports for one of them is a choice."""
+    first, last = targets
+    if first == last:
+        return [
+            replace(like, target=first, published_first=published[0], published_last=published[1])
+        ]
+    if last - first >= MAX_RANGE:
+        raise ValueError(f"at most {MAX_RANGE} ports in one entry")
+    if published[0] and published[1] - published[0] != last - first:
+        raise ValueError(SHORT)
+    made = []
+    for offset in range(last - first + 1):
+        at = published[0] + offset if published[0] else 0
+        made.append(replace(like, target=first + offset, published_first=at, published_last=at))
+    return made
+
+
+def _published(port: PortSpec) -> str:
+    return f"{port.published_first}/{port.protocol}"
