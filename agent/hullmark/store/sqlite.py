@@ -33,6 +33,7 @@ from hullmark.store.protocol import (
 
 APPLICATION_ID = 0x48554C4C  # "HULL"; sqlite.org/pragma.html#pragma_application_id
 SCHEMA_VERSION = 1
+MIN_PAGE_BYTES = 512
 
 _SCHEMA = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL,
@@ -181,6 +182,10 @@ class SqliteStore:
                 f"{self.path} has version {version}; this Hullmark knows up to {SCHEMA_VERSION}",
                 remedy="install the Hullmark that wrote it, or a newer one",
             )
+        if tables and not self._has_its_tables(connection):
+            raise sqlite3.DatabaseError("its tables are not those of a store")
+        if not tables and 0 < self.path.stat().st_size < MIN_PAGE_BYTES:
+            raise sqlite3.DatabaseError("it is shorter than a page")  # SQLite takes it for empty
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         if not tables:
@@ -188,6 +193,11 @@ class SqliteStore:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
+
+    @staticmethod
+    def _has_its_tables(connection: sqlite3.Connection) -> bool:
+        found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        return found >= {"entries", "log", "counters"}
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
