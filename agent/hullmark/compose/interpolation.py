@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from hullmark.document import ListValue, MapValue, Tagged, line_of, problem_at
+from hullmark.document import ListValue, MapValue, Tagged, problem_at
 from hullmark.errors import InvalidInput, Problem
 
 MAX_NESTING = 20
@@ -49,22 +49,17 @@ _Part = Union[str, _Variable]
 
 
 class Filler:
-    """Replaces variables by what `lookup` gives for their names (None: not set).
-
-    `unset` and `used` tell of the last text: which variables became empty, and whether the value of
-    any variable stands in it.
-    """
+    """Replaces variables by what `lookup` gives for their names (None: not set). `unset` names those
+    that the last text needed and that became empty."""
 
     def __init__(self, lookup: Callable[[str], Optional[str]], most: int = MAX_TEXT) -> None:
         self._lookup = lookup
         self._left = most
         self.unset: list[str] = []
-        self.used = False
 
     def fill(self, text: str) -> str:
         """The text with values. Raises Malformed."""
         self.unset = []
-        self.used = False
         if "$" not in text:
             return text
         out: list[str] = []
@@ -82,7 +77,6 @@ class Filler:
             if kind == "+":
                 self._write(() if lacking else part.word, out)
             elif not lacking:
-                self.used = True
                 self._put(value or "", out)
             elif kind == "-":
                 self._write(part.word, out)
@@ -164,11 +158,10 @@ def _parse_braces(text: str, at: int, depth: int) -> tuple[_Part, int]:
 
 @dataclass
 class Notes:
-    """What filling in documents has shown. `from_variables`: places that hold a variable's value."""
+    """What filling in documents has shown, in the order found."""
 
-    problems: list[Problem]
-    warnings: list[Problem]
-    from_variables: set[tuple[str, Optional[int]]]
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def fill_document(document: MapValue, filler: Filler, notes: Notes) -> MapValue:
@@ -222,7 +215,5 @@ def _filled_text(text: str, place: _Place, filler: Filler, notes: Notes) -> str:
         return ""
     for name in filler.unset:
         message = f"variable {name} is not set: left empty"
-        notes.warnings.append(problem_at(place.container, place.key, place.field, message))
-    if filler.used:
-        notes.from_variables.add(line_of(place.container, place.key))
+        notes.warnings.append(str(problem_at(place.container, place.key, place.field, message)))
     return filled

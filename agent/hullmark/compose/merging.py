@@ -100,9 +100,9 @@ class Merging:
             elif value.tag == RESET:
                 out.drop(key)
             else:
-                out.put(key, untagged(value.value), line, file)
+                out.put(key, copied(value.value), line, file)
         elif key not in out:
-            out.put(key, value if self.keep_tags else untagged(value), line, file)
+            out.put(key, value if self.keep_tags else copied(value), line, file)
         else:
             base = out[key]
             if isinstance(base, Tagged):
@@ -118,7 +118,7 @@ class Merging:
         if over is None:
             return None if _pattern(path[:-1]) in _PAIRS else base
         if base is None:
-            return over if self.keep_tags else untagged(over)
+            return over if self.keep_tags else copied(over)
         if where == "services.*.logging" and _another_driver(base, over):
             return over
         base, over = _alike(base, over, where)
@@ -137,21 +137,25 @@ class Merging:
         self.problems.append(problem_at(at[1], path[-1], ".".join(path), message, allowed))
 
 
-def untagged(value: Any) -> Any:
-    """The value without tags: what is `!reset` is gone, what is `!override` stands there as it is."""
+def copied(value: Any, *, keep_tags: bool = False) -> Any:
+    """A copy with all places. Without tags, what is `!reset` is gone, and `!override` has no meaning."""
     if isinstance(value, Tagged):
-        return None if value.tag == RESET else untagged(value.value)
+        if keep_tags:
+            return Tagged(value.tag, copied(value.value, keep_tags=True))
+        return None if value.tag == RESET else copied(value.value)
     if isinstance(value, MapValue):
         mapping = MapValue(value.file, value.line)
         for key, item in value.items():
-            if not (isinstance(item, Tagged) and item.tag == RESET):
-                mapping.put(key, untagged(item), value.lines[key], value.files[key])
+            if keep_tags or not _is_reset(item):
+                kept = copied(item, keep_tags=keep_tags)
+                mapping.put(key, kept, value.lines[key], value.files[key])
         return mapping
     if isinstance(value, ListValue):
         items = ListValue(value.file, value.line)
         for index, item in enumerate(value):
-            if not (isinstance(item, Tagged) and item.tag == RESET):
-                items.put(untagged(item), value.lines[index], value.files[index])
+            if keep_tags or not _is_reset(item):
+                kept = copied(item, keep_tags=keep_tags)
+                items.put(kept, value.lines[index], value.files[index])
         return items
     return value
 
@@ -189,11 +193,11 @@ def _appended(base: ListValue, over: ListValue, where: str) -> ListValue:
         for index, item in enumerate(items):
             key = key_of(item) if key_of else None
             if key is not None and key in places:
-                out.replace(places[key], untagged(item), items.lines[index], items.files[index])
-            elif not (isinstance(item, Tagged) and item.tag == RESET):
+                out.replace(places[key], copied(item), items.lines[index], items.files[index])
+            elif not _is_reset(item):
                 if key is not None:
                     places[key] = len(out)
-                out.put(untagged(item), items.lines[index], items.files[index])
+                out.put(copied(item), items.lines[index], items.files[index])
     return out
 
 
@@ -201,6 +205,10 @@ def _another_driver(base: Any, over: Any) -> bool:
     if not (isinstance(base, MapValue) and isinstance(over, MapValue)):
         return False
     return "driver" in base and "driver" in over and base["driver"] != over["driver"]
+
+
+def _is_reset(value: Any) -> bool:
+    return isinstance(value, Tagged) and value.tag == RESET
 
 
 def _is_container(value: Any) -> bool:

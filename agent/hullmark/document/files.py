@@ -56,7 +56,12 @@ def _content(path: Union[str, Path], most: int) -> bytes:
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(0, "is a folder" if stat.S_ISDIR(mode) else "is not a regular file")
+            folder = stat.S_ISDIR(mode)
+            raise (
+                IsADirectoryError(0, "is a folder")
+                if folder
+                else OSError(0, "is not a regular file")
+            )
         parts = []
         while most > 0 and (part := file.read(most)):
             parts.append(part)
