@@ -11,6 +11,7 @@ from tests.integration.fixtures import (  # noqa: F401
     image,
     locked_registry,
     registry,
+    yard,
 )
 from tests.integration.namespaces import enter_private_network
 

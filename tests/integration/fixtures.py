@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import docker.errors
 import pytest
@@ -15,12 +16,14 @@ import pytest
 from tests.integration.engines import ENGINES, Engine
 from tests.integration.namespaces import enter_private_network
 from tests.integration.registry import Registry
+from tests.integration.shipyard import Yard, yard_for
 
 __all__ = [
     "engine",
     "clean_engine",
     "image",
     "fresh_engine",
+    "yard",
     "registry",
     "locked_registry",
     "empty",
@@ -50,6 +53,14 @@ def clean_engine(engine: Engine) -> Iterator[Engine]:
 def image(engine: Engine) -> str:
     """The reference of a small image that `engine` has: busybox, serving HTTP on port 8080 by default."""
     return engine.load_image(IMAGE)
+
+
+@pytest.fixture
+def yard(clean_engine: Engine, image: str, tmp_path: Path) -> Iterator[Yard]:
+    """The engine room over `engine`, which has `image`; emptied afterwards."""
+    each = yard_for(clean_engine, tmp_path)
+    yield each
+    each.engine.close()
 
 
 @pytest.fixture
