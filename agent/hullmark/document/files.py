@@ -53,20 +53,19 @@ def decode(content: bytes, name: str) -> str:
 
 def _content(path: Union[str, Path], most: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(0, "is a folder")
         if not stat.S_ISREG(mode):
-            folder = stat.S_ISDIR(mode)
-            raise (
-                IsADirectoryError(0, "is a folder")
-                if folder
-                else OSError(0, "is not a regular file")
-            )
+            raise OSError(0, "is not a regular file")
         parts = []
-        while most > 0 and (part := file.read(most)):
+        while most > 0 and (part := os.read(descriptor, most)):
             parts.append(part)
             most -= len(part)
         return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _wrong(name: str, line: Optional[int], message: str, allowed: str = "") -> InvalidInput:
