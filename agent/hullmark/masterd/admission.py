@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Callable, Optional
 
-from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import InviteRequest
@@ -103,6 +103,24 @@ class Admission:
         if invite.used_at and not repeat:
             raise Forbidden("this invite was used already", remedy=remedy)
         return invite
+
+    async def renew(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
+        """The host has a newer certificate. Raises NotFound for one that isn't enrolled."""
+        async with self._turn:
+            record = self._view.hosts.get(host_id)
+            if record is None:
+                raise NotFound(
+                    f"host {host_id} is not enrolled here", remedy="hullmark invite HOST"
+                )
+            renewed = dataclasses.replace(record, certificate_sha256=certificate_sha256)
+            key = HOSTS + host_id
+            compare = Compare(key, self._view.modified(key))
+            done = await self._leadership.commit([compare], [Put(key, encode(renewed))])
+            if not done.succeeded:
+                raise Conflict(f"host {record.name} was changed at the same moment")
+        fields = {"certificate_sha256": certificate_sha256}
+        self._tell("host.renewed", f"host {record.name}", change, fields)
+        return renewed
 
     async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
         key = SESSIONS + token_sha256

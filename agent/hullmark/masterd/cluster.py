@@ -125,6 +125,16 @@ class Cluster:
             else self._term_now.leadership.why_not
         )
 
+    async def lost(self) -> str:
+        """Returns, with the reason, when this master leads no more."""
+        return await self._term.lost()
+
+    @property
+    def other_leader(self) -> Optional[LeaderRecord]:
+        """Who leads instead of this master, as far as it knows."""
+        seen = None if self._term_now is None else self._term_now.view.leader
+        return seen if seen is not None and seen.master and seen != self.leader_record else None
+
     def snapshot(self) -> Snapshot:
         """All that is known now. Nothing in it changes later."""
         return self._term.snapshot()
@@ -166,6 +176,10 @@ class Cluster:
         return await self._term.whole(
             self._admission.enroll(secret_sha256, host, make_host, key_sha256)
         )
+
+    async def renewed(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
+        """A host got a newer certificate. Raises NotFound."""
+        return await self._term.whole(self._admission.renew(host_id, certificate_sha256, change))
 
     async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
         await self._term.whole(self._admission.open_session(token_sha256, record, change))

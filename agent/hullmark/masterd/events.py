@@ -9,12 +9,12 @@ an event that was lost in that way is never given to another.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
+from hullmark import log
 from hullmark.errors import Refused, StoreUnavailable
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.signals import Counter
@@ -25,7 +25,7 @@ from hullmark.model.names import EVENTS
 from hullmark.model.records import EventBatch
 from hullmark.store.protocol import Delete, Put, Write
 
-log = logging.getLogger(__name__)
+_log = log.get("events")
 
 NUMBERS_SKIPPED = 10_000
 """More than can be pending; see `PENDING_MAX`."""
@@ -110,10 +110,10 @@ class Journal:
             try:
                 await self.flush(leadership)
             except StoreUnavailable as error:
-                log.warning("events are not written yet", extra={"why": error.message})
+                _log.warning("events are not written yet", why=error.message)
                 self._arrived.bump()
             except Refused as error:
-                log.warning("events can't be written", extra={"why": error.message})
+                _log.warning("events can't be written", why=error.message)
             await asyncio.sleep(FLUSH_EVERY_S)
 
     async def flush(self, leadership: Leadership) -> None:

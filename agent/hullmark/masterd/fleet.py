@@ -7,16 +7,16 @@ a moment ago, so nothing decided from it is wrong) and the agent is asked for al
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from hullmark import log
 from hullmark.core.picture import Picture, merged
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.observed import HostState, Report
 
-log = logging.getLogger(__name__)
+_log = log.get("fleet")
 
 STALL_S = 2.0
 """A tick that comes this much late means that this process stood still, not that the hosts did."""
@@ -125,7 +125,7 @@ class Fleet:
         # that can be had, and asking again would never end.
         contact.comparable = picture.digest() == report.digest
         if not contact.comparable:
-            log.warning("digest differs on a full report", extra={"host_id": report.host_id})
+            _log.warning("digest differs on a full report", host_id=report.host_id)
         contact.run, contact.in_step = report.run, True
         return self._settle(contact, report, picture)
 

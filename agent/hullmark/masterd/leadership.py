@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
+from hullmark import log
 from hullmark.errors import Conflict, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.view import decode, encode
 from hullmark.model.epoch import Epoch
@@ -21,7 +21,7 @@ from hullmark.model.names import CLUSTER_KEY, LEADER_KEY
 from hullmark.model.records import ClusterRecord, LeaderRecord
 from hullmark.store.protocol import Committed, Compare, Delete, Entry, Put, Store, Write
 
-log = logging.getLogger(__name__)
+_log = log.get("leadership")
 
 ATTEMPTS_TO_FIND_OUT = 4
 """Reads after a transaction without an answer, each after a longer pause."""
@@ -84,7 +84,7 @@ class Leadership:
         if not done.succeeded:
             raise Conflict("another master began to lead at the same moment")
         self._record, self._modified, self.why_not = record, done.revision, ""
-        log.info("leading", extra={"epoch": str(epoch)})
+        _log.info("leading", epoch=str(epoch))
         return record
 
     async def _read(self, cls: type[T], key: str) -> Optional[T]:
@@ -127,7 +127,7 @@ class Leadership:
         """Stop leading at once. Nothing is written any more."""
         if self.is_leader:
             self.why_not = why
-            log.warning("no longer leading", extra={"why": why})
+            _log.warning("no longer leading", why=why)
             self._lost(why)
 
     async def release(self, now: float) -> None:
@@ -140,7 +140,7 @@ class Leadership:
         try:
             await self._commit([compare], [put])
         except StoreUnavailable as error:
-            log.warning("leadership not given back", extra={"why": error.message})
+            _log.warning("leadership not given back", why=error.message)
 
     async def _commit(self, compares: Sequence[Compare], writes: Sequence[Write]) -> Committed:
         try:

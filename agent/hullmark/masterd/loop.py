@@ -7,10 +7,10 @@ cost, so that a storm of reports takes a bounded share of the processor.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Callable
 
+from hullmark import log
 from hullmark.core.schedule import Plan, Unplaced, plan
 from hullmark.errors import Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.leadership import Leadership, size_bytes
@@ -28,7 +28,7 @@ from hullmark.store.protocol import (
     Write,
 )
 
-log = logging.getLogger(__name__)
+_log = log.get("loop")
 
 PASSES_MAX = 20
 """A plan is complete after two or three passes; more means that something goes round in circles."""
@@ -71,7 +71,7 @@ class SchedulingLoop:
             except StaleEpoch:
                 return
             except (StoreUnavailable, Refused) as error:
-                log.warning("the plan is not committed", extra={"why": error.message})
+                _log.warning("the plan is not committed", why=error.message)
                 await asyncio.sleep(RETRY_S)
                 self.wake()
             else:
@@ -86,7 +86,7 @@ class SchedulingLoop:
                 self._planned(made.unplaced)
                 if not await self._carry_out(snapshot, made):
                     return
-        log.error("planning does not come to rest", extra={"passes": PASSES_MAX})
+        _log.error("planning does not come to rest", passes=PASSES_MAX)
 
     async def _carry_out(self, snapshot: Snapshot, made: Plan) -> bool:
         """Commit the plan, or, where nothing is left of it, the end of removed apps. False: nothing to do."""
@@ -95,7 +95,7 @@ class SchedulingLoop:
             done = await self._leadership.commit(compares, writes)
             written = True
             if not done.succeeded:
-                log.info("the plan was made from something older; planning again")
+                _log.info("the plan was made from something older; planning again")
                 break
         for app in made.finished if not made.hosts else ():
             key = names.APPS + app

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
+from hullmark import log
 from hullmark.masterd.view import View
 from hullmark.model.names import ASSIGNMENTS
 from hullmark.model.orders import Orders
 from hullmark.model.records import HostAssignments, LeaderRecord
 
-log = logging.getLogger(__name__)
+_log = log.get("orders")
 
 _NOTHING = HostAssignments()
 
@@ -41,7 +40,7 @@ class OrderBook:
             if bundle is None:
                 # Its app's record is gone without a tombstone for it. Unnamed, it is an orphan to
                 # its host: shown, and left running.
-                log.error("no spec for an instance", extra={"instance": str(assignment.instance)})
+                _log.error("no spec for an instance", instance=str(assignment.instance))
                 continue
             bundles[assignment.spec_hash] = bundle
             assignments.append(assignment)

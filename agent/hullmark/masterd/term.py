@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
@@ -18,9 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Callable, TypeVar
 
+from hullmark import log
 from hullmark.core.schedule import Unplaced
 from hullmark.errors import Conflict, HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.events import Journal
+from hullmark.masterd.faults import traced
 from hullmark.masterd.fleet import Fleet, Turn
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.loop import SchedulingLoop
@@ -32,7 +33,7 @@ from hullmark.model import names
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compacted, Store, Write
 
-log = logging.getLogger(__name__)
+_log = log.get("term")
 
 WATCH_S = 2.0
 """One wait for the store's changes. Stopping takes at most this long where nothing changes."""
@@ -80,6 +81,7 @@ class Term:
         self._told: dict[str, Counter] = {}
         self.began_at = settings.clock()
         self.version = Counter()
+        self._over = Counter()
         self.unplaced: tuple[Unplaced, ...] = ()
         self.turn = asyncio.Lock()
         self.view = View()
@@ -140,7 +142,7 @@ class Term:
             try:
                 await self.journal.flush(self.leadership)
             except (StoreUnavailable, Refused) as error:
-                log.warning("the last events are lost", extra={"why": error.message})
+                _log.warning("the last events are lost", why=error.message)
         await self.leadership.release(self._settings.wall())
         self._wake_everyone()
         self._pool.shutdown(wait=False)
@@ -159,6 +161,12 @@ class Term:
             revision=self.view.revision,
             revisions=self.view.revisions(names.APPS, names.ASSIGNMENTS),
         )
+
+    async def lost(self) -> str:
+        """Returns, with the reason, when this master leads no more."""
+        while self.leadership.is_leader:
+            await self._over.passed(self._over.value, 3600.0)
+        return self.leadership.why_not
 
     async def whole(self, change: Coroutine[Any, Any, T]) -> T:
         """Run a change to its end, also when whoever asked for it goes away meanwhile."""
@@ -206,13 +214,15 @@ class Term:
 
     def _wake_everyone(self) -> None:
         self.version.bump()
+        self._over.bump()
         self.loop.wake()
         for counter in self._told.values():
             counter.bump()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            log.critical("a loop of the leader failed", exc_info=task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a loop of the leader failed", traceback=traced(error))
             self.leadership.step_down("a loop of it failed: see its log")
 
     async def _watch(self) -> None:
@@ -266,4 +276,4 @@ class Term:
                     await self.call(self._store.compact, upto)
                     compacted = upto
             except (StoreUnavailable, StaleEpoch) as error:
-                log.warning("upkeep is put off", extra={"why": error.message})
+                _log.warning("upkeep is put off", why=error.message)

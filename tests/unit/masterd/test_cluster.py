@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Optional
 
 import pytest
 
@@ -35,10 +36,11 @@ from hullmark.model.app import (
 )
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.event import Event
+from hullmark.model.host import HostRecord
 from hullmark.model.names import LEADER_KEY, REQUESTS
 from hullmark.model.observed import Phase
 from hullmark.model.protocol import ResolveAnswer
-from hullmark.model.records import LeaderRecord, SessionRecord
+from hullmark.model.records import InviteRecord, LeaderRecord, SessionRecord
 from hullmark.store.memory import MemoryStore
 from hullmark.store.protocol import Compare, Put
 from tests.unit.masterd.leading import (
@@ -374,7 +376,7 @@ def test_what_make_host_raises_ends_the_enrolment() -> None:
     async def test(cluster: Cluster) -> None:
         await cluster.invite(InviteRequest("h1"), "a" * 64, ALICE)
 
-        def refuse(invite: object, existing: object) -> None:
+        def refuse(invite: InviteRecord, existing: Optional[HostRecord]) -> HostRecord:
             raise Refused("the signing request is for a weak key")
 
         with pytest.raises(Refused, match="weak key"):
@@ -508,7 +510,7 @@ class Flaky(MemoryStore):
         super().__init__()
         self.lose = ""
 
-    def commit(self, compares, writes):  # type: ignore[no-untyped-def]
+    def commit(self, compares, writes):
         wanted = any(write.key.startswith(REQUESTS) for write in writes)
         if self.lose and wanted:
             if self.lose == "after":

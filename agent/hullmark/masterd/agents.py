@@ -1,0 +1,123 @@
+"""The agents' port: poll, orders, report, tasks, renew. Who calls is known by the certificate alone."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from hullmark.errors import Forbidden, InvalidInput, Problem
+from hullmark.masterd.answers import TooLarge
+from hullmark.masterd.desk import Call, Desk, first_of
+from hullmark.masterd.tasks import Mark
+from hullmark.model.observed import Report
+from hullmark.model.protocol import (
+    OrdersAnswer,
+    PollAnswer,
+    PollRequest,
+    RenewAnswer,
+    RenewRequest,
+    ReportAnswer,
+)
+from hullmark.pki.certificates import fingerprint, load_chain
+
+LINE_MAX_BYTES = 1 << 20
+"""One line of a task's answer; an engine cuts lines of output at 16 KiB."""
+RESEND_AGAIN_S = 2.0
+"""A poll that was just answered with `resend` is not cut short for it again."""
+
+
+async def poll(desk: Desk, call: Call) -> PollAnswer:
+    """Held until the host's orders or tasks are not those it knows. Marks the host as heard."""
+    body: PollRequest = call.body
+    host_id, cluster = call.caller.host_id, desk.cluster
+    cluster.heard(host_id, body.run)
+    if not _wants_state(desk, host_id, body.run):
+        hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
+        await first_of(
+            asyncio.ensure_future(cluster.wait_orders(host_id, body.epoch, body.revision, hold_s)),
+            asyncio.ensure_future(desk.hub.wait(host_id, body.tasks_seen, hold_s)),
+        )
+        desk.must_lead()
+    tasks, last = desk.hub.since(host_id, body.tasks_seen)
+    record = cluster.leader_record
+    return PollAnswer(
+        epoch=record.epoch,
+        leader=record.master,
+        now=desk.wall(),
+        changed=await cluster.wait_orders(host_id, body.epoch, body.revision, 0.0),
+        resend=cluster.lacks_state(host_id, body.run),
+        tasks=tasks,
+        tasks_last=last,
+    )
+
+
+def _wants_state(desk: Desk, host_id: str, run: str) -> bool:
+    """Whether to answer at once, because a full report is missing and was not asked for just now."""
+    if not desk.cluster.lacks_state(host_id, run):
+        return False
+    told_run, told_at = desk.told_resend.get(host_id, ("", 0.0))
+    if told_run == run and desk.clock() - told_at < RESEND_AGAIN_S:
+        return False
+    desk.told_resend[host_id] = (run, desk.clock())
+    return True
+
+
+async def orders(desk: Desk, call: Call) -> OrdersAnswer:
+    return OrdersAnswer(desk.cluster.orders(call.caller.host_id), desk.terms.lease_s)
+
+
+async def report(desk: Desk, call: Call) -> ReportAnswer:
+    """What a host says of itself. Its events are its own: none can name another origin, or a person."""
+    body: Report = call.body
+    if body.host_id != call.caller.host_id:
+        raise Forbidden(f"this certificate is not that of host {body.host_id[:64]}")
+    events = tuple(
+        dataclasses.replace(event, origin=call.caller.who, by="") for event in body.events
+    )
+    return await desk.cluster.merge(dataclasses.replace(body, events=events))
+
+
+async def answer_task(desk: Desk, call: Call) -> web.Response:
+    """Take in a task's answer, line by line, as fast as its reader reads."""
+    question = desk.hub.question(call.caller.host_id, call.names["task"])
+    transport = call.request.transport
+    assert transport is not None
+    mark = Mark.BROKEN
+    question.begin(transport.abort)
+    try:
+        async for line in _lines(call.request):
+            if line and not await question.line(line):
+                transport.abort()
+                break
+        else:
+            mark = Mark.ENDED
+    finally:
+        question.end(mark)
+    return web.json_response({})
+
+
+async def _lines(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """Lines without their ends. Raises TooLarge."""
+    rest = b""
+    async for part in request.content.iter_any():
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > LINE_MAX_BYTES:
+            raise TooLarge([Problem("the line is too long", allowed=f"{LINE_MAX_BYTES} bytes")])
+        for line in whole:
+            yield line.strip()
+    yield rest.strip()
+
+
+async def renew(desk: Desk, call: Call) -> RenewAnswer:
+    """A new certificate for the caller, for a new key. The old one holds until its end."""
+    body: RenewRequest = call.body
+    host_id = call.caller.host_id
+    if not body.csr_pem.isascii():
+        raise InvalidInput([Problem("not a signing request", field="csr_pem")])
+    chain = desk.authority.issue_host(body.csr_pem, desk.terms.cluster_id, host_id, desk.wall())
+    newest = fingerprint(load_chain(chain, "certificate")[0])
+    await desk.cluster.renewed(host_id, newest, call.change(desk))
+    return RenewAnswer(chain.decode(), desk.authority.root_pem)

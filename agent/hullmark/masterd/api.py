@@ -1,0 +1,201 @@
+"""The API's handlers, for people and automation. What each takes and gives is said in `model/api.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Optional
+
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+
+from hullmark.errors import InvalidInput, Problem
+from hullmark.masterd import resolving
+from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.logs import LogReader, Wanted
+from hullmark.masterd.moments import seconds
+from hullmark.model.api import (
+    AppDetail,
+    AppList,
+    ApplyAnswer,
+    Authority,
+    ClusterStatus,
+    EnrollAnswer,
+    EnrollRequest,
+    EventList,
+    HostList,
+    InstanceList,
+    InviteAnswer,
+    OrphanList,
+    PlanAnswer,
+    SessionAnswer,
+)
+from hullmark.model.host import HostRecord
+from hullmark.model.records import InviteRecord, SessionRecord
+from hullmark.model.wire import canonical, to_wire
+from hullmark.pki.certificates import fingerprint, load_chain, load_request
+from hullmark.pki.invites import Invite, new_secret, secret_hash
+
+SESSION_PREFIX = "hms1."
+SESSION_S = (60.0, 604800.0)
+
+
+async def openapi(desk: Desk, call: Call) -> web.Response:
+    return web.Response(body=desk.document, content_type="application/json")
+
+
+async def authority(desk: Desk, call: Call) -> Authority:
+    return Authority(desk.authority.root_pem, desk.terms.cluster_id)
+
+
+async def enroll(desk: Desk, call: Call) -> EnrollAnswer:
+    """Use an invite: the host gets its certificate. The same key may ask again until the invite expires."""
+    body: EnrollRequest = call.body
+    if not body.csr_pem.isascii():
+        raise InvalidInput([Problem("not a signing request", field="csr_pem")])
+    key = load_request(body.csr_pem).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    chains: list[bytes] = []
+
+    def make_host(invite: InviteRecord, existing: Optional[HostRecord]) -> HostRecord:
+        host_id = existing.host_id if existing is not None else uuid.uuid4().hex
+        now = desk.wall()
+        chain = desk.authority.issue_host(body.csr_pem, desk.terms.cluster_id, host_id, now)
+        chains.append(chain)
+        newest = fingerprint(load_chain(chain, "certificate")[0])
+        return HostRecord(host_id, body.host, now, invite.labels, newest)
+
+    host = await desk.cluster.enroll(
+        secret_hash(body.secret),
+        body.host,
+        make_host,
+        key_sha256=hashlib.sha256(key).hexdigest(),
+    )
+    return EnrollAnswer(
+        host.host_id,
+        desk.terms.cluster_id,
+        chains[-1].decode(),
+        desk.authority.root_pem,
+        desk.terms.agents_urls,
+    )
+
+
+async def status(desk: Desk, call: Call) -> ClusterStatus:
+    return desk.cluster.status()
+
+
+async def apps(desk: Desk, call: Call) -> AppList:
+    return desk.cluster.app_list()
+
+
+async def plan(desk: Desk, call: Call) -> PlanAnswer:
+    return desk.cluster.plan(call.body.app)
+
+
+async def apply(desk: Desk, call: Call) -> ApplyAnswer:
+    body, name = call.body, call.names["app"]
+    if body.app.name != name:
+        problem = Problem(f"the app is {body.app.name!r}", field="app.name", allowed=name)
+        raise InvalidInput([problem])
+    change = call.change(desk, body.request_id, body.ticket)
+    return await desk.cluster.apply(body, change, resolving.resolver(desk, name))
+
+
+async def app(desk: Desk, call: Call) -> AppDetail:
+    """With `after`, held until something changed since that version."""
+    name, after = call.names["app"], call.query["after"]
+    desk.cluster.app_detail(name)
+    if after:
+        await desk.hold(after, call.query["hold_s"])
+    return desk.cluster.app_detail(name)
+
+
+async def scale(desk: Desk, call: Call) -> ApplyAnswer:
+    change = call.change(desk, call.body.request_id, call.body.ticket)
+    return await desk.cluster.scale(call.names["app"], call.body, change)
+
+
+async def remove(desk: Desk, call: Call) -> ApplyAnswer:
+    change = call.change(desk, call.body.request_id, call.body.ticket)
+    return await desk.cluster.remove(call.names["app"], call.body, change)
+
+
+async def logs(desk: Desk, call: Call) -> web.StreamResponse:
+    query = call.query
+    tail = query["tail"]
+    try:
+        since = seconds(query["since"]) if query["since"] else ""
+    except ValueError as error:
+        raise InvalidInput([Problem("bad value", field="since", allowed=str(error))]) from error
+    wanted = Wanted(
+        call.names["app"],
+        query["service"],
+        query["slot"],
+        None if tail < 0 else tail,
+        since,
+        query["follow"],
+    )
+    reader = LogReader(desk, wanted)
+    response = web.StreamResponse()
+    response.content_type = "application/x-ndjson"
+    try:
+        await response.prepare(call.request)
+        async for record in reader.records():
+            if call.gone:
+                break
+            if record is not None:
+                await response.write(canonical(to_wire(record)) + b"\n")
+        if not call.gone:
+            await response.write_eof()
+    finally:
+        reader.close()
+    return response
+
+
+async def instances(desk: Desk, call: Call) -> InstanceList:
+    return desk.cluster.instances(call.query["app"])
+
+
+async def hosts(desk: Desk, call: Call) -> HostList:
+    return desk.cluster.hosts()
+
+
+async def events(desk: Desk, call: Call) -> EventList:
+    """Held, where nothing is newer than `after`, until something is."""
+    after, limit = call.query["after"], call.query["limit"]
+    until = desk.clock() + call.query["hold_s"]
+    while True:
+        version = desk.cluster.version
+        found = desk.cluster.events(after, limit)
+        left_s = until - desk.clock()
+        if found.events or left_s <= 0:
+            return found
+        await desk.hold(version, left_s)
+
+
+async def orphans(desk: Desk, call: Call) -> OrphanList:
+    return desk.cluster.orphans()
+
+
+async def invite(desk: Desk, call: Call) -> InviteAnswer:
+    body = call.body
+    if "valid_s" not in call.given:
+        body = type(body)(body.host, desk.terms.invite_valid_s, body.labels)
+    secret = new_secret()
+    record = await desk.cluster.invite(body, secret_hash(secret), call.change(desk))
+    token = Invite(desk.terms.api_urls, desk.authority.root_fingerprint, record.host, secret).text()
+    return InviteAnswer(record.host, token, record.expires_at)
+
+
+async def open_session(desk: Desk, call: Call) -> SessionAnswer:
+    """Only over the Unix socket: whoever may use that gets a token for the API port."""
+    valid_s = call.body.valid_s if "valid_s" in call.given else desk.terms.session_valid_s
+    if not SESSION_S[0] <= valid_s <= SESSION_S[1]:
+        allowed = f"{SESSION_S[0]:.0f} to {SESSION_S[1]:.0f} seconds"
+        raise InvalidInput([Problem(f"{valid_s:g} s", field="valid_s", allowed=allowed)])
+    now, caller = desk.wall(), call.caller
+    token = SESSION_PREFIX + new_secret()
+    record = SessionRecord(caller.who, caller.role, now, now + valid_s)
+    await desk.cluster.open_session(secret_hash(token), record, call.change(desk))
+    return SessionAnswer(token, record.who, record.role, record.expires_at)

@@ -1,0 +1,263 @@
+"""The master's process: from the state folder to a serving leader, and back down.
+
+    folder complete? -> listeners bound -> store opened -> own certificate good? -> leading -> serving
+    a signal, or leading ends -> no new connections -> tasks end -> leadership given back -> connections end
+
+With the embedded store there is one master. When it leads no more against its will (a loop failed, another
+process wrote the leader record), it can only begin anew from the store: so the process says why, ends with
+exit code 2, and its supervisor starts it again. Until it has ended it answers agents and people with 421.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable
+
+from aiohttp import web
+
+import hullmark
+from hullmark import log
+from hullmark.config import MasterConfig
+from hullmark.errors import HullmarkError, Refused, StaleEpoch
+from hullmark.masterd import certificate, identity, routes
+from hullmark.masterd.answers import json_response
+from hullmark.masterd.brake import Brake
+from hullmark.masterd.changes import Check
+from hullmark.masterd.cluster import Cluster, Settings
+from hullmark.masterd.desk import Desk, Terms
+from hullmark.masterd.dispatch import Dispatcher
+from hullmark.masterd.faults import traced
+from hullmark.masterd.folder import Folder, reachable_at, urls
+from hullmark.masterd.init import master_name
+from hullmark.masterd.notify import notify
+from hullmark.masterd.openapi import document_bytes
+from hullmark.masterd.routes import Login
+from hullmark.masterd.server import Listener, bind_port, bind_socket
+from hullmark.masterd.tasks import Hub
+from hullmark.model.app import App
+from hullmark.model.protocol import NotLeader
+from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
+from hullmark.pki.certificates import day
+from hullmark.pki.tls import server_context
+from hullmark.store.protocol import Store
+from hullmark.store.sqlite import SqliteStore
+
+CHECK_CERTIFICATE_S = 3600.0
+STOP_S = 3.0
+AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST = 4096, 512, 128
+"""Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
+HOLD_SHARE = 0.4
+"""Of `lost_after`: a host whose poll is held longer would be heard too seldom."""
+
+Shown = Callable[[App], Mapping[str, object]]
+
+_log = log.get("master")
+
+
+class Master:
+    """One life of the daemon. `check` and `shown` are the compose room's."""
+
+    def __init__(self, config: MasterConfig, *, check: Check, shown: Shown) -> None:
+        self._config = config
+        self._check = check
+        self._shown = shown
+        self._folder = Folder(Path(config.state_dir))
+        self._name = master_name(config)
+        self._contexts: list[ssl.SSLContext] = []
+        self._listeners: list[Listener] = []
+
+    async def run(self, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Serve until `stopping` is set. Raises a HullmarkError where it can't begin, or leads no more."""
+        if not self._folder.complete:
+            raise Refused(
+                f"there is no cluster in {self._folder.path} yet", remedy="hullmark master init"
+            )
+        with contextlib.ExitStack() as stack:
+            sockets = self._bind(stack)
+            store = SqliteStore(self._folder.store)
+            stack.callback(store.close)
+            authority = Authority.load(self._folder.pki)
+            await self._serve(stopping, ready, store, authority, sockets)
+
+    def _bind(self, stack: contextlib.ExitStack) -> list[socket.socket]:
+        """All three at once, so that a port that is taken is told before anything else happens."""
+        path = Path(self._config.socket)
+        found = []
+        for bind in (
+            partial(bind_port, self._config.agents_listen, "agents.listen"),
+            partial(bind_port, self._config.api_listen, "api.listen"),
+            partial(bind_socket, path),
+        ):
+            found.append(bind())
+            stack.callback(found[-1].close)
+        stack.callback(path.unlink, missing_ok=True)
+        return found
+
+    async def _serve(
+        self,
+        stopping: asyncio.Event,
+        ready: Callable[[], None],
+        store: Store,
+        authority: Authority,
+        sockets: list[socket.socket],
+    ) -> None:
+        cluster = self._cluster(store)
+        await cluster.start()
+        record = cluster.leader_record
+        hub = Hub(record.epoch.term << 32)
+        cluster_id = cluster.snapshot().cluster.cluster_id
+        renewal = asyncio.ensure_future(self._keep_certificate(authority, cluster_id))
+        lost = asyncio.ensure_future(cluster.lost())
+        stop = asyncio.ensure_future(stopping.wait())
+        try:
+            self._renew(authority, cluster_id)
+            desk = self._desk(cluster, hub, authority, cluster_id)
+            await self._listen(desk, sockets)
+            _log.info("serving", cluster=cluster_id, epoch=str(record.epoch), name=self._name)
+            ready()
+            await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (renewal, stop, lost):
+                task.cancel()
+            await self._stop(cluster, hub)
+        if lost.done() and not lost.cancelled():
+            raise StaleEpoch(
+                f"this master leads no more: {lost.result()}",
+                remedy="its log says more; start it again (a service manager does)",
+            )
+        if renewal.done() and not renewal.cancelled():
+            renewal.result()
+
+    def _cluster(self, store: Store) -> Cluster:
+        config = self._config
+        addresses = reachable_at(config, self._folder)
+        port = config.agents_listen.rpartition(":")[2]
+        settings = Settings(
+            lost_after_s=config.lost_after,
+            silent_after_s=config.lost_after * 0.8,
+            events_kept=config.events_keep,
+            store_name=config.store_kind,
+        )
+        address = f"{addresses[0] if addresses else self._name}:{port}"
+        return Cluster(store, self._name, address, settings, check=self._check, shown=self._shown)
+
+    def _desk(self, cluster: Cluster, hub: Hub, authority: Authority, cluster_id: str) -> Desk:
+        config = self._config
+        addresses = reachable_at(config, self._folder)
+        terms = Terms(
+            cluster_id,
+            urls(addresses, config.api_listen),
+            urls(addresses, config.agents_listen),
+            lease_s=config.lease,
+            poll_hold_max_s=min(10.0, config.lost_after * HOLD_SHARE),
+            session_valid_s=config.session_valid,
+            invite_valid_s=config.invite_valid,
+        )
+        document = document_bytes(routes.API, hullmark.__version__)
+        return Desk(cluster, hub, authority, terms, document)
+
+    async def _listen(self, desk: Desk, sockets: list[socket.socket]) -> None:
+        pki = self._folder.pki
+        mine = pki / certificate.CERTIFICATE, pki / certificate.KEY
+        self._contexts = [
+            server_context(*mine, pki / ROOT_CERTIFICATE),
+            server_context(*mine, None),
+        ]
+        brake = Brake(desk.clock)
+        people = frozenset({Login.NOBODY, Login.PERSON})
+        host = partial(identity.calling_host, cluster=desk.cluster)
+        token = partial(identity.person_with_token, cluster=desk.cluster)
+        agents = Dispatcher(
+            desk, routes.AGENTS, frozenset({Login.HOST}), host, brake, partial(_not_leader, desk)
+        )
+        api = Dispatcher(desk, routes.API, people, token, brake)
+        local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, identity.local_person, brake)
+        self._listeners = [
+            Listener("agents", sockets[0], agents, AGENTS_MOST, self._contexts[0]),
+            Listener("api", sockets[1], api, PEOPLE_MOST, self._contexts[1]),
+            Listener("socket", sockets[2], local, LOCAL_MOST),
+        ]
+        for listener in self._listeners:
+            await listener.start()
+
+    async def _stop(self, cluster: Cluster, hub: Hub) -> None:
+        """Held requests are let go by the end of leading, streams by the hub's."""
+        for listener in self._listeners:
+            listener.close()
+        hub.stop()
+        await cluster.stop()
+        await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
+
+    def _renew(self, authority: Authority, cluster_id: str) -> None:
+        """Make the master's certificate anew if it is time. Raises BrokenState, OSError."""
+        addresses = reachable_at(self._config, self._folder)
+        pki = self._folder.pki
+        if certificate.ensure_certificate(
+            pki, authority, cluster_id, self._name, addresses, time.time()
+        ):
+            _log.info("certificate renewed", until=day(certificate.valid_until(pki)))
+            for context in self._contexts:
+                context.load_cert_chain(pki / certificate.CERTIFICATE, pki / certificate.KEY)
+
+    async def _keep_certificate(self, authority: Authority, cluster_id: str) -> None:
+        """New connections get the renewed certificate; those that are open go on."""
+        while True:
+            await asyncio.sleep(CHECK_CERTIFICATE_S)
+            try:
+                self._renew(authority, cluster_id)
+            except (HullmarkError, OSError) as error:
+                _log.error("certificate not renewed", why=str(error))
+
+
+def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:
+    leader = desk.cluster.other_leader
+    answer = NotLeader() if leader is None else NotLeader(leader.master, leader.address)
+    return json_response(answer, 421)
+
+
+def serve(config: MasterConfig, *, check: Check, shown: Shown) -> None:
+    """Run the daemon in this process until SIGTERM or SIGINT. Raises a HullmarkError."""
+    _allow_many_files()
+    asyncio.run(_until_signal(Master(config, check=check, shown=shown)))
+
+
+async def _until_signal(master: Master) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_loop_trouble)
+    stopping = asyncio.Event()
+
+    def stop(number: int) -> None:
+        _log.info("stopping", signal=signal.Signals(number).name)
+        notify("STOPPING=1")
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    await master.run(stopping, partial(notify, "READY=1"))
+
+
+def _loop_trouble(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio has nobody else to tell: connections that broke are no trouble of ours."""
+    error = context.get("exception")
+    message = str(context.get("message", ""))
+    if isinstance(error, (OSError, ssl.SSLError, asyncio.TimeoutError)):
+        _log.debug("a connection broke", what=message, why=str(error))
+    else:
+        trace = traced(error) if isinstance(error, BaseException) else ""
+        _log.error("a task failed", what=message, traceback=trace)
+
+
+def _allow_many_files() -> None:
+    """Each connection takes a file descriptor."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

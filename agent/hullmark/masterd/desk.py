@@ -1,0 +1,88 @@
+"""What the ports' handlers work with: the cluster, the hub of tasks, and what they tell people and agents."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from aiohttp import web
+
+from hullmark.errors import StaleEpoch
+from hullmark.masterd.cluster import Cluster
+from hullmark.masterd.identity import Caller
+from hullmark.masterd.tasks import Hub
+from hullmark.model.records import Change
+from hullmark.pki.authority import Authority
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Times in seconds. `api_urls` and `agents_urls`: where people and agents reach the masters."""
+
+    cluster_id: str
+    api_urls: tuple[str, ...]
+    agents_urls: tuple[str, ...]
+    lease_s: float = 10.0
+    poll_hold_max_s: float = 4.0
+    session_valid_s: float = 28800.0
+    invite_valid_s: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Desk:
+    """`document` is the API's own description, JSON. `wall` is for records only."""
+
+    cluster: Cluster
+    hub: Hub
+    authority: Authority
+    terms: Terms
+    document: bytes = b"{}"
+    wall: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    told_resend: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def must_lead(self) -> None:
+        """Raises StaleEpoch where this master does not lead."""
+        if not self.cluster.is_leader:
+            raise StaleEpoch(
+                f"this master does not lead: {self.cluster.why_not}", remedy="ask again in a moment"
+            )
+
+    async def hold(self, after: int, hold_s: float) -> None:
+        """Wait for a change of anything after this version. Raises StaleEpoch when leading ends."""
+        await self.cluster.wait_changed(after, hold_s)
+        self.must_lead()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, read and checked. `given` are the keys of the body that were there; `names` come from the
+    path; `query` has a value for every parameter of the route."""
+
+    caller: Caller
+    request: web.BaseRequest
+    body: Any
+    given: frozenset[str]
+    names: Mapping[str, str]
+    query: Mapping[str, Any]
+
+    def change(self, desk: Desk, request_id: str = "", ticket: str = "") -> Change:
+        return Change(self.caller.who, request_id, desk.wall(), ticket, self.caller.origin)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the one who asked went away."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
+
+
+async def first_of(*works: asyncio.Future[Any]) -> None:
+    """Wait until one of them is done; the others are cancelled."""
+    try:
+        await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for work in works:
+            work.cancel()

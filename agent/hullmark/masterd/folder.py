@@ -1,0 +1,135 @@
+"""The master's state folder: what is where, and whether it is all there.
+
+store.sqlite     the cluster's state; made first, for it holds the cluster's id
+pki/             authority, then the master's own key and certificate, made last
+addresses.json   names and addresses that `init` was given or found
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from hullmark.config import MasterConfig
+from hullmark.errors import BrokenState, Refused
+from hullmark.masterd import certificate
+from hullmark.model.names import HOST_NAME
+from hullmark.pki import authority
+from hullmark.pki.files import write_file
+
+OF_ENGINES = ("docker", "br-", "veth", "podman", "cni", "virbr", "lo")
+"""Interfaces whose addresses other hosts can't reach."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store.sqlite"
+
+    @property
+    def pki(self) -> Path:
+        return self.path / "pki"
+
+    @property
+    def addresses_file(self) -> Path:
+        return self.path / "addresses.json"
+
+    @property
+    def has_authority(self) -> bool:
+        return (self.pki / authority.KEY).exists()
+
+    @property
+    def complete(self) -> bool:
+        """Whether `init` came to its end here. Raises Refused for a folder that this user may not enter."""
+        try:
+            made = (self.pki / certificate.CERTIFICATE).exists()
+            return made and self.has_authority and self.store.exists()
+        except PermissionError as error:
+            raise self.not_usable(error) from error
+
+    def make(self) -> None:
+        """Raises Refused."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+        except OSError as error:
+            raise self.not_usable(error) from error
+
+    def not_usable(self, error: OSError) -> Refused:
+        return Refused(
+            f"{self.path} can't be used: {error.strerror}",
+            remedy="run as root, or set `state_dir` to a folder that this user may write to",
+        )
+
+    def remembered(self) -> tuple[str, ...]:
+        """Raises BrokenState."""
+        try:
+            found = json.loads(self.addresses_file.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            raise self._damaged() from error
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self._damaged()
+        return tuple(found)
+
+    def remember(self, addresses: Iterable[str]) -> None:
+        write_file(self.addresses_file, json.dumps(list(addresses)).encode() + b"\n")
+
+    def _damaged(self) -> BrokenState:
+        return BrokenState(
+            f"{self.addresses_file} can't be read",
+            remedy='write it anew, a list such as ["m1.example.net", "192.0.2.1"]',
+        )
+
+
+def reachable_at(config: MasterConfig, folder: Folder) -> tuple[str, ...]:
+    """Names and addresses of this master, the preferred one first: configured ones, then remembered ones."""
+    found = (*config.addresses, *folder.remembered())
+    return tuple(dict.fromkeys(_plain(address) for address in found))
+
+
+def found_here() -> list[str]:
+    """The system's name, and the addresses of its interfaces that other hosts may reach."""
+    addresses = []
+    for interface, entries in sorted(psutil.net_if_addrs().items()):
+        if interface.startswith(OF_ENGINES):
+            continue
+        for entry in entries:
+            if entry.family in (socket.AF_INET, socket.AF_INET6):
+                address = ipaddress.ip_address(entry.address.partition("%")[0])
+                if not (address.is_loopback or address.is_link_local):
+                    addresses.append(str(address))
+    return [system_name(), *sorted(addresses, key=lambda text: ":" in text)]
+
+
+def system_name() -> str:
+    """The system's name as a host name, `localhost` where it isn't one."""
+    name = socket.gethostname().lower()
+    return name if HOST_NAME.fullmatch(name) else "localhost"
+
+
+def _plain(address: str) -> str:
+    """An IP address in its usual form; a name in lower case."""
+    try:
+        return str(ipaddress.ip_address(address.strip("[]")))
+    except ValueError:
+        return address.lower()
+
+
+def urls(addresses: Iterable[str], listen: str) -> tuple[str, ...]:
+    """`https://ADDRESS:PORT` for each address, with the port of a listener."""
+    port = listen.rpartition(":")[2]
+    return tuple(
+        f"https://[{address}]:{port}" if ":" in address else f"https://{address}:{port}"
+        for address in addresses
+    )

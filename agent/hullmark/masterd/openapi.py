@@ -1,0 +1,139 @@
+"""The API's description of itself (OpenAPI 3.1), made from the table of routes and the dataclasses.
+
+A field with a default may be left out, and is left out of answers that hold it: see `model/wire`.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import enum
+import inspect
+import json
+import re
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, Union
+
+from hullmark.masterd.routes import Login, Parameter, Route
+from hullmark.model.api import ErrorAnswer
+from hullmark.model.wire import MISSING, fields_of, to_wire
+
+VERSION = "3.1.0"
+
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_NAMES = re.compile(r"\{(\w+)\}")
+
+
+def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
+    """The whole document, a JSON value."""
+    schemas: dict[str, Any] = {}
+    reference(ErrorAnswer, schemas)
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": VERSION,
+        "info": {"title": "Hullmark", "version": version, "license": {"name": "Apache-2.0"}},
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def document_bytes(routes: Sequence[Route], version: str) -> bytes:
+    return json.dumps(document(routes, version), indent=1).encode()
+
+
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    kind = "application/x-ndjson" if route.lines else "application/json"
+    schema = {} if route.answer is None else reference(route.answer, schemas)
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "security": [{"session": []}] if route.login is not Login.NOBODY else [],
+        "parameters": list(_parameters(route)),
+        "responses": {
+            "200": {"description": "The answer", "content": {kind: {"schema": schema}}},
+            "default": {"description": "An error", "content": error},
+        },
+    }
+    if route.body is not None:
+        content = {"application/json": {"schema": reference(route.body, schemas)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(route: Route) -> Iterable[dict[str, Any]]:
+    for name in _NAMES.findall(route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    for parameter in route.query:
+        yield {
+            "name": parameter.name,
+            "in": "query",
+            "description": parameter.meaning,
+            "schema": _of_parameter(parameter),
+        }
+
+
+def _of_parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": _SCALARS[type(parameter.default)],
+        "default": parameter.default,
+    }
+    if schema["type"] in ("integer", "number"):
+        schema.update(minimum=parameter.least, maximum=parameter.most)
+    return schema
+
+
+def reference(cls: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to a dataclass's schema, which is added where it is new, with all that it holds."""
+    if cls.__name__ not in schemas:
+        schemas[cls.__name__] = {}
+        schemas[cls.__name__] = _of_dataclass(cls, schemas)
+    return {"$ref": f"#/components/schemas/{cls.__name__}"}
+
+
+def _of_dataclass(cls: type, schemas: dict[str, Any]) -> dict[str, Any]:
+    properties, required = {}, []
+    for name, kind, default in fields_of(cls):
+        schema = schema_of(kind, schemas)
+        if default is MISSING:
+            required.append(name)
+        elif "$ref" not in schema:
+            schema = {**schema, "default": to_wire(default)}
+        properties[name] = schema
+    found: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    if required:
+        found["required"] = required
+    if cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}("):
+        found["description"] = inspect.cleandoc(cls.__doc__)
+    return found
+
+
+def schema_of(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Of any type that `model/wire` knows. Raises TypeError for another."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Union and type(None) in args:
+        inner = next(item for item in args if item is not type(None))
+        return {"anyOf": [schema_of(inner, schemas), {"type": "null"}]}
+    if origin is tuple:
+        return {"type": "array", "items": schema_of(args[0], schemas)}
+    if origin is collections.abc.Mapping:
+        return {"type": "object", "additionalProperties": schema_of(args[1], schemas)}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return reference(kind, schemas)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return {"type": "string", "enum": [member.value for member in kind]}
+    if kind is object:
+        return {}
+    if kind in _SCALARS:
+        return {"type": _SCALARS[kind]}
+    raise TypeError(f"{kind!r} has no schema")

@@ -1,0 +1,80 @@
+"""Looking up an image's digest: the masters ask no registry themselves, a host with its own access does.
+
+A host that runs the app already is preferred, for it has the credentials. One that does not begin to answer,
+or goes away, is left for the next.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Optional
+
+from hullmark.errors import InvalidInput, StaleEpoch
+from hullmark.masterd.changes import Resolver
+from hullmark.masterd.channel import Channel
+from hullmark.masterd.desk import Desk
+from hullmark.masterd.tasks import Mark, Piece
+from hullmark.model.protocol import ResolveAnswer
+from hullmark.model.wire import from_wire
+
+WITHIN_S = 20.0
+BEGIN_S = 5.0
+"""A host that has not begun to answer by then is left for the next one."""
+NOBODY = ResolveAnswer(note="no host could be asked")
+
+
+def resolver(desk: Desk, app: str) -> Resolver:
+    async def resolve(image: str, platform: str, pull_policy: str) -> ResolveAnswer:
+        arguments = {"image": image, "platform": platform, "pull_policy": pull_policy}
+        deadline = desk.clock() + WITHIN_S
+        hosts = _hosts(desk, app)
+        for host_id in hosts:
+            if desk.clock() >= deadline:
+                break
+            answer = await _ask(desk, host_id, arguments, deadline)
+            if answer is not None:
+                return answer
+        return ResolveAnswer(note=f"no host answered within {WITHIN_S:.0f} s") if hosts else NOBODY
+
+    return resolve
+
+
+def _hosts(desk: Desk, app: str) -> list[str]:
+    """Ready hosts, those that run the app first."""
+    assignments = desk.cluster.snapshot().assignments
+    runs_it = {
+        host_id
+        for host_id, orders in assignments.items()
+        if any(item.instance.app == app for item in orders.assignments)
+    }
+    ready = [host.host_id for host in desk.cluster.hosts().hosts if host.state == "ready"]
+    return sorted(ready, key=lambda host_id: host_id not in runs_it)
+
+
+async def _ask(
+    desk: Desk, host_id: str, arguments: dict[str, str], deadline: float
+) -> Optional[ResolveAnswer]:
+    """One host's answer, or None where it gives none."""
+    lines: Channel[Piece] = Channel(8)
+    question = desk.hub.ask(host_id, "resolve", arguments, lines)
+    until = min(deadline, desk.clock() + BEGIN_S)
+    try:
+        while True:
+            piece = await lines.take(until - desk.clock())
+            if desk.hub.stopped:
+                raise StaleEpoch("this master is stopping", remedy="ask again in a moment")
+            if piece is None or piece.mark in (Mark.ENDED, Mark.BROKEN):
+                return None
+            if piece.mark is Mark.BEGUN:
+                until = deadline
+                continue
+            return _read(piece.line)
+    finally:
+        question.close()
+
+
+def _read(line: bytes) -> Optional[ResolveAnswer]:
+    try:
+        return from_wire(ResolveAnswer, json.loads(line), ignore_unknown=True)
+    except (ValueError, RecursionError, InvalidInput):
+        return None
