@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -49,11 +49,21 @@ def get(name: str) -> Log:
 def setup(level: str, form: str = "text") -> None:
     """Send everything of `hullmark` to standard error; `form` is `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(form, under_systemd="JOURNAL_STREAM" in os.environ))
+    handler.setFormatter(_Formatter(form, under_systemd=_goes_to_the_journal(sys.stderr)))
     logger = logging.getLogger("hullmark")
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def _goes_to_the_journal(stream: TextIO) -> bool:
+    """Whether this very stream is the one that systemd connected to its journal (systemd.exec(5)): a shell
+    below a unit inherits the variable, but may send our output elsewhere."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class _Formatter(logging.Formatter):
@@ -71,7 +81,8 @@ class _Formatter(logging.Formatter):
             fields["traceback"] = self.formatException(record.exc_info)
         message = record.getMessage()
         if self._json:
-            line = {"at": at, "level": level, "part": name, "message": message, **fields}
+            line = {"at": at, "level": level, "part": name, "message": message}
+            line.update((f"{key}_" if key in line else key, fields[key]) for key in fields)
             return json.dumps(line, default=str)
         tail = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
         if self._under_systemd:
