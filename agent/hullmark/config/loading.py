@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Optional, TypeVar
 
 from hullmark.config.keys import AGENT_KEYS, MASTER_KEYS, AgentConfig, Key, MasterConfig
 from hullmark.document import MapValue, line_of, problem_at, read
@@ -64,12 +64,9 @@ def shown(loaded: Loaded[Any], kind: str) -> list[dict[str, Any]]:
 
 
 def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C]) -> Loaded[C]:
-    main = Path(path)
-    drop_ins = main.with_suffix(".d")
-    files = [] if path == standard and not main.exists() else [path]
-    if drop_ins.is_dir():
-        files += [str(file) for file in sorted(drop_ins.glob("*.yaml"))]
     problems: list[Problem] = []
+    files = [] if path == standard and _is_missing(path) else [path]
+    files += _drop_ins(Path(path).with_suffix(".d"), problems)
     found = _values(files, keys, problems)
     if problems:
         raise InvalidInput(problems, remedy="mend the lines named; nothing was started")
@@ -79,6 +76,33 @@ def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C]) -> Loaded
         if key.name in found:
             values[key.field], sources[key.name] = found[key.name]
     return Loaded(cls(**values), sources)
+
+
+def _is_missing(path: str) -> bool:
+    """Not so for a file that is there and can't be seen: reading it says why."""
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _drop_ins(folder: Path, problems: list[Problem]) -> list[str]:
+    """The folder's `*.yaml` in lexical order. Hidden files are editors' and installers' drafts."""
+    try:
+        files = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        problems.append(Problem((error.strerror or str(error)).lower(), file=str(folder)))
+        return []
+    visible = [file for file in files if not file.name.startswith(".")]
+    for file in visible:
+        if file.suffix == ".yml":
+            problems.append(Problem("would not be read", file=str(file), allowed="NAME.yaml"))
+    return [str(file) for file in visible if file.suffix == ".yaml"]
 
 
 def _values(
@@ -112,14 +136,32 @@ def _take(
     for name, value in mapping.items():
         dotted = prefix + name
         if dotted in known:
-            try:
-                file, line = line_of(mapping, name)
-                found[dotted] = known[dotted].read(value), f"{file}:{line}"
-            except ValueError as error:
-                problems.append(problem_at(mapping, name, dotted, "bad value", str(error)))
-        elif isinstance(value, MapValue) and any(key.startswith(dotted + ".") for key in known):
-            _take(value, dotted + ".", known, found, problems)
-        else:
+            problem = _set(mapping, name, known[dotted], found)
+        elif not any(key.startswith(dotted + ".") for key in known):
             near = get_close_matches(dotted, known, n=1)
             hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
-            problems.append(problem_at(mapping, name, dotted, hint, ", ".join(sorted(known))))
+            problem = problem_at(mapping, name, dotted, hint, ", ".join(sorted(known)))
+        elif isinstance(value, MapValue):
+            _take(value, dotted + ".", known, found, problems)
+            continue
+        elif value is None:  # a group whose keys are all commented out
+            continue
+        else:
+            problem = problem_at(mapping, name, dotted, "not a mapping", "KEY: VALUE lines")
+        if problem is not None:
+            problems.append(problem)
+
+
+def _set(
+    mapping: MapValue, name: str, key: Key, found: dict[str, tuple[Any, str]]
+) -> Optional[Problem]:
+    """Take a key's value over, unless it is wrong or the same file has set the key already."""
+    file, line = line_of(mapping, name)
+    before = found[key.name][1] if key.name in found else ""
+    if before.rpartition(":")[0] == file:
+        return problem_at(mapping, name, key.name, f"stands here and in {before}")
+    try:
+        found[key.name] = key.read(mapping[name]), f"{file}:{line}"
+    except ValueError as error:
+        return problem_at(mapping, name, key.name, "bad value", str(error))
+    return None

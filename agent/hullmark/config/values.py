@@ -10,6 +10,8 @@ from typing import Any, Optional
 from hullmark.model.names import HOST_NAME
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_URL = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
+_LISTENER = re.compile(r"(?P<address>[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,10 +28,14 @@ def host_name(value: Any) -> str:
 
 
 def urls(value: Any) -> tuple[str, ...]:
-    pattern = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
-    if isinstance(value, list) and all(isinstance(v, str) and pattern.fullmatch(v) for v in value):
+    if isinstance(value, list) and all(isinstance(item, str) and _is_url(item) for item in value):
         return tuple(value)
     raise ValueError("a list of https://HOST:PORT")
+
+
+def _is_url(text: str) -> bool:
+    found = _URL.fullmatch(text)
+    return found is not None and 0 < int(found["port"]) < 65536
 
 
 def addresses(value: Any) -> tuple[str, ...]:
@@ -51,24 +57,25 @@ def _is_address(text: str) -> bool:
 
 
 def socket_url(value: Any) -> str:
-    if value == "" or (isinstance(value, str) and value.startswith("unix:///")):
+    if value == "" or (
+        isinstance(value, str) and value.startswith("unix:///") and value.isprintable()
+    ):
         return str(value)
     raise ValueError("unix:///PATH")
 
 
 def subnet(value: Any) -> str:
     try:
-        return str(ipaddress.IPv4Network(value))
-    except (ValueError, TypeError):
+        return str(ipaddress.IPv4Network(value if isinstance(value, str) else ""))
+    except ValueError:
         raise ValueError("an IPv4 network such as 10.213.0.0/16") from None
 
 
 def listener(value: Any) -> str:
     """`ADDRESS:PORT`; an IPv6 address stands in brackets."""
-    if isinstance(value, str):
-        address, _, port = value.rpartition(":")
-        if _is_address(address.strip("[]")) and port.isdecimal() and 0 < int(port) < 65536:
-            return value
+    found = _LISTENER.fullmatch(value) if isinstance(value, str) else None
+    if found and _is_address(found["address"].strip("[]")) and 0 < int(found["port"]) < 65536:
+        return str(value)
     raise ValueError("ADDRESS:PORT, such as 0.0.0.0:7442")
 
 
