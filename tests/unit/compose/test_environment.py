@@ -120,7 +120,7 @@ def test_what_is_no_file(tmp_path: Path, name: str) -> None:
     path = {"folder": tmp_path, "fifo": tmp_path / "fifo", "device": Path("/dev/zero")}[name]
     if name == "fifo":
         os.mkfifo(path)
-    with pytest.raises(InvalidInput, match="is a folder|is not a regular file"):
+    with pytest.raises(InvalidInput, match=r"is a folder|is not a regular file"):
         read_env_file(path, {})
 
 
