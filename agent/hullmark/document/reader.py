@@ -57,7 +57,9 @@ def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = error.problem or error.context or "cannot be read"
-        raise _wrong(name, mark.line + 1 if mark else None, f"not YAML: {message}") from error
+        last = max(1, len(text.splitlines()))  # what is missing at the end is missed after it
+        line = min(mark.line + 1, last) if mark else None
+        raise _wrong(name, line, f"not YAML: {message}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, text.find(chr(error.character))) + 1
         message = f"not YAML: the character U+{error.character:04X} may not stand in it"
