@@ -110,3 +110,31 @@ def _one(reader: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
 
 def root(document: MapValue, findings: Findings) -> Node:
     return Node(document, "", document, None, findings)
+
+
+def located(top: Node, problem: Problem) -> Problem:
+    """The problem with the place of the deepest value that its field names.
+
+    The field is one of the model: what the files don't have, such as `container`, is passed over.
+    """
+    node, rest = top, problem.field
+    while rest:
+        step, rest = _step(node, rest)
+        node = step or node
+    return problem_at(
+        node.holder, node.key, node.field or problem.field, problem.message, problem.allowed
+    )
+
+
+def _step(node: Node, field: str) -> tuple[Optional[Node], str]:
+    """The value one step further, if there is one, and the field from there."""
+    if field.startswith("["):
+        index, _, rest = field[1:].partition("]")
+        items = node.items() if isinstance(node.value, ListValue) else ()
+        return (items[int(index)] if int(index) < len(items) else None), rest.lstrip(".")
+    if isinstance(node.value, MapValue):
+        for name in sorted(node.value, key=len, reverse=True):
+            if field == name or field.startswith((f"{name}.", f"{name}[")):
+                return node.child(name), field[len(name) :].lstrip(".")
+    end = min((at for at in (field.find("."), field.find("[")) if at > 0), default=len(field))
+    return None, field[end:].lstrip(".")

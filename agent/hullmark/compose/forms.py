@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,16 +147,16 @@ MOUNT_PATH = Form(
 SIGNAL = pattern(
     r"(SIG)?[A-Z][A-Z0-9]{1,9}([+-][0-9]{1,2})?|[1-9]|[1-5][0-9]|6[0-4]", "SIGTERM, TERM or 15"
 )
-CAPABILITIES = (
-    "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE "
-    "DAC_READ_SEARCH FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN "
-    "MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID "
-    "SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE "
-    "SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG SYSLOG WAKE_ALARM"
-).split()
-"""capabilities(7), as of Linux 5.9."""
-CAPABILITY = Form(
-    lambda t: t in ("ALL", *CAPABILITIES), "ALL, or a capability of Linux such as NET_ADMIN"
+# capabilities(7), as of Linux 5.9
+CAPABILITY = pattern(
+    "ALL|"
+    "AUDIT_CONTROL|AUDIT_READ|AUDIT_WRITE|BLOCK_SUSPEND|BPF|CHECKPOINT_RESTORE|CHOWN|"
+    "DAC_OVERRIDE|DAC_READ_SEARCH|FOWNER|FSETID|IPC_LOCK|IPC_OWNER|KILL|LEASE|"
+    "LINUX_IMMUTABLE|MAC_ADMIN|MAC_OVERRIDE|MKNOD|NET_ADMIN|NET_BIND_SERVICE|NET_BROADCAST|"
+    "NET_RAW|PERFMON|SETFCAP|SETGID|SETPCAP|SETUID|SYS_ADMIN|SYS_BOOT|SYS_CHROOT|SYS_MODULE|"
+    "SYS_NICE|SYS_PACCT|SYS_PTRACE|SYS_RAWIO|SYS_RESOURCE|SYS_TIME|SYS_TTY_CONFIG|SYSLOG|"
+    "WAKE_ALARM",
+    "ALL, or a capability of Linux such as NET_ADMIN",
 )
 SECURITY_OPT = pattern(
     r"no-new-privileges([:=](true|false))?|label[:=](disable|(user|role|type|level):[A-Za-z0-9_:.,-]+)|"
@@ -172,8 +172,12 @@ ULIMIT = pattern(
 SYSCTL = pattern(
     r"[a-z0-9_]+([./][A-Za-z0-9_*-]+)+", "a kernel parameter such as net.core.somaxconn"
 )
-DEVICE = pattern(
-    rf"/[^:{_NOT}]+(:/[^:{_NOT}]+)?(:[rwm]{{1,3}})?", "/dev/SOURCE[:/dev/TARGET[:rwm]]", 4096
+DEVICE = Form(
+    lambda t: (
+        bool(re.fullmatch(rf"/[^:{_NOT}]+(:/[^:{_NOT}]+(:[rwm]{{1,3}})?)?", t))
+        and all(_is_path(part) for part in t.split(":")[:2])
+    ),
+    "SOURCE[:TARGET[:PERMISSIONS]], paths and some of rwm",
 )
 PROPAGATION = choice("shared", "slave", "private", "rshared", "rslave", "rprivate")
 SELINUX = choice("z", "Z")
@@ -228,4 +232,49 @@ CHECK_DURATION = between(0.001, DAY_S, "a duration from 1ms to 24h, such as 10s 
 RETRIES = between(1, 10_000)
 ATTEMPTS = between(0, 1_000_000)
 PARALLELISM = between(0, 5000)
+PRIORITY = between(-(10**9), 10**9)
 RATIO = between(0, 1, "a number from 0 to 1")
+
+# The fields of a container that are text, and those that are lists of it; empty text means: not set.
+TEXTS: Mapping[str, Form] = {
+    "user": USER,
+    "working_dir": PATH,
+    "hostname": HOST,
+    "domainname": DOMAIN,
+    "platform": PLATFORM,
+    "network_mode": NETWORK_MODE,
+    "pid": HOSTS_OWN,
+    "ipc": IPC,
+    "uts": HOSTS_OWN,
+    "userns_mode": HOSTS_OWN,
+    "cgroup": CGROUP,
+    "stop_signal": SIGNAL,
+}
+LISTS: Mapping[str, Form] = {
+    "group_add": GROUP,
+    "security_opt": SECURITY_OPT,
+    "dns": ADDRESS,
+    "dns_search": DOMAIN,
+    "dns_opt": WORD,
+}
+# Lists that the reader writes out in full first.
+WRITTEN_OUT: Mapping[str, Form] = {
+    "cap_add": CAPABILITY,
+    "cap_drop": CAPABILITY,
+    "devices": DEVICE,
+    "expose": EXPOSED,
+    "extra_hosts": EXTRA_HOST,
+}
+# Mappings of text, by the form of their names.
+PAIRS: Mapping[str, Form] = {
+    "environment": VARIABLE,
+    "labels": LABEL,
+    "annotations": LABEL,
+    "sysctls": SYSCTL,
+}
+NUMBERS: Mapping[str, Form] = {
+    "shm_size_bytes": BYTES,
+    "oom_score_adj": OOM_SCORE,
+    "stop_grace_s": DURATION,
+    "memory_swap_bytes": MEMORY_SWAP,
+}

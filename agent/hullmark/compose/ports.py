@@ -17,8 +17,8 @@ from hullmark.document import MapValue
 from hullmark.model.app import PortMode, PortSpec
 
 SHORT = "[[IP:]HOST:]CONTAINER[/PROTOCOL], ports from 1 to 65535, ranges of equal length"
-MAX_RANGE = 1000
-"""Ports of one entry. More is one slip of the finger, and a proxy or NAT rule for each."""
+MAX_PORTS = 1000
+"""Of one service. More is a slip of the finger, and a rule of the host's packet filter for each."""
 
 _SHORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?P<host>[0-9]{1,5}(?:-[0-9]{1,5})?)?:)?"
@@ -26,17 +26,34 @@ _SHORT = re.compile(
 )
 
 
+class Taken:
+    """The host ports that one service takes, to see whether it takes one of them twice."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[tuple[int, str], set[str]] = {}
+
+    def take(self, port: PortSpec) -> bool:
+        """False where no host could publish this port beside the ones before. A range is a choice."""
+        if not port.published_first or port.published_first != port.published_last:
+            return True
+        taken = self._addresses.setdefault((port.published_first, port.protocol), set())
+        free = not taken or (port.host_ip != "" and not taken & {"", port.host_ip})
+        taken.add(port.host_ip)
+        return free
+
+
 def read_ports(service: Node) -> tuple[PortSpec, ...]:
-    found: list[PortSpec] = []
+    found: dict[PortSpec, None] = {}
+    taken = Taken()
     listed = service.get("ports")
     for item in listed.items() if listed is not None else ():
         read = _long(item) if isinstance(item.value, MapValue) else item.read(short, ())
         for port in read:
-            clash = next((other for other in found if clashes(port, other)), None)
-            if clash is not None:
-                item.wrong(f"port {_published(port)} is published twice")
-            elif port not in found:
-                found.append(port)
+            if port not in found and not taken.take(port):
+                item.wrong(f"host port {port.published_first}/{port.protocol} is taken twice")
+            found[port] = None
+    if listed is not None and len(found) > MAX_PORTS:
+        listed.wrong(f"{len(found)} ports", f"at most {MAX_PORTS} of one service")
     return tuple(found)
 
 
@@ -69,16 +86,6 @@ def short(value: Any) -> Sequence[PortSpec]:
         raise ValueError(SHORT)
     published = _range(match["host"]) if match["host"] else (0, 0)
     return _spread(_range(match["container"]), published, PortSpec(1, 0, 0, protocol, host_ip))
-
-
-def clashes(one: PortSpec, other: PortSpec) -> bool:
-    """Whether no host could publish both for one instance."""
-    if one == other or not one.published_first or one.published_first != one.published_last:
-        return False
-    return (
-        (one.published_first, one.published_last, one.protocol)
-        == (other.published_first, other.published_last, other.protocol)
-    ) and (one.host_ip == other.host_ip or "" in (one.host_ip, other.host_ip))
 
 
 def on_the_host(ports: Sequence[PortSpec]) -> tuple[PortSpec, ...]:
@@ -130,8 +137,8 @@ def _spread(
         return [
             replace(like, target=first, published_first=published[0], published_last=published[1])
         ]
-    if last - first >= MAX_RANGE:
-        raise ValueError(f"at most {MAX_RANGE} ports in one entry")
+    if last - first >= MAX_PORTS:
+        raise ValueError(f"at most {MAX_PORTS} ports in one entry")
     if published[0] and published[1] - published[0] != last - first:
         raise ValueError(SHORT)
     made = []
@@ -139,7 +146,3 @@ def _spread(
         at = published[0] + offset if published[0] else 0
         made.append(replace(like, target=first + offset, published_first=at, published_last=at))
     return made
-
-
-def _published(port: PortSpec) -> str:
-    return f"{port.published_first}/{port.protocol}"

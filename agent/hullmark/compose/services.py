@@ -1,0 +1,216 @@
+"""From a project to the app of the model: every service, with all that it uses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from hullmark.compose import forms, values
+from hullmark.compose.check import check
+from hullmark.compose.containers import read_container, refuse_shared_targets
+from hullmark.compose.dependencies import awaited, read_dependencies, read_links
+from hullmark.compose.deploy import read_deploy
+from hullmark.compose.files import Shelf, read_references, read_secrets
+from hullmark.compose.findings import Findings, Node, located, root
+from hullmark.compose.judging import OWN, judge
+from hullmark.compose.mounts import Mounts
+from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_volumes
+from hullmark.compose.ports import on_the_host, read_expose, read_ports
+from hullmark.compose.project import Project
+from hullmark.compose.variables import read_variables
+from hullmark.errors import InvalidInput, Problem
+from hullmark.model.app import (
+    App,
+    Attachment,
+    ContainerSpec,
+    Dependency,
+    Network,
+    PortSpec,
+    Secret,
+    Service,
+    Volume,
+)
+
+NO_IMAGE = "[REGISTRY/]NAME[:TAG]"
+
+
+def build_app(project: Project, images: Mapping[str, str]) -> tuple[App, tuple[str, ...]]:
+    """The app and its warnings, `FILE:LINE: field: message` each. `images` (by service) win over the file.
+
+    Raises InvalidInput with every problem found.
+    """
+    findings = Findings(warnings=list(project.warnings))
+    top = root(project.document, findings)
+    judge(top, "")
+    _refuse_own_key(top)
+    app = _Builder(project, top, images).build()
+    if not findings.problems:
+        # What only shows in the whole: the same that a master checks.
+        findings.problems += [located(top, problem) for problem in check(app)]
+    if findings.problems:
+        raise InvalidInput(findings.problems)
+    return app, tuple(dict.fromkeys(findings.warnings))
+
+
+def _refuse_own_key(top: Node) -> None:
+    own = top.get(OWN)
+    for node in own.entries().values() if own is not None else ():
+        node.wrong("unknown key", f"none yet: {OWN} stands under a service")
+
+
+class _Builder:
+    """Holds what the services of one project share while they are read."""
+
+    def __init__(self, project: Project, top: Node, images: Mapping[str, str]) -> None:
+        self._project = project
+        self._top = top
+        self._images = images
+        self._shelf = Shelf(project, top)
+        self._secrets: Mapping[str, Secret] = read_secrets(top)
+        self._networks: dict[str, Network] = read_networks(top, project.name)
+        self._volumes: dict[str, Volume] = read_volumes(top, project.name)
+        self._mounts = Mounts(self._shelf, self._volumes)
+
+    def build(self) -> App:
+        nodes = self._nodes()
+        dependencies = read_dependencies(nodes)
+        waited_for = awaited(dependencies.values())
+        services = {
+            name: self._service(node, name, dependencies[name], name in waited_for)
+            for name, node in nodes.items()
+        }
+        _link(nodes, services)
+        used = {place.network for each in services.values() for place in each.container.networks}
+        if DEFAULT in used:
+            self._networks.setdefault(DEFAULT, Network())
+        return App(
+            self._project.name,
+            services,
+            self._networks,
+            self._volumes,
+            self._shelf.configs,
+            self._secrets,
+        )
+
+    def _nodes(self) -> Mapping[str, Node]:
+        """The services that are mappings, their keys judged."""
+        listed = self._top.get("services")
+        found = listed.entries() if listed is not None else {}
+        if not found:
+            self._top.wrong("no services", "at least one, under `services`")
+        for name in sorted(set(self._images) - set(found)):
+            self._top.findings.problems.append(
+                Problem(
+                    f"there is no service {name}",
+                    field="--image",
+                    allowed=", ".join(found) or "none",
+                )
+            )
+        nodes = {}
+        for name, node in found.items():
+            if not forms.SERVICE_NAME.holds(name):
+                node.wrong("not a name that fits here", forms.SERVICE_NAME.allowed)
+            elif judge(node, "services.*", done=("build", "links")):
+                nodes[name] = node
+        return nodes
+
+    def _service(
+        self, node: Node, name: str, depends_on: Sequence[Dependency], waited_for: bool
+    ) -> Service:
+        spec = read_container(node, self._image(node, name), waited_for)
+        mounts = self._mounts.read(node)
+        networks = self._places(node, spec)
+        declared = read_references(node, "configs", self._shelf.names)
+        spec = dataclasses.replace(
+            spec,
+            environment=read_variables(node, self._project),
+            expose=read_expose(node),
+            mounts=tuple(mounts.mounts),
+            configs=(*declared, *mounts.shipped),
+            secrets=read_references(node, "secrets", self._secrets),
+            networks=networks,
+        )
+        refuse_shared_targets(node, spec)
+        return Service(spec, read_deploy(node), self._ports(node, spec), tuple(depends_on))
+
+    def _image(self, node: Node, name: str) -> str:
+        given = self._images.get(name)
+        if given is not None:
+            if not forms.IMAGE.holds(given):
+                node.wrong(f"--image {name}={given[:80]} names no image", forms.IMAGE.allowed)
+            return given
+        if node.has("build"):
+            node.child("build").wrong(
+                "is not supported: Hullmark builds no images",
+                f"build it, push it, and pass --image {name}=[REGISTRY/]NAME[:TAG]",
+            )
+            return ""
+        image = node.get("image")
+        if image is None:
+            node.wrong("names no image", f"image: {NO_IMAGE}")
+            return ""
+        text = image.value if isinstance(image.value, str) else ""
+        if not forms.IMAGE.holds(text):
+            image.unfit(forms.IMAGE.allowed)
+        return text
+
+    def _places(self, node: Node, spec: ContainerSpec) -> tuple[Attachment, ...]:
+        address = node.field_of("mac_address", values.text(forms.MAC), "")
+        if spec.network_mode:
+            for name in ("networks", "mac_address", "links"):
+                if node.has(name):
+                    node.child(name).wrong(f"has no meaning with network_mode {spec.network_mode}")
+            return ()
+        places = read_places(node, self._networks)
+        if address and places and not places[0].mac_address:
+            places = (dataclasses.replace(places[0], mac_address=address), *places[1:])
+        return places
+
+    def _ports(self, node: Node, spec: ContainerSpec) -> tuple[PortSpec, ...]:
+        ports = read_ports(node)
+        if not ports or spec.network_mode not in ("host", "none"):
+            return ports
+        place = node.child("ports")
+        if spec.network_mode == "none":
+            place.wrong("with network_mode none nothing can be published")
+            return ()
+        own = on_the_host(ports)
+        if own != ports:
+            place.warn("with network_mode host the container's own ports are the host's")
+        return own
+
+
+def _link(nodes: Mapping[str, Node], services: dict[str, Service]) -> None:
+    """An alias of a link becomes an alias of the linked service on the networks that both are on."""
+    for name, node in nodes.items():
+        for link in read_links(node):
+            if link.service not in services:
+                known = ", ".join(sorted(services))
+                link.node.wrong(f"the app has no service {link.service}", known)
+                continue
+            here = {place.network for place in services[name].container.networks}
+            there = services[link.service]
+            places = there.container.networks
+            shared = here.intersection(place.network for place in places)
+            if not shared or not forms.HOST.holds(link.alias):
+                link.node.wrong(
+                    "a link needs a network that both services are on, and a name of a host"
+                )
+                continue
+            if link.alias == link.service:
+                link.node.warn(f"needless: {link.service} is reached by its name anyhow")
+                continue
+            link.node.warn(
+                f"{link.alias} becomes a name of {link.service} for all on {', '.join(sorted(shared))}"
+            )
+            container = dataclasses.replace(
+                there.container,
+                networks=tuple(_also(place, link.alias, shared) for place in places),
+            )
+            services[link.service] = dataclasses.replace(there, container=container)
+
+
+def _also(place: Attachment, alias: str, networks: set[str]) -> Attachment:
+    if place.network not in networks or alias in place.aliases:
+        return place
+    return dataclasses.replace(place, aliases=(*place.aliases, alias))
