@@ -70,8 +70,9 @@ def refuse_shared_targets(service: Node, spec: ContainerSpec) -> None:
 
 
 def shared_targets(spec: ContainerSpec) -> list[str]:
-    used = (*spec.mounts, *spec.configs, *spec.secrets)
-    counted = Counter(each.target.rstrip("/") for each in used)
+    targets = [each.target for each in spec.mounts]
+    targets += [each.target for each in (*spec.configs, *spec.secrets)]
+    counted = Counter(target.rstrip("/") for target in targets)
     return sorted(target for target, number in counted.items() if number > 1)
 
 

@@ -93,19 +93,24 @@ class Node:
     def list_of(self, name: str, reader: Callable[[Any], T]) -> tuple[T, ...]:
         """A key's list, each item by a reader; wrong ones are left out, repeated ones stand once."""
         found = self.get(name)
-        read = [] if found is None else [each.read(_one(reader), ()) for each in found.items()]
-        return tuple(dict.fromkeys(value for values in read for value in values))
+        read: dict[T, None] = {}
+        for item in found.items() if found is not None else ():
+            try:
+                read[reader(item.value)] = None
+            except ValueError as error:
+                item.unfit(str(error))
+        return tuple(read)
 
     def text_or_list(self, name: str, reader: Callable[[Any], T]) -> tuple[T, ...]:
         """As `list_of`; a value by itself is a list of one."""
         found = self.get(name)
         if found is None or isinstance(found.value, ListValue):
             return self.list_of(name, reader)
-        return found.read(_one(reader), ())
-
-
-def _one(reader: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
-    return lambda value: (reader(value),)
+        try:
+            return (reader(found.value),)
+        except ValueError as error:
+            found.unfit(str(error))
+            return ()
 
 
 def root(document: MapValue, findings: Findings) -> Node:

@@ -16,7 +16,8 @@ TEST = "text for the image's shell, or a list that begins with CMD or CMD-SHELL,
 def read_healthcheck(node: Optional[Node]) -> Optional[Healthcheck]:
     if node is None or not judge(node, "services.*.healthcheck"):
         return None
-    test = node.field_of("test", _test, ())
+    nothing: tuple[str, ...] = ()
+    test = node.field_of("test", _test, nothing)
     if node.field_of("disable", values.boolean, False) or test == ("NONE",):
         return Healthcheck(disabled=True)
     default = Healthcheck()

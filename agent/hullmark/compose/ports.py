@@ -24,6 +24,7 @@ _SHORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?P<host>[0-9]{1,5}(?:-[0-9]{1,5})?)?:)?"
     r"(?P<container>[0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(?P<protocol>[a-z]+))?"
 )
+_EXPOSED = re.compile(r"([0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(tcp|udp|sctp))?")
 
 
 class Taken:
@@ -47,14 +48,20 @@ def read_ports(service: Node) -> tuple[PortSpec, ...]:
     taken = Taken()
     listed = service.get("ports")
     for item in listed.items() if listed is not None else ():
-        read = _long(item) if isinstance(item.value, MapValue) else item.read(short, ())
-        for port in read:
+        for port in _one_entry(item):
             if port not in found and not taken.take(port):
                 item.wrong(f"host port {port.published_first}/{port.protocol} is taken twice")
             found[port] = None
     if listed is not None and len(found) > MAX_PORTS:
         listed.wrong(f"{len(found)} ports", f"at most {MAX_PORTS} of one service")
     return tuple(found)
+
+
+def _one_entry(item: Node) -> tuple[PortSpec, ...]:
+    if isinstance(item.value, MapValue):
+        return _long(item)
+    nothing: tuple[PortSpec, ...] = ()
+    return item.read(short, nothing)
 
 
 def read_expose(service: Node) -> tuple[str, ...]:
@@ -67,35 +74,32 @@ def read_expose(service: Node) -> tuple[str, ...]:
 
 def exposed(value: Any) -> Sequence[str]:
     """`PORT/PROTOCOL` for each port."""
-    match = re.fullmatch(r"([0-9]{1,5}(?:-[0-9]{1,5})?)(?:/(tcp|udp|sctp))?", values.scalar(value))
+    match = _EXPOSED.fullmatch(_digits(value))
     if match is None:
         raise ValueError("PORT[-PORT][/PROTOCOL]")
     first, last = _range(match[1])
     return [f"{port}/{match[2] or 'tcp'}" for port in range(first, last + 1)]
 
 
-def short(value: Any) -> Sequence[PortSpec]:
-    if type(value) is int:
-        value = str(value)
-    match = _SHORT.fullmatch(value) if isinstance(value, str) else None
+def short(value: Any) -> tuple[PortSpec, ...]:
+    match = _SHORT.fullmatch(_digits(value))
     if match is None:
         raise ValueError(SHORT)
     host_ip = (match["ip"] or "").strip("[]")
     protocol = match["protocol"] or "tcp"
     if not forms.optional(forms.ADDRESS).holds(host_ip) or not forms.PROTOCOL.holds(protocol):
         raise ValueError(SHORT)
-    published = _range(match["host"]) if match["host"] else (0, 0)
+    published = _published(match["host"] or "0")
     return _spread(_range(match["container"]), published, PortSpec(1, 0, 0, protocol, host_ip))
 
 
 def on_the_host(ports: Sequence[PortSpec]) -> tuple[PortSpec, ...]:
-    """With the host's own network the container's ports are the host's."""
-    return tuple(
-        replace(port, published_first=port.target, published_last=port.target) for port in ports
-    )
+    """With the host's own network the container's ports are the host's, on every address."""
+    own = [PortSpec(port.target, port.target, port.target, port.protocol) for port in ports]
+    return tuple(dict.fromkeys(replace(port, mode=PortMode.HOST) for port in own))
 
 
-def _long(item: Node) -> Sequence[PortSpec]:
+def _long(item: Node) -> tuple[PortSpec, ...]:
     if not judge(item, "services.*.ports[]"):
         return ()
     if not item.has("target"):
@@ -114,10 +118,19 @@ def _long(item: Node) -> Sequence[PortSpec]:
 
 
 def _range_of(value: Any) -> tuple[int, int]:
-    text = values.scalar(value)
+    text = _digits(value)
     if re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", text):
-        return (0, 0) if text == "0" else _range(text)
+        return _published(text)
     raise ValueError("a port, or a range of them such as 8000-8010")
+
+
+def _published(text: str) -> tuple[int, int]:
+    """0 means: any that is free."""
+    return (0, 0) if text == "0" else _range(text)
+
+
+def _digits(value: Any) -> str:
+    return str(value) if isinstance(value, str) or type(value) is int else ""
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -125,24 +138,23 @@ def _range(text: str) -> tuple[int, int]:
     found = int(first), int(last or first)
     if not (forms.PORT.holds(found[0]) and forms.PORT.holds(found[1]) and found[0] <= found[1]):
         raise ValueError("ports from 1 to 65535, the lower one first")
+    if found[1] - found[0] >= MAX_PORTS:
+        raise ValueError(f"at most {MAX_PORTS} ports in one entry")
     return found
 
 
 def _spread(
     targets: tuple[int, int], published: tuple[int, int], like: PortSpec
-) -> Sequence[PortSpec]:
+) -> tuple[PortSpec, ...]:
     """One port for each of the container's. A range of host ports for one of them is a choice."""
     first, last = targets
     if first == last:
-        return [
-            replace(like, target=first, published_first=published[0], published_last=published[1])
-        ]
-    if last - first >= MAX_PORTS:
-        raise ValueError(f"at most {MAX_PORTS} ports in one entry")
+        low, high = published
+        return (replace(like, target=first, published_first=low, published_last=high),)
     if published[0] and published[1] - published[0] != last - first:
         raise ValueError(SHORT)
     made = []
     for offset in range(last - first + 1):
         at = published[0] + offset if published[0] else 0
         made.append(replace(like, target=first + offset, published_first=at, published_last=at))
-    return made
+    return tuple(made)
