@@ -95,4 +95,6 @@ FORBIDDEN_NAMES = frozenset(
 )
 
 # The only places that may catch Exception or BaseException: {"agentd/supervisor.py": "why"}.
-BROAD_EXCEPTS: Mapping[str, str] = {}
+BROAD_EXCEPTS: Mapping[str, str] = {
+    "agentd/supervisor.py": "a fault in one of the agent's loops must not end the others",
+}

@@ -6,6 +6,7 @@ A container mounts the copy read-only. Copies that no accepted bundle names are 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -39,7 +40,8 @@ class Configs:
         if self._folder.is_dir():
             for path in self._folder.iterdir():
                 if path.name not in needed:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
     def _write(self, bundle: Bundle, reference: FileRef) -> str:
         path = self._path(bundle, reference)

@@ -1,4 +1,8 @@
-"""Who this host is in its cluster: what `agent enroll` wrote."""
+"""Who this host is in its cluster: what `agent enroll` wrote, and each renewal after it.
+
+The record names the files of the key and of the certificate that belong together. A renewal writes a new pair under
+new names, then the record: its one rename takes host and pair over together, so that a crash leaves the old pair or the new.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,16 @@ from hullmark.agentd.files import replace_file
 from hullmark.errors import BrokenState, InvalidInput, NotFound
 from hullmark.model.wire import canonical, from_wire, to_wire
 
-RECORD, KEY, CERTIFICATE, ROOT = "enrolment.json", "host.key", "host.pem", "root.pem"
+RECORD, ROOT = "enrolment.json", "root.pem"
+FIRST_PAIR = "host"
+KEY, CERTIFICATE = f"{FIRST_PAIR}.key", f"{FIRST_PAIR}.pem"
 AGAIN = "on a master: hullmark invite {host}; here: hullmark agent enroll --force --token-file FILE"
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """`masters`: URLs of the agents' port. Times are seconds since 1970."""
+    """`masters`: URLs of the agents' port. Times are seconds since 1970. `pair`: the name that the files of key
+    and certificate have in common."""
 
     cluster_id: str
     host_id: str
@@ -26,10 +33,19 @@ class Enrolment:
     masters: tuple[str, ...]
     valid_from: float
     valid_until: float
+    pair: str = FIRST_PAIR
+
+    @property
+    def key_name(self) -> str:
+        return f"{self.pair}.key"
+
+    @property
+    def certificate_name(self) -> str:
+        return f"{self.pair}.pem"
 
 
-def load(folder: Path) -> Enrolment:
-    """Raises NotFound for a host that isn't enrolled, BrokenState for damaged or open files."""
+def read(folder: Path) -> Enrolment:
+    """The record alone. Raises NotFound for a host that isn't enrolled, BrokenState for a damaged record."""
     try:
         enrolment = from_wire(
             Enrolment, json.loads((folder / RECORD).read_bytes()), ignore_unknown=True
@@ -39,19 +55,28 @@ def load(folder: Path) -> Enrolment:
             f"this host is not enrolled: {folder / RECORD} does not exist",
             remedy="on a master: hullmark invite HOST; here: hullmark agent enroll --token-file FILE",
         ) from error
-    except (ValueError, InvalidInput) as error:
+    except (ValueError, RecursionError, InvalidInput) as error:
         raise BrokenState(
             f"{folder / RECORD} is damaged", remedy=AGAIN.format(host="HOST")
         ) from error
     except OSError as error:
         raise BrokenState(f"{folder / RECORD}: {error.strerror}") from error
-    for name in (KEY, CERTIFICATE, ROOT):
-        _check_file(folder / name, private=name == KEY, host=enrolment.host)
+    if not enrolment.masters or "/" in enrolment.pair:
+        raise BrokenState(f"{folder / RECORD} is damaged", remedy=AGAIN.format(host="HOST"))
+    return enrolment
+
+
+def load(folder: Path) -> Enrolment:
+    """As `read`; also BrokenState where the files that it names are missing or open to others."""
+    enrolment = read(folder)
+    _check_file(folder / enrolment.key_name, private=True, host=enrolment.host)
+    for name in (enrolment.certificate_name, ROOT):
+        _check_file(folder / name, private=False, host=enrolment.host)
     return enrolment
 
 
 def save(folder: Path, enrolment: Enrolment) -> None:
-    """Written last of the enrolment's files: with it the host is enrolled."""
+    """Written last of the enrolment's files: with it the host is enrolled. Raises OSError."""
     replace_file(folder / RECORD, canonical(to_wire(enrolment)), 0o644)
 
 
@@ -60,12 +85,12 @@ def check_validity(enrolment: Enrolment, now: float) -> None:
     if now > enrolment.valid_until:
         raise BrokenState(
             f"this host's certificate expired on {_day(enrolment.valid_until)}",
-            remedy=AGAIN.format(host=enrolment.host),
+            remedy=f"if the clock ({_day(now)}) is wrong, set it; else {AGAIN.format(host=enrolment.host)}",
         )
     if now < enrolment.valid_from:
         raise BrokenState(
             f"this host's certificate begins on {_day(enrolment.valid_from)}, "
-            f"and its clock says {_day(now)}",
+            "and its clock is before that",
             remedy="set the clock: check chronyc tracking or timedatectl",
         )
 

@@ -1,9 +1,16 @@
-"""The agent's accepted orders and highest epoch: one object that everything asks before it acts."""
+"""The agent's accepted orders and highest epoch: one object that everything asks before it acts.
+
+A leader of a higher epoch shows itself in its first answer, a moment before its orders come. From then on nothing new
+is begun under the older orders, and what is under way ends before its next call to the engine; the new orders
+decide anew, and find by its name what was half done. One thing goes on: a container that ended is started again under the
+orders that were accepted, because a leader that shows itself and then dies must not leave a host
+that restarts nothing.
+"""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
@@ -13,8 +20,18 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.core.acceptance import Held, refusal, stale
 from hullmark.errors import BrokenState, StaleEpoch
-from hullmark.model.epoch import Epoch
-from hullmark.model.orders import Orders
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.orders import InstanceId, Orders
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`orders`: as accepted. `current`: they may be carried out; otherwise only what runs may be kept running, and
+    where `readable` is False not even that."""
+
+    orders: Orders
+    readable: bool
+    current: bool
 
 
 class Ledger:
@@ -27,9 +44,12 @@ class Ledger:
         self._problems = problems
         self._outbox = outbox
         self._lock = threading.Lock()
+        self._accepting = threading.Lock()
         self._held = Held(cluster_id, host_id)
-        self._orders: Optional[Orders] = None
+        self._orders = Orders(cluster_id, host_id)
+        self._made_under: Epoch = NO_EPOCH
         self._loaded = False
+        self._said_damaged: tuple[str, ...] = ()
         self._log = log.get("ledger")
 
     def load(self) -> bool:
@@ -43,21 +63,22 @@ class Ledger:
             except BrokenState as error:
                 self._problems.set_error("state.damaged", error)
                 return False
-            self._problems.clear("state.damaged")
-            for path in stored.damaged:
-                self._log.warning("one of two copies is damaged; using the other", path=path)
-            orders = stored.orders
-            if orders is not None and orders.cluster_id == self._held.cluster_id:
-                if orders.host_id == self._held.host_id:
-                    self._orders = orders
-                    self._held = replace(
-                        self._held,
-                        epoch=orders.epoch,
-                        leader=orders.leader,
-                        revision=orders.revision,
-                    )
             self._loaded = True
-            return True
+            if stored.orders is not None:
+                self._take(stored.orders)
+        self._problems.clear("state.damaged")
+        for path in stored.damaged:
+            self._log.warning("one of two copies is damaged; using the other", path=path)
+        return True
+
+    def _take(self, orders: Orders) -> None:
+        held = self._held
+        if (orders.cluster_id, orders.host_id) != (held.cluster_id, held.host_id):
+            self._log.info("accepted orders are of another enrolment, and left alone")
+            return
+        self._orders = orders
+        if orders.epoch >= held.epoch:
+            self._held = _held_by(held, orders)
 
     @property
     def held(self) -> Held:
@@ -65,10 +86,9 @@ class Ledger:
             return self._held
 
     @property
-    def orders(self) -> Optional[Orders]:
-        """None until some were accepted, or while the files can't be trusted."""
+    def standing(self) -> Standing:
         with self._lock:
-            return self._orders
+            return Standing(self._orders, self._loaded, self._orders.epoch == self._held.epoch)
 
     def seen(self, epoch: Epoch, leader: str) -> str:
         """A leader answered with this epoch. A higher one holds up all work on older orders until
@@ -82,34 +102,38 @@ class Ledger:
     def at_least(self, epoch: Epoch) -> None:
         """A container of ours was made under this epoch, so nothing lower may be obeyed."""
         with self._lock:
+            self._made_under = max(self._made_under, epoch)
             if epoch > self._held.epoch:
                 self._log.warning("a container is of a higher epoch than was held", epoch=epoch)
                 self._held = replace(self._held, epoch=epoch, leader="", revision=0)
 
     def accept(self, orders: Orders) -> bool:
         """Take orders over, or refuse and record them. True where they are held afterwards."""
-        with self._lock:
-            held = self._held
-            why = refusal(held, orders) if self._loaded else "accepted orders can't be read"
-            if not why and orders == self._orders:
-                return True
-            if not why:
-                try:
-                    statefile.save(self._folder, orders)
-                except OSError as error:
-                    self._problems.set(
-                        "state.write",
-                        f"accepted orders can't be written to {self._folder}: {error.strerror}",
-                        f"free space or mend the disk: df {self._folder}",
-                    )
-                    return False
-                self._orders = orders
-                self._held = replace(
-                    held, epoch=orders.epoch, leader=orders.leader, revision=orders.revision
+        with self._accepting:
+            with self._lock:
+                held, known = self._held, self._orders
+                why = (
+                    refusal(held, orders) if self._loaded else "accepted orders can't be read here"
                 )
-        if why:
-            self.refuse(orders.epoch, orders.leader, why)
-            return False
+            if why:
+                self.refuse(orders.epoch, orders.leader, why)
+                return False
+            if orders == known and orders.epoch == held.epoch:
+                return True
+            try:
+                statefile.save(self._folder, orders)
+            except OSError as error:
+                self._problems.set(
+                    "state.write",
+                    f"accepted orders can't be written to {self._folder}: {error.strerror}",
+                    f"free space or mend the disk: df {self._folder}",
+                )
+                return False
+            with self._lock:
+                self._orders = orders
+                # Another leader may have shown itself while the disk was written.
+                if orders.epoch >= self._held.epoch:
+                    self._held = _held_by(self._held, orders)
         self._problems.clear("state.write")
         self._log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
         return True
@@ -121,11 +145,29 @@ class Ledger:
             "order.refused", f"epoch {epoch}", f"from {leader or 'a master'}: {why}", leader=leader
         )
 
-    def check(self, epoch: Epoch) -> None:
-        """To be called before each call that changes something in the engine.
+    def check(self, epoch: Epoch, instance: Optional[InstanceId] = None) -> None:
+        """To be called before each call that changes something in the engine; with the instance before
+        its container is made or started.
 
         Raises StaleEpoch unless work of this epoch may go on.
         """
         with self._lock:
             if epoch != self._held.epoch:
                 raise StaleEpoch(f"epoch {epoch} has passed; {self._held.epoch} rules")
+            self._check_wanted(instance)
+
+    def check_kept(self, epoch: Epoch, instance: InstanceId) -> None:
+        """As `check`, before a container that has run is started again: also under accepted orders whose
+        successors have not come yet."""
+        with self._lock:
+            if epoch != self._orders.epoch or epoch < self._made_under:
+                raise StaleEpoch(f"epoch {epoch} has passed")
+            self._check_wanted(instance)
+
+    def _check_wanted(self, instance: Optional[InstanceId]) -> None:
+        if instance is not None and self._orders.find(instance) is None:
+            raise StaleEpoch(f"{instance} is not asked for any more")
+
+
+def _held_by(held: Held, orders: Orders) -> Held:
+    return replace(held, epoch=orders.epoch, leader=orders.leader, revision=orders.revision)

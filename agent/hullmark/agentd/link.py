@@ -6,13 +6,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 import requests
 
 from hullmark.agentd import enrolment
-from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.identity import Identity, Signature
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
 from hullmark.model.protocol import TASKS_PATH, NotLeader
 from hullmark.model.wire import canonical, from_wire, to_wire
@@ -20,113 +19,127 @@ from hullmark.model.wire import canonical, from_wire, to_wire
 T = TypeVar("T")
 
 CONNECT_S = 5.0
-ANSWER_MAX_BYTES = 64 << 20
+TASK_TIMEOUT_S = 30.0
 
 
 class Link:
-    """May be used from any thread: each has its own connections.
+    """May be used from any thread: each has its own connection. A changed identity is used from the next request on.
 
-    `call` raises MasterUnavailable where no master answers, Forbidden where this host is refused, Refused
-    for any other "no".
+    `call` raises MasterUnavailable where no master answers, Forbidden where this host is refused, BrokenState
+    while the host's own files can't be used, Refused for any other "no".
     """
 
-    def __init__(self, folder: Path, enrolled: Enrolment, masters: tuple[str, ...] = ()) -> None:
-        self._folder = folder
-        self._masters = masters or enrolled.masters
+    def __init__(self, identity: Identity, masters: tuple[str, ...] = ()) -> None:
+        self._identity = identity
+        self._configured = masters
         self._current = 0
         self._local = threading.local()
-
-    @property
-    def master(self) -> str:
-        return self._masters[self._current % len(self._masters)]
-
-    def next_master(self) -> None:
-        self._current += 1
+        self._troubles: dict[str, str] = {}
 
     def call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
         """The answer, and the monotonic time from before the request was sent."""
+        master, session = self._session()
         begin = time.monotonic()
         try:
-            response = self._session().post(
-                self.master + path,
+            response = session.post(
+                master + path,
                 data=canonical(to_wire(body)),
                 headers={"Content-Type": "application/json"},
                 timeout=(CONNECT_S, timeout_s),
             )
-            data = self._data(response)
-        except requests.RequestException as error:
+        except (requests.RequestException, OSError) as error:
             self._forget()
-            raise self._unavailable(error) from error
-        return _decoded(answer, data, self.master), begin
+            raise self._unavailable(master, error) from error
+        data = self._data(master, response)
+        self._troubles.clear()
+        return _decoded(answer, data, master), begin
 
     def send_task(self, task_id: str, lines: Iterator[bytes]) -> None:
         """Stream a task's answer. Raises as `call` does, also when the leader stops listening."""
+        master, session = self._session()
         try:
-            response = self._session().post(
-                self.master + TASKS_PATH + task_id,
+            response = session.post(
+                f"{master}{TASKS_PATH}{task_id}",
                 data=lines,
                 headers={"Content-Type": "application/x-ndjson"},
-                timeout=(CONNECT_S, 30.0),
+                timeout=(CONNECT_S, TASK_TIMEOUT_S),
             )
-            self._data(response)
         except (requests.RequestException, OSError) as error:
+            raise MasterUnavailable(f"{master} stopped listening: {_reason(error)}") from error
+        finally:
             self._forget()
-            raise self._unavailable(error) from error
+        self._data(master, response)
 
-    def _session(self) -> requests.Session:
-        session: Optional[requests.Session] = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.trust_env = False
-            session.verify = str(self._folder / enrolment.ROOT)
-            session.cert = (
-                str(self._folder / enrolment.CERTIFICATE),
-                str(self._folder / enrolment.KEY),
-            )
-            self._local.session = session
-        return session
+    def next_master(self) -> None:
+        self._current += 1
+
+    def _session(self) -> tuple[str, requests.Session]:
+        enrolled, signature = self._identity.usable()
+        masters = self._configured or enrolled.masters
+        master = masters[self._current % len(masters)]
+        known: tuple[Signature, requests.Session]
+        known = getattr(self._local, "session", ((), None))
+        if known[1] is not None and known[0] == signature:
+            return master, known[1]
+        self._forget()
+        folder = self._identity.folder
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(folder / enrolment.ROOT)
+        session.cert = (
+            str(folder / enrolled.certificate_name),
+            str(folder / enrolled.key_name),
+        )
+        self._local.session = signature, session
+        return master, session
 
     def _forget(self) -> None:
-        """The next request connects anew, with the certificate that is then there."""
-        session: Optional[requests.Session] = getattr(self._local, "session", None)
+        """The next request of this thread connects anew."""
+        _, session = getattr(self._local, "session", ((), None))
         if session is not None:
             session.close()
-            self._local.session = None
+            self._local.session = (), None
 
-    def _data(self, response: requests.Response) -> Any:
+    def _data(self, master: str, response: requests.Response) -> Any:
         try:
             data = json.loads(response.content)
         except ValueError:
             data = {}
         if response.status_code == 200:
             return data
+        said = data if isinstance(data, dict) else {}
         if response.status_code == 421:
-            leader = from_wire(NotLeader, data, ignore_unknown=True)
             self.next_master()
-            raise MasterUnavailable(
-                f"{self.master} does not lead; {leader.leader or 'nobody'} does"
-            )
-        message = str(data.get("message", "")) if isinstance(data, dict) else ""
-        message = message or f"status {response.status_code}"
+            leader = from_wire(NotLeader, said, ignore_unknown=True).leader
+            raise MasterUnavailable(f"{master} does not lead; {leader or 'nobody'} does")
+        message = str(said.get("message") or f"status {response.status_code}")
+        remedy = str(said.get("remedy") or "")
         if response.status_code in (401, 403):
-            raise Forbidden(f"{self.master} refuses this host: {message}")
+            raise Forbidden(f"{master} refuses this host: {message}", remedy=remedy)
         if response.status_code == 404:
-            raise NotFound(message)
+            raise NotFound(f"{master}: {message}", remedy=remedy)
         if response.status_code >= 500:
-            raise MasterUnavailable(f"{self.master}: {message}")
-        raise Refused(f"{self.master}: {message}")
+            self.next_master()
+            raise MasterUnavailable(f"{master}: {message}", remedy=remedy)
+        raise Refused(f"{master}: {message}", remedy=remedy)
 
-    def _unavailable(self, error: Exception) -> MasterUnavailable:
-        master = self.master
+    def _unavailable(self, master: str, error: Exception) -> MasterUnavailable:
+        """Names every master that was tried since one answered last, so that the text stays the same."""
         self.next_master()
-        cause: BaseException = error
-        while cause.__cause__ or cause.__context__:
-            cause = cause.__cause__ or cause.__context__ or cause
-        text = str(cause) or type(cause).__name__
+        text = _reason(error)
+        self._troubles[master] = text
         remedy = f"check that a master runs at {master} and that nothing between blocks it"
         if "certificate" in text.lower():
             remedy = "check both clocks, and that the master has the certificate of this cluster"
-        return MasterUnavailable(f"{master} does not answer: {text[:300]}", remedy=remedy)
+        each = "; ".join(f"{one}: {why}" for one, why in sorted(self._troubles.items()))
+        return MasterUnavailable(f"no master answers: {each}", remedy=remedy)
+
+
+def _reason(error: BaseException) -> str:
+    """The reason at the bottom of a chain of wrapped errors."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return (str(error) or type(error).__name__)[:300]
 
 
 def _decoded(answer: type[T], data: Any, master: str) -> T:

@@ -1,18 +1,24 @@
 """What the engine has: a picture of our containers that is cheap to keep fresh.
 
-A listing shows which containers changed; only those are inspected. The engine's events mark containers that are
-to be inspected whatever the listing says (an address, a health state).
+While the engine's events are followed they say which containers changed, and only those are inspected. All are
+listed where events may have been missed, and now and then in any case.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
+from typing import Callable, Optional
 
 from hullmark.core.found import Found, FoundState
 from hullmark.engine.protocol import Container, ContainerState, Engine, Listed
-from hullmark.errors import NotFound
+from hullmark.errors import HullmarkError, NotFound
 from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.observed import Health
+
+SETTLE_S = 1.0
+"""How long after it was opened a stream of events is taken to miss nothing: the engine doesn't say when it begins."""
 
 _STATES = {
     ContainerState.CREATED: FoundState.CREATED,
@@ -25,25 +31,81 @@ _STATES = {
 
 
 class Observer:
-    """Containers of one cluster. May be used from any thread."""
+    """Containers of one cluster. `look` is one thread's, everything else anybody's."""
 
-    def __init__(self, engine: Engine, cluster_id: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cluster_id: str,
+        resync_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._cluster_id = cluster_id
+        self._resync_s = resync_s
+        self._clock = clock
         self._lock = threading.Lock()
         self._containers: dict[str, tuple[Listed, Container]] = {}
         self._dirty: set[str] = set()
+        self._judged: dict[str, Health] = {}
+        self._listed_at: Optional[float] = None
+        self._followed_at: Optional[float] = None
 
     def mark(self, container_id: str) -> None:
         """Inspect this one at the next look."""
         with self._lock:
             self._dirty.add(container_id)
 
+    def follow(self, followed: bool) -> None:
+        """Whether the engine's events come in. Changes from before that may have been missed."""
+        with self._lock:
+            self._followed_at = self._clock() + SETTLE_S if followed else None
+
+    def judge(self, container_id: str, health: Optional[Health]) -> None:
+        """The agent's own word on a container's health, over the engine's; None takes it back."""
+        with self._lock:
+            if health is None:
+                self._judged.pop(container_id, None)
+            else:
+                self._judged[container_id] = health
+
+    def settles_in(self) -> Optional[float]:
+        """Seconds until a look can rely on events; None where no look before it will help."""
+        with self._lock:
+            if self._followed_at is None or (self._listed_at or 0.0) >= self._followed_at:
+                return None
+            return max(0.0, self._followed_at - self._clock())
+
     def look(self) -> Mapping[str, Found]:
-        """All containers of the cluster by name. Raises EngineUnavailable."""
+        """All containers of the cluster by name. Raises EngineUnavailable, or Refused in the engine's words."""
+        now = self._clock()
         with self._lock:
             dirty, self._dirty = self._dirty, set()
             known = dict(self._containers)
+            complete = (
+                self._listed_at is not None
+                and self._followed_at is not None
+                and self._followed_at <= self._listed_at
+                and now - self._listed_at < self._resync_s
+            )
+        try:
+            fresh = self._update(known, dirty) if complete else self._list(known, dirty)
+        except HullmarkError:
+            with self._lock:
+                self._dirty |= dirty
+                self._listed_at = None
+            raise
+        with self._lock:
+            self._containers = fresh
+            self._judged = {key: one for key, one in self._judged.items() if key in fresh}
+            if not complete:
+                self._listed_at = now
+            mine = [found for _, found in fresh.values() if found.cluster_id == self._cluster_id]
+            return {found.name: _found(found, self._judged) for found in mine}
+
+    def _list(
+        self, known: Mapping[str, tuple[Listed, Container]], dirty: set[str]
+    ) -> dict[str, tuple[Listed, Container]]:
         fresh: dict[str, tuple[Listed, Container]] = {}
         for row in self._engine.listed():
             before = known.get(row.container_id)
@@ -54,10 +116,20 @@ class Observer:
                 fresh[row.container_id] = row, self._engine.container(row.container_id)
             except NotFound:
                 continue  # gone since it was listed, or its labels don't say whose it is
-        with self._lock:
-            self._containers = fresh
-        mine = (found for _, found in fresh.values() if found.cluster_id == self._cluster_id)
-        return {found.name: _found(found) for found in mine}
+        return fresh
+
+    def _update(
+        self, known: dict[str, tuple[Listed, Container]], dirty: set[str]
+    ) -> dict[str, tuple[Listed, Container]]:
+        for container_id in dirty:
+            try:
+                found = self._engine.container(container_id)
+            except NotFound:
+                known.pop(container_id, None)
+                continue
+            row = Listed(container_id, found.name, found.state, found.health)
+            known[container_id] = row, found
+        return known
 
     def container(self, container_id: str) -> Container:
         """As last seen. Raises KeyError."""
@@ -65,16 +137,17 @@ class Observer:
             return self._containers[container_id][1]
 
     def seen(self) -> tuple[Container, ...]:
+        """Those of this cluster, as last seen."""
         with self._lock:
-            return tuple(found for _, found in self._containers.values())
+            found = [container for _, container in self._containers.values()]
+        return tuple(one for one in found if one.cluster_id == self._cluster_id)
 
     def highest_epoch(self) -> Epoch:
         """Of the labels of this cluster's containers, as last seen."""
-        mine = (found.epoch for found in self.seen() if found.cluster_id == self._cluster_id)
-        return max(mine, default=NO_EPOCH)
+        return max((found.epoch for found in self.seen()), default=NO_EPOCH)
 
 
-def _found(container: Container) -> Found:
+def _found(container: Container, judged: Mapping[str, Health]) -> Found:
     return Found(
         container_id=container.container_id,
         name=container.name,
@@ -82,7 +155,7 @@ def _found(container: Container) -> Found:
         spec_hash=container.spec_hash,
         state=_STATES[container.state],
         epoch=container.epoch,
-        health=container.health,
+        health=judged.get(container.container_id, container.health),
         exit_code=container.exit_code,
         error=container.error,
         oom_killed=container.oom_killed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from typing import Optional
@@ -12,19 +11,22 @@ from hullmark.agentd.board import Board
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
 from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.waits import Waits
 from hullmark.core.changes import changes
-from hullmark.errors import HullmarkError
+from hullmark.errors import HullmarkError, Refused
 from hullmark.model.observed import HostState
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
 
 RETRY_S = (0.5, 15.0)
 REPORT_TIMEOUT_S = 20.0
+LOOK_S = 30.0
+"""How long at most a state or an event waits that nobody announced."""
 GAP_S = 0.02
 """Least time between two reports: a burst of changes goes out in a few, a single one at once."""
 
 
 class Reporter:
-    """`resend` may be called from any thread; `run` is one thread's."""
+    """`resend` may be called from any thread; `run` and `once` are one thread's."""
 
     def __init__(
         self, link: Link, ledger: Ledger, board: Board, outbox: Outbox, *, run: str
@@ -36,34 +38,41 @@ class Reporter:
         self._run_id = run
         self._sequence = 0
         self._sent: Optional[HostState] = None
+        self._whole = threading.Event()
+        self._trouble = ""
         self._log = log.get("report")
 
     def resend(self) -> None:
-        """The leader wants everything."""
-        self._sent = None
+        """The leader wants everything. Asked for during a report, it is the next one that is whole."""
+        self._whole.set()
         self._board.nudge()
 
     def run(self, stopping: threading.Event) -> None:
-        version, wait_s = -1, RETRY_S[0]
+        version, waits = -1, Waits(*RETRY_S)
         while not stopping.is_set():
-            version = self._board.wait(version, 1.0)
+            version = self._board.wait(version, LOOK_S)
             try:
-                sent = self.once()
-                wait_s = RETRY_S[0]
-                stopping.wait(GAP_S if sent else 0)
+                if self.once():
+                    stopping.wait(GAP_S)
+                waits.reset()
+                self._trouble = ""
             except HullmarkError as error:
-                # Whether it arrived is unknown, so the next one is complete.
-                self._sent = None
-                self._log.info("not reported", why=error.message)
-                stopping.wait(wait_s * random.uniform(0.5, 1.0))
-                wait_s = min(wait_s * 2, RETRY_S[1])
+                version = -1
+                if error.message != self._trouble:
+                    self._log.info("not reported", why=error.message)
+                    self._trouble = error.message
+                stopping.wait(waits.next())
 
     def once(self) -> bool:
-        """Send what changed, if something did."""
-        state, events = self._board.state, self._outbox.peek()
-        before = self._sent
+        """Send what changed, if something did. What it raises leaves open whether the report
+        arrived, so that the next one is whole."""
+        if self._whole.is_set():
+            self._whole.clear()
+            self._sent = None
+        before, state, events = self._sent, self._board.state, self._outbox.peek()
         if state is None or (state == before and not events):
             return False
+        self._sent = None
         self._sequence += 1
         held = self._ledger.held
         report = changes(
@@ -79,9 +88,10 @@ class Reporter:
         answer, _ = self._link.call(REPORT_PATH, report, ReportAnswer, REPORT_TIMEOUT_S)
         self._outbox.drop(events)
         self._log.debug("reported", full=report.full, took_s=round(time.monotonic() - begin, 3))
-        if answer.resend and report.full:
-            raise HullmarkError("the leader's picture differs from a full report")
-        self._sent = None if answer.resend else state
         if answer.resend:
+            if report.full:
+                raise Refused("the leader's picture differs from a whole report")
             self._board.nudge()
+            return True
+        self._sent = state
         return True

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
+from dataclasses import dataclass
 from typing import Callable
 
 from hullmark import log
 from hullmark.agentd import enrolment
-from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
 from hullmark.agentd.problems import Problems
-from hullmark.errors import BrokenState, Forbidden, HullmarkError, MasterUnavailable
+from hullmark.agentd.waits import Waits
+from hullmark.errors import BrokenState, Forbidden, HullmarkError, NotFound
+from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import Task
 from hullmark.model.protocol import (
     ORDERS_PATH,
@@ -24,113 +25,146 @@ from hullmark.model.protocol import (
 )
 
 RETRY_S = (0.5, 15.0)
+FILES_RETRY_S = 2.0
+"""How soon the host's own files are looked at again after they could not be used."""
+ENROLL_AGAIN = enrolment.AGAIN.format(host="HOST")
 ORDERS_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 60.0
 """A clock that is further from the leader's makes logs and certificates unreliable."""
 
+NONE_OF_THIS_EPOCH = -1
+"""The revision that an agent names which has no orders of the leader's epoch: no leader's is so low."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """`accepted` is called when orders were; `resend` when a full report is wanted; `task` for each."""
+
+    accepted: Callable[[], None]
+    resend: Callable[[], None]
+    task: Callable[[Task], None]
+
 
 class Sync:
-    """`accepted` is called when orders were; `resend` when a full report is wanted; `task` for each."""
+    """`run`, `turn` and `once` are one thread's."""
 
     def __init__(
         self,
         link: Link,
         ledger: Ledger,
         problems: Problems,
-        enrolled: Enrolment,
         *,
         run: str,
         hold_s: float,
-        accepted: Callable[[], None],
-        resend: Callable[[], None],
-        task: Callable[[Task], None],
+        tell: Listeners,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._ledger = ledger
         self._problems = problems
-        self._enrolled = enrolled
         self._run_id = run
         self._hold_s = hold_s
-        self._accepted = accepted
-        self._resend = resend
-        self._task = task
+        self._tell = tell
+        self._clock = clock
+        self._wall = wall
         self._tasks_seen = 0
+        self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
+        self._waits = Waits(*RETRY_S)
         self._log = log.get("sync")
 
     def run(self, stopping: threading.Event) -> None:
-        wait_s = RETRY_S[0]
         while not stopping.is_set():
-            try:
-                enrolment.check_validity(self._enrolled, time.time())
-                self._problems.clear("certificate.invalid")
-                healthy = self.once()
-                wait_s = RETRY_S[0] if healthy else min(wait_s * 2, RETRY_S[1])
-                if healthy:
-                    continue
-            except BrokenState as error:
-                self._problems.set_error("certificate.invalid", error)
-                raise  # the supervisor reads the enrolment anew
-            except Forbidden as error:
-                self._problems.set(
-                    "host.refused", error.message, enrolment.AGAIN.format(host=self._enrolled.host)
-                )
-                wait_s = RETRY_S[1]
-            except MasterUnavailable as error:
-                self._problems.set_error("master.unavailable", error)
-                wait_s = min(wait_s * 2, RETRY_S[1])
-            except HullmarkError as error:
-                self._problems.set_error("master.unavailable", error)
-                wait_s = RETRY_S[1]
-            # Spread out, so that a thousand agents do not come back at once.
-            stopping.wait(wait_s * random.uniform(0.5, 1.0))
+            stopping.wait(self.turn())
+
+    def turn(self) -> float:
+        """One poll, and what went wrong as a problem. Returns how long to wait before the next: nothing after a
+        good one, growing waits while it may soon go well, long ones where only a person can mend it."""
+        try:
+            if self.once():
+                self._waits.reset()
+                return 0.0
+        except BrokenState as error:
+            self._problems.set_error("certificate.invalid", error)
+            return FILES_RETRY_S
+        except (Forbidden, NotFound) as error:
+            self._problems.clear("certificate.invalid", "master.unavailable")
+            self._problems.set("host.refused", error.message, error.remedy or ENROLL_AGAIN)
+            return RETRY_S[1]
+        except HullmarkError as error:
+            self._problems.clear("certificate.invalid")
+            self._problems.set_error("master.unavailable", error)
+        return self._waits.next()
 
     def once(self) -> bool:
         """One poll and what it leads to. False where the leader was not believed, or its orders
         could not be accepted, so that asking again at once would lead to the same."""
-        held = self._ledger.held
-        known = self._ledger.orders
-        revision = held.revision if known is not None and known.epoch == held.epoch else 0
-        request = PollRequest(self._run_id, held.epoch, revision, self._tasks_seen, self._hold_s)
+        request = self._request()
         answer, _ = self._link.call(POLL_PATH, request, PollAnswer, self._hold_s + 10.0)
-        self._problems.clear("master.unavailable", "host.refused")
+        self._problems.clear("master.unavailable", "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
         why = self._ledger.seen(answer.epoch, answer.leader)
         if why:
-            if why != self._refused:
-                self._ledger.refuse(answer.epoch, answer.leader, why)
-                self._refused = why
+            self._record_refusal(answer, why)
             self._link.next_master()
             return False
         self._refused = ""
         if answer.resend:
-            self._resend()
+            self._tell.resend()
         for task in answer.tasks:
-            self._task(task)
-        self._tasks_seen = answer.tasks_last
+            self._tell.task(task)
+        self._tasks_seen, self._tasks_of = answer.tasks_last, (answer.epoch, answer.leader)
         return self.fetch() if answer.changed else True
 
     def fetch(self) -> bool:
         """Ask for orders; drop an answer that took longer than its lease."""
+        if not self._ledger.standing.readable:
+            return False
         answer, begin = self._link.call(ORDERS_PATH, {}, OrdersAnswer, ORDERS_TIMEOUT_S)
-        if time.monotonic() - begin > answer.lease_s:
+        if self._clock() - begin > answer.lease_s:
             self._log.warning(
                 "orders dropped: they came later than their lease", lease_s=answer.lease_s
             )
             return False
         held = self._ledger.accept(answer.orders)
         if held:
-            self._accepted()
+            self._tell.accepted()
         return held
 
+    def _request(self) -> PollRequest:
+        held, standing = self._ledger.held, self._ledger.standing
+        # A leader counts its tasks anew with each term.
+        same_leader = self._tasks_of == (held.epoch, held.leader)
+        return PollRequest(
+            self._run_id,
+            held.epoch,
+            held.revision if standing.current else NONE_OF_THIS_EPOCH,
+            self._tasks_seen if same_leader else 0,
+            self._hold_s,
+        )
+
+    def _record_refusal(self, answer: PollAnswer, why: str) -> None:
+        if why != self._refused:
+            self._ledger.refuse(answer.epoch, answer.leader, why)
+            self._refused = why
+
     def _check_clock(self, leader_now: float) -> None:
-        off_s = time.time() - leader_now
+        off_s = self._wall() - leader_now
         if abs(off_s) > CLOCK_TOLERANCE_S:
             self._problems.set(
                 "clock.wrong",
-                f"this host's clock is {abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} "
+                f"this host's clock is {_roughly(abs(off_s))} {'ahead of' if off_s > 0 else 'behind'} "
                 "the leader's",
                 "set it: check chronyc tracking or timedatectl",
             )
         elif abs(off_s) < CLOCK_TOLERANCE_S / 2:
             self._problems.clear("clock.wrong")
+
+
+def _roughly(seconds: float) -> str:
+    """Coarse, so that one wrong clock is one problem and not a new one with each poll."""
+    for unit_s, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit_s:
+            return f"about {seconds / unit_s:.0f} {unit}"
+    return "more than a minute"

@@ -19,25 +19,24 @@ from hullmark.core.reconcile import (
     Prepare,
     Remove,
     RemoveNetwork,
-    RemoveVolume,
     Run,
     Start,
     Work,
 )
 from hullmark.engine.protocol import CreateRequest, Engine
-from hullmark.errors import ImageUnavailable
+from hullmark.errors import HullmarkError, ImageUnavailable
 from hullmark.model.app import Bundle, MountKind, PullPolicy
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Phase
 from hullmark.model.orders import Assignment
 
 Progress = Callable[[str, Work], None]
-"""(container name, what is done for it now)."""
+"""(key of the action, what is done for it now)."""
 
 
 @dataclass
 class Locks:
-    """One lock for each name: work on one image or network is done once, and others then find it done."""
+    """One lock for each name: work on one network or volume is done once, and others then find it done."""
 
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
@@ -63,58 +62,73 @@ class Worker:
         self._outbox = outbox
         self._configs = configs
         self._progress = progress
-        self._images = Locks()
         self._places = Locks()
+        self._places_here: dict[str, object] = {}
         self._log = log.get("worker")
 
-    def perform(self, action: Action, epoch: Epoch) -> None:
-        """Raises HullmarkError where it did not work, StaleEpoch where it may not go on."""
+    def perform(self, action: Action, epoch: Epoch) -> str:
+        """The container that was made, started or removed; empty where it was about none. Raises HullmarkError
+        where it did not work, StaleEpoch where it may not go on, OSError where a config can't be written."""
         if isinstance(action, Prepare):
-            self._have_image(action.assignment, action.bundle)
+            self._have_image(action)
         elif isinstance(action, Run):
-            self._run(action, epoch)
+            return self._run(action, epoch)
         elif isinstance(action, Start):
-            self._start(action.assignment, action.container_id, epoch)
+            return self._start_again(action, epoch)
         elif isinstance(action, Remove):
-            self._remove(action, epoch)
+            return self._remove(action, epoch)
         elif isinstance(action, RemoveNetwork):
             self._ledger.check(epoch)
-            self._engine.remove_network(action.app, action.key)
-        elif isinstance(action, RemoveVolume):
+            self._places_here.clear()
+            self._engine.remove_network(action.app, action.name)
+        else:
             self._ledger.check(epoch)
-            self._engine.remove_volume(action.app, action.key)
-            self._outbox.add("volume.removed", f"{action.app}/{action.key}")
+            self._places_here.clear()
+            self._engine.remove_volume(action.app, action.name)
+            self._outbox.add("volume.removed", f"{action.app}/{action.name}")
+        return ""
 
-    def _run(self, action: Run, epoch: Epoch) -> None:
+    def _run(self, action: Run, epoch: Epoch) -> str:
         assignment, bundle = action.assignment, action.bundle
-        name = assignment.instance.container_name
-        self._have_image(assignment, bundle)
-        self._progress(name, Work(Phase.CREATING))
+        self._progress(action.key, Work(Phase.CREATING))
         cluster_id = self._ledger.held.cluster_id
-        self._have_places(cluster_id, bundle, epoch)
-        files = self._configs.write(bundle)
-        self._ledger.check(epoch)
-        container_id = self._engine.create(
-            CreateRequest(
-                cluster_id,
-                assignment.instance,
-                assignment.spec_hash,
-                epoch,
-                bundle,
-                assignment.ports,
-                files,
+        try:
+            self._have_places(cluster_id, bundle, epoch)
+            files = self._configs.write(bundle)
+            self._ledger.check(epoch, assignment.instance)
+            container_id = self._engine.create(
+                CreateRequest(
+                    cluster_id,
+                    assignment.instance,
+                    assignment.spec_hash,
+                    epoch,
+                    bundle,
+                    assignment.ports,
+                    files,
+                )
             )
-        )
-        self._start(assignment, container_id, epoch)
+            self._progress(action.key, Work(Phase.STARTING))
+            self._ledger.check(epoch, assignment.instance)
+            self._engine.start(container_id)
+        except HullmarkError:
+            # Perhaps a network was taken away behind our back: look again at the next try.
+            self._places_here.clear()
+            raise
+        self._say_started(assignment, container_id)
+        return container_id
 
-    def _start(self, assignment: Assignment, container_id: str, epoch: Epoch) -> None:
-        self._progress(assignment.instance.container_name, Work(Phase.STARTING))
-        self._ledger.check(epoch)
-        self._engine.start(container_id)
+    def _start_again(self, action: Start, epoch: Epoch) -> str:
+        self._progress(action.key, Work(Phase.STARTING))
+        self._ledger.check_kept(epoch, action.assignment.instance)
+        self._engine.start(action.container_id)
+        self._say_started(action.assignment, action.container_id)
+        return action.container_id
+
+    def _say_started(self, assignment: Assignment, container_id: str) -> None:
         self._log.info("started", instance=assignment.instance, container=container_id[:12])
         self._outbox.add("instance.started", str(assignment.instance), container=container_id[:12])
 
-    def _remove(self, action: Remove, epoch: Epoch) -> None:
+    def _remove(self, action: Remove, epoch: Epoch) -> str:
         if action.running:
             self._ledger.check(epoch)
             self._engine.stop(action.container_id)
@@ -122,33 +136,39 @@ class Worker:
         self._engine.remove(action.container_id)
         self._log.info("removed", instance=action.instance, reason=action.reason)
         self._outbox.add("instance.removed", str(action.instance), action.reason)
+        return action.container_id
 
-    def _have_image(self, assignment: Assignment, bundle: Bundle) -> None:
-        container = bundle.container
+    def _have_image(self, action: Prepare) -> None:
+        container = action.bundle.container
         policy = container.pull_policy
-        with self._images.of(container.image + container.digest):
-            present = self._engine.has_image(bundle)
-            # A digest names one image for good, so that pulling it again would change nothing.
-            if present and (policy is not PullPolicy.ALWAYS or container.digest):
-                return
-            if policy is PullPolicy.NEVER:
-                raise ImageUnavailable(
-                    f"image {container.image} is not on this host, and pull_policy is never",
-                    remedy="load it: docker load, or docker import",
-                )
-            self._progress(assignment.instance.container_name, Work(Phase.PULLING))
-            self._engine.pull(bundle)
-            self._outbox.add("image.pulled", container.image, container.digest)
+        present = self._engine.has_image(action.bundle)
+        # A digest names one image for good, so that pulling it again would change nothing.
+        if present and (policy is not PullPolicy.ALWAYS or container.digest):
+            return
+        if policy is PullPolicy.NEVER:
+            raise ImageUnavailable(
+                f"image {container.image} is not on this host, and pull_policy is never",
+                remedy="load it: docker load, or docker import",
+            )
+        self._progress(action.key, Work(Phase.PULLING))
+        self._engine.pull(action.bundle)
+        self._outbox.add("image.pulled", container.image, container.digest)
 
     def _have_places(self, cluster_id: str, bundle: Bundle, epoch: Epoch) -> None:
-        """Networks and named volumes."""
+        """Networks and named volumes. One that was seen with the same settings is not asked for again."""
         for key, network in bundle.networks.items():
-            with self._places.of(f"network {bundle.app}/{key}"):
-                self._ledger.check(epoch)
-                self._engine.ensure_network(cluster_id, bundle.app, key, network)
+            place = f"network {bundle.app}/{key}"
+            with self._places.of(place):
+                if self._places_here.get(place) != network:
+                    self._ledger.check(epoch)
+                    self._engine.ensure_network(cluster_id, bundle.app, key, network)
+                    self._places_here[place] = network
         for mount in bundle.container.mounts:
             if mount.kind is MountKind.VOLUME and mount.source:
-                with self._places.of(f"volume {bundle.app}/{mount.source}"):
-                    self._ledger.check(epoch)
-                    volume = bundle.volumes[mount.source]
-                    self._engine.ensure_volume(cluster_id, bundle.app, mount.source, volume)
+                place = f"volume {bundle.app}/{mount.source}"
+                volume = bundle.volumes[mount.source]
+                with self._places.of(place):
+                    if self._places_here.get(place) != volume:
+                        self._ledger.check(epoch)
+                        self._engine.ensure_volume(cluster_id, bundle.app, mount.source, volume)
+                        self._places_here[place] = volume

@@ -2,7 +2,10 @@
 
 Level-triggered: nothing is remembered but failed attempts and work under way, so that the answer is the same
 however often it is asked. Each action belongs to a lane (a slot, a spec, a network, a volume), and a lane does one
-thing at a time.
+thing at a time. What is remembered of an action is kept by its key: the container's name, else its lane.
+
+An image is had first, once for all instances of a spec and beside all other work, so that a slow registry holds up
+nobody else's containers.
 
 A changed instance is replaced stop-first: the new image is fetched while the old instance runs, then the old one
 is stopped and removed, then the new one is made. An image that can't be had leaves the old instance running.
@@ -10,7 +13,7 @@ is stopped and removed, then the new one is made. An image that can't be had lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
@@ -25,7 +28,7 @@ Lane = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Prepare:
-    """Have the image on the host."""
+    """Have the image of a spec on the host. `assignment` is one of its instances."""
 
     assignment: Assignment
     bundle: Bundle
@@ -34,10 +37,14 @@ class Prepare:
     def lane(self) -> Lane:
         return ("spec", self.assignment.spec_hash)
 
+    @property
+    def key(self) -> str:
+        return spec_key(self.assignment.spec_hash)
+
 
 @dataclass(frozen=True)
 class Run:
-    """Have the image, networks, volumes; make the container; start it."""
+    """Have the networks and volumes; make the container; start it."""
 
     assignment: Assignment
     bundle: Bundle
@@ -45,6 +52,10 @@ class Run:
     @property
     def lane(self) -> Lane:
         return slot_lane(self.assignment.instance)
+
+    @property
+    def key(self) -> str:
+        return self.assignment.instance.container_name
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,10 @@ class Start:
     @property
     def lane(self) -> Lane:
         return slot_lane(self.assignment.instance)
+
+    @property
+    def key(self) -> str:
+        return self.assignment.instance.container_name
 
 
 @dataclass(frozen=True)
@@ -73,25 +88,41 @@ class Remove:
     def lane(self) -> Lane:
         return slot_lane(self.instance)
 
+    @property
+    def key(self) -> str:
+        return self.instance.container_name
+
 
 @dataclass(frozen=True)
 class RemoveNetwork:
+    """`name` is its key in the app."""
+
     app: str
-    key: str
+    name: str
 
     @property
     def lane(self) -> Lane:
-        return ("network", self.app, self.key)
+        return ("network", self.app, self.name)
+
+    @property
+    def key(self) -> str:
+        return "/".join(self.lane)
 
 
 @dataclass(frozen=True)
 class RemoveVolume:
+    """`name` is its key in the app."""
+
     app: str
-    key: str
+    name: str
 
     @property
     def lane(self) -> Lane:
-        return ("volume", self.app, self.key)
+        return ("volume", self.app, self.name)
+
+    @property
+    def key(self) -> str:
+        return "/".join(self.lane)
 
 
 Action = Union[Prepare, Run, Start, Remove, RemoveNetwork, RemoveVolume]
@@ -107,9 +138,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Situation:
-    """All that is known. `found`, `attempts` and `work` are by container name; `found` has this cluster's
-    containers only. `busy` are lanes with work under way. `prepared` are spec hashes whose image was seen on
-    the host. `networks` are (app, key) of the engine's networks that are ours."""
+    """All that is known. `found` is by container name and has this cluster's containers only; `attempts` and
+    `work` are by the actions' keys. `busy` are lanes with work under way. `prepared` are spec hashes whose image was
+    seen on the host. `networks` are (app, name) of the engine's networks that are ours."""
 
     orders: Orders
     found: Mapping[str, Found]
@@ -149,6 +180,20 @@ def reconcile(situation: Situation, now: float) -> Decision:
     )
 
 
+def spec_key(spec_hash: str) -> str:
+    return f"spec/{spec_hash}"
+
+
+def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
+    """Every key that an action may have now: what is remembered under another is of the past."""
+    keys = {one.instance.container_name for one in orders.assignments}
+    keys |= {one.instance.container_name for one in orders.tombstones}
+    keys |= {spec_key(spec_hash) for spec_hash in orders.bundles}
+    keys |= {RemoveNetwork(*network).key for network in networks}
+    keys |= {RemoveVolume(one.app, one.volume).key for one in orders.volume_removals}
+    return keys
+
+
 def slot_lane(instance: InstanceId) -> Lane:
     return ("slot", instance.app, instance.service, str(instance.slot))
 
@@ -162,6 +207,7 @@ class _Run:
         self.actions: list[Action] = []
         self.statuses: dict[str, InstanceStatus] = {}
         self.wakes: list[float] = []
+        self.lanes: set[Lane] = set()
         self.predecessors = {
             slot_lane(tombstone.instance)
             for tombstone in situation.orders.tombstones
@@ -217,16 +263,16 @@ class _Run:
             for key in bundle.networks
         }
         apps_here = {found.instance.app for found in self.situation.found.values()}
-        for app, key in self.situation.networks:
-            if (app, key) not in needed and app not in apps_here:
-                self.actions.append(RemoveNetwork(app, key))
+        for network in self.situation.networks:
+            if network not in needed and network[0] not in apps_here:
+                self._try(RemoveNetwork(*network))
 
     def volumes(self) -> None:
         apps_here = {found.instance.app for found in self.situation.found.values()}
         for removal in self.situation.orders.volume_removals:
-            key = (removal.app, removal.volume)
-            if removal.app not in apps_here and key not in self.situation.removed_volumes:
-                self.actions.append(RemoveVolume(*key))
+            volume = (removal.app, removal.volume)
+            if removal.app not in apps_here and volume not in self.situation.removed_volumes:
+                self._try(RemoveVolume(*volume))
 
     def orphans(self) -> dict[str, InstanceStatus]:
         known = {one.instance.container_name for one in self.situation.orders.assignments}
@@ -240,20 +286,35 @@ class _Run:
     def _absent(
         self, assignment: Assignment, bundle: Bundle, attempt: Attempt
     ) -> tuple[Phase, str]:
-        prepared = assignment.spec_hash in self.situation.prepared
         follows = slot_lane(assignment.instance) in self.predecessors
-        if not assignment.released or follows:
-            if not prepared and self._may_try(attempt):
-                self.actions.append(Prepare(assignment, bundle))
-            if attempt.reason:
-                return Phase.BACKOFF, attempt.reason
-            if follows:
-                return Phase.WAITING, "for its predecessor to stop"
+        if assignment.spec_hash not in self.situation.prepared:
+            phase, detail = self._unprepared(assignment, bundle)
+            if assignment.released or phase is not Phase.CREATING:
+                return phase, detail
+        if follows:
+            return Phase.WAITING, "for its predecessor to stop"
+        if not assignment.released:
             return Phase.WAITING, ""
         if not self._may_try(attempt):
             return Phase.BACKOFF, attempt.reason
         self.actions.append(Run(assignment, bundle))
         return Phase.CREATING, attempt.reason
+
+    def _unprepared(self, assignment: Assignment, bundle: Bundle) -> tuple[Phase, str]:
+        prepare = Prepare(assignment, bundle)
+        failed = self.situation.attempts.get(prepare.key, Attempt())
+        self._try(prepare)
+        work = self.situation.work.get(prepare.key)
+        if work is not None:
+            return work.phase, work.detail
+        return (Phase.BACKOFF if failed.reason else Phase.CREATING), failed.reason
+
+    def _try(self, action: Action) -> None:
+        """Begin it, unless it failed a moment ago, or is in this decision already."""
+        attempt = self.situation.attempts.get(action.key, Attempt())
+        if self._may_try(attempt) and action.lane not in self.lanes:
+            self.lanes.add(action.lane)
+            self.actions.append(action)
 
     def _present(
         self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
