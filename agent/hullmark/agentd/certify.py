@@ -1,0 +1,103 @@
+"""Keys and certificates of a host: the only module of the agent that imports the heavy library for them.
+
+The daemon never imports it: enrolling and renewing are processes of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from hullmark.agentd import enrolment
+from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.files import replace_file
+from hullmark.errors import BrokenState, NotFound, Refused
+from hullmark.model.protocol import RENEW_PATH, RenewAnswer, RenewRequest
+from hullmark.pki import certificates
+from hullmark.pki.certificates import Identity
+
+RENEW_TIMEOUT_S = 20.0
+PENDING_KEY = "pending.key"
+"""A new key until its certificate is here: a repeated request is for the same key."""
+
+
+class Caller(Protocol):
+    """`link.Link`, as far as a renewal needs it."""
+
+    def call(
+        self, path: str, body: Any, answer: type[RenewAnswer], timeout_s: float
+    ) -> tuple[RenewAnswer, float]: ...
+
+
+def request_with(key_file: Path, name: str) -> str:
+    """A signing request, PEM, for the key in this file; made there, mode 0600, where there is none that can be used.
+    Raises OSError."""
+    try:
+        key = certificates.load_key(key_file)
+    except (NotFound, BrokenState):
+        key = certificates.new_key()
+        replace_file(key_file, certificates.key_pem(key), 0o600)
+    return certificates.new_request(key, name).decode()
+
+
+def check(chain_pem: str, root_pem: str, key_file: Path, identity: Identity) -> tuple[float, float]:
+    """The certificate's validity. Raises BrokenState unless it is for this key and host and leads to the root."""
+    chain = certificates.load_chain(chain_pem.encode(), "the master's answer")
+    root = certificates.load_chain(root_pem.encode(), "the master's answer")[0]
+    own = certificates.load_key(key_file).public_key().public_numbers()
+    if getattr(chain[0].public_key(), "public_numbers", lambda: None)() != own:
+        raise BrokenState("the master's answer: the certificate is for another key")
+    if certificates.identity_of(chain[0]) != identity:
+        raise BrokenState(f"the master's answer: the certificate is not for {identity.uri}")
+    for certificate, issuer in zip(chain, [*chain[1:], root]):
+        if not certificates.is_issued_by(certificate, issuer):
+            raise BrokenState("the master's answer: the certificate does not lead to the root")
+    return certificates.validity(chain[0])
+
+
+def renew(folder: Path, link: Caller) -> Enrolment:
+    """Take a new key and certificate into use. Raises what `Link.call` does, BrokenState for a wrong answer, Refused
+    where the files can't be written; the pair in use is then as before."""
+    current = enrolment.load(folder)
+    pending = folder / PENDING_KEY
+    try:
+        csr_pem = request_with(pending, current.host_id)
+        answer, _ = link.call(RENEW_PATH, RenewRequest(csr_pem), RenewAnswer, RENEW_TIMEOUT_S)
+        identity = Identity(current.cluster_id, "host", current.host_id)
+        first, last = check(answer.chain_pem, answer.root_pem, pending, identity)
+        renewed = replace(current, valid_from=first, valid_until=last, pair=next_pair(current.pair))
+        install(folder, renewed, answer.chain_pem, answer.root_pem)
+    except OSError as error:
+        raise Refused(
+            f"{error.filename or folder}: {error.strerror}", remedy=f"free space: df {folder}"
+        ) from error
+    return renewed
+
+
+def install(folder: Path, enrolled: Enrolment, chain_pem: str, root_pem: str) -> None:
+    """Write key (from PENDING_KEY), certificate and root, then the record, then clear what it no longer names.
+    Raises OSError; until the record is written all is as before, but for a root that was renewed by the same master."""
+    key = (folder / PENDING_KEY).read_bytes()
+    replace_file(folder / enrolled.key_name, key, 0o600)
+    replace_file(folder / enrolled.certificate_name, chain_pem.encode(), 0o644)
+    if not _same(folder / enrolment.ROOT, root_pem):
+        replace_file(folder / enrolment.ROOT, root_pem.encode(), 0o644)
+    enrolment.save(folder, enrolled)
+    for path in folder.glob(f"{enrolment.FIRST_PAIR}*"):
+        if path.suffix in (".key", ".pem") and path.stem != enrolled.pair:
+            path.unlink(missing_ok=True)
+    (folder / PENDING_KEY).unlink(missing_ok=True)
+
+
+def next_pair(pair: str) -> str:
+    """`host`, `host-2`, `host-3`, ..."""
+    number = pair.rpartition("-")[2]
+    return f"{enrolment.FIRST_PAIR}-{int(number) + 1 if number.isdecimal() else 2}"
+
+
+def _same(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False

@@ -1,0 +1,124 @@
+"""All of the agent for one identity, put together: its parts, its loops, and how they end."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from pathlib import Path
+
+from hullmark import log
+from hullmark.agentd.attempts import Attempts
+from hullmark.agentd.board import Board
+from hullmark.agentd.configs import Configs
+from hullmark.agentd.crew import Pools
+from hullmark.agentd.health import HealthChecks
+from hullmark.agentd.identity import Identity, Who
+from hullmark.agentd.inventory import Inventory
+from hullmark.agentd.ledger import Ledger
+from hullmark.agentd.link import Link
+from hullmark.agentd.logs import Logs
+from hullmark.agentd.observer import Observer
+from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.problems import Problems
+from hullmark.agentd.reconciler import Parts, Reconciler
+from hullmark.agentd.renewal import Renewal, in_a_process
+from hullmark.agentd.reporter import Reporter
+from hullmark.agentd.supervisor import Supervisor
+from hullmark.agentd.sync import Listeners, Sync
+from hullmark.agentd.tasks import Tasks
+from hullmark.agentd.watch import Watch
+from hullmark.config import AgentConfig
+from hullmark.engine.protocol import Engine
+from hullmark.host import facts
+
+STOP_S = 1.0
+
+
+class Duty:
+    """Started once, stopped once."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        config_file: str,
+        who: Who,
+        host: str,
+        engine: Engine,
+        problems: Problems,
+    ) -> None:
+        folder = Path(config.state_dir)
+        run = uuid.uuid4().hex
+        self._engine = engine
+        self._over = threading.Event()
+        self._board = board = Board()
+        self._problems = problems
+        self._outbox = outbox = Outbox(f"host {host}", board.nudge)
+        self._ledger = Ledger(folder, who.cluster_id, who.host_id, problems, outbox)
+        observer = Observer(engine, who.cluster_id, config.resync)
+        identity = Identity(folder)
+        link = Link(identity, config.masters)
+        self._pools = Pools.of_threads(config.parallel)
+        self._reconciler = Reconciler(
+            Parts(
+                engine,
+                observer,
+                self._ledger,
+                board,
+                outbox,
+                problems,
+                Configs(folder / "configs"),
+                Inventory(lambda: facts.gather(host_name=host)),
+                Attempts(folder),
+                self._pools,
+            ),
+            resync_s=config.resync,
+        )
+        wake = self._reconciler.wake
+        self._health = HealthChecks(
+            engine, observer, lambda: self._ledger.standing.orders.bundles, wake
+        )
+        reporter = Reporter(link, self._ledger, board, outbox, run=run)
+        tasks = Tasks(link, engine, Logs(engine, observer, host, self._over))
+        sync = Sync(
+            link,
+            self._ledger,
+            problems,
+            run=run,
+            hold_s=config.poll_hold,
+            tell=Listeners(wake, reporter.resend, tasks.take),
+        )
+        watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
+        renewal = Renewal(identity, problems, in_a_process(config_file))
+        self._supervisor = Supervisor(
+            {
+                "reconcile": self._reconciler.run,
+                "sync": sync.run,
+                "report": reporter.run,
+                "events": watch.run,
+                "health": self._health.run,
+                "renewal": renewal.run,
+            },
+            problems,
+        )
+
+    def start(self) -> None:
+        self._problems.changed = self._show_problems
+        self._show_problems()
+        self._ledger.load()
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Containers stay as they are; calls under way are left to the engine."""
+        self._over.set()
+        self._pools.close()
+        if not self._supervisor.stop(self._wake_all, STOP_S):
+            log.get("agent").debug("some loops still wait for an answer")
+
+    def _wake_all(self) -> None:
+        self._reconciler.wake()
+        self._health.nudge()
+        self._board.nudge()
+        self._engine.close()
+
+    def _show_problems(self) -> None:
+        self._board.set_problems(self._problems.all())

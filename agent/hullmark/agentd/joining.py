@@ -1,0 +1,70 @@
+"""The agent's commands beside `run`: `enroll` and `renew`. Loaded by them only, with the library for certificates."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Optional
+
+from hullmark.agentd import certify, enrolment
+from hullmark.agentd.enroll import ask_over_tls, enroll
+from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.identity import Identity
+from hullmark.agentd.link import Link
+from hullmark.config import AgentConfig
+from hullmark.errors import BrokenState, InvalidInput, NotFound, Problem
+from hullmark.host import facts
+from hullmark.pki.files import read_private
+from hullmark.pki.invites import MAX_TOKEN_CHARACTERS, Invite
+
+STANDARD_INPUT = "-"
+
+
+def run_enroll(config: AgentConfig, token_file: str, *, force: bool) -> str:
+    """What to tell the person. Raises HullmarkError."""
+    folder = Path(config.state_dir)
+    host = config.host_name or socket.gethostname().lower()
+    known = None if force else _usable(folder)
+    if known is not None:
+        return (
+            f"host {known.host} is enrolled already, in cluster {known.cluster_id} as {known.host_id}\n"
+            "to enroll it anew: --force"
+        )
+    invite = Invite.parse(_token(token_file))
+    enrolled = enroll(folder, invite, host, facts.gather(host_name=host), ask=ask_over_tls)
+    until = time.strftime("%Y-%m-%d", time.gmtime(enrolled.valid_until))
+    return (
+        f"host {host} is enrolled in cluster {enrolled.cluster_id} as {enrolled.host_id}\n"
+        f"its certificate is good until {until}, and renewed by the agent before that\n"
+        "an agent that runs goes on by itself; otherwise start it: hullmark agent run"
+    )
+
+
+def run_renew(config: AgentConfig) -> str:
+    """Raises HullmarkError; the old certificate is then still in use."""
+    folder = Path(config.state_dir)
+    renewed = certify.renew(folder, Link(Identity(folder), config.masters))
+    return f"the new certificate is good until {time.strftime('%Y-%m-%d', time.gmtime(renewed.valid_until))}"
+
+
+def _usable(folder: Path) -> Optional[Enrolment]:
+    try:
+        enrolled = enrolment.load(folder)
+        enrolment.check_validity(enrolled, time.time())
+    except (NotFound, BrokenState):
+        return None
+    return enrolled
+
+
+def _token(token_file: str) -> str:
+    if token_file == STANDARD_INPUT:
+        return sys.stdin.read(MAX_TOKEN_CHARACTERS + 1)
+    try:
+        return read_private(Path(token_file)).decode("ascii", errors="replace")
+    except OSError as error:
+        raise InvalidInput(
+            [Problem(f"can't be read: {error.strerror}", file=token_file)],
+            remedy="on a master: hullmark invite HOST --token-file FILE; then carry the file here",
+        ) from error

@@ -1,0 +1,103 @@
+"""Certificate renewal: when a third of its life is left, and again until it works.
+
+The renewal itself runs as a process of its own (`python -m hullmark.agentd renew`), because the library that it needs
+would stay in the daemon's memory for good. What the process writes is used from the next request on.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Callable
+
+import hullmark
+from hullmark import log
+from hullmark.agentd.identity import Identity
+from hullmark.agentd.problems import Problems
+from hullmark.agentd.waits import Waits
+from hullmark.errors import BrokenState, HullmarkError, Refused
+
+LEFT = 1 / 3
+"""Share of the certificate's life that is left when it is renewed: with the usual 30 days, 10 to get it done."""
+LOOK_S = (0.2, 60.0)
+RETRY_S = (1.0, 600.0)
+FILES_RETRY_S = 2.0
+PROCESS_S = 60.0
+
+
+class Renewal:
+    """`renew` does it, or raises HullmarkError."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        problems: Problems,
+        renew: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._identity = identity
+        self._problems = problems
+        self._renew = renew
+        self._wall = wall
+        self._waits = Waits(*RETRY_S)
+        self._log = log.get("renewal")
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            stopping.wait(self.turn())
+
+    def turn(self) -> float:
+        """Renew where it is time. Returns the seconds until it is to be looked at again."""
+        try:
+            enrolled, _ = self._identity.usable()
+        except BrokenState:
+            return FILES_RETRY_S  # the sync says what is wrong; a person mends it
+        life_s = enrolled.valid_until - enrolled.valid_from
+        due_in_s = enrolled.valid_until - life_s * LEFT - self._wall()
+        if due_in_s > 0:
+            self._problems.clear("certificate.renewal")
+            return min(max(due_in_s, LOOK_S[0]), LOOK_S[1])
+        try:
+            self._renew()
+        except HullmarkError as error:
+            left_s = enrolled.valid_until - self._wall()
+            self._problems.set(
+                "certificate.renewal",
+                f"this host's certificate can't be renewed: {error.message}",
+                error.remedy or "it is tried again until it works",
+            )
+            return min(self._waits.next(), max(left_s / 10, LOOK_S[0]))
+        self._waits.reset()
+        self._problems.clear("certificate.renewal")
+        self._log.info("certificate renewed")
+        return LOOK_S[0]
+
+
+def in_a_process(config_file: str) -> Callable[[], None]:
+    """A `renew` for `Renewal`: what the process says on standard error becomes the error."""
+
+    def renew() -> None:
+        package = Path(hullmark.__file__).parent.parent
+        command = [sys.executable, "-m", "hullmark.agentd", "renew", "--config", config_file]
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, "PYTHONPATH": str(package)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PROCESS_S,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Refused(f"the renewal did not run: {error}") from error
+        if done.returncode != 0:
+            said = [line for line in done.stderr.strip().splitlines() if line] or ["no word"]
+            message = said[0].partition("error: ")[2] or said[-1]
+            raise Refused(message)
+
+    return renew

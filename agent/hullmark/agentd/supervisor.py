@@ -1,0 +1,73 @@
+"""Loops in threads of their own: started together, started again when one fails, ended together.
+
+The one place with a broad `except`: what nobody foresaw in a loop is written down with its traceback, shown as a problem of the
+host, and must not end the other loops.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Callable
+
+from hullmark import log
+from hullmark.agentd.problems import Problems
+
+Loop = Callable[[threading.Event], None]
+"""Returns when the event is set, and may return before that when there is nothing left to do."""
+
+RETRY_S = (1.0, 60.0)
+STEADY_S = 300.0
+"""A loop that has run for so long is sound again: its problem is over, its waits start anew."""
+
+
+class Supervisor:
+    def __init__(
+        self,
+        loops: Mapping[str, Loop],
+        problems: Problems,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._problems = problems
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._log = log.get("supervisor")
+        # Daemon threads: one that waits for an engine or a leader doesn't hold up the end.
+        self._threads = [
+            threading.Thread(target=self._keep, args=(name, loop), name=name, daemon=True)
+            for name, loop in loops.items()
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, wake: Callable[[], None], timeout_s: float) -> bool:
+        """Tell every loop to end; `wake` frees those that wait for something else. False where one
+        still runs when time is up."""
+        self._stopping.set()
+        wake()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _keep(self, name: str, loop: Loop) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = self._clock()
+            try:
+                loop(self._stopping)
+                self._problems.clear(f"agent.fault.{name}")
+                return
+            except Exception as error:  # noqa: BLE001 - the one place
+                ran_s = self._clock() - began
+                failures = 1 if ran_s >= STEADY_S else failures + 1
+                self._log.exception("a loop failed, and is started again", loop=name)
+                self._problems.set(
+                    f"agent.fault.{name}",
+                    f"the agent's {name} loop failed: {type(error).__name__}: {error}",
+                    "this is a fault of the agent: report it with its log",
+                )
+            self._stopping.wait(min(RETRY_S[0] * 2.0 ** (failures - 1), RETRY_S[1]))

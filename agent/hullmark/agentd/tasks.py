@@ -1,0 +1,100 @@
+"""Questions of the leader, each answered once in a thread of its own: logs, and what an image reference means."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Callable, Optional
+
+from hullmark import log
+from hullmark.agentd.link import Link
+from hullmark.agentd.logs import LogQuestion, Logs
+from hullmark.engine.protocol import Engine
+from hullmark.errors import HullmarkError, InvalidInput, Problem
+from hullmark.model.orders import Task
+from hullmark.model.protocol import ResolveAnswer
+from hullmark.model.wire import canonical, to_wire
+
+AT_ONCE = 16
+"""Tasks that may be answered at the same time; one more is told to come again."""
+REMEMBERED = 1000
+
+
+class Tasks:
+    """`take` may be called from any thread and returns at once."""
+
+    def __init__(
+        self,
+        link: Link,
+        engine: Engine,
+        logs: Logs,
+        *,
+        start: Optional[Callable[[Callable[[], None]], None]] = None,
+    ) -> None:
+        self._link = link
+        self._engine = engine
+        self._logs = logs
+        self._start = start or _in_a_thread
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._running = 0
+        self._log = log.get("tasks")
+
+    def take(self, task: Task) -> None:
+        with self._lock:
+            if task.task_id in self._known:
+                return
+            self._known[task.task_id] = None
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            room = self._running < AT_ONCE
+            self._running += 1
+        self._start(lambda: self._answer(task, room))
+
+    def _answer(self, task: Task, room: bool) -> None:
+        lines = self._lines(task, room)
+        try:
+            self._link.send_task(task.task_id, lines)
+        except HullmarkError as error:
+            # Nobody listens any more, or the leader is gone: with it, so is the one who asked.
+            self._log.debug("not answered", task=task.task_id, why=error.message)
+        finally:
+            lines.close()
+            with self._lock:
+                self._running -= 1
+
+    def _lines(self, task: Task, room: bool) -> Iterator[bytes]:
+        if task.kind == "resolve":
+            yield self._resolved(task, room)
+        elif task.kind == "logs" and room:
+            yield from self._log_lines(task)
+        elif task.kind == "logs":
+            yield self._logs.remark(f"this host answers {AT_ONCE} questions already; ask again")
+        else:
+            yield self._logs.remark(f"this agent does not know tasks of kind {task.kind!r}")
+
+    def _log_lines(self, task: Task) -> Iterator[bytes]:
+        try:
+            yield from self._logs.lines(LogQuestion.parse(task.arguments))
+        except HullmarkError as error:
+            yield self._logs.remark(error.message)
+
+    def _resolved(self, task: Task, room: bool) -> bytes:
+        given = task.arguments
+        try:
+            if not room:
+                raise InvalidInput([Problem(f"this host answers {AT_ONCE} questions already")])
+            found = self._engine.resolve(
+                given.get("image", ""),
+                given.get("platform", ""),
+                given.get("pull_policy") or "missing",
+            )
+            answer = ResolveAnswer(found.digest, found.local_id, found.note)
+        except HullmarkError as error:
+            answer = ResolveAnswer(error=error.message, remedy=error.remedy)
+        return canonical(to_wire(answer)) + b"\n"
+
+
+def _in_a_thread(answer: Callable[[], None]) -> None:
+    threading.Thread(target=answer, name="task", daemon=True).start()
