@@ -1,4 +1,4 @@
-"""The agent's own command line: `python -m hullmark.agentd run|enroll`."""
+"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hullmark.config import AGENT_FILE, load_agent
 from hullmark.errors import EXIT_OK, HullmarkError, UsageError
 
 EXAMPLES = """examples:
-  python -m hullmark.agentd run
-  python -m hullmark.agentd run --config /etc/hullmark/agent.yaml
-  python -m hullmark.agentd enroll --token-file /root/token
-  python -m hullmark.agentd enroll --token-file -            the token comes on standard input
-  python -m hullmark.agentd enroll --force --token-file /root/token
+  hullmark agent run
+  hullmark agent run --config /etc/hullmark/agent.yaml
+  hullmark agent enroll --token-file /root/token
+  hullmark agent enroll --token-file -            the token comes on standard input
+  hullmark agent enroll --force --token-file /root/token
 
 exit codes: 0 done, 2 failed, 3 no answer, 64 wrong usage
 """
@@ -31,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     made = _Parser(
-        prog="python -m hullmark.agentd",
+        prog="hullmark agent",
         description="The Hullmark agent: keeps this host's containers as its cluster asks for them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,7 +59,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         options = parser().parse_args(arguments)
         if options.command is None:
-            raise UsageError("run or enroll?", remedy="see python -m hullmark.agentd --help")
+            raise UsageError("run or enroll?", remedy="see hullmark agent --help")
         config = load_agent(options.config).config
         log.setup(config.log_level)
         if options.command == "run":
@@ -75,9 +75,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         else:
             print(joining.run_renew(config))
     except HullmarkError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        print(f"hullmark agent: {error.message}", file=sys.stderr)
         if error.remedy:
-            print(f"  do: {error.remedy}", file=sys.stderr)
+            print(f"  what to do: {error.remedy}", file=sys.stderr)
         return error.exit_code
     return EXIT_OK
 

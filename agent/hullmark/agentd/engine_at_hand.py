@@ -17,6 +17,7 @@ from hullmark.engine.protocol import (
     EngineInfo,
     Listed,
     LogLine,
+    Progress,
     Resolved,
 )
 from hullmark.model.app import Bundle, Network, Volume
@@ -56,8 +57,8 @@ class EngineAtHand:
     def has_image(self, bundle: Bundle) -> bool:
         return self._engine().has_image(bundle)
 
-    def pull(self, bundle: Bundle) -> None:
-        self._engine().pull(bundle)
+    def pull(self, bundle: Bundle, progress: Optional[Progress] = None) -> None:
+        self._engine().pull(bundle, progress)
 
     def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
         return self._engine().resolve(image, platform, pull_policy)

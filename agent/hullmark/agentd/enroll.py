@@ -105,7 +105,7 @@ def _prepared(folder: Path, host: str) -> str:
 def _root(master: str, invite: Invite, ask: Ask, now: float) -> str:
     """The cluster's root as the master gives it, which must be the invite's."""
     answer = ask(master, "GET", "/v1/ca", None, "")
-    root_pem = _answer(Authority, answer, master).root_pem
+    root_pem: str = _answer(Authority, answer, master).root_pem
     try:
         root = certificates.load_chain(root_pem.encode(), master)[0]
     except BrokenState as error:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Optional, TypeVar
 
 import requests
 
@@ -77,7 +77,7 @@ class Link:
         enrolled, signature = self._identity.usable()
         masters = self._configured or enrolled.masters
         master = masters[self._current % len(masters)]
-        known: tuple[Signature, requests.Session]
+        known: tuple[Signature, Optional[requests.Session]]
         known = getattr(self._local, "session", ((), None))
         if known[1] is not None and known[0] == signature:
             return master, known[1]

@@ -96,8 +96,7 @@ def in_a_process(config_file: str) -> Callable[[], None]:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Refused(f"the renewal did not run: {error}") from error
         if done.returncode != 0:
-            said = [line for line in done.stderr.strip().splitlines() if line] or ["no word"]
-            message = said[0].partition("error: ")[2] or said[-1]
-            raise Refused(message)
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise Refused(said[0].rpartition("hullmark agent: ")[2])
 
     return renew

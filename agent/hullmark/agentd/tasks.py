@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Callable, Optional
 
 from hullmark import log
@@ -64,7 +64,7 @@ class Tasks:
             with self._lock:
                 self._running -= 1
 
-    def _lines(self, task: Task, room: bool) -> Iterator[bytes]:
+    def _lines(self, task: Task, room: bool) -> Generator[bytes, None, None]:
         if task.kind == "resolve":
             yield self._resolved(task, room)
         elif task.kind == "logs" and room:

@@ -151,8 +151,13 @@ class Worker:
                 remedy="load it: docker load, or docker import",
             )
         self._progress(action.key, Work(Phase.PULLING))
-        self._engine.pull(action.bundle)
+        self._engine.pull(action.bundle, lambda done, whole: self._pulled(action.key, done, whole))
         self._outbox.add("image.pulled", container.image, container.digest)
+
+    def _pulled(self, key: str, done: int, whole: int) -> None:
+        """Told in whole percents, so that a pull is a hundred reports at most."""
+        share = f"{100 * done // whole} % of {whole / 1e6:.0f} MB" if whole else ""
+        self._progress(key, Work(Phase.PULLING, share))
 
     def _have_places(self, cluster_id: str, bundle: Bundle, epoch: Epoch) -> None:
         """Networks and named volumes. One that was seen with the same settings is not asked for again."""
