@@ -19,6 +19,7 @@ from typing import Optional, Union
 
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt, Verdict, judge
+from hullmark.core.statuses import plain_phase, status_of
 from hullmark.model.app import Bundle
 from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId, Orders
@@ -173,7 +174,7 @@ def reconcile(situation: Situation, now: float) -> Decision:
     run.networks()
     run.volumes()
     return Decision(
-        tuple(action for action in run.actions if action.lane not in situation.busy),
+        tuple(run.actions),
         run.statuses,
         run.orphans(),
         min(run.wakes) if run.wakes else None,
@@ -207,7 +208,7 @@ class _Run:
         self.actions: list[Action] = []
         self.statuses: dict[str, InstanceStatus] = {}
         self.wakes: list[float] = []
-        self.lanes: set[Lane] = set()
+        self.lanes = set(situation.busy)
         self.predecessors = {
             slot_lane(tombstone.instance)
             for tombstone in situation.orders.tombstones
@@ -232,20 +233,20 @@ class _Run:
         work = self.situation.work.get(name)
         if work is not None:
             phase, detail = work.phase, work.detail
-        self.statuses[name] = _status(assignment.instance, found, phase, detail, attempt)
+        self.statuses[name] = status_of(assignment.instance, found, phase, detail, attempt)
 
     def tombstoned(self, instance: InstanceId, reason: str) -> None:
         name = instance.container_name
         found = self.situation.found.get(name)
         if found is None:
             return
-        self.statuses[name] = _status(instance, found, Phase.STOPPING, reason, Attempt())
+        self.statuses[name] = status_of(instance, found, Phase.STOPPING, reason, Attempt())
         successor = self.successors.get(slot_lane(instance))
         if successor is not None and not self._ready_to_follow(successor):
-            self.statuses[name] = _status(
+            self.statuses[name] = status_of(
                 instance,
                 found,
-                _plain_phase(found),
+                plain_phase(found),
                 "until its successor's image is here",
                 Attempt(),
             )
@@ -253,7 +254,7 @@ class _Run:
         attempt = self.situation.attempts.get(name, Attempt())
         if self._may_try(attempt):
             running = found.state in (FoundState.RUNNING, FoundState.PAUSED)
-            self.actions.append(Remove(instance, found.container_id, running, reason))
+            self._begin(Remove(instance, found.container_id, running, reason))
 
     def networks(self) -> None:
         """Remove those that nothing here needs any more."""
@@ -278,7 +279,7 @@ class _Run:
         known = {one.instance.container_name for one in self.situation.orders.assignments}
         known |= {one.instance.container_name for one in self.situation.orders.tombstones}
         return {
-            name: _status(found.instance, found, _plain_phase(found), "", Attempt())
+            name: status_of(found.instance, found, plain_phase(found), "", Attempt())
             for name, found in self.situation.found.items()
             if name not in known
         }
@@ -286,7 +287,7 @@ class _Run:
     def _absent(
         self, assignment: Assignment, bundle: Bundle, attempt: Attempt
     ) -> tuple[Phase, str]:
-        follows = slot_lane(assignment.instance) in self.predecessors
+        follows = self._follows(assignment)
         if assignment.spec_hash not in self.situation.prepared:
             phase, detail = self._unprepared(assignment, bundle)
             if assignment.released or phase is not Phase.CREATING:
@@ -297,7 +298,7 @@ class _Run:
             return Phase.WAITING, ""
         if not self._may_try(attempt):
             return Phase.BACKOFF, attempt.reason
-        self.actions.append(Run(assignment, bundle))
+        self._begin(Run(assignment, bundle))
         return Phase.CREATING, attempt.reason
 
     def _unprepared(self, assignment: Assignment, bundle: Bundle) -> tuple[Phase, str]:
@@ -310,9 +311,13 @@ class _Run:
         return (Phase.BACKOFF if failed.reason else Phase.CREATING), failed.reason
 
     def _try(self, action: Action) -> None:
-        """Begin it, unless it failed a moment ago, or is in this decision already."""
-        attempt = self.situation.attempts.get(action.key, Attempt())
-        if self._may_try(attempt) and action.lane not in self.lanes:
+        """Begin it, unless it failed a moment ago."""
+        if self._may_try(self.situation.attempts.get(action.key, Attempt())):
+            self._begin(action)
+
+    def _begin(self, action: Action) -> None:
+        """Unless its lane is taken: then its turn comes when that is done."""
+        if action.lane not in self.lanes:
             self.lanes.add(action.lane)
             self.actions.append(action)
 
@@ -328,10 +333,12 @@ class _Run:
         if found.state is FoundState.CREATED:
             if not assignment.released:
                 return Phase.WAITING, ""
+            if self._follows(assignment):
+                return Phase.WAITING, "for its predecessor to stop"
             if not self._may_try(attempt):
                 return Phase.BACKOFF, attempt.reason
             # Through Run, so that networks that a crash left unconnected are connected first.
-            self.actions.append(Run(assignment, bundle))
+            self._begin(Run(assignment, bundle))
             return Phase.STARTING, attempt.reason
         return self._ended(assignment, bundle, found, attempt)
 
@@ -348,8 +355,14 @@ class _Run:
         if attempt.ended != found.ended_key:
             # Its delay has not begun yet: whoever keeps the attempts begins it on seeing this status.
             return Phase.BACKOFF, why
-        self.actions.append(Start(assignment, found.container_id, again=True))
+        if self._follows(assignment):
+            return Phase.WAITING, "for its predecessor to stop"
+        self._begin(Start(assignment, found.container_id, again=True))
         return Phase.STARTING, why
+
+    def _follows(self, assignment: Assignment) -> bool:
+        """A former instance of its slot is still here, and has to go first."""
+        return slot_lane(assignment.instance) in self.predecessors
 
     def _ready_to_follow(self, successor: Assignment) -> bool:
         name = successor.instance.container_name
@@ -371,33 +384,3 @@ def ended(situation: Situation) -> Iterator[tuple[Assignment, Bundle, Found]]:
             continue
         if situation.attempts.get(name, Attempt()).ended != found.ended_key:
             yield assignment, situation.orders.bundles[assignment.spec_hash], found
-
-
-def _plain_phase(found: Found) -> Phase:
-    if found.state is FoundState.RUNNING:
-        return Phase.RUNNING
-    return Phase.STARTING if found.state is FoundState.CREATED else Phase.FAILED
-
-
-def _status(
-    instance: InstanceId, found: Optional[Found], phase: Phase, detail: str, attempt: Attempt
-) -> InstanceStatus:
-    if found is None:
-        return InstanceStatus(instance, phase, detail=detail, restarts=attempt.restarts)
-    return InstanceStatus(
-        instance,
-        phase,
-        health=found.health,
-        detail=detail,
-        spec_hash=found.spec_hash,
-        epoch=found.epoch,
-        container_id=found.container_id,
-        image=found.image,
-        image_id=found.image_id,
-        exit_code=found.exit_code,
-        started_at=found.started_at,
-        finished_at=found.finished_at,
-        restarts=attempt.restarts,
-        addresses=found.addresses,
-        ports=found.ports,
-    )
