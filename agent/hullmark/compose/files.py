@@ -48,7 +48,7 @@ class Shelf:
 
     def ship(self, path: Path, target: str) -> tuple[FileRef, Config]:
         """Add one regular file and say how a container gets it. Raises Unreadable."""
-        content, mode = read_regular(path)
+        content, mode = read_regular(path, self.project.folder)
         shipped = config(content)
         name = f"bind.{shipped.sha256[:32]}"
         self.configs[name] = shipped
@@ -61,17 +61,25 @@ def config(content: bytes) -> Config:
     )
 
 
-def read_regular(path: Path) -> tuple[bytes, int]:
-    """Content and mode of a file that may be shipped; never waits. Raises Unreadable."""
+def read_regular(path: Path, folder: Path) -> tuple[bytes, int]:
+    """Content and mode of a file that may be shipped; never waits. Raises Unreadable.
+
+    What lies outside of the project's folder, also by a symbolic link, is not shipped: a Compose file
+    from a stranger would otherwise collect files of who runs the command.
+    """
+    real, inside = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath([real, inside]) != inside:
+        raise Unreadable(f"{path} leads out of the project's folder, {folder}")
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise Unreadable(f"{path}: {getattr(error, 'strerror', error) or error}") from error
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
+        found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise Unreadable(f"{path} is {_kind(found.st_mode)}, not a regular file")
-        content = file.read(MAX_CONFIG_BYTES + 1)
+        # Should it turn into a pipe just now, opening still doesn't wait.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{path}: {getattr(error, 'strerror', error) or error}") from error
     if len(content) > MAX_CONFIG_BYTES:
         raise Unreadable(f"{path} is larger than {MAX_CONFIG_BYTES >> 10} KiB")
     return content, stat.S_IMODE(found.st_mode)
@@ -176,7 +184,7 @@ def _file(source: Node, project: Project) -> Optional[bytes]:
     if not text:
         return None
     try:
-        return read_regular(local_path(project, text))[0]
+        return read_regular(local_path(project, text), project.folder)[0]
     except Unreadable as error:
         source.wrong(str(error), f"a regular file of at most {MAX_CONFIG_BYTES >> 10} KiB")
         return None

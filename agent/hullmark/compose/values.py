@@ -103,7 +103,7 @@ def duration(form: Form) -> Callable[[Any], float]:
     """Seconds, from text such as `1m30s`; units are us, ms, s, m, h, d and w."""
 
     def read(value: Any) -> float:
-        if value in (0, "0") and form.holds(0.0):
+        if (value == "0" or (type(value) is int and value == 0)) and form.holds(0.0):
             return 0.0
         if isinstance(value, str) and re.fullmatch(f"(?:{_DURATION.pattern})+", value):
             parts = _DURATION.findall(value)
