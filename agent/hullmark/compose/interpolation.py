@@ -18,6 +18,9 @@ MAX_NESTING = 20
 MAX_TEXT = 4 << 20
 """Characters that all replaced values of one load may come to: four times the largest file."""
 
+MAX_VARIABLES = 100_000
+"""As many as a file may hold values."""
+
 FORMS = "$NAME, ${NAME}, ${NAME:-default}, ${NAME:?message}, ${NAME:+other}, $$ for a dollar sign"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -55,6 +58,7 @@ class Filler:
     def __init__(self, lookup: Callable[[str], Optional[str]], most: int = MAX_TEXT) -> None:
         self._lookup = lookup
         self._left = most
+        self._variables_left = MAX_VARIABLES
         self.unset: list[str] = []
 
     def fill(self, text: str) -> str:
@@ -62,6 +66,9 @@ class Filler:
         self.unset = []
         if "$" not in text:
             return text
+        self._variables_left -= text.count("$")
+        if self._variables_left < 0:
+            raise TooLong("too many variables", f"{MAX_VARIABLES} in all")
         out: list[str] = []
         self._write(_parse(text), out)
         return "".join(out)
@@ -161,7 +168,7 @@ class Notes:
     """What filling in documents has shown, in the order found."""
 
     problems: list[Problem] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    unset: list[Problem] = field(default_factory=list)
 
 
 def fill_document(document: MapValue, filler: Filler, notes: Notes) -> MapValue:
@@ -215,5 +222,5 @@ def _filled_text(text: str, place: _Place, filler: Filler, notes: Notes) -> str:
         return ""
     for name in filler.unset:
         message = f"variable {name} is not set: left empty"
-        notes.warnings.append(str(problem_at(place.container, place.key, place.field, message)))
+        notes.unset.append(problem_at(place.container, place.key, place.field, message))
     return filled

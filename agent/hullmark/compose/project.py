@@ -33,6 +33,7 @@ class Project:
     `folder` is absolute: relative paths of the document start there. In `document` every variable is
     replaced (a replaced value is text), `extends` is resolved, and services that no profile asks for
     are gone; each value keeps its file and line. `environment` is what variables were taken from.
+    `unset` are the places where a variable that is not set left nothing; `warnings` name them too.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Project:
     document: MapValue
     environment: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unset: tuple[Problem, ...] = ()
 
 
 def read_project(
@@ -56,7 +58,9 @@ def read_project(
     notes = Notes()
     near = Path() if files[0] == "-" else Path(files[0]).parent
     folder = Path(os.path.normpath(near.absolute()))
-    variables = {**_from_env_files(env_files, near, environment, notes), **environment}
+    warnings: list[str] = []
+    found = _from_env_files(env_files, near, environment, warnings, notes.problems)
+    variables = {**found, **environment}
     documents = _documents(files, notes.problems)
     _stop_at(notes.problems)
     name = _name(project_name, documents, variables, folder, notes.problems)
@@ -69,7 +73,10 @@ def read_project(
     else:
         _refuse_first_format(merged)
     _stop_at(notes.problems)
-    return Project(name, folder, merged, variables, tuple(dict.fromkeys(notes.warnings)))
+    unset = tuple(dict.fromkeys(notes.unset))
+    return Project(
+        name, folder, merged, variables, (*warnings, *(str(each) for each in unset)), unset
+    )
 
 
 class _Reading:
@@ -130,7 +137,11 @@ def _document(file: str) -> MapValue:
 
 
 def _from_env_files(
-    env_files: Sequence[str], folder: Path, environment: Mapping[str, str], notes: Notes
+    env_files: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    warnings: list[str],
+    problems: list[Problem],
 ) -> dict[str, str]:
     """Variables of the named files, a later one above an earlier one; else of the folder's `.env`,
     unless that is a folder: some tools keep theirs there."""
@@ -138,13 +149,13 @@ def _from_env_files(
     for file in env_files or [str(folder / DEFAULT_ENV_FILE)]:
         try:
             known = {**found, **environment}
-            found.update(read_env_file(Path(file), known, warnings=notes.warnings))
+            found.update(read_env_file(Path(file), known, warnings=warnings))
         except FileNotFoundError:
             if env_files:
-                notes.problems.append(Problem("does not exist", file=file))
+                problems.append(Problem("does not exist", file=file))
         except InvalidInput as error:
             if env_files or not isinstance(error.__cause__, IsADirectoryError):
-                notes.problems += error.problems
+                problems += error.problems
     return found
 
 

@@ -222,7 +222,7 @@ def test_the_first_format_is_named(tmp_path: Path) -> None:
 
 
 def test_files_that_are_wrong_are_all_named(tmp_path: Path) -> None:
-    write(tmp_path, {"empty.yaml": "# nothing\n", "list.yaml": "- a\n", "broken.yaml": "a: [\n"})
+    write(tmp_path, {"empty.yaml": "# nothing\n", "list.yaml": "- a\n", "broken.yaml": "a: 1\nb: c: d\n"})
     names = ["empty.yaml", "list.yaml", "broken.yaml", "none.yaml"]
     with pytest.raises(InvalidInput) as caught:
         read_project([str(tmp_path / name) for name in names], environment={})

@@ -1,0 +1,59 @@
+"""From Compose files to an app, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from hullmark.compose.project import Project, read_project
+from hullmark.compose.services import build_app
+from hullmark.errors import InvalidInput, Problem
+from hullmark.model.app import App
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`warnings` are lines of the form `FILE:LINE: field: message`."""
+
+    app: App
+    warnings: tuple[str, ...] = ()
+
+
+def load(
+    files: Sequence[str],
+    *,
+    project_name: str = "",
+    environment: Mapping[str, str],
+    env_files: Sequence[str] = (),
+    profiles: Sequence[str] = (),
+    images: Mapping[str, str] = {},
+) -> Loaded:
+    """The app that the files describe; `-` is standard input. `images` take the place of a service's.
+
+    Raises InvalidInput with every problem found, each with file and line.
+    """
+    project = read_project(
+        files,
+        project_name=project_name,
+        environment=environment,
+        env_files=env_files,
+        profiles=profiles,
+    )
+    try:
+        app, warnings = build_app(project, images)
+    except InvalidInput as error:
+        raise InvalidInput(_explained(project, error.problems), remedy=error.remedy) from error
+    return Loaded(app, tuple(warnings))
+
+
+def _explained(project: Project, problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, each below the variables that left nothing in its line."""
+    unset: dict[tuple[str, Optional[int]], list[Problem]] = {}
+    for each in project.unset:
+        unset.setdefault((each.file, each.line), []).append(each)
+    found: list[Problem] = []
+    for problem in problems:
+        found += unset.pop((problem.file, problem.line), [])
+        found.append(problem)
+    return found
