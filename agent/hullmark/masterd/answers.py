@@ -85,4 +85,6 @@ def fault_response(fault_id: str) -> web.Response:
 
 def json_response(answer: Any, status: int = 200) -> web.Response:
     body = canonical(to_wire(answer))
-    return web.Response(body=body, status=status, content_type="application/json")
+    response = web.Response(body=body, status=status, content_type="application/json")
+    response.headers["Server"] = "hullmark"
+    return response

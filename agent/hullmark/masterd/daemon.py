@@ -75,6 +75,11 @@ class Master:
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
 
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Of agents and API, while serving."""
+        return self._listeners[0].port, self._listeners[1].port
+
     async def run(self, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
         """Serve until `stopping` is set. Raises a HullmarkError where it can't begin, or leads no more."""
         if not self._folder.complete:

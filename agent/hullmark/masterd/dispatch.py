@@ -117,7 +117,8 @@ class Dispatcher:
         if isinstance(answer, web.StreamResponse):
             return answer
         if route.method != "GET" and route.login is not Login.HOST:
-            _log.info("done", method=route.method, path=request.path[:200], by=caller.who)
+            by, path = caller.who or caller.origin, request.path[:200]
+            _log.info("done", method=route.method, path=path, by=by, origin=caller.origin)
         return json_response(answer)
 
     def _admitted(self, request: web.BaseRequest, route: Route) -> Caller:

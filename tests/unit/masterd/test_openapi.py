@@ -1,0 +1,137 @@
+"""The API's description: it names every route, and every answer is as it says."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hullmark.masterd.openapi import document, schema_of
+from hullmark.masterd.routes import API, Login, Route, find
+from hullmark.model import api
+from tests.unit.masterd.serving import APP, Served, apply_body, serve
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+
+def wrongs(value: Any, schema: dict[str, Any], schemas: dict[str, Any], at: str = "$") -> list[str]:
+    """What of a JSON value is not as its schema says: the few keywords that ours use."""
+    if "$ref" in schema:
+        return wrongs(value, schemas[schema["$ref"].rpartition("/")[2]], schemas, at)
+    if "anyOf" in schema:
+        each = [wrongs(value, option, schemas, at) for option in schema["anyOf"]]
+        return [] if any(not found for found in each) else each[0]
+    kind = schema.get("type")
+    if kind is None:
+        return []
+    if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        return [f"{at}: {value!r} is no {kind}"]
+    found = []
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{at}: {value!r}")
+    if kind == "array":
+        for index, item in enumerate(value):
+            found += wrongs(item, schema["items"], schemas, f"{at}[{index}]")
+    if kind == "object":
+        found += [
+            f"{at}.{name} is missing" for name in schema.get("required", ()) if name not in value
+        ]
+        properties, more = schema.get("properties", {}), schema.get("additionalProperties")
+        for name, item in value.items():
+            if name in properties:
+                found += wrongs(item, properties[name], schemas, f"{at}.{name}")
+            elif isinstance(more, dict):
+                found += wrongs(item, more, schemas, f"{at}.{name}")
+            else:
+                found.append(f"{at}.{name} is unknown")
+    return found
+
+
+def test_the_checker_finds_what_is_wrong() -> None:
+    schemas: dict[str, Any] = {}
+    schema = schema_of(api.SessionAnswer, schemas)
+    good = {"token": "t", "who": "alice", "role": "admin", "expires_at": 1}
+    assert wrongs(good, schema, schemas) == []
+    for bad in ({**good, "more": 1}, {**good, "expires_at": "x"}, {**good, "who": None}, [], {}):
+        assert wrongs(bad, schema, schemas)
+    with pytest.raises(TypeError):
+        schema_of(bytes, schemas)
+
+
+def test_every_route_is_described() -> None:
+    made = document(API, "1.0")
+    described = {(method.upper(), path) for path, item in made["paths"].items() for method in item}
+    assert described == {(route.method, route.path) for route in API}
+    listed = {
+        tuple(line.split()[:2])
+        for line in (api.__doc__ or "").splitlines()
+        if line.strip().startswith(("GET", "POST", "PUT", "DELETE"))
+    }
+    assert {(method, path.replace("{app}", "APP")) for method, path in described} == listed
+    names = [item["operationId"] for each in made["paths"].values() for item in each.values()]
+    assert len(names) == len(set(names))
+    schemas = made["components"]["schemas"]
+    for text in str(made).split("#/components/schemas/")[1:]:
+        assert text.partition("'")[0] in schemas
+
+
+def test_every_answer_is_as_described(tmp_path: Path) -> None:
+    seen: set[tuple[str, str]] = set()
+
+    async def test(served: Served) -> None:
+        _, made = await served.local("GET", "/v1/openapi.json")
+        schemas = made["components"]["schemas"]
+
+        async def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+            got, answer = await served.local(method, path, body)
+            assert got == status, answer
+            route, _ = find(API, method, path.partition("?")[0])
+            responses = made["paths"][route.path][method.lower()]["responses"]
+            chosen = responses["200" if status == 200 else "default"]
+            (content,) = chosen["content"].values()
+            assert wrongs(answer, content["schema"], schemas) == []
+            if status == 200:
+                seen.add((route.method, route.path))
+            return answer
+
+        host = await served.enroll()
+        seen.add(("POST", "/v1/enroll"))
+        await host.begin()
+        for path in ("ca", "openapi.json", "status", "apps", "hosts", "orphans", "instances"):
+            await ask("GET", f"/v1/{path}")
+        await ask("POST", "/v1/plan", {"app": APP})
+        await ask("PUT", "/v1/apps/shop", apply_body(ticket="T"))
+        detail = await ask("GET", "/v1/apps/shop")
+        await ask("GET", f"/v1/apps/shop?after={detail['version']}&hold_s=0.01")
+        await ask("POST", "/v1/apps/shop/scale", {"services": {"web": 2}, "request_id": "r2"})
+        await ask("GET", "/v1/instances?app=shop")
+        await ask("POST", "/v1/invites", {"host": "h2", "labels": {"zone": "a"}})
+        await ask("POST", "/v1/sessions", {})
+        await ask("GET", "/v1/apps")
+        await ask("GET", "/v1/hosts")
+        await ask("GET", "/v1/events?limit=1000")
+        await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
+        await ask("GET", "/v1/apps/none", status=404)
+        await ask("PUT", "/v1/apps/shop", {"app": 1}, status=400)
+        await asyncio.sleep(0)
+
+    serve(tmp_path, test)
+    lines = {(route.method, route.path) for route in API if route.lines}
+    assert seen == {(route.method, route.path) for route in API} - lines
+
+
+def test_a_route_matches_whole_paths_only() -> None:
+    route = Route("GET", "/v1/apps/{app}/logs", find, "x", login=Login.PERSON)  # type: ignore[arg-type]
+    assert route.match(["", "v1", "apps", "shop", "logs"]) == {"app": "shop"}
+    for path in ("/v1/apps//logs", "/v1/apps/shop", "/v1/apps/shop/logs/", "v1/apps/shop/logs"):
+        assert route.match(path.split("/")) is None
