@@ -33,6 +33,8 @@ CLUSTER = ClusterRecord("c1", 1.0)
 LEADER = LeaderRecord(Epoch(1, 1), "m1", "m1:7441", 1.0)
 LOST_S = 60.0
 
+X86 = HostFacts(architecture="x86_64")
+
 CONSTRAINTS = (
     "node.labels.zone == a",
     "node.labels.zone != a",
@@ -59,7 +61,7 @@ def snapshot(
     )
 
 
-def one_host(*apps: App, facts: HostFacts = HostFacts(architecture="x86_64")) -> Snapshot:
+def one_host(*apps: App, facts: HostFacts = X86) -> Snapshot:
     records = {app.name: next_record(None, app, CHANGE) for app in apps}
     return snapshot(records, [HostRecord("h1", "h1", 1.0)], {"h1": HostState(facts)})
 

@@ -252,7 +252,7 @@ def test_a_removed_app_goes_from_every_host(fleet: Snapshot, volumes: bool) -> N
     )
     others = {i: host_id for i, host_id in homes(state).items() if i.app != "shop"}
     state = planned(state)
-    assert all(not i.app == "shop" for i in homes(state))
+    assert all(instance.app != "shop" for instance in homes(state))
     for _ in range(4):
         state = planned(obeyed(state, {}))
     assert "shop" not in state.apps
