@@ -50,6 +50,17 @@ def to_wire(value: Any) -> Any:
     return _encoder(kind)(value)
 
 
+def full(value: Any) -> Any:
+    """As `to_wire`, with every field written out: for readers that look for a key, not for the wire."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: full(getattr(value, name)) for name, _, _ in fields_of(type(value))}
+    if isinstance(value, (tuple, list)):
+        return [full(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: full(item) for key, item in value.items()}
+    return to_wire(value)
+
+
 def from_wire(cls: type[T], data: Any, *, ignore_unknown: bool = False) -> T:
     """Read a dataclass back. Raises InvalidInput that names every wrong field.
 

@@ -1,0 +1,186 @@
+"""The API client: questions and changes as `model/api.py` has them, errors as `errors.py` has them.
+
+A change whose answer was lost is sent again with the same request id, which does nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, TypeVar
+
+from hullmark import errors
+from hullmark.cli.address import Address, parse_https
+from hullmark.cli.transport import Answer, LostError, NotReachedError, Transport
+from hullmark.errors import (
+    HullmarkError,
+    InvalidInput,
+    MasterUnavailable,
+    Problem,
+    StoreUnavailable,
+)
+from hullmark.model.api import ErrorAnswer
+from hullmark.model.wire import canonical, from_wire, to_wire
+
+T = TypeVar("T")
+
+ANSWER_S = 30.0
+"""Longer than a master takes to give up: it asks agents for 20 s when an image's tag is resolved."""
+RETRY_S = 8.0
+"""How long a change whose answer was lost is sent again: a master that was restarted is back by then."""
+RETRY_FIRST_S = 0.2
+RETRY_MOST_S = 2.0
+LEADERS_FOLLOWED = 3
+
+
+def new_request_id() -> str:
+    return os.urandom(16).hex()
+
+
+class Client:
+    """`clock` and `sleep` are for tests."""
+
+    def __init__(
+        self,
+        address: Address,
+        answer_s: float = ANSWER_S,
+        retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = Transport(address)
+        self._answer_s = answer_s
+        self._retry_s = retry_s
+        self._clock = clock
+        self._sleep = sleep
+
+    @property
+    def address(self) -> Address:
+        return self._transport.address
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def ask(
+        self, cls: type[T], path: str, query: Mapping[str, object] = {}, hold_s: float = 0.0
+    ) -> T:
+        """A question; changes nothing. `hold_s` is how long the master may hold it. Raises what `errors` has
+        for the master's answer, MasterUnavailable where none comes."""
+        target = path + _query(query)
+        return self._read(cls, self._exchange("GET", target, b"", self._answer_s + hold_s))
+
+    def change(self, cls: type[T], method: str, path: str, request: Any) -> T:
+        """A change, or a question with a body. `request` is a dataclass, or its wire form. As `ask`, and
+        sent again for a while where its answer was lost or the store did not answer."""
+        body = canonical(to_wire(request))
+        deadline = self._clock() + self._retry_s
+        pause_s, sent = RETRY_FIRST_S, False
+        while True:
+            try:
+                return self._read(cls, self._exchange(method, path, body, self._answer_s))
+            except (MasterUnavailable, StoreUnavailable) as error:
+                sent = sent or not isinstance(error.__cause__, NotReachedError)
+                if not sent or self._clock() + pause_s > deadline:
+                    raise
+            self._sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (not a secret)
+            pause_s = min(2 * pause_s, RETRY_MOST_S)
+
+    def lines(self, cls: type[T], path: str, query: Mapping[str, object] = {}) -> Iterator[T]:
+        """Values that come one by one, until the master ends the answer."""
+        try:
+            answer, found = self._transport.lines(path + _query(query), self._answer_s)
+            if answer.status != 200:
+                raise self._error(answer)
+            for line in found:
+                yield self._decoded(cls, line)
+        except (NotReachedError, LostError) as error:
+            raise self._unavailable(error) from error
+
+    def _exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> bytes:
+        """The body of a good answer. A master that doesn't lead may say who does."""
+        for _ in range(LEADERS_FOLLOWED):
+            answer = self._exchanged(method, target, body, timeout_s)
+            if answer.status == 200:
+                return answer.body
+            leader = _leader_of(answer)
+            if leader is None or not self.address.token:
+                break
+            here = self.address
+            self._transport.close()
+            self._transport = Transport(
+                Address(host=leader.host, port=leader.port, token=here.token, ca_file=here.ca_file)
+            )
+        raise self._error(answer)
+
+    def _exchanged(self, method: str, target: str, body: bytes, timeout_s: float) -> Answer:
+        try:
+            return self._transport.exchange(method, target, body, timeout_s)
+        except (NotReachedError, LostError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: OSError) -> MasterUnavailable:
+        if isinstance(error, LostError):
+            return MasterUnavailable(
+                f"{self.address}: {error}", remedy="ask again; look at the master's log"
+            )
+        remedy = "start it: hullmark master run; or name another one: --master URL"
+        if self.address.token:
+            remedy = "check the address and the master; or name another one: --master URL"
+        return MasterUnavailable(f"no master answers at {self.address}: {error}", remedy=remedy)
+
+    def _read(self, cls: type[T], body: bytes) -> T:
+        return self._decoded(cls, body)
+
+    def _decoded(self, cls: type[T], text: bytes) -> T:
+        try:
+            return from_wire(cls, json.loads(text), ignore_unknown=True)
+        except (ValueError, RecursionError, InvalidInput) as error:
+            raise MasterUnavailable(
+                f"{self.address} gave an answer that can't be read",
+                remedy="see whether a Hullmark master of this version listens there",
+            ) from error
+
+    def _error(self, answer: Answer) -> HullmarkError:
+        try:
+            told = from_wire(ErrorAnswer, json.loads(answer.body), ignore_unknown=True)
+        except (ValueError, RecursionError, InvalidInput):
+            return MasterUnavailable(
+                f"{self.address} answered with status {answer.status} and no explanation",
+                remedy="see whether a Hullmark master listens there",
+            )
+        kind = getattr(errors, told.error, None)
+        if not (isinstance(kind, type) and issubclass(kind, HullmarkError)):
+            kind = errors.Refused
+        if issubclass(kind, InvalidInput):
+            problems = [
+                Problem(p.message, p.file, p.line, p.field, p.allowed) for p in told.problems
+            ]
+            return InvalidInput(problems or [Problem(told.message)], remedy=told.remedy)
+        error: HullmarkError = kind(told.message, remedy=told.remedy)
+        return error
+
+
+def _leader_of(answer: Answer) -> Any:
+    """The leader's address in a 421, None where it isn't said."""
+    if answer.status != 421:
+        return None
+    try:
+        address = json.loads(answer.body).get("address", "")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return parse_https(address) or parse_https(f"https://{address}")
+
+
+def _query(values: Mapping[str, object]) -> str:
+    """`?name=value&...`; what is None, empty or False is left out."""
+    from urllib.parse import urlencode
+
+    given = {
+        name: "true" if value is True else value
+        for name, value in values.items()
+        if value not in (None, "") and value is not False
+    }
+    return "?" + urlencode(given) if given else ""

@@ -1,0 +1,46 @@
+"""`hullmark agent`: this host's agent. The agent itself is a process of its own (`python -m hullmark.agentd`)."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import click
+
+from hullmark.cli.daemon import AGENT_FILE, become
+
+_CONFIG = click.option(
+    "--config", metavar="FILE", default=AGENT_FILE, show_default=True, help="Its configuration."
+)
+
+
+@click.group()
+def command() -> None:
+    """Enroll this host in a cluster, and run its agent."""
+
+
+@command.command(
+    epilog="""\b
+Example:
+  hullmark agent enroll --token-file /root/token
+"""
+)
+@_CONFIG
+@click.option("--token-file", metavar="FILE", required=True, help="From: hullmark invite HOST")
+@click.option("--force", is_flag=True, help="Also where this host is enrolled already.")
+def enroll(config: str, token_file: str, force: bool) -> NoReturn:
+    """Join the cluster that a token names: this host gets its certificate."""
+    arguments = ["--config", config, "--token-file", token_file]
+    become("agentd", ["enroll", *arguments, *(["--force"] if force else [])])
+
+
+@command.command(
+    epilog="""\b
+Example:
+  hullmark agent run
+  hullmark agent run --config /etc/hullmark/agent.yaml
+"""
+)
+@_CONFIG
+def run(config: str) -> NoReturn:
+    """Run the agent in the foreground, until SIGTERM or SIGINT. Containers outlive it."""
+    become("agentd", ["run", "--config", config])

@@ -1,0 +1,71 @@
+"""`hullmark apply`"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import click
+
+from hullmark.cli import changing, composefiles, door
+from hullmark.cli.client import new_request_id
+from hullmark.cli.composefiles import Project
+from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.waiting import settle
+from hullmark.cli.words import duration
+from hullmark.model.api import ApplyAnswer, ApplyRequest
+
+EPILOG = """\b
+Example:
+  hullmark apply
+  hullmark apply compose.yaml --ticket CHG-881
+  hullmark apply -f compose.yaml -f production.yaml --no-wait
+  hullmark apply --image web=registry.example.net/web:7 compose.yaml
+
+\b
+Exit codes: 0 done (with --no-wait: accepted), 1 time is over and
+something is still under way, 2 failed.
+"""
+
+
+@click.command(epilog=EPILOG)
+@composefiles.project
+@waiting("10m")
+@ticket
+@click.option(
+    "--expected-generation",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Refuse unless the app is at this generation (0: new).",
+)
+@quiet
+@online
+def command(
+    asked: Asked,
+    project: Project,
+    wait: bool,
+    timeout: str,
+    ticket: str,
+    expected_generation: Optional[int],
+    quiet: bool,
+) -> int:
+    """Run the app of the Compose files, or change it to what they say.
+
+    Several files are merged in order. Without any, the current folder's compose.yaml is read.
+    """
+    timeout_s = duration(timeout, "--timeout")
+    loaded = composefiles.load(project)
+    app = loaded.app
+    client = door.client(asked)
+    request = ApplyRequest(app, new_request_id(), ticket, expected_generation)
+    answer = client.change(ApplyAnswer, "PUT", f"/v1/apps/{app.name}", request)
+    warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
+    answer = ApplyAnswer(answer.app, answer.generation, answer.changed, warnings)
+    waited = None
+    if wait:
+        waited = changing.wait(
+            asked,
+            app.name,
+            quiet,
+            lambda seen: settle(client, app.name, answer.generation, timeout_s, seen),
+        )
+    return changing.tell(asked, client, "apply", answer, waited, quiet, "applied")

@@ -1,0 +1,64 @@
+"""`hullmark hosts`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from hullmark.cli import door, show
+from hullmark.cli.options import Asked, online
+from hullmark.cli.table import table, width, wrapped
+from hullmark.cli.words import age, size
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK
+from hullmark.model.api import HostList, HostView
+
+EPILOG = """\b
+Example:
+  hullmark hosts
+  hullmark hosts --output json
+
+\b
+Exit codes: 0 all hosts are ready and without problems, 1 not so.
+"""
+HEADS = ("HOST", "STATE", "HEARD", "INST", "ENGINE", "CPUS", "MEMORY", "OS")
+
+
+@click.command(epilog=EPILOG)
+@online
+def command(asked: Asked) -> int:
+    """List hosts, how they stand, and what is wrong on them."""
+    hosts = door.client(asked).ask(HostList, "/v1/hosts").hosts
+    if asked.json:
+        show.document("hosts", {"hosts": hosts})
+    elif hosts:
+        show.lines(*_lines(hosts, width()))
+    else:
+        show.lines("no host is enrolled; next: hullmark invite HOST")
+    well = all(host.state == "ready" and not host.problems for host in hosts)
+    return EXIT_OK if well else EXIT_DEGRADED
+
+
+def _lines(hosts: Sequence[HostView], columns: int) -> Iterator[str]:
+    head, *rows = table(HEADS, [_row(host) for host in hosts], columns)
+    yield head
+    for host, row in zip(hosts, rows):
+        yield row
+        for problem in host.problems:
+            yield from wrapped(problem.message, columns)
+            if problem.remedy:
+                yield from wrapped(f"fix: {problem.remedy}", columns)
+
+
+def _row(host: HostView) -> tuple[str, ...]:
+    facts = host.facts
+    return (
+        host.name,
+        host.state,
+        "-" if host.heard_s is None else age(host.heard_s),
+        str(host.instances),
+        f"{facts.engine} {facts.engine_version}".strip(),
+        str(facts.cpus or "-"),
+        size(facts.memory_bytes) if facts.memory_bytes else "-",
+        facts.os,
+    )

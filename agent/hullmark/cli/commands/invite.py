@@ -1,0 +1,68 @@
+"""`hullmark invite`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from hullmark.cli import door, secretfile, show
+from hullmark.cli.options import Asked, online
+from hullmark.cli.target import host_name
+from hullmark.cli.words import duration, moment, pairs
+from hullmark.model.api import InviteAnswer, InviteRequest
+
+EPILOG = """\b
+Example:
+  hullmark invite web3
+  hullmark invite web3 --token-file /root/web3.token --label scope=cde
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("host")
+@click.option(
+    "--token-file",
+    "file",
+    metavar="FILE",
+    help="Write the token to a new file, mode 0600, and don't show it.",
+)
+@click.option(
+    "--valid", default="1h", show_default=True, metavar="DURATION", help="How long it can be used."
+)
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the host.")
+@online
+def command(
+    asked: Asked, host: str, file: Optional[str], valid: str, labels: tuple[str, ...]
+) -> None:
+    """Make a token with which HOST joins the cluster, once."""
+    request = InviteRequest(host_name(host), duration(valid, "--valid"), pairs(labels, "--label"))
+    path = Path(file) if file else None
+    if path is not None:
+        secretfile.check_free(path)
+    answer = door.client(asked).change(InviteAnswer, "POST", "/v1/invites", request)
+    if path is not None:
+        secretfile.write(path, answer.token)
+    if asked.json:
+        fields = {"host": answer.host, "expires_at": answer.expires_at, "token_file": file or ""}
+        shown = {} if file else {"token": answer.token}
+        show.document("invite", {**fields, **shown})
+    else:
+        show.lines(*_lines(answer, file))
+
+
+def _lines(answer: InviteAnswer, file: Optional[str]) -> list[str]:
+    until = moment(answer.expires_at)
+    if file:
+        return [
+            f"{answer.host}  invited until {until}; token in {file}",
+            f"next      copy it to {answer.host}, then there: hullmark agent enroll --token-file FILE",
+        ]
+    return [
+        f"{answer.host}  invited until {until}. On {answer.host}, as root:",
+        "",
+        "  (umask 077; cat > token)     # then paste this, and Ctrl-D:",
+        answer.token,
+        "  hullmark agent enroll --token-file token && rm token",
+    ]

@@ -1,0 +1,68 @@
+"""`hullmark master`: the master on this machine, a process of its own (`python -m hullmark.masterd`)."""
+
+from __future__ import annotations
+
+from typing import NoReturn, Optional
+
+import click
+
+from hullmark.cli.daemon import MASTER_FILE, become
+
+_CONFIG = click.option(
+    "--config", metavar="FILE", default=MASTER_FILE, show_default=True, help="Its configuration."
+)
+
+
+@click.group()
+def command() -> None:
+    """Make a cluster, and run its master."""
+
+
+@command.command(
+    epilog="""\b
+Example:
+  hullmark master init
+  hullmark master init --address m1.example.net --address 192.0.2.10
+  hullmark master init --ca-chain shop-ca.pem --ca-key shop-ca.key
+"""
+)
+@_CONFIG
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="A",
+    help="A name or address by which agents and people reach this master.",
+)
+@click.option(
+    "--ca-chain", metavar="FILE", help="The shop's own intermediate certificate, its root last."
+)
+@click.option("--ca-key", metavar="FILE", help="The intermediate's key.")
+def init(
+    config: str, addresses: tuple[str, ...], ca_chain: Optional[str], ca_key: Optional[str]
+) -> NoReturn:
+    """Make a new cluster on this machine: its store, its authority, this master's certificate.
+
+    What is there already is kept.
+    """
+    arguments = ["init", "--config", config]
+    for address in addresses:
+        arguments += ["--address", address]
+    if ca_chain is not None:
+        arguments += ["--ca-chain", ca_chain]
+    if ca_key is not None:
+        arguments += ["--ca-key", ca_key]
+    become("masterd", arguments)
+
+
+@command.command(
+    epilog="""\b
+Example:
+  hullmark master run
+  hullmark master run --config /etc/hullmark/master.yaml
+"""
+)
+@_CONFIG
+def run(config: str) -> NoReturn:
+    """Run the master in the foreground, until SIGTERM or SIGINT."""
+    become("masterd", ["run", "--config", config])

@@ -1,0 +1,70 @@
+"""`hullmark plan`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from hullmark.cli import composefiles, door, failure, show
+from hullmark.cli.composefiles import Project
+from hullmark.cli.options import Asked, online
+from hullmark.cli.table import width, wrapped
+from hullmark.cli.words import one_line
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK
+from hullmark.model.api import Difference, PlanAnswer, PlanRequest
+
+EPILOG = """\b
+Example:
+  hullmark plan compose.yaml
+  hullmark plan compose.yaml --output json
+
+\b
+Exit codes: 0 nothing would change, 1 something would.
+"""
+_SIGNS = {"create": "+", "remove": "-", "replace": "!", "scale": "~", "change": "~", "none": " "}
+
+
+@click.command(epilog=EPILOG)
+@composefiles.project
+@online
+def command(asked: Asked, project: Project) -> int:
+    """Show what `apply` would change, and change nothing."""
+    loaded = composefiles.load(project)
+    answer = door.client(asked).change(PlanAnswer, "POST", "/v1/plan", PlanRequest(loaded.app))
+    warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
+    if asked.json:
+        fields = {
+            "app": loaded.app.name,
+            "changed": answer.changed,
+            "generation": answer.generation,
+            "differences": answer.differences,
+            "unplaced": answer.unplaced,
+            "warnings": warnings,
+        }
+        show.document("plan", fields)
+    else:
+        for warning in warnings:
+            failure.warn(one_line(warning))
+        show.lines(*_lines(loaded.app.name, answer))
+    return EXIT_DEGRADED if answer.changed else EXIT_OK
+
+
+def _lines(app: str, answer: PlanAnswer) -> Iterator[str]:
+    if not answer.changed:
+        yield f"{app}  nothing would change, generation {answer.generation}"
+        return
+    yield f"{app}  would become generation {answer.generation}"
+    for item in answer.differences:
+        yield from _difference(item, width())
+    for line in answer.unplaced:
+        yield from wrapped(f"no place for {line}", width())
+
+
+def _difference(item: Difference, columns: int) -> Iterator[str]:
+    detail = f"  {item.detail}" if item.detail else ""
+    yield one_line(f"{_SIGNS.get(item.action, '?')} {item.action:<8}").ljust(11) + one_line(
+        f"{item.subject}{detail}"
+    )
+    if item.fields:
+        yield from wrapped(", ".join(item.fields), columns, " " * 13)

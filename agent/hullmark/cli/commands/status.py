@@ -1,0 +1,61 @@
+"""`hullmark status`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from hullmark.cli import door, show
+from hullmark.cli.options import Asked, online
+from hullmark.cli.table import width, wrapped
+from hullmark.cli.words import age, count, one_line
+from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
+from hullmark.model.api import ClusterStatus
+
+EPILOG = """\b
+Example:
+  hullmark status
+  hullmark status --output json
+
+\b
+Exit codes: 0 ok, 1 degraded, 2 failed, 3 no master answers.
+"""
+_EXITS = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED}
+_INDENT = " " * 10
+
+
+@click.command(epilog=EPILOG)
+@online
+def command(asked: Asked) -> int:
+    """Show how the cluster stands, and what to type next."""
+    status = door.client(asked).ask(ClusterStatus, "/v1/status")
+    if asked.json:
+        show.document("status", status)
+    else:
+        show.lines(*_lines(status, width()))
+    return _EXITS.get(status.state, EXIT_FAILED)
+
+
+def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:
+    first, rest = (status.notes[0], status.notes[1:]) if status.notes else ("all is well", ())
+    head = wrapped(first, columns, _INDENT)
+    yield f"{status.state.upper():<10}{head[0].strip() if head else ''}".rstrip()
+    yield from head[1:]
+    for note in rest:
+        yield from wrapped(note, columns, _INDENT)
+    lead = f"{status.master}  epoch {status.epoch}, {age(status.leading_s)}"
+    yield f"leader    {one_line(lead)}"
+    yield f"store     {one_line(status.store)}"
+    yield f"hosts     {_of(status.hosts_ready, status.hosts_total, 'host')}"
+    yield f"apps      {_of(status.apps_ok, status.apps_total, 'app')}"
+    if status.orphans:
+        yield f"orphans   {count(status.orphans, 'container')}, kept"
+    if status.next:
+        yield f"next      {one_line(status.next)}"
+
+
+def _of(good: int, total: int, noun: str) -> str:
+    if not total:
+        return "none"
+    return f"{good} ok" if good == total else f"{good} of {count(total, noun)} ok"

@@ -1,0 +1,45 @@
+"""`hullmark validate`"""
+
+from __future__ import annotations
+
+import click
+
+from hullmark.cli import composefiles, failure, show
+from hullmark.cli.composefiles import Project
+from hullmark.cli.options import Asked, offline, quiet
+from hullmark.cli.words import count, one_line
+from hullmark.model.app import App
+from hullmark.model.wire import from_wire
+
+EPILOG = """\b
+Example:
+  hullmark validate
+  hullmark validate -f compose.yaml -f production.yaml --output json
+
+\b
+Exit codes: 0 valid, 2 not valid.
+"""
+
+
+@click.command(epilog=EPILOG)
+@composefiles.project
+@quiet
+@offline
+def command(asked: Asked, project: Project, quiet: bool) -> None:
+    """Check Compose files, without asking a master, and show the app that they make.
+
+    Several files are merged in order. Without any, the current folder's compose.yaml is read.
+    """
+    from hullmark.compose import shown
+
+    loaded = composefiles.load(project)
+    if asked.json:
+        app = from_wire(App, shown(loaded.app))
+        show.document("validate", {"app": app, "warnings": loaded.warnings})
+        return
+    for warning in loaded.warnings:
+        failure.warn(one_line(warning))
+    if not quiet:
+        show.lines(f"{loaded.app.name}  valid, {count(len(loaded.app.services), 'service')}")
+        for name, service in loaded.app.services.items():
+            show.lines(f"  {name}  {service.container.image}")

@@ -1,0 +1,59 @@
+"""Errors on standard error: lines for people, or with `--output json` one JSON document.
+
+Standard output has answers only, so that a file or a pipe never gets an error in an answer's place.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from hullmark.errors import HullmarkError, InvalidInput
+
+PROBLEMS_SHOWN = 50
+
+
+def tell(error: HullmarkError, *, as_json: bool) -> None:
+    if as_json:
+        _tell_json(error)
+        return
+    lines = error.message.splitlines() or ["failed"]
+    if len(lines) > PROBLEMS_SHOWN:
+        lines[PROBLEMS_SHOWN:] = [f"and {len(lines) - PROBLEMS_SHOWN} more"]
+    text = f"hullmark: {lines[0]}\n" + "".join(f"          {line}\n" for line in lines[1:])
+    if error.remedy:
+        text += f"  what to do: {error.remedy}\n"
+    sys.stderr.write(text)
+
+
+def _tell_json(error: HullmarkError) -> None:
+    import json  # for this form only
+
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    document = {
+        "schema": "hullmark.error/1",
+        "error": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+        "problems": [
+            {
+                "message": problem.message,
+                "file": problem.file,
+                "line": problem.line,
+                "field": problem.field,
+                "allowed": problem.allowed,
+            }
+            for problem in problems
+        ],
+    }
+    sys.stderr.write(json.dumps(document, indent=2) + "\n")
+
+
+def tell_interrupted(*, as_json: bool) -> None:
+    if not as_json:
+        sys.stderr.write("hullmark: interrupted\n")
+
+
+def warn(text: str) -> None:
+    """A line that doesn't change the outcome."""
+    sys.stderr.write(f"warning: {text}\n")

@@ -1,0 +1,137 @@
+"""The `hullmark` command. A command's module is imported when it is asked for, so that each starts fast."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, Optional
+
+import click
+
+from hullmark.cli import failure
+from hullmark.cli.options import online, wants_json
+from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, UsageError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+# In the order of `hullmark --help`. A module `commands/NAME.py` has one click command called `command`.
+COMMANDS: Mapping[str, str] = {
+    "validate": "Check Compose files, offline",
+    "plan": "Show what applying would change",
+    "apply": "Run a Compose app, or change it",
+    "scale": "Change numbers of replicas",
+    "rm": "Remove an app",
+    "apps": "List apps",
+    "ps": "List instances",
+    "logs": "Show the output of instances",
+    "hosts": "List hosts",
+    "status": "How the cluster stands, and what to do next",
+    "events": "What happened",
+    "orphans": "List containers that no order names",
+    "invite": "Make a token with which a host joins",
+    "login": "Make a token for use from another machine",
+    "config": "Check and show the daemons' configuration",
+    "agent": "Enroll this host, run its agent",
+    "master": "Make a cluster, run its master",
+    "version": "Show the version",
+}
+
+EPILOG = """\b
+Examples:
+  hullmark apply compose.yaml
+  hullmark status
+  hullmark logs -f shop/web
+
+\b
+Exit codes: 0 ok, 1 degraded or a difference found, 2 failed,
+3 no answer, 64 wrong usage, 130 interrupted.
+"""
+
+
+class Commands(click.Group):
+    """The group of all commands. Its `main` ends the process with our exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"hullmark.cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table above: no command has to be imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(  # type: ignore[override]
+        self, args: Optional[Sequence[str]] = None, prog_name: Optional[str] = None, **extra: Any
+    ) -> NoReturn:
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = self._answered(arguments, extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who read our output went away. Nothing more can be said, also not at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = BROKEN_PIPE
+        sys.exit(code)
+
+    def _answered(self, arguments: list[str], extra: Mapping[str, Any]) -> int:
+        """Runs the command; the exit code. Errors are told on standard error."""
+        as_json = wants_json(arguments)
+        try:
+            code = super().main(arguments, "hullmark", **extra)
+        except HullmarkError as error:
+            failure.tell(error, as_json=as_json)
+            return error.exit_code
+        except click.Abort:
+            failure.tell_interrupted(as_json=as_json)
+            return INTERRUPTED
+        except click.ClickException as error:
+            failure.tell(_usage(error), as_json=as_json)
+            return EXIT_USAGE
+        return code if isinstance(code, int) else EXIT_OK
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "hullmark"
+    return UsageError(error.format_message(), remedy=f"{path} --help")
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=EPILOG,
+)
+@online
+@click.pass_context
+def hullmark(context: click.Context, asked: object) -> None:
+    """Run Compose apps on stock Linux hosts, and see how they stand."""
+    if context.invoked_subcommand is None:
+        raise click.UsageError("no command is named", context)
+
+
+def main() -> NoReturn:
+    _speak_any_locale()
+    hullmark.main()
+
+
+def _speak_any_locale() -> None:
+    """A terminal that can't show a character gets `?` for it, not a traceback from us."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    main()

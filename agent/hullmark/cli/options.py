@@ -1,0 +1,108 @@
+"""Options that every command has, before or after its name, and what was asked with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+import click
+
+Decorated = Callable[..., Any]
+
+
+@dataclass
+class Asked:
+    """What the options said; None: not given. Filled in while the command line is read."""
+
+    master: Optional[str] = None
+    token_file: Optional[str] = None
+    ca: Optional[str] = None
+    output: str = "text"
+
+    @property
+    def json(self) -> bool:
+        return self.output == "json"
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """The last place where an option stands wins: the group's are read before the command's."""
+    if value is not None:
+        setattr(context.ensure_object(Asked), str(parameter.name), value)
+    return value
+
+
+def _option(*names: str, **more: Any) -> Callable[[Decorated], Decorated]:
+    return click.option(*names, expose_value=False, callback=_keep, **more)
+
+
+_OUTPUT = _option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    help="text for people (the default), or one JSON document.",
+)
+_MASTER = (
+    _option(
+        "--master",
+        metavar="URL",
+        help="unix:///PATH or https://HOST:PORT.  [HULLMARK_MASTER]",
+    ),
+    _option(
+        "--token-file",
+        metavar="FILE",
+        help="The login for https://.  [HULLMARK_TOKEN_FILE]",
+    ),
+    _option("--ca", metavar="FILE", help="The cluster's root certificate.  [HULLMARK_CA]"),
+)
+
+
+_PASS_ASKED = click.make_pass_decorator(Asked, ensure=True)
+
+
+def offline(function: Decorated) -> Decorated:
+    """The command asks no master. It is called with an `Asked` first."""
+    return _PASS_ASKED(_OUTPUT(function))
+
+
+def online(function: Decorated) -> Decorated:
+    """The command asks a master. It is called with an `Asked` first."""
+    for option in reversed(_MASTER):
+        function = option(function)
+    return offline(function)
+
+
+def waiting(default_s: str) -> Callable[[Decorated], Decorated]:
+    """`--wait/--no-wait` and `--timeout` of commands that change something."""
+
+    def decorate(function: Decorated) -> Decorated:
+        function = click.option(
+            "--timeout",
+            "timeout",
+            metavar="DURATION",
+            default=default_s,
+            show_default=True,
+            help="How long to wait, such as 90s or 5m.",
+        )(function)
+        return click.option(
+            "--wait/--no-wait",
+            default=True,
+            help="Wait until it is done (the default), or only until it is accepted.",
+        )(function)
+
+    return decorate
+
+
+ticket = click.option(
+    "--ticket", metavar="TEXT", default="", help="The shop's change number; kept with the change."
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong.")
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether `--output json` stands anywhere: also where the line can't be read for another reason."""
+    pairs = zip(arguments, arguments[1:])
+    joined = {"--output=json", "-ojson"} & set(arguments)
+    return bool(joined) or any(
+        name in ("-o", "--output") and value == "json" for name, value in pairs
+    )

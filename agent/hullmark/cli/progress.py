@@ -1,0 +1,79 @@
+"""How a change is shown while it is carried out: one line for each news, or a live table on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import Optional, Protocol
+
+from hullmark.cli.standing import numbers, state
+from hullmark.cli.words import one_line
+from hullmark.model.api import AppDetail
+
+
+class Progress(Protocol):
+    """Used as a context; `seen` takes each answer."""
+
+    def __enter__(self) -> Progress: ...
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None: ...
+
+    def seen(self, detail: AppDetail) -> None: ...
+
+
+class Silent:
+    """Says nothing: for JSON and `--quiet`."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        return None
+
+    def seen(self, detail: AppDetail) -> None:
+        return None
+
+
+class Lines(Silent):
+    """A line on standard error whenever an instance's state or reason changed."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], str] = {}
+
+    def seen(self, detail: AppDetail) -> None:
+        for item in detail.instances:
+            key, text = (item.name, item.generation), state(item)
+            if item.why and item.why != text:
+                text = f"{text}: {one_line(item.why)}"
+            if self._told.get(key) != text:
+                self._told[key] = text
+                place = f" on {item.host}" if item.host else ""
+                sys.stderr.write(f"{item.name}{place}: {text}\n")
+        sys.stderr.flush()
+
+
+def summary(detail: AppDetail) -> str:
+    good, wanted = numbers(detail.summary)
+    return f"{detail.summary.name}  generation {detail.summary.generation}  {good} of {wanted}"
+
+
+def choose(*, silent: bool) -> Progress:
+    """A live table where a person looks at a terminal that can show one."""
+    if silent:
+        return Silent()
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from hullmark.cli.live import Live  # rich takes its time to import
+
+        return Live()
+    return Lines()

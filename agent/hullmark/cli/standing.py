@@ -1,0 +1,53 @@
+"""How an app and its instances stand, in the words that tables and progress use."""
+
+from __future__ import annotations
+
+import time
+
+from hullmark.cli.words import age
+from hullmark.model.api import AppSummary, InstanceView
+from hullmark.model.observed import Health, Phase
+from hullmark.model.orders import PublishedPort
+
+
+def numbers(app: AppSummary) -> tuple[int, int]:
+    """(instances that serve or have completed, instances wanted)"""
+    good = sum(
+        service.completed if service.one_shot else service.serving for service in app.services
+    )
+    return good, sum(service.wanted for service in app.services)
+
+
+def state(instance: InstanceView) -> str:
+    """One word, or two: `running`, `running, unhealthy`, `backoff`."""
+    status = instance.status
+    if instance.removing:
+        return "removing"
+    if status is None:
+        return "waiting" if instance.host else "not placed"
+    if status.phase is Phase.RUNNING and status.health is not Health.NONE:
+        return str(status.health.value)
+    return str(status.phase.value)
+
+
+def ports(published: tuple[PublishedPort, ...]) -> str:
+    """`0.0.0.0:8080->80/tcp`, without the parts that are as usual."""
+    found = []
+    for port in published:
+        host = f"{port.host_ip}:" if port.host_ip not in ("", "0.0.0.0", "::") else ""
+        protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
+        found.append(f"{host}{port.published or '?'}->{port.target}{protocol}")
+    return " ".join(dict.fromkeys(found))
+
+
+def instance_row(instance: InstanceView) -> tuple[str, ...]:
+    """name, host, state, age, restarts, ports"""
+    status = instance.status
+    since, restarts, published = "-", "-", ""
+    if status is not None:
+        running = status.phase is Phase.RUNNING
+        at = status.started_at if running else status.finished_at
+        since = age(time.time() - at) if at else "-"
+        restarts = str(status.restarts)
+        published = ports(status.ports)
+    return instance.name, instance.host, state(instance), since, restarts, published
