@@ -290,7 +290,7 @@ class _Run:
         follows = self._follows(assignment)
         if assignment.spec_hash not in self.situation.prepared:
             phase, detail = self._unprepared(assignment, bundle)
-            if assignment.released or phase is not Phase.CREATING:
+            if phase is not Phase.CREATING or (assignment.released and not follows):
                 return phase, detail
         if follows:
             return Phase.WAITING, "for its predecessor to stop"
