@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.errors import InvalidInput, NotFound
-from hullmark.masterd.channel import Channel
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.moments import just_after, moment
 from hullmark.masterd.tasks import Mark, Piece, Question
@@ -71,7 +70,6 @@ class LogReader:
         """Raises NotFound where there is no such app, and no instance left of it."""
         self._desk = desk
         self._wanted = wanted
-        self._lines: Channel[Piece] = Channel(LINES_HELD)
         self._questions: dict[str, Question] = {}
         self._silent: dict[str, float] = {}
         self._ended: dict[str, float] = {}
@@ -80,6 +78,7 @@ class LogReader:
         hosts = self._hosts()
         if not hosts and wanted.app not in desk.cluster.snapshot().apps:
             raise NotFound(f"there is no app {wanted.app}", remedy="hullmark apps")
+        self._lines = desk.hub.reader(LINES_HELD)
         for host_id in hosts:
             self._ask(host_id)
 
@@ -100,7 +99,7 @@ class LogReader:
         self._open.add(host_id)
 
     def close(self) -> None:
-        self._lines.close()
+        self._desk.hub.leave(self._lines)
         for question in self._questions.values():
             question.close()
 

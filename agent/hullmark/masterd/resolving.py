@@ -11,9 +11,8 @@ from typing import Optional
 
 from hullmark.errors import InvalidInput, StaleEpoch
 from hullmark.masterd.changes import Resolver
-from hullmark.masterd.channel import Channel
 from hullmark.masterd.desk import Desk
-from hullmark.masterd.tasks import Mark, Piece
+from hullmark.masterd.tasks import Mark
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import from_wire
 
@@ -55,7 +54,7 @@ async def _ask(
     desk: Desk, host_id: str, arguments: dict[str, str], deadline: float
 ) -> Optional[ResolveAnswer]:
     """One host's answer, or None where it gives none."""
-    lines: Channel[Piece] = Channel(8)
+    lines = desk.hub.reader(8)
     question = desk.hub.ask(host_id, "resolve", arguments, lines)
     until = min(deadline, desk.clock() + BEGIN_S)
     try:
@@ -71,6 +70,7 @@ async def _ask(
             return _read(piece.line)
     finally:
         question.close()
+        desk.hub.leave(lines)
 
 
 def _read(line: bytes) -> Optional[ResolveAnswer]:

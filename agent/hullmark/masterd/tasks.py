@@ -85,7 +85,18 @@ class Hub:
         self._last = first
         self._open: dict[str, Question] = {}
         self._added: dict[str, Counter] = {}
+        self._readers: set[Channel[Piece]] = set()
         self._stopped = False
+
+    def reader(self, limit: int) -> Channel[Piece]:
+        """A channel for the answers to one reader's questions. It ends with the master, or by `leave`."""
+        lines: Channel[Piece] = Channel(limit)
+        self._readers.add(lines)
+        return lines
+
+    def leave(self, lines: Channel[Piece]) -> None:
+        self._readers.discard(lines)
+        lines.close()
 
     def ask(
         self, host_id: str, kind: str, arguments: Mapping[str, str], lines: Channel[Piece]
@@ -128,8 +139,9 @@ class Hub:
     def stop(self) -> None:
         """The master ends: so does every answer."""
         self._stopped = True
+        for lines in list(self._readers):
+            self.leave(lines)
         for question in list(self._open.values()):
-            question.lines.close()
             question.close()
 
     @property

@@ -19,7 +19,14 @@ from hullmark.masterd.init import init
 from hullmark.masterd.notify import notify
 from hullmark.pki.tls import client_context
 from hullmark.store.sqlite import SqliteStore
-from tests.unit.masterd.serving import Served, apply_body, config_in, master_of, serve
+from tests.unit.masterd.serving import (
+    Served,
+    apply_body,
+    config_in,
+    master_of,
+    serve,
+    serving,
+)
 
 
 def attempt(folder: Path, **more: Any) -> None:
@@ -125,11 +132,11 @@ def test_the_certificate_is_renewed_at_the_start_when_the_addresses_change(tmp_p
 
 def served_certificate(served: Served, port: int) -> bytes:
     context = client_context(served.root)
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
-        with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
-            found = tls.getpeercert(binary_form=True)
-            assert found is not None
-            return found
+    raw = socket.create_connection(("127.0.0.1", port), timeout=5)
+    with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+        found = tls.getpeercert(binary_form=True)
+        assert found is not None
+        return found
 
 
 def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path, monkeypatch) -> None:
@@ -182,8 +189,6 @@ def test_held_requests_and_streams_end_with_the_master(tmp_path: Path) -> None:
         assert not any(item.done() for item in held)
 
     async def run() -> None:
-        from tests.unit.masterd.serving import serving
-
         clock = asyncio.get_running_loop().time
         async with serving(tmp_path) as served:
             await test(served)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from hullmark.errors import BrokenState, Conflict, InvalidInput, Refused, UsageError
-from hullmark.masterd import folder as folders
 from hullmark.masterd.__main__ import main
 from hullmark.masterd.certificate import ensure_certificate
 from hullmark.masterd.folder import Folder, found_here, urls
@@ -117,8 +116,8 @@ def test_addresses_are_found_where_none_is_given(tmp_path: Path, monkeypatch) ->
         "eth0": [Entry(10, "fe80::1%eth0"), Entry(10, "2001:db8::5"), Entry(2, "192.0.2.5")],
         "docker0": [Entry(2, "172.17.0.1")],
     }
-    monkeypatch.setattr(folders.psutil, "net_if_addrs", lambda: interfaces)
-    monkeypatch.setattr(folders.socket, "gethostname", lambda: "M1.Example.NET")
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: interfaces)
+    monkeypatch.setattr("socket.gethostname", lambda: "M1.Example.NET")
     assert found_here() == ["m1.example.net", "192.0.2.5", "2001:db8::5"]
 
 
@@ -202,7 +201,8 @@ def test_the_command_line_says_what_it_did(tmp_path: Path, capsys) -> None:
     assert capsys.readouterr().out.startswith("there already")
 
 
-def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys) -> None:
+def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("hullmark.log.setup", lambda level: None)  # it would stay set for others
     config_in(tmp_path)
     config = tmp_path / "master.yaml"
     assert main(["run", "--config", str(config)]) == 2

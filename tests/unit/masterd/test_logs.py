@@ -228,14 +228,11 @@ def test_a_host_resolves_an_image_and_the_next_one_if_it_goes_away(tmp_path: Pat
         one, two = await two_hosts(served)
         body = apply_body("r2", app=PULLED)
         applying = asyncio.ensure_future(served.local("PUT", "/v1/apps/shop", body))
-        waiting = {
-            asyncio.ensure_future(next_task(one)): one,
-            asyncio.ensure_future(next_task(two)): two,
-        }
+        waiting = {asyncio.ensure_future(next_task(host)): host for host in (one, two)}
         for content in (None, {"digest": digest}):
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            found = done.pop()
-            task, host = found.result()[0], waiting.pop(found)
+            asked = done.pop()
+            task, host = asked.result()[0], waiting.pop(asked)
             assert (task["kind"], task["arguments"]) == (
                 "resolve",
                 {"image": "web:1", "platform": "", "pull_policy": "missing"},
