@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar, Union
 
 from hullmark.document import ListValue, MapValue, problem_at
-from hullmark.errors import Problem
+from hullmark.errors import InvalidInput, Problem
 from hullmark.model.wire import describe
 
 T = TypeVar("T")
+
+MAX_PROBLEMS = 100
+"""More than a person reads at once: reading ends there."""
 
 
 @dataclass
@@ -36,9 +39,11 @@ class Node:
     private: bool = False
 
     def wrong(self, message: str, allowed: str = "") -> None:
-        self.findings.problems.append(
-            problem_at(self.holder, self.key, self.field, message, allowed)
-        )
+        """Note a problem. Raises InvalidInput with all of them once they are too many."""
+        problems = self.findings.problems
+        problems.append(problem_at(self.holder, self.key, self.field, message, allowed))
+        if len(problems) >= MAX_PROBLEMS:
+            raise InvalidInput([*problems, Problem("there may be more: reading ended here")])
 
     def warn(self, message: str) -> None:
         self.findings.warnings.append(str(problem_at(self.holder, self.key, self.field, message)))

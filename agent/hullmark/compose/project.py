@@ -8,7 +8,7 @@ The translating half turns a `Project` into the model's app and never opens a Co
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
@@ -17,6 +17,7 @@ from hullmark import document
 from hullmark.compose import naming
 from hullmark.compose.environment import read_env_file
 from hullmark.compose.extends import Extending, Source
+from hullmark.compose.findings import MAX_PROBLEMS
 from hullmark.compose.interpolation import Filler, Notes, fill_document
 from hullmark.compose.merging import TAGS, Merging, copied
 from hullmark.compose.profiles import active_services, wanted_profiles
@@ -24,6 +25,8 @@ from hullmark.document import MapValue, problem_at
 from hullmark.errors import InvalidInput, Problem
 
 DEFAULT_ENV_FILE = ".env"
+MAX_SERVICES = 1000
+"""More than an app has, and few enough to be judged within a second."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,8 @@ def read_project(
     name = _name(project_name, documents, variables, folder, notes.problems)
     variables["COMPOSE_PROJECT_NAME"] = name
     merged = _Reading(near, folder, variables, notes).merged(documents)
-    services = merged.get("services")
-    if isinstance(services, MapValue):
-        asked = wanted_profiles(profiles, variables.get("COMPOSE_PROFILES", ""))
-        merged["services"] = active_services(services, asked, notes.problems)
-    else:
-        _refuse_first_format(merged)
+    asked = wanted_profiles(profiles, variables.get("COMPOSE_PROFILES", ""))
+    _keep_active(merged, asked, notes.problems)
     _stop_at(notes.problems)
     unset = tuple(dict.fromkeys(notes.unset))
     return Project(
@@ -173,6 +172,20 @@ def _name(
         return ""
 
 
+def _keep_active(merged: MapValue, asked: Collection[str], problems: list[Problem]) -> None:
+    services = merged.get("services")
+    if not isinstance(services, MapValue):
+        _refuse_first_format(merged)
+        return
+    if len(services) > MAX_SERVICES:
+        message = f"{len(services)} services in one app"
+        problems.append(
+            problem_at(merged, "services", "services", message, f"{MAX_SERVICES} of them")
+        )
+        return
+    merged["services"] = active_services(services, asked, problems)
+
+
 def _refuse_first_format(merged: MapValue) -> None:
     """Files of Compose's first format have their services at the top; every other message would
     only confuse."""
@@ -190,5 +203,8 @@ def _refuse_first_format(merged: MapValue) -> None:
 
 
 def _stop_at(problems: Sequence[Problem]) -> None:
+    left = len(problems) - MAX_PROBLEMS
+    if left > 0:
+        raise InvalidInput([*problems[:MAX_PROBLEMS], Problem(f"and {left} more problems")])
     if problems:
         raise InvalidInput(problems)
