@@ -32,7 +32,8 @@ def read_container(service: Node, image: str, awaited: bool) -> ContainerSpec:
     limits = read_limits(service)
     parts: dict[str, Any] = {name: _text(service, name, form) for name, form in forms.TEXTS.items()}
     for name, form in forms.LISTS.items():
-        parts[name] = service.text_or_list(name, values.text(form))
+        read = service.text_or_list if name in ("dns", "dns_search") else service.list_of
+        parts[name] = read(name, values.text(form))
     for name in FLAGS:
         parts[name] = service.field_of(name, values.boolean, False)
     for name in ("cap_add", "cap_drop"):

@@ -317,7 +317,7 @@ labels          honoured
 external        honoured an existing volume of the engine, by its name; it is never made or removed
 
 [configs.*] A config
-file            honoured a regular file of at most 256 KiB, relative to the first Compose file's folder
+file            honoured a regular file of at most 256 KiB in the first Compose file's folder
 content         honoured
 environment     honoured the variable's value becomes part of the app
 name            warned   configs have the name of their key

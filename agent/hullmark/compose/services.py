@@ -18,6 +18,7 @@ from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
 from hullmark.compose.project import Project
 from hullmark.compose.variables import read_variables
+from hullmark.document import MapValue
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.app import (
     App,
@@ -96,7 +97,7 @@ class _Builder:
         """The services that are mappings, their keys judged."""
         listed = self._top.get("services")
         found = listed.entries() if listed is not None else {}
-        if not found:
+        if listed is None or (not found and isinstance(listed.value, MapValue)):
             self._top.wrong("no services", "at least one, under `services`")
         for name in sorted(set(self._images) - set(found)):
             self._top.findings.problems.append(

@@ -56,7 +56,7 @@ def problems(
 def web_text(lines: str, more: str = "") -> str:
     """One service `web` with these keys, from line 4 on, and what else stands in the file."""
     inner = textwrap.indent(textwrap.dedent(lines).strip("\n"), "    ")
-    return f"services:\n  web:\n    image: nginx\n{inner}\n{textwrap.dedent(more)}"
+    return f"services:\n  web:\n    image: nginx\n{inner}\n{more}"
 
 
 def web(
