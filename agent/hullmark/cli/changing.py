@@ -12,7 +12,7 @@ from hullmark.cli import failure, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked
 from hullmark.cli.progress import Progress, choose
-from hullmark.cli.standing import numbers, state
+from hullmark.cli.standing import numbers, told
 from hullmark.cli.waiting import Outcome, Waited
 from hullmark.cli.words import age, count, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, HullmarkError
@@ -90,15 +90,14 @@ def _line(answer: ApplyAnswer, waited: Optional[Waited], done: str) -> str:
 def _trouble(client: Client, app: str, waited: Waited) -> Iterable[str]:
     """Which instances are not where they should be, why, and what to do."""
     instances = waited.detail.instances if waited.detail is not None else ()
-    told = [item for item in instances if item.why]
-    for item in told[:INSTANCES_TOLD]:
-        place = f" on {item.host}" if item.host else ""
-        yield f"{item.name}{place}: {state(item)}: {one_line(item.why)}"
+    wrong = [item for item in instances if item.why]
+    for item in wrong[:INSTANCES_TOLD]:
+        yield told(item)
         if waited.outcome is Outcome.FAILED and item.status is not None:
             for line in _last_lines(client, item):
                 yield f"  | {one_line(line)}"
-    if len(told) > INSTANCES_TOLD:
-        yield f"and {count(len(told) - INSTANCES_TOLD, 'more instance')}: hullmark ps {app}"
+    if len(wrong) > INSTANCES_TOLD:
+        yield f"and {count(len(wrong) - INSTANCES_TOLD, 'more instance')}: hullmark ps {app}"
     if waited.outcome is Outcome.TIMEOUT:
         yield f"  what to do: it goes on; see hullmark ps {app}, hullmark status"
     else:

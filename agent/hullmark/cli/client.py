@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, TypeVar
@@ -22,8 +21,7 @@ from hullmark.errors import (
     Problem,
     StoreUnavailable,
 )
-from hullmark.model.api import ErrorAnswer
-from hullmark.model.wire import canonical, from_wire, to_wire
+from hullmark.model.wire import canonical, from_wire
 
 T = TypeVar("T")
 
@@ -70,23 +68,34 @@ class Client:
         """A question; changes nothing. `hold_s` is how long the master may hold it. Raises what `errors` has
         for the master's answer, MasterUnavailable where none comes."""
         target = path + _query(query)
-        return self._read(cls, self._exchange("GET", target, b"", self._answer_s + hold_s))
+        return self.decoded(cls, self._exchange("GET", target, b"", self._answer_s + hold_s))
 
-    def change(self, cls: type[T], method: str, path: str, request: Any) -> T:
-        """A change, or a question with a body. `request` is a dataclass, or its wire form. As `ask`, and
+    def change(self, method: str, path: str, request: Any) -> bytes:
+        """A change, or a question with a body: a request's wire form. Its answer, for `decoded`: a caller who
+        imports what it needs for that after the call loses no time before it. Raises as `ask`;
         sent again for a while where its answer was lost or the store did not answer."""
-        body = canonical(to_wire(request))
+        body = canonical(request)
         deadline = self._clock() + self._retry_s
         pause_s, sent = RETRY_FIRST_S, False
         while True:
             try:
-                return self._read(cls, self._exchange(method, path, body, self._answer_s))
+                return self._exchange(method, path, body, self._answer_s)
             except (MasterUnavailable, StoreUnavailable) as error:
                 sent = sent or not isinstance(error.__cause__, NotReachedError)
                 if not sent or self._clock() + pause_s > deadline:
                     raise
-            self._sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  (not a secret)
+            self._sleep(pause_s * (0.5 + os.urandom(1)[0] / 512))
             pause_s = min(2 * pause_s, RETRY_MOST_S)
+
+    def decoded(self, cls: type[T], text: bytes) -> T:
+        """Raises MasterUnavailable for what isn't such an answer."""
+        try:
+            return from_wire(cls, json.loads(text), ignore_unknown=True)
+        except (ValueError, RecursionError, InvalidInput) as error:
+            raise MasterUnavailable(
+                f"{self.address} gave an answer that can't be read",
+                remedy="see whether a Hullmark master of this version listens there",
+            ) from error
 
     def lines(self, cls: type[T], path: str, query: Mapping[str, object] = {}) -> Iterator[T]:
         """Values that come one by one, until the master ends the answer."""
@@ -95,7 +104,7 @@ class Client:
             if answer.status != 200:
                 raise self._error(answer)
             for line in found:
-                yield self._decoded(cls, line)
+                yield self.decoded(cls, line)
         except (NotReachedError, LostError) as error:
             raise self._unavailable(error) from error
 
@@ -131,19 +140,9 @@ class Client:
             remedy = "check the address and the master; or name another one: --master URL"
         return MasterUnavailable(f"no master answers at {self.address}: {error}", remedy=remedy)
 
-    def _read(self, cls: type[T], body: bytes) -> T:
-        return self._decoded(cls, body)
-
-    def _decoded(self, cls: type[T], text: bytes) -> T:
-        try:
-            return from_wire(cls, json.loads(text), ignore_unknown=True)
-        except (ValueError, RecursionError, InvalidInput) as error:
-            raise MasterUnavailable(
-                f"{self.address} gave an answer that can't be read",
-                remedy="see whether a Hullmark master of this version listens there",
-            ) from error
-
     def _error(self, answer: Answer) -> HullmarkError:
+        from hullmark.model.api import ErrorAnswer  # for errors only: see `change`
+
         try:
             told = from_wire(ErrorAnswer, json.loads(answer.body), ignore_unknown=True)
         except (ValueError, RecursionError, InvalidInput):
@@ -176,11 +175,13 @@ def _leader_of(answer: Answer) -> Any:
 
 def _query(values: Mapping[str, object]) -> str:
     """`?name=value&...`; what is None, empty or False is left out."""
-    from urllib.parse import urlencode
-
     given = {
         name: "true" if value is True else value
         for name, value in values.items()
         if value not in (None, "") and value is not False
     }
-    return "?" + urlencode(given) if given else ""
+    if not given:
+        return ""
+    from urllib.parse import urlencode
+
+    return "?" + urlencode(given)

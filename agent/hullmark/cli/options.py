@@ -42,21 +42,13 @@ _OUTPUT = _option(
     type=click.Choice(["text", "json"]),
     help="text for people (the default), or one JSON document.",
 )
-_MASTER = (
-    _option(
-        "--master",
-        metavar="URL",
-        help="unix:///PATH or https://HOST:PORT.  [HULLMARK_MASTER]",
-    ),
-    _option(
-        "--token-file",
-        metavar="FILE",
-        help="The login for https://.  [HULLMARK_TOKEN_FILE]",
-    ),
-    _option("--ca", metavar="FILE", help="The cluster's root certificate.  [HULLMARK_CA]"),
+_MASTER = _option(
+    "--master", metavar="URL", help="unix:///PATH or https://HOST:PORT.  [HULLMARK_MASTER]"
 )
-
-
+_TOKEN_FILE = _option(
+    "--token-file", metavar="FILE", help="The login for https://.  [HULLMARK_TOKEN_FILE]"
+)
+_CA = _option("--ca", metavar="FILE", help="The cluster's root certificate.  [HULLMARK_CA]")
 _PASS_ASKED = click.make_pass_decorator(Asked, ensure=True)
 
 
@@ -67,9 +59,19 @@ def offline(function: Decorated) -> Decorated:
 
 def online(function: Decorated) -> Decorated:
     """The command asks a master. It is called with an `Asked` first."""
-    for option in reversed(_MASTER):
-        function = option(function)
-    return offline(function)
+    return _MASTER(_TOKEN_FILE(_CA(offline(function))))
+
+
+def issuing(function: Decorated) -> Decorated:
+    """As `online`, for a command that makes a token: its `--token-file` is where that goes (`file`). The login
+    for https:// is then named before the command, or by the environment."""
+    file = click.option(
+        "--token-file",
+        "file",
+        metavar="FILE",
+        help="Write the token to this new file, mode 0600, and don't show it.",
+    )
+    return file(_MASTER(_CA(offline(function))))
 
 
 def waiting(default_s: str) -> Callable[[Decorated], Decorated]:

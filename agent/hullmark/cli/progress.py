@@ -7,8 +7,7 @@ import sys
 from types import TracebackType
 from typing import Optional, Protocol
 
-from hullmark.cli.standing import numbers, state
-from hullmark.cli.words import one_line
+from hullmark.cli.standing import numbers, told
 from hullmark.model.api import AppDetail
 
 
@@ -53,13 +52,10 @@ class Lines(Silent):
 
     def seen(self, detail: AppDetail) -> None:
         for item in detail.instances:
-            key, text = (item.name, item.generation), state(item)
-            if item.why and item.why != text:
-                text = f"{text}: {one_line(item.why)}"
+            key, text = (item.name, item.generation), told(item)
             if self._told.get(key) != text:
                 self._told[key] = text
-                place = f" on {item.host}" if item.host else ""
-                sys.stderr.write(f"{item.name}{place}: {text}\n")
+                sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
 

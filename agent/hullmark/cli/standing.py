@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from hullmark.cli.words import age
+from hullmark.cli.words import age, one_line
 from hullmark.model.api import AppSummary, InstanceView
 from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
@@ -28,6 +28,15 @@ def state(instance: InstanceView) -> str:
     if status.phase is Phase.RUNNING and status.health is not Health.NONE:
         return str(status.health.value)
     return str(status.phase.value)
+
+
+def told(instance: InstanceView) -> str:
+    """State and reason in one line, with the name and host before them."""
+    word, why = state(instance), one_line(instance.why)
+    if why.startswith(word):
+        word, why = why, ""
+    place = f" on {instance.host}" if instance.host else ""
+    return f"{instance.name}{place}: {word}" + (f": {why}" if why else "")
 
 
 def ports(published: tuple[PublishedPort, ...]) -> str:

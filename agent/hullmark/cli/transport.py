@@ -1,25 +1,26 @@
-"""One HTTP exchange with a master, over its Unix socket or over TLS. What goes wrong becomes one of three outcomes.
+"""One exchange with a master, over its Unix socket or over TLS. What goes wrong is one of three things.
 
-NotReached   nothing was sent, so nothing was done
-Lost         something was sent and no whole answer came: whether it was done is not known
-Forbidden    this user may not use the socket
+NotReachedError   nothing was sent, so nothing was done
+LostError         something was sent and no whole answer came: whether it was done is not known
+Forbidden         this user may not use the socket
 """
 
 from __future__ import annotations
 
-import http.client
 import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
+from typing import BinaryIO, Optional
 
 from hullmark.cli.address import Address
+from hullmark.cli.httpreader import MalformedError, Response
 from hullmark.errors import Forbidden
 
 CONNECT_S = 5.0
 ANSWER_MAX_BYTES = 64 << 20
-LINE_MAX_BYTES = 1 << 20
+LINE_MAX_BYTES = 4 << 20
+SILENCE_S = 60.0
+"""A stream of lines may be silent for any time; this only bounds how long one read waits."""
 
 
 class NotReachedError(OSError):
@@ -36,112 +37,119 @@ class Answer:
     body: bytes
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(CONNECT_S)
-        self.sock.connect(self._path)
-
-
 class Transport:
     """Keeps its connection from one exchange to the next. Not for several threads."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._connection: Optional[http.client.HTTPConnection] = None
+        self._socket: Optional[socket.socket] = None
+        self._file: Optional[BinaryIO] = None
 
     def exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> Answer:
         """Raises NotReachedError, LostError, Forbidden."""
-        response = self._send(method, target, body, timeout_s)
         try:
-            content = response.read(ANSWER_MAX_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
+            response = self._send(method, target, body, timeout_s)
+            answer = Answer(response.status, response.read(ANSWER_MAX_BYTES))
+        except (OSError, MalformedError) as error:
+            raise self._failed(error, timeout_s) from error
+        if not response.keeps:
             self.close()
-            raise LostError(f"the answer was cut off ({_why(error)})") from error
-        if len(content) > ANSWER_MAX_BYTES:
-            self.close()
-            raise LostError(f"the answer is larger than {ANSWER_MAX_BYTES >> 20} MiB")
-        return Answer(response.status, content)
+        return answer
 
     def lines(self, target: str, timeout_s: float) -> tuple[Answer, Iterator[bytes]]:
         """An answer whose body comes line by line, for as long as it takes. With a status other than 200
-        the answer has its body, and there are no lines."""
-        response = self._send("GET", target, b"", timeout_s)
-        if response.status != 200:
-            return Answer(response.status, response.read(ANSWER_MAX_BYTES)), iter(())
+        the answer has its body, and there are no lines. Raises as `exchange`, later too."""
+        try:
+            response = self._send("GET", target, b"", timeout_s)
+            if response.status != 200:
+                return Answer(response.status, response.read(ANSWER_MAX_BYTES)), iter(())
+        except (OSError, MalformedError) as error:
+            raise self._failed(error, timeout_s) from error
+        assert self._socket is not None
+        self._socket.settimeout(None)
         return Answer(200, b""), self._read_lines(response)
 
-    def _read_lines(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
-        while True:
-            try:
-                line = response.readline(LINE_MAX_BYTES)
-            except socket.timeout:
-                continue
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                raise LostError(f"the connection broke ({_why(error)})") from error
-            if not line:
-                return
-            yield line
+    def _read_lines(self, response: Response) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for part in response.parts():
+                *whole, rest = (rest + part).split(b"\n")
+                yield from whole
+                if len(rest) > LINE_MAX_BYTES:
+                    raise MalformedError("a line without end")
+        except (OSError, MalformedError) as error:
+            raise self._failed(error, 0) from error
+        finally:
+            self.close()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for item in (self._file, self._socket):
+            if item is not None:
+                item.close()
+        self._file = self._socket = None
 
-    def _send(
-        self, method: str, target: str, body: bytes, timeout_s: float
-    ) -> http.client.HTTPResponse:
-        headers = {"Content-Type": "application/json"} if body else {}
+    def _failed(self, error: Exception, timeout_s: float) -> OSError:
+        self.close()
+        if isinstance(error, NotReachedError):
+            return error
+        if isinstance(error, socket.timeout):
+            return LostError(f"no answer within {timeout_s:g} s")
+        return LostError(f"the answer did not come ({_why(error)})")
+
+    def _send(self, method: str, target: str, body: bytes, timeout_s: float) -> Response:
+        lines = [f"{method} {target} HTTP/1.1", "Host: hullmark", "Accept: application/json"]
         if self.address.token:
-            headers["Authorization"] = f"Bearer {self.address.token}"
-        connection = self._connected(timeout_s)
-        try:
-            connection.request(method, target, body or None, headers)
-            return connection.getresponse()
-        except socket.timeout as error:
-            self.close()
-            raise LostError(f"no answer within {timeout_s:g} s") from error
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise LostError(f"the answer did not come ({_why(error)})") from error
+            lines.append(f"Authorization: Bearer {self.address.token}")
+        if body or method != "GET":
+            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        connection, file = self._connected()
+        connection.settimeout(timeout_s)
+        connection.sendall("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body)
+        return Response(file)
 
-    def _connected(self, timeout_s: float) -> http.client.HTTPConnection:
-        if self._connection is None or self._connection.sock is None:
-            self._connection = self._connect()
-        self._connection.sock.settimeout(timeout_s)
-        return self._connection
+    def _connected(self) -> tuple[socket.socket, BinaryIO]:
+        if self._socket is None or self._file is None:
+            self._socket = self._connect()
+            self._file = self._socket.makefile("rb")
+        return self._socket, self._file
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _connect(self) -> socket.socket:
         address = self.address
-        connection: http.client.HTTPConnection
-        if address.path:
-            connection = _UnixConnection(address.path, CONNECT_S)
-        else:
-            connection = http.client.HTTPSConnection(
-                address.host, address.port, timeout=CONNECT_S, context=_context(address)
-            )
         try:
-            connection.connect()
+            return _to_socket(address.path) if address.path else _to_port(address)
         except PermissionError as error:
             raise Forbidden(
-                f"this user may not use {address}", remedy="use sudo, or hullmark login"
+                f"this user may not use {address}",
+                remedy="use sudo; or from another machine: hullmark login",
             ) from error
         except OSError as error:
-            connection.close()
             raise NotReachedError(_why(error)) from error
-        return connection
 
 
-def _context(address: Address) -> ssl.SSLContext:
+def _to_socket(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(CONNECT_S)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _to_port(address: Address) -> socket.socket:
+    """Verified by the cluster's own root and nothing else."""
+    import ssl  # takes longer to import than all of this module
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(address.ca_file)
-    return context
+    connection = socket.create_connection((address.host, address.port), CONNECT_S)
+    try:
+        return context.wrap_socket(connection, server_hostname=address.host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _why(error: Exception) -> str:

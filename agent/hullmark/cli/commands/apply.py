@@ -6,13 +6,12 @@ from typing import Optional
 
 import click
 
-from hullmark.cli import changing, composefiles, door
+from hullmark.cli import composefiles, door
 from hullmark.cli.client import new_request_id
 from hullmark.cli.composefiles import Project
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
-from hullmark.cli.waiting import settle
 from hullmark.cli.words import duration
-from hullmark.model.api import ApplyAnswer, ApplyRequest
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example:
@@ -56,8 +55,20 @@ def command(
     loaded = composefiles.load(project)
     app = loaded.app
     client = door.client(asked)
-    request = ApplyRequest(app, new_request_id(), ticket, expected_generation)
-    answer = client.change(ApplyAnswer, "PUT", f"/v1/apps/{app.name}", request)
+    # The wire form of an `ApplyRequest`. What the rest of this command needs is imported while the hosts work.
+    request = {
+        "app": to_wire(app),
+        "request_id": new_request_id(),
+        "ticket": ticket,
+        "expected_generation": expected_generation,
+    }
+    text = client.change("PUT", f"/v1/apps/{app.name}", request)
+
+    from hullmark.cli import changing
+    from hullmark.cli.waiting import settle
+    from hullmark.model.api import ApplyAnswer
+
+    answer = client.decoded(ApplyAnswer, text)
     warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
     answer = ApplyAnswer(answer.app, answer.generation, answer.changed, warnings)
     waited = None

@@ -8,10 +8,11 @@ from typing import Optional
 import click
 
 from hullmark.cli import door, secretfile, show
-from hullmark.cli.options import Asked, online
+from hullmark.cli.options import Asked, issuing
 from hullmark.cli.target import host_name
 from hullmark.cli.words import duration, moment, pairs
 from hullmark.model.api import InviteAnswer, InviteRequest
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example:
@@ -23,16 +24,10 @@ Example:
 @click.command(epilog=EPILOG)
 @click.argument("host")
 @click.option(
-    "--token-file",
-    "file",
-    metavar="FILE",
-    help="Write the token to a new file, mode 0600, and don't show it.",
-)
-@click.option(
     "--valid", default="1h", show_default=True, metavar="DURATION", help="How long it can be used."
 )
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the host.")
-@online
+@issuing
 def command(
     asked: Asked, host: str, file: Optional[str], valid: str, labels: tuple[str, ...]
 ) -> None:
@@ -41,7 +36,8 @@ def command(
     path = Path(file) if file else None
     if path is not None:
         secretfile.check_free(path)
-    answer = door.client(asked).change(InviteAnswer, "POST", "/v1/invites", request)
+    client = door.client(asked)
+    answer = client.decoded(InviteAnswer, client.change("POST", "/v1/invites", to_wire(request)))
     if path is not None:
         secretfile.write(path, answer.token)
     if asked.json:

@@ -8,10 +8,11 @@ from typing import Optional
 import click
 
 from hullmark.cli import door, secretfile, show
-from hullmark.cli.options import Asked, online
+from hullmark.cli.options import Asked, issuing
 from hullmark.cli.words import duration, moment
 from hullmark.errors import UsageError
 from hullmark.model.api import SessionAnswer, SessionRequest
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example, on the master; then copy the file to ~/.config/hullmark/token:
@@ -24,12 +25,11 @@ Example, on the master; then copy the file to ~/.config/hullmark/token:
 @click.option(
     "--valid", default="8h", show_default=True, metavar="DURATION", help="How long it can be used."
 )
-@online
-def command(asked: Asked, valid: str) -> None:
+@issuing
+def command(asked: Asked, valid: str, file: Optional[str]) -> None:
     """Make a token for use from another machine, over https://.
 
-    Only on the master itself, over its Unix socket: who you are is what the system says. With --token-file
-    the token goes to a new file, mode 0600, and is not shown.
+    Only on the master itself, over its Unix socket: who you are is what the system says.
     """
     client = door.client(asked)
     if not client.address.path:
@@ -37,12 +37,11 @@ def command(asked: Asked, valid: str) -> None:
             f"a login is made on the master itself, not over {client.address}",
             remedy="log in there by SSH, then: hullmark login",
         )
-    file = asked.token_file
     path = Path(file) if file else None
     if path is not None:
         secretfile.check_free(path)
     request = SessionRequest(duration(valid, "--valid"))
-    answer = client.change(SessionAnswer, "POST", "/v1/sessions", request)
+    answer = client.decoded(SessionAnswer, client.change("POST", "/v1/sessions", to_wire(request)))
     if path is not None:
         secretfile.write(path, answer.token)
     if asked.json:

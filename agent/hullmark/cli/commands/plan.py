@@ -13,6 +13,7 @@ from hullmark.cli.table import width, wrapped
 from hullmark.cli.words import one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import Difference, PlanAnswer, PlanRequest
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example:
@@ -31,7 +32,10 @@ _SIGNS = {"create": "+", "remove": "-", "replace": "!", "scale": "~", "change": 
 def command(asked: Asked, project: Project) -> int:
     """Show what `apply` would change, and change nothing."""
     loaded = composefiles.load(project)
-    answer = door.client(asked).change(PlanAnswer, "POST", "/v1/plan", PlanRequest(loaded.app))
+    client = door.client(asked)
+    answer = client.decoded(
+        PlanAnswer, client.change("POST", "/v1/plan", to_wire(PlanRequest(loaded.app)))
+    )
     warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
     if asked.json:
         fields = {

@@ -11,6 +11,7 @@ from hullmark.cli.target import app_name
 from hullmark.cli.waiting import vanish
 from hullmark.cli.words import duration
 from hullmark.model.api import ApplyAnswer, RemoveRequest
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example:
@@ -43,7 +44,9 @@ def command(
     name = app_name(app)
     client = door.client(asked)
     request = RemoveRequest(new_request_id(), ticket, volumes)
-    answer = client.change(ApplyAnswer, "DELETE", f"/v1/apps/{name}", request)
+    answer = client.decoded(
+        ApplyAnswer, client.change("DELETE", f"/v1/apps/{name}", to_wire(request))
+    )
     waited = None
     if wait:
         waited = changing.wait(

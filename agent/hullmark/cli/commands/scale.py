@@ -14,6 +14,7 @@ from hullmark.cli.words import duration, whole_number
 from hullmark.errors import UsageError
 from hullmark.model.api import ApplyAnswer, ScaleRequest
 from hullmark.model.names import APP_NAME, SERVICE_NAME
+from hullmark.model.wire import to_wire
 
 EPILOG = """\b
 Example:
@@ -43,7 +44,9 @@ def command(
     app, services = parse(targets)
     client = door.client(asked)
     request = ScaleRequest(services, new_request_id(), ticket)
-    answer = client.change(ApplyAnswer, "POST", f"/v1/apps/{app}/scale", request)
+    answer = client.decoded(
+        ApplyAnswer, client.change("POST", f"/v1/apps/{app}/scale", to_wire(request))
+    )
     waited = None
     if wait:
         waited = changing.wait(
