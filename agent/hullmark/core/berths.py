@@ -171,6 +171,11 @@ def in_words(size_bytes: int) -> str:
     size = float(size_bytes)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
-            return f"{size:.3g} {unit}"
+            return f"{_short(size)} {unit}"
         size /= 1024
-    return f"{size:.3g} GiB"
+    return f"{_short(size)} GiB"
+
+
+def _short(number: float) -> str:
+    """At most two decimals, and none for nothing."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")

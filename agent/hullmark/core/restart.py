@@ -77,5 +77,8 @@ def after_error(attempt: Attempt, reason: str, now: float) -> Attempt:
 
 
 def delay_s(first_s: float, failures: int) -> float:
-    """The wait before try number `failures` + 1."""
-    return min(first_s * 2.0 ** min(failures - 1, 16), max(MAX_DELAY_S, first_s))
+    """The wait before try number `failures` + 1. Without a delay the first is at once; later ones double
+    from a tenth of a second, so that what always fails doesn't keep the engine busy."""
+    if failures <= 1:
+        return first_s
+    return min(max(first_s, 0.1) * 2.0 ** min(failures - 1, 16), max(MAX_DELAY_S, first_s))

@@ -75,12 +75,15 @@ class Roster:
             if item.assignment.instance.generation == generation
         ]
 
-    def leaving(self, app: str, service: str = "") -> list[Leaving]:
-        """Tombstones of one service, or of the whole app."""
+    def leaving(self, app: str = "", service: str = "") -> list[Leaving]:
+        """Tombstones of one service, of the whole app, or of all apps."""
         if service:
             return self._leaving.get((app, service), [])
         return [
-            item for key in sorted(self._leaving) if key[0] == app for item in self._leaving[key]
+            item
+            for key in sorted(self._leaving)
+            if app in ("", key[0])
+            for item in self._leaving[key]
         ]
 
     def wanted(self, record: AppRecord, service: str) -> int:

@@ -114,6 +114,11 @@ def test_a_delay_grows_and_ends(first_s: float, failures: int) -> None:
     assert wait_s <= delay_s(first_s, failures + 1)
 
 
+def test_without_a_delay_it_still_does_not_spin() -> None:
+    assert [delay_s(0.0, failures) for failures in (1, 2, 3, 4)] == [0.0, 0.2, 0.4, 0.8]
+    assert delay_s(0.0, 99) == MAX_DELAY_S
+
+
 def test_each_end_has_its_own_key() -> None:
     ends = [found(1), found(1, ran_s=2.0), dataclasses.replace(found(1), container_id="other")]
     assert len({end.ended_key for end in ends}) == 3

@@ -109,6 +109,7 @@ def assert_all_are_placed_or_explained(state: Snapshot) -> None:
 
 
 @given(fleets())
+@settings(max_examples=30)
 def test_a_first_plan_keeps_every_promise(fleet: Snapshot) -> None:
     state = planned(fleet)
     assert_ports_are_apart(state)
@@ -119,6 +120,7 @@ def test_a_first_plan_keeps_every_promise(fleet: Snapshot) -> None:
 
 
 @given(fleets())
+@settings(max_examples=30)
 def test_planning_is_at_rest_once_carried_out(fleet: Snapshot) -> None:
     state = planned(obeyed(planned(fleet), {}))
     again = obeyed(state, {})
@@ -129,7 +131,7 @@ def test_planning_is_at_rest_once_carried_out(fleet: Snapshot) -> None:
 
 
 @given(fleets(), st.data())
-@settings(max_examples=150)
+@settings(max_examples=40)
 def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> None:
     """Apps change at any moment, with what was ordered before obeyed or not."""
     state = planned(fleet)
@@ -149,6 +151,7 @@ def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> Non
 
 
 @given(fleets(), st.data())
+@settings(max_examples=30)
 def test_nothing_moves_without_need(fleet: Snapshot, data: st.DataObject) -> None:
     """Another app comes, hosts come: what is placed stays."""
     state = obeyed(planned(fleet), {})
@@ -177,6 +180,7 @@ def homes(state: Snapshot) -> dict[InstanceId, str]:
 
 
 @given(fleets(), st.data())
+@settings(max_examples=30)
 def test_silent_hosts_are_left_alone(fleet: Snapshot, data: st.DataObject) -> None:
     state = obeyed(planned(fleet), {})
     before = homes(state)
@@ -200,6 +204,7 @@ def test_silent_hosts_are_left_alone(fleet: Snapshot, data: st.DataObject) -> No
 
 
 @given(fleets(), st.integers(0, 4), st.data())
+@settings(max_examples=30)
 def test_scaling_keeps_the_lower_slots(fleet: Snapshot, replicas: int, data: st.DataObject) -> None:
     state = obeyed(planned(fleet), {})
     record = state.apps["shop"]
@@ -223,6 +228,7 @@ def test_scaling_keeps_the_lower_slots(fleet: Snapshot, replicas: int, data: st.
 
 
 @given(fleets(), st.data())
+@settings(max_examples=30)
 def test_a_release_is_never_taken_back(fleet: Snapshot, data: st.DataObject) -> None:
     state = planned(fleet)
     released: set[InstanceId] = set()
@@ -242,6 +248,7 @@ def test_a_release_is_never_taken_back(fleet: Snapshot, data: st.DataObject) -> 
 
 
 @given(fleets(), st.booleans())
+@settings(max_examples=30)
 def test_a_removed_app_goes_from_every_host(fleet: Snapshot, volumes: bool) -> None:
     state = obeyed(planned(fleet), {})
     record = state.apps["shop"]

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hullmark.core.berths import Berth, Hold, Obstacle, choose_ports, in_words
+from hullmark.model.app import PortSpec, Resources
+from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.orders import InstanceId, PublishedPort
+
+HOST = HostRecord("h1", "h1", 1.0)
+ONE, TWO = InstanceId("shop", "web", 1, 1), InstanceId("shop", "web", 2, 1)
+SLOT = ("shop", "web", 2)
+
+
+def berth(cpus: int = 4, memory_bytes: int = 1 << 30) -> Berth:
+    return Berth(HOST, HostFacts(cpus=cpus, memory_bytes=memory_bytes), ready=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        (PublishedPort(80, 80), PublishedPort(90, 80), True),
+        (PublishedPort(80, 80), PublishedPort(80, 81), False),
+        (PublishedPort(80, 80), PublishedPort(80, 80, "udp"), False),
+        (PublishedPort(80, 80, host_ip="10.0.0.1"), PublishedPort(80, 80), True),
+        (PublishedPort(80, 80, host_ip="10.0.0.1"), PublishedPort(80, 80, host_ip="::"), True),
+        (
+            PublishedPort(80, 80, host_ip="10.0.0.1"),
+            PublishedPort(80, 80, host_ip="10.0.0.2"),
+            False,
+        ),
+        (
+            PublishedPort(80, 80, host_ip="10.0.0.1"),
+            PublishedPort(80, 80, host_ip="10.0.0.1"),
+            True,
+        ),
+        (PublishedPort(80, 80, host_ip="0.0.0.0"), PublishedPort(80, 80, host_ip="::1"), True),
+    ],
+)
+def test_clashes(one: PublishedPort, other: PublishedPort, clash: bool) -> None:
+    assert Hold(one, None, "").clashes(other) is clash
+    assert Hold(other, None, "").clashes(one) is clash
+
+
+def test_a_port_is_taken_but_not_from_ones_own_slot() -> None:
+    place = berth()
+    place.take(ONE, Resources(), [PublishedPort(80, 8080)])
+    taken = choose_ports(place, SLOT, [PortSpec(80, 8080, 8080)])
+    assert taken == Obstacle(6, "port 8080/tcp taken", " by shop/web.1")
+    assert choose_ports(place, ("shop", "web", 1), [PortSpec(80, 8080, 8080)]) == (
+        PublishedPort(80, 8080),
+    )
+
+
+def test_a_range_gives_the_lowest_free_port() -> None:
+    place = berth()
+    place.take(ONE, Resources(), [PublishedPort(80, 8080)])
+    place.hold_for_nobody([PublishedPort(80, 8081)], "an orphan")
+    spec = PortSpec(80, 8080, 8083)
+    assert choose_ports(place, SLOT, [spec]) == (PublishedPort(80, 8082),)
+    had = [PublishedPort(80, 8083), PublishedPort(80, 9999)]
+    assert choose_ports(place, SLOT, [spec], had) == (PublishedPort(80, 8083),)
+    assert choose_ports(place, SLOT, [PortSpec(80, 8080, 8081)]) == Obstacle(
+        6, "no port free in 8080-8081/tcp"
+    )
+
+
+def test_two_ports_of_one_instance_are_apart() -> None:
+    spec = PortSpec(80, 8080, 8081)
+    assert choose_ports(berth(), SLOT, [spec, spec]) == (
+        PublishedPort(80, 8080),
+        PublishedPort(80, 8081),
+    )
+    fixed = PortSpec(80, 8080, 8080)
+    assert choose_ports(berth(), SLOT, [fixed, fixed]) == Obstacle(
+        6, "port 8080/tcp taken", " by another port of its own"
+    )
+
+
+def test_a_port_that_the_engine_picks_clashes_with_nothing() -> None:
+    place = berth()
+    place.take(ONE, Resources(), [PublishedPort(80, 0)])
+    assert choose_ports(place, SLOT, [PortSpec(80), PortSpec(80)]) == (
+        PublishedPort(80, 0),
+        PublishedPort(80, 0),
+    )
+
+
+def test_room() -> None:
+    place = berth()
+    wanted = Resources(cpus=0.1, memory_bytes=100 << 20)
+    for _ in range(10):
+        assert place.lacks(wanted) is None
+        place.take(ONE, wanted, [])
+    assert place.lacks(Resources(cpus=3.0)) is None, "tenths add up to a whole"
+    assert place.lacks(Resources(cpus=3.1)) == Obstacle(7, "CPUs: need 3.1", ", free 3", 3.0)
+    lacking = place.lacks(Resources(memory_bytes=512 << 20))
+    assert lacking is not None
+    assert (lacking.group, lacking.detail) == ("memory: need 512 MiB", ", free 24 MiB")
+    assert (place.instances, place.by_service["shop", "web"]) == (10, 10)
+
+
+def test_room_that_shrank_below_what_is_taken() -> None:
+    place = berth(cpus=1, memory_bytes=1)
+    place.take(ONE, Resources(cpus=2.0, memory_bytes=2), [])
+    assert place.lacks(Resources()) is None, "who reserves nothing needs nothing"
+    lacking = place.lacks(Resources(cpus=0.1))
+    assert lacking is not None
+    assert lacking.detail == ", free 0"
+
+
+def test_room_of_a_host_that_was_not_heard_is_not_judged() -> None:
+    assert Berth(HOST, None, ready=False).lacks(Resources(99.0, 1 << 60)) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1000 << 20, "1000 MiB"),
+        (3 << 29, "1.5 GiB"),
+        (1 << 40, "1024 GiB"),
+    ],
+)
+def test_sizes_in_words(size: int, words: str) -> None:
+    assert in_words(size) == words
+
+
+@given(
+    st.lists(st.builds(PortSpec, st.just(80), st.integers(1, 3), st.integers(3, 5)), max_size=4),
+    st.lists(st.integers(1, 5), max_size=5),
+)
+def test_chosen_ports_are_in_their_ranges_and_free(specs: list[PortSpec], used: list[int]) -> None:
+    place = berth()
+    place.take(ONE, Resources(), [PublishedPort(80, number) for number in used])
+    chosen = choose_ports(place, SLOT, specs)
+    if isinstance(chosen, Obstacle):
+        assert chosen.rank == 6
+        return
+    numbers = [port.published for port in chosen]
+    assert len(set(numbers)) == len(numbers)
+    assert not set(numbers) & set(used)
+    for spec, number in zip(specs, numbers):
+        assert spec.published_first <= number <= spec.published_last

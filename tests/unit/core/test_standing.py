@@ -1,0 +1,468 @@
+"""How apps and the cluster stand, in words: dependencies, standing, overview and the roster behind them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hullmark.core.dependencies import hopeless, waits
+from hullmark.core.overview import Outlook, host_views, orphan_views, outlook
+from hullmark.core.roster import Roster
+from hullmark.core.schedule import plan
+from hullmark.core.standing import MAX_WHY, Standing
+from hullmark.model.api import AppSummary, HostView
+from hullmark.model.app import (
+    App,
+    ContainerSpec,
+    Dependency,
+    DependencyCondition,
+    DeployMode,
+    DeploySpec,
+    Healthcheck,
+    Placement,
+    Resources,
+    Service,
+)
+from hullmark.model.epoch import Epoch
+from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.observed import Health, HostProblem, HostState, InstanceStatus, Phase
+from hullmark.model.orders import InstanceId
+from hullmark.model.snapshot import Snapshot
+from tests.unit.core.fleets import (
+    CHANGE,
+    applied,
+    fleets,
+    obeyed,
+    one_host,
+    planned,
+    silent,
+    snapshot,
+    with_record,
+)
+
+STARTED, HEALTHY, COMPLETED = DependencyCondition
+CHECK = Healthcheck(("CMD", "true"))
+
+
+def app(**deploy: Any) -> App:
+    return App("shop", {"web": Service(ContainerSpec("x:1"), DeploySpec(**deploy))})
+
+
+def with_status(state: Snapshot, service: str, **change: Any) -> Snapshot:
+    """Each instance of the service as its host tells otherwise."""
+    observed = {}
+    for host_id, host in state.observed.items():
+        instances = {
+            name: dataclasses.replace(one, **change) if one.instance.service == service else one
+            for name, one in host.instances.items()
+        }
+        observed[host_id] = dataclasses.replace(host, instances=instances)
+    return dataclasses.replace(state, observed=observed)
+
+
+def standing(state: Snapshot) -> tuple[str, tuple[str, ...]]:
+    """The app's state, and why of its web service."""
+    summary = Standing(state, plan(state).unplaced).summary(state.apps["shop"])
+    return summary.state, next(one.why for one in summary.services if one.service == "web")
+
+
+# one instance, in each phase
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "why"),
+    [
+        ({}, "running", ()),
+        ({"health": Health.HEALTHY}, "running", ()),
+        ({"phase": Phase.COMPLETED}, "running", ()),
+        (
+            {"health": Health.STARTING},
+            "changing",
+            ("web.1 on h1: its health check has not passed yet",),
+        ),
+        ({"health": Health.UNHEALTHY}, "degraded", ("web.1 on h1: its health check fails",)),
+        (
+            {"health": Health.UNHEALTHY, "detail": "502"},
+            "degraded",
+            ("web.1 on h1: 502",),
+        ),
+        ({"phase": Phase.PULLING}, "changing", ("web.1 on h1: its image is being pulled",)),
+        ({"phase": Phase.PULLING, "detail": "3 of 5"}, "changing", ("web.1 on h1: 3 of 5",)),
+        ({"phase": Phase.CREATING}, "changing", ("web.1 on h1: is being created",)),
+        ({"phase": Phase.STARTING}, "changing", ("web.1 on h1: is being started",)),
+        ({"phase": Phase.STOPPING}, "changing", ("web.1 on h1: is being stopped",)),
+        ({"phase": Phase.WAITING}, "changing", ("web.1 on h1: waits to be started",)),
+        ({"phase": Phase.BACKOFF}, "degraded", ("web.1 on h1: ended",)),
+        (
+            {"phase": Phase.BACKOFF, "exit_code": 3},
+            "degraded",
+            ("web.1 on h1: ended with exit code 3",),
+        ),
+        (
+            {"phase": Phase.FAILED, "exit_code": 3},
+            "failed",
+            ("web.1 on h1: failed: ended with exit code 3",),
+        ),
+        (
+            {"phase": Phase.FAILED, "detail": "gave up"},
+            "failed",
+            ("web.1 on h1: failed: gave up",),
+        ),
+    ],
+)
+def test_phases_in_words(change: dict[str, Any], state: str, why: tuple[str, ...]) -> None:
+    there = obeyed(planned(one_host(app())), {})
+    assert standing(with_status(there, "web", **change)) == (state, why)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("health", list(Health))
+def test_every_phase_has_words(phase: Phase, health: Health) -> None:
+    there = with_status(obeyed(planned(one_host(app())), {}), "web", phase=phase, health=health)
+    state, why = standing(there)
+    assert (state == "running") is (why == ())
+    assert all(line.startswith("web.1 on h1: ") and line[-1] not in " :" for line in why)
+
+
+# before an instance is there
+
+
+def test_not_scheduled_not_taken_up_not_placed() -> None:
+    new = one_host(app())
+    empty = dataclasses.replace(new, observed={"h1": HostState()})
+    fresh = Standing(empty).summary(empty.apps["shop"])
+    assert (fresh.state, fresh.services[0].why) == ("changing", ("web.1: not scheduled yet",))
+    assert standing(planned(new)) == (
+        "changing",
+        ("web.1 on h1: its host has not taken it up yet",),
+    )
+    big = planned(one_host(app(reservations=Resources(memory_bytes=1 << 30))))
+    assert standing(big) == (
+        "degraded",
+        ("web.1: not placed: host h1: memory: need 1 GiB, free 0 B",),
+    )
+
+
+def test_a_global_service_that_fits_nowhere_is_in_the_list() -> None:
+    placement = Placement(("node.labels.gpu == yes",))
+    state = planned(one_host(app(mode=DeployMode.GLOBAL, placement=placement)))
+    assert standing(state) == (
+        "degraded",
+        ("web: not placed: host h1: constraint node.labels.gpu == yes",),
+    )
+
+
+def test_a_silent_host() -> None:
+    there = obeyed(planned(one_host(app())), {})
+    state, why = standing(silent(there, ["h1"]))
+    assert (state, why) == ("degraded", ("web.1 on h1: its host is silent for 60 s",))
+    unheard = dataclasses.replace(there, heard_s={}, observed={})
+    assert standing(unheard)[1] == (
+        "web.1 on h1: its host has not been heard since this leader began",
+    )
+    summary = Standing(silent(there, ["h1"])).summary(there.apps["shop"])
+    assert (summary.services[0].wanted, summary.services[0].serving) == (1, 0)
+
+
+def test_many_reasons_are_cut_short() -> None:
+    there = with_status(obeyed(planned(one_host(app(replicas=20))), {}), "web", phase=Phase.BACKOFF)
+    _, why = standing(there)
+    assert len(why) == MAX_WHY
+    assert why[-1] == "and 9 more"
+
+
+# changes and removal
+
+
+def test_replacing_scaling_and_removing() -> None:
+    there = obeyed(planned(one_host(app(replicas=2))), {})
+    changed = planned(applied(there, App("shop", {"web": Service(ContainerSpec("x:2"))})))
+    detail = Standing(changed).detail(changed.apps["shop"], 7, {"name": "shop"})
+    assert (detail.version, detail.settled, detail.failed) == (7, False, False)
+    rows = [(one.name, one.generation, one.removing, one.why) for one in detail.instances]
+    assert rows == [
+        ("shop/web.1", 2, False, "its host has not taken it up yet"),
+        ("shop/web.1", 1, True, "replaced by generation 2"),
+        ("shop/web.2", 1, True, "replaced by generation 2"),
+    ]
+    done = planned(obeyed(changed, {}))
+    assert Standing(done).detail(done.apps["shop"], 8, {}).settled
+    record = dataclasses.replace(done.apps["shop"], removing=True)
+    going = planned(with_record(done, record))
+    summary = Standing(going).summary(going.apps["shop"])
+    assert (summary.state, summary.services) == ("removing", ())
+    assert [one.why for one in Standing(going).instances()] == ["the app was removed"]
+    away = silent(going, ["h1"])
+    assert Standing(away).instances()[0].why == "the app was removed; its host is silent for 60 s"
+
+
+def test_what_leaves_a_silent_host_does_not_keep_the_app_from_settling() -> None:
+    hosts = [HostRecord("h1", "h1", 1.0), HostRecord("h2", "h2", 1.0)]
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = obeyed(planned(applied(state, app(replicas=2))), {})
+    scaled = planned(applied(silent(state, ["h2"]), app(replicas=1)))
+    assert standing(scaled) == ("running", ())
+    back = dataclasses.replace(scaled, heard_s=state.heard_s)
+    assert standing(back)[0] == "changing"
+
+
+def test_instances_of_one_app_and_of_none() -> None:
+    state = obeyed(planned(one_host(app(replicas=2))), {})
+    assert [one.slot for one in Standing(state).instances("shop")] == [1, 2]
+    assert Standing(state).instances("none") == ()
+    assert Standing(state).summaries()[0].change == CHANGE
+
+
+# dependencies
+
+
+def pair(condition: DependencyCondition, *, required: bool = True, **db: Any) -> Snapshot:
+    web = Service(ContainerSpec("x"), depends_on=(Dependency("db", condition, required),))
+    return planned(one_host(App("shop", {"web": web, "db": Service(ContainerSpec("y", **db))})))
+
+
+def outlooks(state: Snapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    roster, record = Roster.of(state), state.apps["shop"]
+    return waits(roster, record, "web"), hopeless(roster, record, "web")
+
+
+@pytest.mark.parametrize(
+    ("condition", "phase", "health", "wait", "never"),
+    [
+        (STARTED, Phase.PULLING, Health.NONE, "db to start", ""),
+        (STARTED, Phase.RUNNING, Health.STARTING, "", ""),
+        (STARTED, Phase.COMPLETED, Health.NONE, "", ""),
+        (STARTED, Phase.FAILED, Health.NONE, "db to start", "db has failed"),
+        (HEALTHY, Phase.RUNNING, Health.STARTING, "db to be healthy", ""),
+        (HEALTHY, Phase.RUNNING, Health.HEALTHY, "", ""),
+        (HEALTHY, Phase.RUNNING, Health.UNHEALTHY, "db to be healthy", ""),
+        (
+            HEALTHY,
+            Phase.RUNNING,
+            Health.NONE,
+            "db to be healthy",
+            "db has no health check, so it never becomes healthy",
+        ),
+        (
+            HEALTHY,
+            Phase.COMPLETED,
+            Health.NONE,
+            "db to be healthy",
+            "db has ended, so it never becomes healthy",
+        ),
+        (COMPLETED, Phase.RUNNING, Health.NONE, "db to complete", ""),
+        (COMPLETED, Phase.COMPLETED, Health.NONE, "", ""),
+        (COMPLETED, Phase.FAILED, Health.NONE, "db to complete", "db has failed"),
+    ],
+)
+def test_conditions(
+    condition: DependencyCondition, phase: Phase, health: Health, wait: str, never: str
+) -> None:
+    state = obeyed(pair(condition), {"db": phase}, health)
+    assert outlooks(state) == ((wait,) if wait else (), (never,) if never else ())
+    text = standing(state)[1]
+    if never:
+        assert text == (f"web.1 on h1: can't start: {never}",)
+    elif wait:
+        assert text == (f"web.1 on h1: waits for {wait}",)
+    else:
+        assert text == ("web.1 on h1: waits for the leader's release",)
+        assert all(item.released for item in planned(state).assignments["h1"].assignments)
+    # One that is not required is waited for only while it can still make it.
+    optional = obeyed(pair(condition, required=False), {"db": phase}, health)
+    assert outlooks(optional) == ((wait,) if wait and not never else (), ())
+
+
+def test_a_check_that_is_asked_for_shows_up_later() -> None:
+    state = obeyed(pair(HEALTHY, healthcheck=CHECK), {}, Health.NONE)
+    assert outlooks(state) == (("db to be healthy",), ())
+    off = dataclasses.replace(CHECK, disabled=True)
+    assert outlooks(obeyed(pair(HEALTHY, healthcheck=off), {}, Health.NONE))[1]
+
+
+def test_a_dependency_that_has_run_once_has_started() -> None:
+    state = obeyed(pair(STARTED), {"db": Phase.BACKOFF})
+    assert outlooks(state)[0] == ("db to start",)
+    assert outlooks(with_status(state, "db", started_at=5.0))[0] == ()
+
+
+def test_what_the_app_does_not_have() -> None:
+    for required, expected in ((True, ("cache, which the app doesn't have",)), (False, ())):
+        web = Service(ContainerSpec("x"), depends_on=(Dependency("cache", STARTED, required),))
+        state = planned(one_host(App("shop", {"web": web})))
+        assert outlooks(state) == (expected, ())
+
+
+def test_all_wanted_instances_count_and_none_holds() -> None:
+    web = Service(ContainerSpec("x"), depends_on=(Dependency("db"),))
+
+    def of(replicas: int) -> Snapshot:
+        db = Service(ContainerSpec("y"), DeploySpec(replicas=replicas))
+        return obeyed(planned(one_host(App("shop", {"web": web, "db": db}))), {})
+
+    assert outlooks(of(0))[0] == ()
+    two = of(2)
+    assert outlooks(two)[0] == ()
+    name = InstanceId("shop", "db", 2, 1).container_name
+    instances = {k: v for k, v in two.observed["h1"].instances.items() if k != name}
+    partly = dataclasses.replace(two.observed["h1"], instances=instances)
+    assert outlooks(dataclasses.replace(two, observed={"h1": partly}))[0] == ("db to start",)
+
+
+@given(fleets(), st.data())
+@settings(max_examples=20)
+def test_every_app_has_a_standing(fleet: Snapshot, data: st.DataObject) -> None:
+    phases = {key: data.draw(st.sampled_from(list(Phase))) for key in ("a", "b", "c")}
+    state = planned(obeyed(planned(fleet), phases, data.draw(st.sampled_from(list(Health)))))
+    shown = Standing(state, plan(state).unplaced)
+    for summary in shown.summaries():
+        assert summary.state in ("running", "changing", "degraded", "failed", "removing")
+        for service in summary.services:
+            assert service.serving <= service.running <= service.wanted
+            assert service.wanted <= service.serving + service.completed + len(service.why)
+            assert all(service.why)
+
+
+# the cluster
+
+
+READY = HostView("id1", "h1", "ready", 1.0)
+
+
+def test_hosts() -> None:
+    hosts = [HostRecord("id1", "b", 1.0, {"zone": "a"}), HostRecord("id2", "a", 1.0)]
+    problem = HostProblem("disk.full", "no room", "df")
+    states = {"id1": HostState(HostFacts(cpus=2), problems=(problem,)), "id2": HostState()}
+    state = planned(applied(snapshot({}, hosts, states), app(replicas=3)))
+    for heard_s, expected in (
+        (1.00049, "ready"),
+        (6.0, "silent"),
+        (10.0, "silent"),
+        (10.5, "lost"),
+    ):
+        seen = dataclasses.replace(state, heard_s={"id1": heard_s})
+        views = host_views(seen, 5.0)
+        assert [(view.name, view.state) for view in views] == [("a", "never"), ("b", expected)]
+    first = host_views(dataclasses.replace(state, heard_s={"id1": 1.00049}), 5.0)[1]
+    assert (first.heard_s, first.labels, first.facts.cpus) == (1.0, {"zone": "a"}, 2)
+    assert first.problems == (problem,)
+    assert sum(view.instances for view in host_views(state, 5.0)) == 3
+
+
+def test_a_host_that_polls_but_has_not_reported_is_not_counted_on() -> None:
+    state = dataclasses.replace(one_host(), observed={})
+    assert host_views(state, 5.0)[0].state == "never"
+
+
+def test_orphans() -> None:
+    state = one_host()
+    instance = InstanceId("old", "web", 1, 1)
+    status = InstanceStatus(instance, Phase.RUNNING)
+    orphans = HostState(orphans={instance.container_name: status})
+    state = dataclasses.replace(state, observed={"h1": orphans, "gone": orphans})
+    assert [(one.host, one.name) for one in orphan_views(state)] == [
+        ("gone", "old.web.1.g1"),
+        ("h1", "old.web.1.g1"),
+    ]
+
+
+def seen(
+    *hosts: HostView, apps: tuple[AppSummary, ...] = (), orphans: int = 0, **more: Any
+) -> Outlook:
+    return outlook(one_host(), hosts, apps, orphans, **more)
+
+
+def test_all_is_well() -> None:
+    assert seen(READY) == Outlook("ok", (), "")
+    assert seen(READY, apps=(AppSummary("shop", "changing", 1, CHANGE),)).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "note", "then"),
+    [
+        (seen(), "ok", "no host is enrolled", "hullmark invite HOST"),
+        (
+            seen(READY, HostView("id2", "h2", "lost", 60.4)),
+            "degraded",
+            "host h2 is silent for 60 s; what runs there goes on",
+            "hullmark agent run   (on h2)",
+        ),
+        (
+            seen(HostView("id2", "h2", "never")),
+            "failed",
+            "host h2 has not been heard since this leader began",
+            "hullmark agent run   (on h2)",
+        ),
+        (seen(HostView("id2", "h2", "silent", 6.0)), "degraded", "host h2 is silent for 6 s", ""),
+        (
+            seen(dataclasses.replace(READY, problems=(HostProblem("x", "no room", "df"),))),
+            "degraded",
+            "host h1: no room",
+            "df",
+        ),
+        (
+            seen(READY, apps=(AppSummary("shop", "failed", 1, CHANGE),)),
+            "degraded",
+            "app shop failed: ",
+            "hullmark ps shop",
+        ),
+        (
+            seen(READY, orphans=1),
+            "ok",
+            "1 container of ours that no order names; kept",
+            "hullmark orphans",
+        ),
+        (
+            seen(READY, orphans=2),
+            "ok",
+            "2 containers of ours that no order names; kept",
+            "hullmark orphans",
+        ),
+        (
+            seen(READY, not_leading="m2 does"),
+            "failed",
+            "this master does not lead: m2 does",
+            "restart this master, or ask the other",
+        ),
+        (
+            seen(READY, store_trouble="disk full"),
+            "failed",
+            "the store does not answer, nothing can be changed: disk full",
+            "look at the store's disk; running apps go on",
+        ),
+        (
+            seen(READY, claims=[("h1", Epoch(1, 9))]),
+            "failed",
+            "host h1 obeys epoch 1.9, later than this leader's 1.1: this master's store may be an old copy",
+            "stop this master and look for the one that leads",
+        ),
+    ],
+)
+def test_what_is_wrong_and_what_to_type(found: Outlook, state: str, note: str, then: str) -> None:
+    assert found == Outlook(state, (note,), then)
+
+
+def test_the_worst_comes_first() -> None:
+    found = seen(READY, HostView("id2", "h2", "lost", 60.0), orphans=1, not_leading="m2 does")
+    assert found.state == "failed"
+    assert len(found.notes) == 3
+    assert found.next == "restart this master, or ask the other"
+
+
+def test_a_roster_is_in_order_of_slot() -> None:
+    state = obeyed(planned(one_host(app(replicas=11))), {})
+    placed = Roster.of(state).placed("shop", "web")
+    assert [item.assignment.instance.slot for item in placed] == list(range(1, 12))
+    assert all(item.status is not None for item in placed)
+    changed = planned(applied(state, App("shop", {"web": Service(ContainerSpec("x:2"))})))
+    roster = Roster.of(changed)
+    assert len(roster.leaving("shop")) == len(roster.leaving("shop", "web")) == 11
+    assert roster.leaving("blog") == []
+    assert roster.placed("blog", "web") == []
+    assert len(roster.current(changed.apps["shop"], "web")) == 1
+    removing = dataclasses.replace(changed.apps["shop"], removing=True)
+    assert roster.wanted(removing, "web") == 0
