@@ -92,10 +92,13 @@ def fetch(port: int) -> Optional[str]:
         return None
 
 
-def fetch_all(cluster: OneHostCluster) -> None:
+def published_ports(cluster: OneHostCluster) -> list[int]:
+    return [int(one["status"]["ports"][0]["published"]) for one in cluster.instances(APP)]
+
+
+def fetch_all(ports: list[int]) -> None:
     """Fetch each instance over HTTP by its published port, and print the answers."""
-    for instance in cluster.instances(APP):
-        port = int(instance["status"]["ports"][0]["published"])
+    for port in ports:
         answer = wait_until(functools.partial(fetch, port), f"port {port} answers", 10)
         print(f"  http://127.0.0.1:{port}/  ->  {answer}", flush=True)
 
@@ -119,11 +122,12 @@ def crash_and_return(cluster: OneHostCluster) -> None:
 
 
 def lose_daemons(cluster: OneHostCluster) -> None:
-    before = container_pids(cluster)
+    before, ports = container_pids(cluster), published_ports(cluster)
     say("killing the agent and the master (SIGKILL) ...")
     cluster.agent.kill()
     cluster.master.kill()
-    fetch_all(cluster)
+    say("nobody of Hullmark's is there; fetching each instance again")
+    fetch_all(ports)
     cluster.master.start()
     cluster.wait_for_master()
     cluster.agent.start()
@@ -161,7 +165,7 @@ def run(folder: Path) -> None:
                 show(cluster, "apply", "--wait", COMPOSE_FILE)
                 show(cluster, "ps", APP)
                 say("fetching each instance over HTTP")
-                fetch_all(cluster)
+                fetch_all(published_ports(cluster))
                 crash_and_return(cluster)
                 lose_daemons(cluster)
                 show(cluster, "status")
