@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NoReturn, Optional
 
 import hullmark
-from hullmark import compose, log
+from hullmark import log
+from hullmark.compose import check, shown
 from hullmark.config import MASTER_FILE, MasterConfig, load_master
-from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, Problem
+from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.init import init, shop_authority
-from hullmark.model.app import App
 
 EXAMPLES = """examples:
   hullmark master init
@@ -91,15 +91,7 @@ def _run(config: MasterConfig) -> None:
     log.setup(config.log_level)
     # The web server's own log repeats what we answer; what is wrong with us is logged by us.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
-    serve(config, check=_check, shown=_shown)
-
-
-def _check(app: App) -> Sequence[Problem]:
-    return compose.check(app)
-
-
-def _shown(app: App) -> Mapping[str, object]:
-    return compose.shown(app)
+    serve(config, check=check, shown=shown)
 
 
 def _init(config: MasterConfig, options: argparse.Namespace) -> None:

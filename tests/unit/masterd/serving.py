@@ -189,7 +189,10 @@ async def serving(folder: Path, **more: Any) -> AsyncIterator[Served]:
             yield Served(folder, master, session)
     finally:
         stopping.set()
-        await life
+        try:
+            await life
+        finally:
+            await asyncio.sleep(0.02)  # so that TLS connections say goodbye before the loop ends
 
 
 def serve(folder: Path, test: Callable[[Served], Awaitable[None]], **more: Any) -> None:

@@ -178,6 +178,7 @@ def test_a_certificate_that_can_not_be_renewed_is_told_and_serving_goes_on(
 
 def test_held_requests_and_streams_end_with_the_master(tmp_path: Path) -> None:
     held: list[asyncio.Future[Any]] = []
+    writers: list[asyncio.StreamWriter] = []
 
     async def test(served: Served) -> None:
         await served.local("PUT", "/v1/apps/shop", apply_body())
@@ -185,6 +186,7 @@ def test_held_requests_and_streams_end_with_the_master(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_unix_connection(str(served.socket))
             writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             held.append(asyncio.ensure_future(reader.read()))
+            writers.append(writer)
         await asyncio.sleep(0.1)
         assert not any(item.done() for item in held)
 
@@ -195,6 +197,8 @@ def test_held_requests_and_streams_end_with_the_master(tmp_path: Path) -> None:
             began = clock()
         assert clock() - began < 2.5
         first, second = await asyncio.gather(*held)
+        for writer in writers:
+            writer.close()
         assert b" 421 " in first.partition(b"\r\n")[0]
         assert b" 200 " in second.partition(b"\r\n")[0]
 
