@@ -82,12 +82,21 @@ def _place_service(draft: Draft, record: AppRecord, name: str) -> Iterable[Unpla
     if service.deploy.mode is DeployMode.GLOBAL:
         yield from _place_global(draft, record, name)
         return
-    used = draft.used[record.app.name, name]
+    app = record.app.name
+    used = draft.used[app, name]
+    stuck: Optional[Unplaced] = None
     for slot in range(1, service.deploy.replicas + 1):
-        if slot not in used:
-            unplaced = _place_slot(draft, record, name, slot, draft.berths)
-            if unplaced is not None:
-                yield unplaced
+        if slot in used:
+            continue
+        fresh = not draft.leaving.get((app, name, slot))
+        if stuck is not None and fresh:
+            # Nothing was placed since: what kept the former slot off every host keeps this one too.
+            yield dataclasses.replace(stuck, slot=slot)
+            continue
+        unplaced = _place_slot(draft, record, name, slot, draft.berths)
+        stuck = unplaced if fresh else None
+        if unplaced is not None:
+            yield unplaced
 
 
 def _place_global(draft: Draft, record: AppRecord, name: str) -> Iterable[Unplaced]:
@@ -140,23 +149,23 @@ def _place_slot(
     former = draft.leaving.get((app, name, slot), {})
     instance = InstanceId(app, name, slot, record.generations[name])
     obstacles: dict[str, Obstacle] = {}
-    best: Optional[tuple[tuple[int, ...], str, tuple[PublishedPort, ...]]] = None
     fullness = _spread(draft, record, name)
-    for host_id, berth in berths.items():
-        fit = _fit(draft, berth, (app, name, slot), service, former)
+
+    def rank(host_id: str) -> tuple[int, ...]:
+        berth = berths[host_id]
+        return (*fullness(berth), berth.by_service[app, name], berth.instances)
+
+    # The emptiest first: where it fits, the others need not be looked at.
+    for host_id in sorted(berths, key=rank):
+        fit = _fit(draft, berths[host_id], (app, name, slot), service, former)
         if isinstance(fit, Obstacle):
             obstacles[host_id] = fit
             continue
-        rank = (*fullness(berth), berth.by_service[app, name], berth.instances)
-        if best is None or rank < best[0]:
-            best = rank, host_id, fit
-    if best is None:
-        return Unplaced(app, name, slot, instance.generation, _explain(draft, obstacles))
-    _, host_id, ports = best
-    # Nothing is released before `_release` has seen all of the plan.
-    assignment = Assignment(instance, record.spec_hashes[name], ports, released=False)
-    draft.assign(host_id, assignment, service.deploy.reservations)
-    return None
+        # Nothing is released before `_release` has seen all of the plan.
+        assignment = Assignment(instance, record.spec_hashes[name], fit, released=False)
+        draft.assign(host_id, assignment, service.deploy.reservations)
+        return None
+    return Unplaced(app, name, slot, instance.generation, _explain(draft, obstacles))
 
 
 def _fit(
@@ -236,8 +245,11 @@ def _explain(draft: Draft, obstacles: Mapping[str, Obstacle]) -> tuple[str, ...]
     if not draft.berths:
         return ("no host is enrolled",)
     groups: dict[tuple[int, str], list[tuple[float, str, Obstacle]]] = {}
-    for host_id, obstacle in obstacles.items():
-        name = draft.berths[host_id].host.name
+    for host_id, berth in draft.berths.items():
+        obstacle = obstacles.get(host_id)
+        if obstacle is None:
+            continue
+        name = berth.host.name
         groups.setdefault((obstacle.rank, obstacle.group), []).append(
             (-obstacle.nearness, name, obstacle)
         )

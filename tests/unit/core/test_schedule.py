@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import Counter, defaultdict
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -448,3 +451,167 @@ def test_committing_twice_is_the_same() -> None:
     state = one_host(App("shop", {"web": Service(ContainerSpec("x"))}))
     made = plan(state)
     assert plan(committed(state, made)).hosts == {}
+
+
+def many_hosts(count: int, **facts: Any) -> Snapshot:
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(count)]
+    return snapshot({}, hosts, {host.host_id: HostState(HostFacts(**facts)) for host in hosts})
+
+
+def web(container: str = "x", ports: tuple[PortSpec, ...] = (), **deploy: Any) -> App:
+    return App("shop", {"web": Service(ContainerSpec(container), DeploySpec(**deploy), ports)})
+
+
+def test_most_on_one_host() -> None:
+    placement = Placement(max_replicas_per_node=2)
+    state = planned(applied(many_hosts(3), web(replicas=7, placement=placement)))
+    assert sorted(Counter(homes(state).values()).values()) == [2, 2, 2]
+    (unplaced,) = plan(state).unplaced
+    assert unplaced.slot == 7
+    assert unplaced.reasons == ("3 hosts: 2 there already (max_replicas_per_node)",)
+    # A lower limit moves those that are too many; they go first, and have no other place.
+    lower = Placement(max_replicas_per_node=1)
+    state = planned(applied(obeyed(state, {}), web(replicas=7, placement=lower)))
+    assert sorted(Counter(homes(state).values()).values()) == [1, 1, 1]
+    reasons = {item.reason for orders in state.assignments.values() for item in orders.tombstones}
+    assert reasons == {"more than 1 on this host (max_replicas_per_node)"}
+
+
+def test_a_host_that_no_longer_fits_gives_its_instances_up() -> None:
+    placement = Placement(("node.labels.zone == a",))
+    hosts = [HostRecord("a", "a", 1.0, {"zone": "a"}), HostRecord("b", "b", 1.0)]
+    state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
+    state = obeyed(planned(applied(state, web(placement=placement))), {})
+    moved = {"a": HostRecord("a", "a", 1.0), "b": HostRecord("b", "b", 1.0, {"zone": "a"})}
+    state = planned(dataclasses.replace(state, hosts=moved))
+    assert homes(state) == {}
+    (tombstone,) = state.assignments["a"].tombstones
+    assert tombstone.reason == "does not fit this host any more: constraint node.labels.zone == a"
+    assert homes(planned(obeyed(state, {}))) == {InstanceId("shop", "web", 1, 1): "b"}
+
+
+def test_one_reservation_too_many() -> None:
+    reserved = Resources(cpus=1.0, memory_bytes=1 << 30)
+    state = planned(
+        applied(many_hosts(2, cpus=2, memory_bytes=8 << 30), web(replicas=5, reservations=reserved))
+    )
+    assert sorted(Counter(homes(state).values()).values()) == [2, 2]
+    assert plan(state).unplaced[0].reasons == ("2 hosts: CPUs: need 1 (h0, free 0)",)
+    # Room that shrinks takes nothing away from what is there.
+    smaller = {
+        host_id: dataclasses.replace(item, facts=HostFacts(cpus=1))
+        for host_id, item in obeyed(state, {}).observed.items()
+    }
+    assert plan(dataclasses.replace(state, observed=smaller)).hosts == {}
+
+
+def test_instances_share_a_range_of_ports() -> None:
+    ports = (PortSpec(80, 8000, 8002), PortSpec(443, 0, 0))
+    state = planned(applied(many_hosts(2), web(replicas=7, ports=ports)))
+    assert sorted(Counter(homes(state).values()).values()) == [3, 3]
+    for orders in state.assignments.values():
+        assert [item.ports[0].published for item in orders.assignments] == [8000, 8001, 8002]
+        assert {item.ports[1].published for item in orders.assignments} == {0}
+    assert plan(state).unplaced[0].reasons == ("2 hosts: no port free in 8000-8002/tcp",)
+
+
+def test_a_job_runs_again_only_when_a_container_of_its_app_changed() -> None:
+    job = Service(ContainerSpec("job", one_shot=True))
+
+    def of(image: str, replicas: int = 1) -> App:
+        return App(
+            "shop",
+            {"web": Service(ContainerSpec(image), DeploySpec(replicas=replicas)), "job": job},
+        )
+
+    state = obeyed(planned(one_host(of("x:1"))), {"job": Phase.COMPLETED})
+    ran = {i for i in homes(state) if i.service == "job"}
+    state = obeyed(planned(applied(state, of("x:1", 3))), {"job": Phase.COMPLETED})
+    assert {i for i in homes(state) if i.service == "job"} == ran
+    state = planned(applied(state, of("x:2", 3)))
+    assert {i.generation for i in homes(state) if i.service == "job"} == {3}
+
+
+def test_a_chain_is_released_link_by_link() -> None:
+    db = Service(ContainerSpec("db"))
+    job = Service(
+        ContainerSpec("job", one_shot=True),
+        depends_on=(Dependency("db", DependencyCondition.HEALTHY),),
+    )
+    front = Service(
+        ContainerSpec("web"), depends_on=(Dependency("job", DependencyCondition.COMPLETED),)
+    )
+    state = planned(one_host(App("shop", {"db": db, "job": job, "web": front})))
+
+    def released(state: Snapshot) -> set[str]:
+        return {i.instance.service for i in state.assignments["h1"].assignments if i.released}
+
+    assert released(state) == {"db"}
+    state = planned(obeyed(state, {}, Health.STARTING))
+    assert released(state) == {"db"}
+    state = planned(obeyed(state, {}, Health.HEALTHY))
+    assert released(state) == {"db", "job"}
+    state = planned(obeyed(state, {"job": Phase.RUNNING}, Health.HEALTHY))
+    assert released(state) == {"db", "job"}
+    state = planned(obeyed(state, {"job": Phase.COMPLETED}, Health.HEALTHY))
+    assert released(state) == {"db", "job", "web"}
+
+
+def test_a_tombstone_goes_when_its_host_says_so_under_the_same_orders() -> None:
+    state = obeyed(planned(one_host(web())), {})
+    state = planned(applied(state, web("y")))
+    (tombstone,) = state.assignments["h1"].tombstones
+    # A report made under older orders says nothing about it, even where it lacks the instance.
+    early = dataclasses.replace(state.observed["h1"], instances={}, accepted_revision=1)
+    assert plan(dataclasses.replace(state, observed={"h1": early})).hosts == {}
+    # Still there, or an orphan by now: it stays.
+    there = obeyed(state, {}).observed["h1"]
+    name = tombstone.instance.container_name
+    status = InstanceStatus(tombstone.instance, Phase.STOPPING)
+    for side in ("instances", "orphans"):
+        found = {**getattr(there, side), name: status}
+        sides: dict[str, Any] = {side: found}
+        still = dataclasses.replace(there, **sides)
+        orders = planned(dataclasses.replace(state, observed={"h1": still})).assignments["h1"]
+        assert orders.tombstones == (tombstone,)
+    assert planned(obeyed(state, {})).assignments["h1"].tombstones == ()
+
+
+def test_an_instance_that_is_wanted_again_is_not_removed() -> None:
+    """Scaled down and up before its host obeyed: the tombstone is withdrawn."""
+    state = obeyed(planned(one_host(web(replicas=2))), {})
+    less = planned(applied(state, web(replicas=1)))
+    assert len(less.assignments["h1"].tombstones) == 1
+    again = planned(applied(less, web(replicas=2)))
+    assert again.assignments["h1"].tombstones == ()
+    assert homes(again) == homes(state)
+
+
+def test_a_large_fleet_is_planned_in_bounded_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """The figure is for people; only what was planned is judged, for clocks here are not our own."""
+    apps = [
+        App(f"app{n}", {"web": Service(ContainerSpec("x"), DeploySpec(replicas=40), PORTS)})
+        for n in range(50)
+    ]
+    state = many_hosts(300, cpus=8, memory_bytes=16 << 30)
+    for one in apps:
+        state = applied(state, one)
+    began = time.perf_counter()
+    made = plan(state)
+    took_s = time.perf_counter() - began
+    state = obeyed(committed(state, made), {})
+    began = time.perf_counter()
+    again = plan(state)
+    with capsys.disabled():
+        again_s = time.perf_counter() - began
+        print(f"\n300 hosts, 2000 instances: first plan {took_s:.2f} s, next {again_s:.2f} s")
+    assert len(homes(state)) == 2000
+    assert made.unplaced == ()
+    assert max(Counter(homes(state).values()).values()) == 7
+    assert {
+        item.released for orders in state.assignments.values() for item in orders.assignments
+    } == {True}
+    assert again.hosts == {}
+
+
+PORTS = (PortSpec(80, 8000, 8999),)
