@@ -62,11 +62,19 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "pki")
 
 
+def _rank(error: OSError) -> int:
+    """Reasons before their consequences."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return 0
+    return 1 if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError) else 2
+
+
 def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str = NAME) -> dict[str, Any]:
-    """Both sides shake hands, and the client sends a word. What the server knows of the client; raises
-    what either side raised, the client's first."""
+    """Both sides shake hands, and the client sends a word. What the server knows of the client. Raises the
+    reason where one side refuses the other, not the broken connection that the other one sees."""
     ours, theirs = socket.socketpair()
     found: dict[str, Any] = {}
+    errors: list[OSError] = []
 
     def serve() -> None:
         try:
@@ -76,7 +84,7 @@ def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str = NAME) -> d
                 found["version"] = tls.version()
                 tls.sendall(b"yes")
         except OSError as error:
-            found["error"] = error
+            errors.append(error)
         finally:
             ours.close()
 
@@ -88,11 +96,13 @@ def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str = NAME) -> d
         with client.wrap_socket(theirs, server_hostname=name) as tls:
             tls.sendall(b"hello")
             found["answer"] = tls.recv(10)
+    except OSError as error:
+        errors.append(error)
     finally:
         theirs.close()
         thread.join(10)
-    if "error" in found:
-        raise found["error"]
+    for error in sorted(errors, key=_rank):
+        raise error
     return found
 
 
@@ -110,14 +120,14 @@ def test_a_person_needs_no_certificate_at_the_api(place: Place) -> None:
 
 
 def test_without_a_certificate_the_agents_port_says_no(place: Place) -> None:
-    with pytest.raises(OSError, match=r"(?i)certificate|reset|eof|closed"):
+    with pytest.raises(OSError, match=r"(?i)certificate"):
         shake(place.agents_port, client_context(place.root))
 
 
 def test_another_clusters_certificates_are_worth_nothing(place: Place, tmp_path: Path) -> None:
     other = Place(tmp_path / "other")
     stranger = client_context(place.root, *other.files("host"))
-    with pytest.raises(OSError, match=r"(?i)certificate|unknown ca|reset|eof|closed"):
+    with pytest.raises(ssl.SSLCertVerificationError):
         shake(place.agents_port, stranger)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake(other.agents_port, place.host)
@@ -137,7 +147,7 @@ def test_a_host_can_not_pass_for_a_master(place: Place) -> None:
 @pytest.mark.parametrize("days", [-60, 2])
 def test_a_certificate_holds_in_its_own_time_only(place: Place, days: int) -> None:
     place.issue_host(now=place.now + days * DAY_S)
-    with pytest.raises(OSError, match=r"(?i)certificate|reset|eof|closed"):
+    with pytest.raises(OSError, match=r"(?i)certificate"):
         shake(place.agents_port, place.host)
     place.issue_host()
     assert shake(place.agents_port, place.host)["answer"] == b"yes"
