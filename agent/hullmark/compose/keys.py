@@ -1,7 +1,8 @@
 """THE table of Compose keys: honoured, warned about or refused, and why. docs/compose.md shows it.
 
 Each section is a mapping with fixed keys. Its path is dotted; `*` stands for a name that the file chooses, `[]`
-for the items of a list. What stands behind `honoured` says how; behind the others, why.
+for the items of a list. A title that ends with a dash belongs to a mapping that the Specification lets hold no
+`x-` keys. What stands behind `honoured` says how; behind the others, why.
 """
 
 from __future__ import annotations
@@ -343,11 +344,12 @@ def _parsed(table: str) -> dict[str, Section]:
         head, *lines = block.splitlines()
         path, title = head[1:].split("] ", 1)
         extensible = not title.endswith(" -")
+        title = title if extensible else title[:-2]
         keys = {}
         for line in lines:
             name, treatment, *why = line.split(None, 2)
             keys[name] = Key(name, Treatment(treatment), why[0] if why else "")
-        sections[path] = Section(path, title[:-2] if not extensible else title, keys, extensible)
+        sections[path] = Section(path, title, keys, extensible)
     return sections
 
 
