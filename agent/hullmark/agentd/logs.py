@@ -7,12 +7,11 @@ restarted is followed on, one that is made meanwhile joins, and nothing hangs on
 from __future__ import annotations
 
 import heapq
-import itertools
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Optional
 
@@ -81,7 +80,6 @@ class _Reader:
     container: Container
     last_ns: int = 0
     sent_then: int = 0
-    fresh: list[LogLine] = field(default_factory=list)
 
     def new(self, lines: Iterator[LogLine]) -> Iterator[tuple[int, LogLine]]:
         """Those that were not sent yet; they count as sent from now on."""
@@ -170,17 +168,16 @@ class Logs:
 
     def _merged(self, sources: list[tuple[_Reader, Iterator[LogLine]]]) -> Iterator[bytes]:
         """Lines of several containers in order of time, each container's own order kept."""
-        counted = itertools.count()
-        streams = [
-            ((at_ns, next(counted), reader, line) for at_ns, line in reader.new(lines))
-            for reader, lines in sources
-        ]
-        for _, _, reader, line in heapq.merge(*streams, key=lambda one: one[:2]):
-            yield _encoded(
-                LogRecord(
-                    str(reader.container.instance), self._host, line.stream, line.at, line.text
-                )
-            )
+        streams = [self._records(reader, lines) for reader, lines in sources]
+        for _, record in heapq.merge(*streams, key=lambda one: one[0]):
+            yield _encoded(record)
+
+    def _records(
+        self, reader: _Reader, lines: Iterator[LogLine]
+    ) -> Iterator[tuple[int, LogRecord]]:
+        instance = str(reader.container.instance)
+        for at_ns, line in reader.new(lines):
+            yield at_ns, LogRecord(instance, self._host, line.stream, line.at, line.text)
 
 
 def nanoseconds(text: str) -> int:

@@ -1,0 +1,183 @@
+"""What the agent accepts, holds to, and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hullmark.agentd.ledger import Ledger
+from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.problems import Problems
+from hullmark.errors import StaleEpoch
+from hullmark.model.epoch import Epoch
+from hullmark.model.orders import InstanceId, Orders
+from tests.unit.agentd.fakes import CLUSTER, HOST, bundle_of, orders_of
+
+WEB = InstanceId("shop", "web", 1, 1)
+
+
+def ledger_in(folder: Path) -> Ledger:
+    ledger = Ledger(folder, CLUSTER, HOST, Problems(), Outbox("host box"))
+    assert ledger.load()
+    return ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return ledger_in(tmp_path)
+
+
+def test_accepted_orders_survive(tmp_path: Path, ledger: Ledger) -> None:
+    orders = orders_of([(WEB, bundle_of())], epoch=Epoch(1, 3), revision=8)
+    assert ledger.accept(orders)
+    again = ledger_in(tmp_path)
+    assert again.standing.orders == orders
+    assert again.standing.current
+    assert (again.held.epoch, again.held.leader, again.held.revision) == (Epoch(1, 3), "m1", 8)
+
+
+@pytest.mark.parametrize(
+    ("orders", "why"),
+    [
+        (orders_of(epoch=Epoch(1, 1)), "epoch 1.1 has passed"),
+        (orders_of(epoch=Epoch(1, 2), leader="m2", revision=9), "is m1's, not m2's"),
+        (orders_of(epoch=Epoch(1, 2), revision=4), "revision 4 has passed"),
+        (Orders("c2", HOST, Epoch(1, 3), "m1", 9), "another cluster"),
+        (Orders(CLUSTER, "h2", Epoch(1, 3), "m1", 9), "for host h2"),
+    ],
+)
+def test_what_is_refused_is_recorded_and_changes_nothing(
+    tmp_path: Path, orders: Orders, why: str
+) -> None:
+    outbox = Outbox("host box")
+    ledger = Ledger(tmp_path, CLUSTER, HOST, Problems(), outbox)
+    ledger.load()
+    held = orders_of([(WEB, bundle_of())], epoch=Epoch(1, 2), revision=5)
+    assert ledger.accept(held)
+    assert not ledger.accept(orders)
+    assert ledger.standing.orders == held
+    (event,) = outbox.peek()
+    assert event.kind == "order.refused"
+    assert why in event.message
+    assert ledger_in(tmp_path).standing.orders == held
+
+
+def test_the_same_orders_again_are_fine(ledger: Ledger) -> None:
+    orders = orders_of([(WEB, bundle_of())])
+    assert ledger.accept(orders)
+    assert ledger.accept(orders)
+
+
+def test_nothing_is_accepted_that_is_not_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = Problems()
+    ledger = Ledger(tmp_path, CLUSTER, HOST, problems, Outbox("host box"))
+    ledger.load()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hullmark.agentd.statefile.replace_file", full)
+        assert not ledger.accept(orders_of(revision=3))
+    assert ledger.held.revision == 0
+    assert [problem.code for problem in problems.all()] == ["state.write"]
+    assert ledger.accept(orders_of(revision=3))
+    assert problems.all() == ()
+
+
+def test_before_the_files_are_read_nothing_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "state-a.json").write_text("x")
+    problems = Problems()
+    ledger = Ledger(tmp_path, CLUSTER, HOST, problems, Outbox("host box"))
+    assert not ledger.load()
+    assert not ledger.accept(orders_of())
+    assert not ledger.standing.readable
+    (tmp_path / "state-a.json").unlink()
+    assert ledger.load()
+    assert problems.all() == ()
+
+
+def test_a_leader_that_shows_itself_holds_up_older_work(ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    ledger.check(Epoch(1, 1), WEB)
+    assert ledger.seen(Epoch(1, 2), "m2") == ""
+    with pytest.raises(StaleEpoch):
+        ledger.check(Epoch(1, 1), WEB)
+    ledger.check_kept(Epoch(1, 1), WEB)
+    assert not ledger.standing.current
+    assert "has passed" in ledger.seen(Epoch(1, 1), "m1")
+    assert "is m2's" in ledger.seen(Epoch(1, 2), "m1")
+
+
+def test_a_container_of_a_higher_epoch_proves_what_was_accepted(ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    ledger.at_least(Epoch(1, 4))
+    with pytest.raises(StaleEpoch):
+        ledger.check_kept(Epoch(1, 1), WEB)
+    assert not ledger.accept(orders_of(epoch=Epoch(1, 3)))
+    assert ledger.accept(orders_of(epoch=Epoch(1, 4), leader="m7"))
+
+
+def test_what_is_not_asked_for_any_more_is_not_made(ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    ledger.accept(orders_of([], [WEB], revision=2))
+    with pytest.raises(StaleEpoch):
+        ledger.check(Epoch(1, 1), WEB)
+    with pytest.raises(StaleEpoch):
+        ledger.check_kept(Epoch(1, 1), WEB)
+
+
+def test_orders_of_another_enrolment_are_left_alone(tmp_path: Path, ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())], epoch=Epoch(7, 1)))
+    other = Ledger(tmp_path, "c2", "h9", Problems(), Outbox("host box"))
+    assert other.load()
+    assert other.standing.orders == Orders("c2", "h9")
+    assert other.accept(Orders("c2", "h9", Epoch(1, 1), "m1", 1))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["accept", "seen", "label", "restart"]),
+        st.integers(1, 3),
+        st.sampled_from(["m1", "m2"]),
+        st.integers(1, 4),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS)
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck)
+)
+def test_it_never_goes_back(tmp_path: Path, steps: list[tuple[str, int, str, int]]) -> None:
+    """Whatever leaders say, and however often the agent restarts: the accepted (epoch, revision) only grows, and
+    each accepted epoch has one leader."""
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    folder.mkdir()
+    ledger = ledger_in(folder)
+    accepted: list[Orders] = []
+    for what, term, leader, revision in steps:
+        epoch = Epoch(1, term)
+        if what == "accept":
+            orders = orders_of(epoch=epoch, leader=leader, revision=revision)
+            if ledger.accept(orders):
+                accepted.append(orders)
+        elif what == "seen":
+            ledger.seen(epoch, leader)
+        elif what == "label" and accepted:
+            ledger.at_least(accepted[-1].epoch)
+        elif what == "restart":
+            ledger = ledger_in(folder)
+        if accepted:
+            assert ledger.standing.orders == accepted[-1]
+    order = [(one.epoch, one.revision) for one in accepted]
+    assert order == sorted(order)
+    assert len({(one.epoch, one.leader) for one in accepted}) == len(
+        {one.epoch for one in accepted}
+    )

@@ -1,0 +1,41 @@
+"""Networks that the host knows, from a table as the kernel writes it."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+
+import pytest
+
+from hullmark.host import routes
+
+HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+
+
+def row(destination: str, mask: str) -> str:
+    """Addresses in the machine's byte order, as the kernel writes them."""
+
+    def word(text: str) -> str:
+        return f"{int.from_bytes(ipaddress.IPv4Address(text).packed, sys.byteorder):08X}"
+
+    return f"eth0\t{word(destination)}\t00000000\t0001\t0\t0\t0\t{word(mask)}\t0\t0\t0\n"
+
+
+def test_destinations_are_read_with_their_masks() -> None:
+    table = HEADER + row("10.213.4.0", "255.255.255.128") + row("192.168.0.0", "255.255.0.0")
+    assert [str(one) for one in routes.routes(table)] == ["10.213.4.0/25", "192.168.0.0/16"]
+
+
+def test_the_default_route_takes_no_range(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    table = HEADER + row("0.0.0.0", "0.0.0.0") + row("172.30.0.0", "255.255.0.0")
+    (tmp_path / "proc/net/route").write_text(table)
+    found = routes.known_networks(tmp_path)
+    assert ipaddress.IPv4Network("172.30.0.0/16") in found
+    assert ipaddress.IPv4Network("0.0.0.0/0") not in found
+
+
+@pytest.mark.parametrize("table", ["", HEADER, HEADER + "eth0\tbroken\n"])
+def test_a_short_table_is_no_error(table: str) -> None:
+    assert routes.routes(table) == []
