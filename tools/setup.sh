@@ -83,7 +83,7 @@ setup_engines() {
     setup_docker
     # Debian 13 has the command in a package of its own.
     if ! command -v docker >/dev/null; then apt_install docker-cli; fi
-    apt_install podman runc conmon netavark aardvark-dns nftables golang-github-containers-common \
+    apt_install podman runc conmon catatonit netavark aardvark-dns nftables golang-github-containers-common \
         docker-registry libfaketime mmdebstrap debian-archive-keyring ca-certificates util-linux
 }
 

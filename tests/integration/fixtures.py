@@ -16,7 +16,7 @@ import pytest
 from tests.integration.engines import ENGINES, Engine
 from tests.integration.namespaces import enter_private_network
 from tests.integration.registry import Registry
-from tests.integration.shipyard import Yard, yard_for
+from tests.integration.shipyard import IMAGE, Yard, yard_for
 
 __all__ = [
     "engine",
@@ -28,8 +28,6 @@ __all__ = [
     "locked_registry",
     "empty",
 ]
-
-IMAGE = "localhost/hullmark-test:1"
 
 
 @pytest.fixture(scope="session", params=sorted(ENGINES))

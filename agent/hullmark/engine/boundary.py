@@ -35,12 +35,24 @@ def translated(socket_url: str) -> Iterator[None]:
         ) from error
 
 
+_CONFLICTS = (
+    "is already in use",  # of a name
+    "cannot be removed without force",
+    "has associated containers",
+)
+"""Words of Podman's, with status 500, for what Docker answers with 409."""
+
+
 def checked(answer: requests.Response) -> requests.Response:
     """NotFound, Conflict or Refused, in the engine's own words, for a status that says "no"."""
     if answer.status_code < 400:
         return answer
-    kind = {404: NotFound, 409: Conflict}.get(answer.status_code, Refused)
-    raise kind(words(answer))
+    said = words(answer)
+    if answer.status_code == 404:
+        raise NotFound(said)
+    if answer.status_code == 409 or any(part in said for part in _CONFLICTS):
+        raise Conflict(said)
+    raise Refused(said)
 
 
 def words(answer: requests.Response) -> str:

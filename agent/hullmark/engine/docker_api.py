@@ -36,6 +36,9 @@ STOP_RESERVE_S = 30
 CHECK_RESERVE_S = 5
 """The same for a health check and its own time limit."""
 
+LIBPOD = "/v4.0.0/libpod"
+"""Where Podman's own API begins, in the version that all from 4.0 on answer to."""
+
 SOCKETS = ("/run/docker.sock", "/var/run/docker.sock", "/run/podman/podman.sock")
 POOL = "10.213.0.0/16"
 
@@ -88,7 +91,9 @@ class DockerApiEngine:
 
     def listed(self) -> Sequence[Listed]:
         filters = json.dumps({"label": [names.LABEL_CLUSTER]})
-        rows = self._connection.get("/containers/json", all=1, filters=filters)
+        # The other listing of Podman's doesn't tell how healthy they are.
+        own = LIBPOD if self.info().name == "podman" else ""
+        rows = self._connection.get(f"{own}/containers/json", all="true", filters=filters)
         return [inspection.listed(row) for row in rows]
 
     def container(self, container_id: str) -> Container:
@@ -141,11 +146,12 @@ class DockerApiEngine:
         return set(self._inspect(container_id)["NetworkSettings"]["Networks"] or ())
 
     def start(self, container_id: str) -> None:
+        self._own(container_id)
         self._connection.post(f"/containers/{segment(container_id)}/start")
 
     def stop(self, container_id: str) -> None:
         with contextlib.suppress(NotFound):
-            grace_s = self._inspect(container_id)["Config"].get("StopTimeout")
+            grace_s = self._own(container_id)["Config"].get("StopTimeout")
             grace_s = 10 if grace_s is None else int(grace_s)
             self._connection.call(
                 "POST",
@@ -156,6 +162,7 @@ class DockerApiEngine:
 
     def remove(self, container_id: str) -> None:
         try:
+            self._own(container_id)
             self._connection.delete(f"/containers/{segment(container_id)}", v=1)
         except NotFound:
             return
@@ -170,7 +177,7 @@ class DockerApiEngine:
             try:
                 self._connection.call(
                     "GET",
-                    f"/v4.0.0/libpod/containers/{segment(container_id)}/healthcheck",
+                    f"{LIBPOD}/containers/{segment(container_id)}/healthcheck",
                     {},
                     timeout_s=timeout_s + CHECK_RESERVE_S,
                 )
@@ -179,6 +186,13 @@ class DockerApiEngine:
             except EngineSilent:
                 return Health.UNHEALTHY
         return self.container(container_id).health
+
+    def _own(self, container_id: str) -> Any:
+        """What the engine says of it. Raises Refused for one that isn't ours: it is never touched."""
+        found = self._inspect(container_id)
+        if names.LABEL_CLUSTER not in (found["Config"].get("Labels") or {}):
+            raise Refused(f"container {container_id} is not one of ours")
+        return found
 
     def _inspect(self, container_id: str) -> Any:
         return self._connection.get(f"/containers/{segment(container_id)}/json")
