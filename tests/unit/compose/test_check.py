@@ -140,7 +140,8 @@ def test_a_good_app_passes() -> None:
 def test_the_full_app_has_every_field() -> None:
     """Else the tests below would pass over one that is new."""
     plain = {"pull_policy", "network_mode", "on_host_lost", "external", "disabled", "mode"}
-    for value in (CONTAINER, DEPLOY, UPDATE, CONTAINER.healthcheck, FULL.networks["net"]):
+    values: list[Any] = [CONTAINER, DEPLOY, UPDATE, CONTAINER.healthcheck, FULL.networks["net"]]
+    for value in values:
         for name, _, default in wire.fields_of(type(value)):
             if name not in plain | {"failure_action", "order"}:
                 assert getattr(value, name) != default, (type(value), name)
@@ -198,7 +199,8 @@ def test_no_number_takes_nonsense(path: tuple[Any, ...], value: Any) -> None:
 def test_names(kind: str, name: str) -> None:
     mapping = dict(getattr(FULL, kind))
     mapping[name] = next(iter(mapping.values()))
-    found = check(dataclasses.replace(FULL, **{kind: mapping}))
+    changes: dict[str, Any] = {kind: mapping}
+    found = check(dataclasses.replace(FULL, **changes))
     assert [each for each in found if each.field == kind and "not a name" in each.message]
 
 

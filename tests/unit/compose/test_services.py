@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from hullmark.compose import services
 from hullmark.compose.check import check
-from hullmark.errors import InvalidInput
+from hullmark.errors import InvalidInput, Problem
 from tests.unit.compose import documents
 from tests.unit.compose.apps import build, problems, project, web_text
 
@@ -122,11 +122,11 @@ def test_the_whole_has_to_fit_the_store(tmp_path: Path) -> None:
 
 
 def test_what_only_the_check_sees_still_has_a_line() -> None:
-    wrong = [services.Problem("odd", field="services.web.container.mounts[0].source")]
+    wrong = [Problem("odd", field="services.web.container.mounts[0].source")]
     with mock.patch.object(services, "check", return_value=wrong):
         found = problems(web_text("tty: true"))
     assert found == ["compose.yaml:2: services.web: odd"]
-    wrong = [services.Problem("odd", field="services.web.container.ports[0].target")]
+    wrong = [Problem("odd", field="services.web.container.ports[0].target")]
     with mock.patch.object(services, "check", return_value=wrong):
         found = problems(web_text("ports:\n- target: 80"))
     assert found == ["compose.yaml:5: services.web.ports[0].target: odd"]
