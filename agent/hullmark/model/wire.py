@@ -85,9 +85,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(to_wire(value))).hexdigest()
 
 
-@functools.cache
 def fields_of(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     """(name, type, default or MISSING) of each field, annotations resolved."""
+    kind: Any = cls
+    return _fields(kind)
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[tuple[str, Any, Any], ...]:
     hints = typing.get_type_hints(cls)
     found = []
     for field in dataclasses.fields(cls):

@@ -135,7 +135,7 @@ def test_every_problem_of_every_file_is_named_at_once(main: Path) -> None:
     assert "agent.d/a.yaml:2: engine.sockets: unknown key; did you mean engine.socket?" in found[2]
     assert found[3].startswith("agent.d/a.yaml:3: engine.subnets: bad value (allowed: an IPv4")
     assert found[4] == "agent.d/b.yaml:1: not a mapping (allowed: KEY: VALUE lines)"
-    assert found[5].startswith("agent.d/c.yaml:2: not YAML: ")
+    assert found[5].startswith("agent.d/c.yaml:1: not YAML: ")
     assert len(found) == 6
 
 

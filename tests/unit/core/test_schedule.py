@@ -112,7 +112,7 @@ def assert_all_are_placed_or_explained(state: Snapshot) -> None:
 
 
 @given(fleets())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_a_first_plan_keeps_every_promise(fleet: Snapshot) -> None:
     state = planned(fleet)
     assert_ports_are_apart(state)
@@ -123,7 +123,7 @@ def test_a_first_plan_keeps_every_promise(fleet: Snapshot) -> None:
 
 
 @given(fleets())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_planning_is_at_rest_once_carried_out(fleet: Snapshot) -> None:
     state = planned(obeyed(planned(fleet), {}))
     again = obeyed(state, {})
@@ -134,7 +134,7 @@ def test_planning_is_at_rest_once_carried_out(fleet: Snapshot) -> None:
 
 
 @given(fleets(), st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> None:
     """Apps change at any moment, with what was ordered before obeyed or not."""
     state = planned(fleet)
@@ -154,7 +154,7 @@ def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> Non
 
 
 @given(fleets(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_nothing_moves_without_need(fleet: Snapshot, data: st.DataObject) -> None:
     """Another app comes, hosts come: what is placed stays."""
     state = obeyed(planned(fleet), {})
@@ -183,7 +183,7 @@ def homes(state: Snapshot) -> dict[InstanceId, str]:
 
 
 @given(fleets(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_silent_hosts_are_left_alone(fleet: Snapshot, data: st.DataObject) -> None:
     state = obeyed(planned(fleet), {})
     before = homes(state)
@@ -207,7 +207,7 @@ def test_silent_hosts_are_left_alone(fleet: Snapshot, data: st.DataObject) -> No
 
 
 @given(fleets(), st.integers(0, 4), st.data())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_scaling_keeps_the_lower_slots(fleet: Snapshot, replicas: int, data: st.DataObject) -> None:
     state = obeyed(planned(fleet), {})
     record = state.apps["shop"]
@@ -231,7 +231,7 @@ def test_scaling_keeps_the_lower_slots(fleet: Snapshot, replicas: int, data: st.
 
 
 @given(fleets(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_a_release_is_never_taken_back(fleet: Snapshot, data: st.DataObject) -> None:
     state = planned(fleet)
     released: set[InstanceId] = set()
@@ -251,7 +251,7 @@ def test_a_release_is_never_taken_back(fleet: Snapshot, data: st.DataObject) -> 
 
 
 @given(fleets(), st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_a_removed_app_goes_from_every_host(fleet: Snapshot, volumes: bool) -> None:
     state = obeyed(planned(fleet), {})
     record = state.apps["shop"]

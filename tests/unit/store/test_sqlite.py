@@ -227,7 +227,7 @@ def test_a_foreign_database_is_left_alone(path: Path) -> None:
     flips=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1),
     at=st.data(),
 )
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_flipped_bytes_are_seen_or_do_no_harm(
     tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]], at: st.DataObject
 ) -> None:
