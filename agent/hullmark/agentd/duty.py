@@ -31,7 +31,7 @@ from hullmark.config import AgentConfig
 from hullmark.engine.protocol import Engine
 from hullmark.host import facts
 
-STOP_S = 1.0
+STOP_S = 0.5
 
 
 class Duty:

@@ -17,7 +17,7 @@ from hullmark.errors import HullmarkError, Refused
 from hullmark.model.observed import HostState
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
 
-RETRY_S = (0.5, 15.0)
+RETRY_S = (0.2, 3.0)
 REPORT_TIMEOUT_S = 20.0
 LOOK_S = 30.0
 """How long at most a state or an event waits that nobody announced."""

@@ -24,7 +24,10 @@ from hullmark.model.protocol import (
     PollRequest,
 )
 
-RETRY_S = (0.5, 15.0)
+RETRY_S = (0.2, 3.0)
+"""First and longest wait before a leader that doesn't answer is asked again. Well under `lost_after`, so that hosts
+are back before a new leader takes them for lost."""
+REFUSED_RETRY_S = 15.0
 FILES_RETRY_S = 2.0
 """How soon the host's own files are looked at again after they could not be used."""
 ENROLL_AGAIN = enrolment.AGAIN.format(host="HOST")
@@ -91,7 +94,7 @@ class Sync:
         except (Forbidden, NotFound) as error:
             self._problems.clear("certificate.invalid", "master.unavailable")
             self._problems.set("host.refused", error.message, error.remedy or ENROLL_AGAIN)
-            return RETRY_S[1]
+            return REFUSED_RETRY_S
         except HullmarkError as error:
             self._problems.clear("certificate.invalid")
             self._problems.set_error("master.unavailable", error)

@@ -71,7 +71,7 @@ def test_it_waits_to_be_enrolled_goes_on_by_itself_and_follows_who_it_is(
     thread.start()
     try:
         state = tmp_path / "state"
-        until(lambda: state.is_dir())
+        until(state.is_dir)
         assert not served.began.wait(0.02)
         (problem,) = agent._problems.all()
         assert problem.code == "host.unenrolled"
@@ -97,10 +97,10 @@ def test_a_state_folder_that_cannot_be_made_is_waited_for(
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
-        until(lambda: agent._problems.all())
+        until(agent._problems.all)
         assert agent._problems.all()[0].code == "state.write"
         (tmp_path / "state").unlink()
-        until(lambda: (tmp_path / "state").is_dir())
+        until((tmp_path / "state").is_dir)
     finally:
         agent.end()
         thread.join(PATIENCE_S)

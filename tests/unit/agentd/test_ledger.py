@@ -152,9 +152,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_never_goes_back(tmp_path: Path, steps: list[tuple[str, int, str, int]]) -> None:
     """Whatever leaders say, and however often the agent restarts: the accepted (epoch, revision) only grows, and
     each accepted epoch has one leader."""

@@ -329,9 +329,7 @@ def random_orders(chance: random.Random, generation: int, buried: set[InstanceId
 
 
 @given(st.integers(0, 1 << 32))
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_converges_whatever_fails_and_removes_only_what_it_is_told(
     tmp_path: Path, seed: int
 ) -> None:

@@ -80,7 +80,11 @@ def test_a_fault_of_one_does_not_touch_the_others() -> None:
 
 def test_a_loop_that_never_ends_is_not_waited_for_longer_than_said() -> None:
     deaf = threading.Event()
-    supervisor = Supervisor({"deaf": lambda stopping: deaf.wait(PATIENCE_S) and None}, Problems())
+
+    def loop(stopping: threading.Event) -> None:
+        deaf.wait(PATIENCE_S)
+
+    supervisor = Supervisor({"deaf": loop}, Problems())
     supervisor.start()
     assert not supervisor.stop(lambda: None, 0.01)
     deaf.set()
