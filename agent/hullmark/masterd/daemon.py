@@ -27,7 +27,7 @@ from aiohttp import web
 import hullmark
 from hullmark import log
 from hullmark.config import MasterConfig
-from hullmark.errors import HullmarkError, Refused, StaleEpoch
+from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd import certificate, identity, routes
 from hullmark.masterd.answers import json_response
 from hullmark.masterd.brake import Brake
@@ -55,6 +55,8 @@ CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
 AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST = 4096, 512, 128
 """Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
+PEOPLE_EACH = 64
+"""Of one address at the API, so that one caller can't keep all others out."""
 HOLD_SHARE = 0.4
 """Of `lost_after`: a host whose poll is held longer would be heard too seldom."""
 
@@ -179,7 +181,8 @@ class Master:
         ]
         brake = Brake(desk.clock)
         people = frozenset({Login.NOBODY, Login.PERSON})
-        host = partial(identity.calling_host, cluster=desk.cluster)
+        cluster_id = desk.terms.cluster_id
+        host = partial(identity.calling_host, cluster=desk.cluster, cluster_id=cluster_id)
         token = partial(identity.person_with_token, cluster=desk.cluster)
         agents = Dispatcher(
             desk, routes.AGENTS, frozenset({Login.HOST}), host, brake, partial(_not_leader, desk)
@@ -188,7 +191,7 @@ class Master:
         local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, identity.local_person, brake)
         self._listeners = [
             Listener("agents", sockets[0], agents, AGENTS_MOST, self._contexts[0]),
-            Listener("api", sockets[1], api, PEOPLE_MOST, self._contexts[1]),
+            Listener("api", sockets[1], api, PEOPLE_MOST, self._contexts[1], PEOPLE_EACH),
             Listener("socket", sockets[2], local, LOCAL_MOST),
         ]
         for listener in self._listeners:
@@ -203,15 +206,21 @@ class Master:
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
 
     def _renew(self, authority: Authority, cluster_id: str) -> None:
-        """Make the master's certificate anew if it is time. Raises BrokenState, OSError."""
+        """Make the master's certificate anew if it is time. Raises BrokenState, StoreUnavailable."""
         addresses = reachable_at(self._config, self._folder)
-        pki = self._folder.pki
-        if certificate.ensure_certificate(
-            pki, authority, cluster_id, self._name, addresses, time.time()
-        ):
-            _log.info("certificate renewed", until=day(certificate.valid_until(pki)))
-            for context in self._contexts:
-                context.load_cert_chain(pki / certificate.CERTIFICATE, pki / certificate.KEY)
+        pki, now = self._folder.pki, time.time()
+        try:
+            if not certificate.ensure_certificate(
+                pki, authority, cluster_id, self._name, addresses, now
+            ):
+                return
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{pki} can't be written: {error.strerror}", remedy="check its disk and its owner"
+            ) from error
+        _log.info("certificate renewed", until=day(certificate.valid_until(pki)))
+        for context in self._contexts:
+            context.load_cert_chain(pki / certificate.CERTIFICATE, pki / certificate.KEY)
 
     async def _keep_certificate(self, authority: Authority, cluster_id: str) -> None:
         """New connections get the renewed certificate; those that are open go on."""
@@ -219,8 +228,8 @@ class Master:
             await asyncio.sleep(CHECK_CERTIFICATE_S)
             try:
                 self._renew(authority, cluster_id)
-            except (HullmarkError, OSError) as error:
-                _log.error("certificate not renewed", why=str(error))
+            except HullmarkError as error:
+                _log.error("certificate not renewed", why=error.message)
 
 
 def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:

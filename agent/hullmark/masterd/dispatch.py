@@ -101,10 +101,10 @@ class Dispatcher:
         careful = isinstance(error, NotLoggedIn) or (
             isinstance(error, Forbidden) and request.path == "/v1/enroll"
         )
-        if careful:
-            delay_s = self._brake.failed(caller.origin)
+        if isinstance(error, Forbidden):
             _log.info("refused", origin=caller.origin, path=request.path[:200], why=error.message)
-            await asyncio.sleep(delay_s)
+        if careful:
+            await asyncio.sleep(self._brake.failed(caller.origin))
         return error_response(error)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -8,6 +8,7 @@ interface of a protocol is used, which is the same in all versions.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Callable, Optional
 
 from aiohttp import web
@@ -20,30 +21,38 @@ _log = log.get("gate")
 
 
 class Gate:
-    """A protocol factory. `most` is the number of connections at a time."""
+    """A protocol factory. `most` is the number of connections at a time, `each` that of one address."""
 
-    def __init__(self, inner: Callable[[], asyncio.Protocol], name: str, most: int) -> None:
+    def __init__(
+        self, inner: Callable[[], asyncio.Protocol], name: str, most: int, each: int
+    ) -> None:
         self._inner = inner
         self._name = name
         self._most = most
-        self._full = False
-        self.count = 0
+        self._each = each
+        self._inside: Counter[str] = Counter()
+        self._told = False
 
     def __call__(self) -> asyncio.Protocol:
         return _Guarded(self, self._inner())
 
-    def enter(self) -> bool:
-        if self.count >= self._most:
-            if not self._full:
-                _log.warning("too many connections", listener=self._name, most=self._most)
-            self._full = True
-            return False
-        self.count += 1
-        return True
+    def enter(self, address: str) -> bool:
+        total = sum(self._inside.values())
+        if total < self._most and self._inside[address] < self._each:
+            self._inside[address] += 1
+            return True
+        if not self._told:
+            _log.warning(
+                "too many connections", listener=self._name, most=self._most, address=address
+            )
+        self._told = True
+        return False
 
-    def leave(self) -> None:
-        self.count -= 1
-        self._full = self._full and self.count > self._most * 0.9
+    def leave(self, address: str) -> None:
+        self._inside[address] -= 1
+        if not self._inside[address]:
+            del self._inside[address]
+            self._told = False
 
 
 class _Guarded(asyncio.Protocol):
@@ -53,11 +62,14 @@ class _Guarded(asyncio.Protocol):
         self._gate = gate
         self._inner = inner
         self._let_in = False
+        self._address = ""
         self._timer: Optional[asyncio.TimerHandle] = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if not self._gate.enter():
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._gate.enter(self._address):
             transport.abort()
             return
         self._let_in = True
@@ -74,7 +86,7 @@ class _Guarded(asyncio.Protocol):
         self.request_came()
         if self._let_in:
             self._let_in = False
-            self._gate.leave()
+            self._gate.leave(self._address)
             self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -102,13 +102,12 @@ def person_with_token(request: web.BaseRequest, cluster: Cluster) -> Caller:
     return Caller(session.who, origin_of(request), session.role)
 
 
-def calling_host(request: web.BaseRequest, cluster: Cluster) -> Caller:
+def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: str) -> Caller:
     """Raises Forbidden for a certificate of another cluster, of a master, or of a host that is not enrolled."""
     try:
         identity = certificate_identity(_extra(request, "peercert") or {})
     except BrokenState as error:
         raise Forbidden(error.message) from error
-    cluster_id = cluster.snapshot().cluster.cluster_id
     if identity.kind != "host" or identity.cluster_id != cluster_id:
         raise Forbidden("this certificate is not one of a host of this cluster")
     record = cluster.host(identity.name)

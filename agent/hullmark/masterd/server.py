@@ -89,7 +89,7 @@ def _clear(path: Path) -> None:
 
 
 class Listener:
-    """One of the three. `most`: connections at a time."""
+    """One of the three. `most`: connections at a time; `each`: of one address."""
 
     def __init__(
         self,
@@ -98,12 +98,14 @@ class Listener:
         handler: Handler,
         most: int,
         context: Optional[ssl.SSLContext] = None,
+        each: Optional[int] = None,
     ) -> None:
         self._name = name
         self._socket = listening
         self._handler = handler
         self._most = most
         self._context = context
+        self._each = most if each is None else each
         self._http: Optional[web.Server] = None
         self._server: Optional[asyncio.AbstractServer] = None
 
@@ -118,15 +120,19 @@ class Listener:
             keepalive_timeout=KEEPALIVE_S,
             lingering_time=LINGER_S,
         )
-        gate = Gate(http, self._name, self._most)
+        gate = Gate(http, self._name, self._most, self._each)
         loop = asyncio.get_running_loop()
         self._http = http
         if self._socket.family == socket.AF_UNIX:
-            self._server = await loop.create_unix_server(gate, sock=self._socket)
+            self._server = await loop.create_unix_server(gate, sock=self._socket, backlog=BACKLOG)
             return
         timeout_s = HANDSHAKE_S if self._context is not None else None
         self._server = await loop.create_server(
-            gate, sock=self._socket, ssl=self._context, ssl_handshake_timeout=timeout_s
+            gate,
+            sock=self._socket,
+            backlog=BACKLOG,
+            ssl=self._context,
+            ssl_handshake_timeout=timeout_s,
         )
 
     def close(self) -> None:

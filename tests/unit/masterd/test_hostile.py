@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from hullmark.errors import InvalidInput
@@ -13,6 +14,7 @@ from hullmark.masterd import dispatch, gate
 from hullmark.masterd.brake import ADDRESSES_MAX, DELAY_MAX_S, FORGET_S, FREE, Brake
 from hullmark.masterd.requestbody import decode_body
 from hullmark.model.api import APPLY_BODY_MAX_BYTES
+from hullmark.pki.tls import client_context
 from tests.unit.masterd.serving import Served, serve
 
 CHUNKED = b"PUT /v1/apps/shop HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -173,6 +175,26 @@ def test_there_is_a_limit_of_connections(tmp_path: Path, monkeypatch) -> None:
         assert (await served.local("GET", "/v1/status"))[0] == 200
         for _, writer in held:
             writer.close()
+
+    serve(tmp_path, test)
+
+
+def test_one_address_can_not_take_all_connections(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("hullmark.masterd.daemon.PEOPLE_EACH", 2)
+
+    async def test(served: Served) -> None:
+        context = client_context(served.root)
+        held = [
+            await asyncio.open_connection("127.0.0.1", served.api_port, ssl=context)
+            for _ in range(2)
+        ]
+        with pytest.raises((OSError, aiohttp.ClientError)):
+            await served.api("GET", "/v1/ca")
+        assert (await served.local("GET", "/v1/ca"))[0] == 200
+        for _, writer in held:
+            writer.close()
+        await asyncio.sleep(0.05)
+        assert (await served.api("GET", "/v1/ca"))[0] == 200
 
     serve(tmp_path, test)
 

@@ -101,8 +101,8 @@ def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str = NAME) -> d
     finally:
         theirs.close()
         thread.join(10)
-    for error in sorted(errors, key=_rank):
-        raise error
+    if errors:
+        raise min(errors, key=_rank)
     return found
 
 
