@@ -44,6 +44,11 @@ class Address:
         return f"Address({self})"
 
 
+def named(asked: Asked, environment: Mapping[str, str] = os.environ) -> str:
+    """The URL that was given, empty where none was."""
+    return asked.master or environment.get("HULLMARK_MASTER", "")
+
+
 def find(
     asked: Asked,
     environment: Mapping[str, str] = os.environ,
@@ -51,7 +56,7 @@ def find(
 ) -> Address:
     """Raises UsageError for a URL that is none, NotFound or Forbidden for a login that can't be used,
     InvalidInput for a master.yaml that names a socket and is wrong."""
-    url = asked.master or environment.get("HULLMARK_MASTER", "")
+    url = named(asked, environment)
     if not url:
         return Address(path=_configured_socket(master_file) or SOCKET)
     if url.startswith("unix:///"):

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import errors
 from hullmark.cli.address import Address, parse_https
@@ -146,6 +146,8 @@ class Client:
         try:
             told = from_wire(ErrorAnswer, json.loads(answer.body), ignore_unknown=True)
         except (ValueError, RecursionError, InvalidInput):
+            if answer.status == 421:
+                return self._no_leader(answer)
             return MasterUnavailable(
                 f"{self.address} answered with status {answer.status} and no explanation",
                 remedy="see whether a Hullmark master listens there",
@@ -161,8 +163,16 @@ class Client:
         error: HullmarkError = kind(told.message, remedy=told.remedy)
         return error
 
+    def _no_leader(self, answer: Answer) -> MasterUnavailable:
+        leader = _leader_of(answer)
+        where = f"; the leader is at {leader}" if leader is not None else ", and knows no leader"
+        return MasterUnavailable(
+            f"{self.address} does not lead{where}",
+            remedy="ask the leader: --master URL; or again in a moment",
+        )
 
-def _leader_of(answer: Answer) -> Any:
+
+def _leader_of(answer: Answer) -> Optional[Address]:
     """The leader's address in a 421, None where it isn't said."""
     if answer.status != 421:
         return None

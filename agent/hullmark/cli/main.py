@@ -73,15 +73,18 @@ class Commands(click.Group):
         self, args: Optional[Sequence[str]] = None, prog_name: Optional[str] = None, **extra: Any
     ) -> NoReturn:
         arguments = list(sys.argv[1:] if args is None else args)
-        extra["standalone_mode"] = False
+        code = self._answered(arguments, {**extra, "standalone_mode": False})
         try:
-            code = self._answered(arguments, extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Who read our output went away. Nothing more can be said, also not at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = BROKEN_PIPE
+            code = _nobody_reads()
         sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return _nobody_reads()
 
     def _answered(self, arguments: list[str], extra: Mapping[str, Any]) -> int:
         """Runs the command; the exit code. Errors are told on standard error."""
@@ -98,6 +101,12 @@ class Commands(click.Group):
             failure.tell(_usage(error), as_json=as_json)
             return EXIT_USAGE
         return code if isinstance(code, int) else EXIT_OK
+
+
+def _nobody_reads() -> int:
+    """Who read our output went away: nothing more can be said, at exit neither. The exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
 
 
 def _usage(error: click.ClickException) -> UsageError:

@@ -38,7 +38,8 @@ Seen = Callable[[AppDetail], None]
 
 def settle(client: Client, app: str, generation: int, timeout_s: float, seen: Seen) -> Waited:
     """Until the app is settled in this generation or a later one, or failed. `seen` is called with each answer.
-    A master that goes away meanwhile is asked again until time runs out; then MasterUnavailable is raised."""
+    A master that goes away meanwhile is asked again until time runs out; then MasterUnavailable is raised.
+    NotFound: somebody removed the app."""
     return _wait(client, app, generation, timeout_s, seen)
 
 
@@ -56,7 +57,9 @@ def _wait(
         left_s = timeout_s - (time.monotonic() - begin)
         try:
             detail = _next(client, app, detail, max(0.0, min(HOLD_S, left_s)))
-        except NotFound:
+        except NotFound as error:
+            if generation is not None:
+                raise NotFound(f"app {app} was removed by somebody meanwhile") from error
             return Waited(Outcome.GONE, detail, time.monotonic() - begin)
         except (MasterUnavailable, StoreUnavailable, StaleEpoch):
             if left_s <= PAUSE_S:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Optional
 
-from hullmark.errors import InvalidInput, Problem
+from hullmark.errors import UsageError
 
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -45,7 +45,7 @@ def moment(at: float) -> str:
 
 def one_line(text: str) -> str:
     """Text of others for a table: no line breaks, and nothing that a terminal would obey."""
-    flat = " ".join(text.split())
+    flat = " ".join(text.replace("\t", " ").splitlines())
     return "".join(each if each.isprintable() else "?" for each in flat)
 
 
@@ -55,32 +55,28 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(text: str, option: str) -> float:
-    """Seconds of `90s`, `5m`, `1h30m`, or of a bare number. Raises InvalidInput."""
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+    """Seconds of `90s`, `5m`, `1h30m`, or of a bare number. Raises UsageError."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    if not _DURATION.fullmatch(text):
-        raise InvalidInput(
-            [
-                Problem(
-                    f"not a duration: {text[:40]!r}", field=option, allowed="such as 90s, 5m, 1h30m"
-                )
-            ]
+    if len(text) > 40 or not _DURATION.fullmatch(text):
+        raise UsageError(
+            f"{option}: not a duration: {text[:40]!r}", remedy="such as 90s, 5m or 1h30m"
         )
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 
 
 def pairs(texts: tuple[str, ...], option: str) -> Mapping[str, str]:
-    """`KEY=VALUE` of a repeated option. Raises InvalidInput."""
+    """`KEY=VALUE` of a repeated option. Raises UsageError."""
     found: dict[str, str] = {}
-    problems = []
     for text in texts:
         key, equals, value = text.partition("=")
-        if not (key and equals) or key in found:
-            why = "given twice" if key in found else "not KEY=VALUE"
-            problems.append(Problem(f"{why}: {text[:80]!r}", field=option))
+        if not (key and equals):
+            raise UsageError(
+                f"{option}: not KEY=VALUE: {text[:80]!r}", remedy=f"{option} KEY=VALUE"
+            )
+        if key in found:
+            raise UsageError(f"{option}: {key[:80]!r} is given twice", remedy="give it once")
         found[key] = value
-    if problems:
-        raise InvalidInput(problems)
     return found
 
 

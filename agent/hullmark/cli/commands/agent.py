@@ -13,7 +13,7 @@ _CONFIG = click.option(
 )
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Enroll this host in a cluster, and run its agent."""
 

@@ -17,7 +17,7 @@ _FILE = click.argument("file", required=False)
 STANDARD = {"agent": AGENT_FILE, "master": MASTER_FILE}
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Check and show the configuration of the agent or the master on this machine."""
 

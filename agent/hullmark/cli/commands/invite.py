@@ -41,9 +41,13 @@ def command(
     if path is not None:
         secretfile.write(path, answer.token)
     if asked.json:
-        fields = {"host": answer.host, "expires_at": answer.expires_at, "token_file": file or ""}
-        shown = {} if file else {"token": answer.token}
-        show.document("invite", {**fields, **shown})
+        fields = {
+            "host": answer.host,
+            "token": "" if file else answer.token,
+            "token_file": file or "",
+            "expires_at": answer.expires_at,
+        }
+        show.document("invite", fields)
     else:
         show.lines(*_lines(answer, file))
 

@@ -8,6 +8,7 @@ from typing import Optional
 import click
 
 from hullmark.cli import door, secretfile, show
+from hullmark.cli.address import named
 from hullmark.cli.options import Asked, issuing
 from hullmark.cli.words import duration, moment
 from hullmark.errors import UsageError
@@ -31,12 +32,13 @@ def command(asked: Asked, valid: str, file: Optional[str]) -> None:
 
     Only on the master itself, over its Unix socket: who you are is what the system says.
     """
-    client = door.client(asked)
-    if not client.address.path:
+    url = named(asked)
+    if url.startswith("https://"):
         raise UsageError(
-            f"a login is made on the master itself, not over {client.address}",
+            f"a login is made on the master itself, not over {url[:120]}",
             remedy="log in there by SSH, then: hullmark login",
         )
+    client = door.client(asked)
     path = Path(file) if file else None
     if path is not None:
         secretfile.check_free(path)
@@ -55,9 +57,10 @@ def _document(answer: SessionAnswer, file: Optional[str]) -> None:
         "who": answer.who,
         "role": answer.role,
         "expires_at": answer.expires_at,
+        "token": "" if file else answer.token,
         "token_file": file or "",
     }
-    show.document("login", {**fields, **({} if file else {"token": answer.token})})
+    show.document("login", fields)
 
 
 def _lines(answer: SessionAnswer, file: Optional[str]) -> list[str]:

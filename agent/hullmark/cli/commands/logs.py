@@ -14,7 +14,7 @@ from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.target import parse
 from hullmark.cli.words import duration, one_line
-from hullmark.errors import EXIT_DEGRADED, EXIT_OK, InvalidInput, Problem
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.api import LogRecord
 
 EPILOG = """\b
@@ -98,15 +98,13 @@ def _teller(asked: Asked, timestamps: bool, no_prefix: bool) -> Callable[[LogRec
 
 
 def _moment(text: str) -> str:
-    """RFC 3339 as it is; a duration as that long ago, in seconds since 1970. Raises InvalidInput."""
+    """RFC 3339 as it is; a duration as that long ago, in seconds since 1970. Raises UsageError."""
     if _RFC_3339.fullmatch(text):
         return text
     try:
         return f"{time.time() - duration(text, '--since'):.3f}"
-    except InvalidInput:
-        problem = Problem(
-            f"neither a duration nor a time: {text[:40]!r}",
-            field="--since",
-            allowed="such as 15m, 2h30m, 2026-11-24T01:30:00Z",
-        )
-        raise InvalidInput([problem]) from None
+    except UsageError:
+        raise UsageError(
+            f"--since: neither a duration nor a time: {text[:40]!r}",
+            remedy="such as 15m, 2h30m or 2026-11-24T01:30:00Z",
+        ) from None

@@ -1,0 +1,321 @@
+"""Commands that change something: what they send, how they wait, and how they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from hullmark.cli import changing, waiting
+from hullmark.cli.options import Asked
+from hullmark.model.api import ApplyAnswer, Difference, PlanAnswer
+from hullmark.model.observed import Phase
+from tests.unit.cli import answers
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, Request, refusal
+
+COMPOSE = """\
+name: shop
+services:
+  web:
+    image: localhost/web:1
+    environment: {DB_PASSWORD: hunter2, COLOUR: "${COLOUR:-red}"}
+    deploy: {replicas: 2}
+"""
+APP = "GET /v1/apps/shop"
+APPLY = "PUT /v1/apps/shop"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    found = tmp_path / "compose.yaml"
+    found.write_text(COMPOSE)
+    return str(found)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "PAUSE_S", 0.01)
+
+
+UNDER_WAY = answers.detail(
+    1,
+    "changing",
+    3,
+    (answers.instance(), answers.instance(2, Phase.PULLING, "its image is being pulled")),
+)
+SETTLED = answers.detail(2, "running", 3, (answers.instance(), answers.instance(2)))
+FAILED = answers.detail(
+    2, "failed", 3, (answers.instance(), answers.instance(2, Phase.FAILED, "failed: exit code 3"))
+)
+
+
+def test_apply_waits_until_it_is_settled(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, SETTLED]}
+    done = run("apply", file, "--ticket", "CHG-1", "--expected-generation", "2")
+    assert done.code == 0
+    assert done.out == "shop  applied, generation 3; ok: 2 of 2 instances after 0 s\n"
+    put, first, second = master.requests
+    assert put.body["ticket"] == "CHG-1"
+    assert put.body["expected_generation"] == 2
+    assert len(put.body["request_id"]) == 32
+    assert put.body["app"]["services"]["web"]["container"]["environment"]["COLOUR"] == "red"
+    assert first.query == {}
+    assert second.query["after"] == "1"
+    assert float(second.query["hold_s"]) > 10
+
+
+def test_apply_tells_what_happens(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, UNDER_WAY, SETTLED]}
+    err = run("apply", file).err
+    assert err.count("shop/web.2 on web3: pulling: its image is being pulled") == 1
+    assert err.count("shop/web.2 on web3: healthy") == 1
+    assert "hunter2" not in err
+
+
+def test_apply_document(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: SETTLED}
+    done = run("apply", file, "-o", "json")
+    assert (done.code, done.err) == (0, "")
+    document = done.document
+    assert list(document) == [
+        "schema",
+        "app",
+        "generation",
+        "changed",
+        "warnings",
+        "outcome",
+        "seconds",
+        "instances",
+    ]
+    assert document["schema"] == "hullmark.apply/1"
+    assert document["outcome"] == "settled"
+    assert document["instances"][0]["status"]["ports"][0]["published"] == 49154
+    assert any("DB_PASSWORD" in warning for warning in document["warnings"])
+    assert "hunter2" not in done.out
+
+
+def test_apply_without_waiting(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True)}
+    done = run("apply", "--no-wait", file)
+    assert done.out == "shop  applied, generation 3; not waited for\n"
+    assert len(master.requests) == 1
+    assert run("apply", "--no-wait", file, "-o", "json").document["outcome"] == "accepted"
+    master.answers = {APPLY: ApplyAnswer("shop", 3, False)}
+    assert run("apply", "--no-wait", file).out == "shop  unchanged, generation 3\n"
+
+
+def test_apply_that_fails(master: FakeMaster, run: Run, file: str) -> None:
+    logs = Lines((answers.line("can't open /data"), answers.line("bye\x1b[2J")))
+    master.answers = {
+        APPLY: ApplyAnswer("shop", 3, True),
+        APP: FAILED,
+        "GET /v1/apps/shop/logs": logs,
+    }
+    done = run("apply", file)
+    assert done.code == 2
+    assert "FAILED: 1 of 2 instances" in done.out
+    tail = done.err[done.err.rindex("shop/web.2") :].splitlines()
+    assert tail == [
+        "shop/web.2 on web3: failed: exit code 3",
+        "  | can't open /data",
+        "  | bye?[2J",
+        "  what to do: hullmark logs shop; mend the file, then apply it again",
+    ]
+    assert master.requests[-1].query == {"service": "web", "slot": "2", "tail": "5"}
+    done = run("apply", file, "-o", "json")
+    assert (done.code, done.document["outcome"]) == (2, "failed")
+
+
+def test_apply_that_fails_without_logs(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: FAILED}
+    done = run("apply", file)
+    assert done.code == 2
+    assert "exit code 3" in done.err
+
+
+def test_apply_that_takes_too_long(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: UNDER_WAY}
+    done = run("apply", file, "--timeout", "50ms")
+    assert done.code == 1
+    assert "not done yet: 1 of 2" in done.out
+    assert "what to do: it goes on; see hullmark ps shop, hullmark status" in done.err
+    assert run("apply", file, "--timeout", "0", "-o", "json").document["outcome"] == "timeout"
+
+
+def test_an_older_generation_is_not_taken_for_this_one(
+    master: FakeMaster, run: Run, file: str
+) -> None:
+    before = answers.detail(1, "running", 2, (answers.instance(),))
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [before, SETTLED]}
+    assert run("apply", file).code == 0
+    assert len(master.asked("GET")) == 2
+
+
+def test_a_master_that_is_away_while_one_waits(master: FakeMaster, run: Run, file: str) -> None:
+    away = refusal("StoreUnavailable", "the store does not answer", 503)
+    master.answers = {
+        APPLY: ApplyAnswer("shop", 3, True),
+        APP: [UNDER_WAY, Raw(b""), away, SETTLED],
+    }
+    assert run("apply", file).code == 0
+
+
+def test_an_app_that_somebody_removes_meanwhile(master: FakeMaster, run: Run, file: str) -> None:
+    gone = refusal("NotFound", "there is no app shop", 404)
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, gone]}
+    done = run("apply", file)
+    assert done.code == 2
+    assert "removed" in done.err
+
+
+def test_ctrl_c_ends_the_wait_only(capsys: pytest.CaptureFixture[str]) -> None:
+    def wait(seen: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(click.Abort):
+        changing.wait(Asked(), "shop", False, wait)
+    assert "the change goes on; see how it stands: hullmark ps shop" in capsys.readouterr().err
+
+
+def test_ctrl_c(master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(waiting, "_next", interrupted)
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True)}
+    done = run("apply", file)
+    assert done.code == 130
+    assert "Traceback" not in done.err
+
+
+def test_quiet(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: SETTLED}
+    done = run("apply", "-q", file)
+    assert done.out == ""
+
+
+def test_apply_from_the_current_folder(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(file).parent
+    monkeypatch.chdir(folder)
+    (folder / "compose.override.yaml").write_text("services: {web: {hostname: over}}\n")
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True)}
+    assert run("apply", "--no-wait").code == 0
+    container = master.requests[0].body["app"]["services"]["web"]["container"]
+    assert container["hostname"] == "over"
+
+
+def test_no_file_is_named_and_none_is_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("apply")
+    assert done.code == 64
+    assert "no Compose file" in done.err
+
+
+@pytest.mark.parametrize("error", ["Conflict", "ImageUnavailable"])
+def test_apply_that_is_refused(master: FakeMaster, run: Run, file: str, error: str) -> None:
+    master.answers = {APPLY: refusal(error, "no", 409, "do this")}
+    done = run("apply", file, "-o", "json")
+    assert (done.code, done.out) == (2, "")
+    assert done.error["error"] == error
+    assert done.error["remedy"] == "do this"
+
+
+def test_plan(master: FakeMaster, run: Run, file: str) -> None:
+    found = (
+        Difference("create", "service web", "2 instances"),
+        Difference("replace", "service db", "1 instance", ("container.image", "container.user")),
+    )
+    master.answers["POST /v1/plan"] = PlanAnswer(True, 4, found, ("web.2: no room",))
+    done = run("plan", file)
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "shop  would become generation 4",
+        "+ create   service web  2 instances",
+        "! replace  service db  1 instance",
+        "             container.image, container.user",
+        "  no place for web.2: no room",
+    ]
+    document = run("plan", file, "-o", "json").document
+    assert document["schema"] == "hullmark.plan/1"
+    assert document["differences"][0] == {
+        "action": "create",
+        "subject": "service web",
+        "detail": "2 instances",
+        "fields": [],
+    }
+
+
+def test_plan_of_nothing(master: FakeMaster, run: Run, file: str) -> None:
+    master.answers["POST /v1/plan"] = PlanAnswer(False, 4)
+    done = run("plan", file)
+    assert (done.code, done.out) == (0, "shop  nothing would change, generation 4\n")
+    assert run("plan", file, "-o", "json").document["changed"] is False
+
+
+def test_scale(master: FakeMaster, run: Run) -> None:
+    master.answers = {"POST /v1/apps/shop/scale": ApplyAnswer("shop", 3, True), APP: SETTLED}
+    done = run("scale", "shop/web=2", "shop/a.b=0", "--ticket", "T")
+    assert done.code == 0
+    assert done.out.startswith("shop  scaled, generation 3; ok")
+    body = master.requests[0].body
+    assert body["services"] == {"web": 2, "a.b": 0}
+    assert body["ticket"] == "T"
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        ["shop"],
+        ["shop/web"],
+        ["shop/web=x"],
+        ["shop/web=-1"],
+        ["/web=1"],
+        ["shop/=1"],
+        ["shop/web=1", "blog/web=1"],
+        ["shop/web=1", "shop/web=2"],
+        [],
+    ],
+)
+def test_bad_targets_of_scale(run: Run, targets: list[str]) -> None:
+    done = run("scale", "--", *targets)
+    assert (done.code, done.out) == (64, "")
+
+
+def test_rm_waits_until_it_is_gone(master: FakeMaster, run: Run) -> None:
+    gone = refusal("NotFound", "there is no app shop", 404)
+    removing = answers.detail(1, "removing", 3, (answers.instance(removing=True),))
+    master.answers = {"DELETE /v1/apps/shop": ApplyAnswer("shop", 3, True), APP: [removing, gone]}
+    done = run("rm", "shop", "--volumes")
+    assert (done.code, done.out) == (0, "shop  removed in 0 s\n")
+    assert "shop/web.1 on web3: removing" in done.err
+    assert master.requests[0].body["volumes"] is True
+    master.answers = {"DELETE /v1/apps/shop": ApplyAnswer("shop", 3, True), APP: removing}
+    done = run("rm", "shop", "--timeout", "0s")
+    assert done.code == 1
+    assert run("rm", "shop", "--no-wait", "-o", "json").document["schema"] == "hullmark.rm/1"
+
+
+def test_a_retry_has_the_same_id(master: FakeMaster, run: Run) -> None:
+    ids: list[str] = []
+
+    def answer(request: Request) -> Any:
+        ids.append(request.body["request_id"])
+        return Raw(b"") if len(ids) == 1 else ApplyAnswer("shop", 3, True)
+
+    master.answers["DELETE /v1/apps/shop"] = answer
+    assert run("rm", "shop", "--no-wait").code == 0
+    assert len(ids) == 2
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize("name", ["Shop", "../shop", "shop?x=1", "shop web", ""])
+def test_bad_names(run: Run, name: str) -> None:
+    assert run("rm", name).code == 64
+    assert run("logs", name).code == 64

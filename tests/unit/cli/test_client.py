@@ -1,0 +1,223 @@
+"""The client: what it sends, and what it makes of every kind of answer, and of none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hullmark.cli.address import Address
+from hullmark.cli.client import Client
+from hullmark.errors import (
+    BrokenState,
+    Conflict,
+    Forbidden,
+    HullmarkError,
+    InvalidInput,
+    MasterUnavailable,
+    NotFound,
+    Refused,
+    StaleEpoch,
+    StoreUnavailable,
+)
+from hullmark.model.api import ApplyAnswer, ClusterStatus, LogRecord
+from hullmark.model.wire import to_wire
+from tests.unit.cli import answers
+from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, Silence, Status, refusal
+
+CHANGED = ApplyAnswer("shop", 2, True)
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def client(self, url: str, **how: Any) -> Client:
+        path = url[len("unix://") :]
+        return Client(Address(path=path), clock=lambda: self.now, sleep=self.sleep, **how)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def scale(client: Client) -> ApplyAnswer:
+    body = {"services": {"web": 2}, "request_id": "r1"}
+    return client.decoded(ApplyAnswer, client.change("POST", "/v1/apps/shop/scale", body))
+
+
+def test_a_question_and_its_answer(master: FakeMaster, clock: Clock) -> None:
+    master.answers["GET /v1/status"] = answers.STATUS
+    client = clock.client(master.url)
+    query = {"a": "x y", "none": None, "empty": "", "no": False, "yes": True, "zero": 0}
+    assert client.ask(ClusterStatus, "/v1/status", query) == answers.STATUS
+    assert client.ask(ClusterStatus, "/v1/status") == answers.STATUS, "the connection is used again"
+    assert master.requests[0].query == {"a": "x y", "yes": "true", "zero": "0"}
+    assert master.requests[0].authorization == ""
+
+
+def test_keys_of_a_newer_master_are_ignored(master: FakeMaster, clock: Clock) -> None:
+    master.answers["GET /v1/status"] = {**to_wire(answers.STATUS), "mood": "fine"}
+    assert clock.client(master.url).ask(ClusterStatus, "/v1/status") == answers.STATUS
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "kind"),
+    [
+        (400, "InvalidInput", InvalidInput),
+        (401, "Forbidden", Forbidden),
+        (404, "NotFound", NotFound),
+        (409, "Conflict", Conflict),
+        (421, "StaleEpoch", StaleEpoch),
+        (503, "StoreUnavailable", StoreUnavailable),
+        (500, "BrokenState", BrokenState),
+        (500, "SomethingNewer", Refused),
+        (500, "EXIT_OK", Refused),
+    ],
+)
+def test_an_error_keeps_its_kind(
+    master: FakeMaster, clock: Clock, status: int, name: str, kind: type[HullmarkError]
+) -> None:
+    master.answers["GET /v1/status"] = refusal(name, "no", status, "do this")
+    with pytest.raises(kind) as caught:
+        clock.client(master.url).ask(ClusterStatus, "/v1/status")
+    assert type(caught.value) is kind
+    assert caught.value.message == "no"
+    assert caught.value.remedy == "do this"
+
+
+def test_problems_keep_their_places(master: FakeMaster, clock: Clock) -> None:
+    problem = {"message": "not a port", "field": "ports[0]", "allowed": "1-65535"}
+    master.answers["GET /v1/status"] = Status(
+        400, {"error": "InvalidInput", "message": "x", "problems": [problem]}
+    )
+    with pytest.raises(InvalidInput) as caught:
+        clock.client(master.url).ask(ClusterStatus, "/v1/status")
+    assert str(caught.value) == "ports[0]: not a port (allowed: 1-65535)"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Raw(b""),
+        Raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        Raw(HEAD + b'{"cluster_id"'),
+        Raw(HEAD[:20]),
+        Raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"),
+        Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        Raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff\xfe{}"),
+        Raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
+        Raw(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000),
+        {"not": "a status"},
+        ["neither"],
+        Status(502, "<html>"),
+        Status(200, None),
+    ],
+)
+def test_what_is_no_answer(master: FakeMaster, clock: Clock, reply: Any) -> None:
+    master.answers["GET /v1/status"] = lambda _: reply
+    with pytest.raises(MasterUnavailable) as caught:
+        clock.client(master.url).ask(ClusterStatus, "/v1/status")
+    assert master.url in caught.value.message
+    assert caught.value.remedy
+
+
+def test_deeply_nested_answer(master: FakeMaster, clock: Clock) -> None:
+    body = b"[" * 200_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n"
+    master.answers["GET /v1/status"] = Raw(head + body)
+    with pytest.raises(MasterUnavailable):
+        clock.client(master.url).ask(ClusterStatus, "/v1/status")
+
+
+def test_silence(master: FakeMaster, clock: Clock) -> None:
+    master.answers["GET /v1/status"] = Silence()
+    with pytest.raises(MasterUnavailable, match=r"no answer within 0\.05 s"):
+        clock.client(master.url, answer_s=0.05).ask(ClusterStatus, "/v1/status")
+
+
+def test_nobody_there(tmp_path: Path, clock: Clock) -> None:
+    client = clock.client(f"unix://{tmp_path}/none.sock")
+    with pytest.raises(MasterUnavailable) as caught:
+        client.ask(ClusterStatus, "/v1/status")
+    assert "none.sock" in caught.value.message
+    assert "hullmark master run" in caught.value.remedy
+    with pytest.raises(MasterUnavailable):
+        scale(client)
+    assert clock.slept == [], "nothing was sent, so there is nothing to find out"
+
+
+def test_a_lost_answer_is_asked_for_with_the_same_request_id(
+    master: FakeMaster, clock: Clock
+) -> None:
+    store = refusal("StoreUnavailable", "the store does not answer", 503)
+    master.answers["POST /v1/apps/shop/scale"] = [Raw(b""), Raw(HEAD), store, CHANGED]
+    assert scale(clock.client(master.url)) == CHANGED
+    assert [request.body["request_id"] for request in master.requests] == ["r1"] * 4
+    assert len(clock.slept) == 3
+    assert all(seconds > 0 for seconds in clock.slept)
+
+
+def test_retries_end(master: FakeMaster, clock: Clock) -> None:
+    master.answers["POST /v1/apps/shop/scale"] = Raw(b"")
+    with pytest.raises(MasterUnavailable):
+        scale(clock.client(master.url, retry_s=8.0))
+    assert 4.0 < clock.now <= 8.0
+    assert len(master.requests) == len(clock.slept) + 1
+
+
+def test_a_master_that_went_away_after_it_was_asked(master: FakeMaster, clock: Clock) -> None:
+    """The lost answer is what counts: that nobody listens any more says nothing about the change."""
+    client = clock.client(master.url)
+    real, calls = client._transport._connect, []
+
+    def connect() -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            raise ConnectionRefusedError
+        return real()
+
+    master.answers["POST /v1/apps/shop/scale"] = [Raw(b""), CHANGED]
+    client._transport._connect = connect  # type: ignore[method-assign]
+    assert scale(client) == CHANGED
+
+
+def test_a_refusal_is_not_repeated(master: FakeMaster, clock: Clock) -> None:
+    master.answers["POST /v1/apps/shop/scale"] = refusal("Conflict", "no", 409)
+    with pytest.raises(Conflict):
+        scale(clock.client(master.url))
+    assert len(master.requests) == 1
+
+
+def test_lines(master: FakeMaster, clock: Clock) -> None:
+    found = (answers.line("one"), answers.line("two\u2028three"))
+    master.answers["GET /v1/apps/shop/logs"] = Lines(found)
+    client = clock.client(master.url)
+    assert tuple(client.lines(LogRecord, "/v1/apps/shop/logs")) == found
+
+
+def test_lines_that_are_cut_off(master: FakeMaster, clock: Clock) -> None:
+    master.answers["GET /v1/apps/shop/logs"] = Lines((answers.line("one"),), cut=True)
+    lines = clock.client(master.url).lines(LogRecord, "/v1/apps/shop/logs")
+    assert next(lines).text == "one"
+    with pytest.raises(MasterUnavailable):
+        next(lines)
+
+
+def test_no_lines(master: FakeMaster, clock: Clock) -> None:
+    with pytest.raises(NotFound):
+        next(clock.client(master.url).lines(LogRecord, "/v1/apps/shop/logs"))

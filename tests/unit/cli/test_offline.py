@@ -1,0 +1,193 @@
+"""Commands that need no master: validate, config, version, agent, master."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import hullmark
+from hullmark import config
+from hullmark.agentd import __main__ as agentd
+from hullmark.cli import daemon
+from hullmark.masterd import __main__ as masterd
+from tests.unit.cli.conftest import Run
+
+COMPOSE = """\
+name: shop
+services:
+  web:
+    image: localhost/web:1
+    environment: {DB_PASSWORD: hunter2}
+"""
+
+
+def test_validate(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(COMPOSE)
+    done = run("validate", str(file))
+    assert (done.code, done.out) == (0, "shop  valid, 1 service\n  web  localhost/web:1\n")
+    assert "warning: " in done.err
+    assert "hunter2" not in done.err
+    document = run("validate", "-f", str(file), "--output", "json").document
+    assert document["schema"] == "hullmark.validate/1"
+    container = document["app"]["services"]["web"]["container"]
+    assert container["environment"] == {"DB_PASSWORD": "***"}
+    assert container["read_only"] is False, "fields that hold their default are there"
+    assert len(document["warnings"]) == 1
+    assert run("validate", "-q", str(file)).out == ""
+
+
+def test_validate_says_where(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(COMPOSE + "    imagee: x\n    prots: []\n")
+    done = run("validate", str(file))
+    assert (done.code, done.out) == (2, "")
+    assert f"{file}:6: " in done.err
+    assert f"{file}:7: " in done.err
+    error = run("validate", str(file), "-o", "json").error
+    assert error["error"] == "InvalidInput"
+    assert [(problem["file"], problem["line"]) for problem in error["problems"]] == [
+        (str(file), 6),
+        (str(file), 7),
+    ]
+
+
+def test_validate_with_all_options(run: Run, tmp_path: Path) -> None:
+    file, second, variables = tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "env"
+    file.write_text(
+        "services:\n  web: {build: ., user: '${WHO}'}\n  extra: {image: x, profiles: [p]}\n"
+    )
+    second.write_text("services: {web: {hostname: two}}\n")
+    variables.write_text("WHO=me\n")
+    options = ["-p", "named", "--env-file", str(variables), "--profile", "p", "--image", "web=w:1"]
+    document = run("validate", "-f", str(file), str(second), *options, "-o", "json").document
+    app = document["app"]
+    assert app["name"] == "named"
+    assert sorted(app["services"]) == ["extra", "web"]
+    container = app["services"]["web"]["container"]
+    assert (container["image"], container["user"], container["hostname"]) == ("w:1", "me", "two")
+
+
+def test_validate_bad_image_option(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(COMPOSE)
+    done = run("validate", str(file), "--image", "web")
+    assert (done.code, "--image: not KEY=VALUE" in done.err) == (64, True)
+
+
+def test_config_show(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "master.yaml"
+    file.write_text("name: m1\naddresses: [a.example, b.example]\nlease: 5s\n")
+    done = run("config", "show", "master", str(file))
+    rows = [line.split() for line in done.out.splitlines()]
+    assert rows[0] == ["KEY", "VALUE", "FROM"]
+    assert ["name", "m1", f"{file}:1"] in rows
+    assert ["addresses", "a.example,", "b.example", f"{file}:2"] in rows
+    assert ["lease", "5", f"{file}:3"] in rows
+    assert ["log_level", "info", "default"] in rows
+    document = run("config", "show", "master", str(file), "-o", "json").document
+    assert document["schema"] == "hullmark.config/1"
+    assert document["keys"][1]["value"] == "m1"
+    assert document["keys"][1]["meaning"]
+
+
+def test_config_check(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "agent.yaml"
+    file.write_text("parallel: 4\n")
+    assert run("config", "check", "agent", str(file)).out == f"{file}  valid\n"
+    document = run("config", "check", "agent", str(file), "-o", "json").document
+    assert document == {
+        "schema": "hullmark.config-check/1",
+        "kind": "agent",
+        "file": str(file),
+        "valid": True,
+    }
+    (tmp_path / "agent.d").mkdir()
+    (tmp_path / "agent.d" / "10.yaml").write_text("paralel: 4\n")
+    done = run("config", "check", "agent", str(file))
+    assert done.code == 2
+    assert "10.yaml:1" in done.err
+    assert run("config", "check", "proxy").code == 64
+
+
+def test_version(run: Run) -> None:
+    assert run("version").out == f"hullmark {hullmark.__version__}\n"
+    assert run("-o", "json", "version").document["version"] == hullmark.__version__
+
+
+def test_standard_files_are_those_of_the_configuration() -> None:
+    assert (daemon.AGENT_FILE, daemon.MASTER_FILE) == (config.AGENT_FILE, config.MASTER_FILE)
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        ("agent run", "agentd run --config /etc/hullmark/agent.yaml"),
+        (
+            "agent enroll --token-file t",
+            "agentd enroll --config /etc/hullmark/agent.yaml --token-file t",
+        ),
+        (
+            "agent enroll --config a --token-file t --force",
+            "agentd enroll --config a --token-file t --force",
+        ),
+        ("master run --config m", "masterd run --config m"),
+        ("master init", "masterd init --config /etc/hullmark/master.yaml"),
+        (
+            "master init --config m --address a --address b --ca-chain c --ca-key k",
+            "masterd init --config m --address a --address b --ca-chain c --ca-key k",
+        ),
+    ],
+)
+def test_daemons_replace_the_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, given: str, becomes: str
+) -> None:
+    lines: list[list[str]] = []
+
+    def replace(path: str, line: list[str]) -> None:
+        lines.append(line)
+        raise OSError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "execv", replace)
+    done = run(*words(given))
+    assert done.code == 2, "where the interpreter is gone, that is said"
+    assert "can't be started" in done.err
+    (line,) = lines
+    assert line[0] == sys.executable
+    assert " ".join(line[line.index("-m") :]) == f"-m hullmark.{becomes}"
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+def test_the_daemons_take_what_is_passed() -> None:
+    """Their own parsers know every option that the command passes on."""
+    found = masterd.parser().parse_args(
+        words("init --config m --address a --address b --ca-chain c --ca-key k")
+    )
+    assert (found.address, found.ca_chain, found.ca_key) == (["a", "b"], "c", "k")
+    found = agentd.parser().parse_args(words("enroll --config a --token-file t --force"))
+    assert (found.config, found.token_file, found.force) == ("a", "t", True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ({}, []),
+        ({"isolated": 1, "safe_path": True, "ignore_environment": 1, "no_user_site": 1}, ["-I"]),
+        ({"safe_path": True}, ["-P"]),
+        ({"no_user_site": 1, "ignore_environment": 1}, ["-E", "-s"]),
+    ],
+)
+def test_isolation_is_kept(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], options: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "flags", SimpleNamespace(**flags))
+    line = daemon.command_line("agentd", ["run"])
+    assert line[1:] == [*options, "-m", "hullmark.agentd", "run"]

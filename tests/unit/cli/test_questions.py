@@ -1,0 +1,267 @@
+"""Commands that ask and change nothing: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import pytest
+
+from hullmark.cli.commands import logs
+from hullmark.model.api import (
+    AppList,
+    EventList,
+    HostList,
+    InstanceList,
+    OrphanList,
+    OrphanView,
+)
+from hullmark.model.event import Event
+from hullmark.model.observed import Phase
+from tests.unit.cli import answers
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fakemaster import FakeMaster, Lines, refusal
+
+
+@pytest.mark.parametrize(("state", "code"), [("ok", 0), ("degraded", 1), ("failed", 2), ("?", 2)])
+def test_status(master: FakeMaster, run: Run, state: str, code: int) -> None:
+    notes = ("one thing", "another thing") if code else ()
+    status = dataclasses.replace(answers.STATUS, state=state, notes=notes, next="hullmark ps")
+    master.answers["GET /v1/status"] = status
+    done = run("status")
+    assert done.code == code
+    assert done.err == ""
+    lines = done.out.splitlines()
+    assert lines[0].split() == [
+        state.upper(),
+        *(("one", "thing") if code else ["all", "is", "well"]),
+    ]
+    assert "next      hullmark ps" in lines
+    assert "leader    m1  epoch 1.4, 90 s" in lines
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_status_document(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/status"] = answers.STATUS
+    done = run("status", "--output", "json")
+    assert done.document == {
+        "schema": "hullmark.status/1",
+        "cluster_id": "c1",
+        "state": "ok",
+        "master": "m1",
+        "epoch": "1.4",
+        "leading_s": 90.0,
+        "store": "sqlite",
+        "hosts_total": 1,
+        "hosts_ready": 1,
+        "apps_total": 1,
+        "apps_ok": 1,
+        "version": "0.1.0",
+        "notes": [],
+        "next": "",
+        "orphans": 0,
+    }
+    assert next(iter(done.document)) == "schema"
+
+
+def test_no_answer(run: Run, tmp_path: Any) -> None:
+    done = run("--master", f"unix://{tmp_path}/x", "status")
+    assert (done.code, done.out) == (3, "")
+    assert "what to do: " in done.err
+    done = run("--master", f"unix://{tmp_path}/x", "status", "-o", "json")
+    assert (done.code, done.out) == (3, "")
+    assert done.error["schema"] == "hullmark.error/1"
+    assert done.error["error"] == "MasterUnavailable"
+    assert done.error["exit_code"] == 3
+
+
+def test_hosts(master: FakeMaster, run: Run) -> None:
+    troubled = dataclasses.replace(answers.HOST, name="web4", problems=(answers.PROBLEM,))
+    master.answers["GET /v1/hosts"] = HostList((answers.HOST, troubled))
+    done = run("hosts")
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "HOST  STATE  HEARD  INST  ENGINE       CPUS  MEMORY   OS",
+        "web3  ready  0 s    2     docker 26.1  4     8.0 GiB  Debian 12",
+        "web4  ready  0 s    2     docker 26.1  4     8.0 GiB  Debian 12",
+        "  no space left on /var/lib",
+        "  fix: df /var/lib",
+    ]
+
+
+@pytest.mark.parametrize("state", ["silent", "lost", "never"])
+def test_hosts_that_are_away(master: FakeMaster, run: Run, state: str) -> None:
+    away = dataclasses.replace(answers.HOST, state=state, heard_s=None)
+    master.answers["GET /v1/hosts"] = HostList((away,))
+    assert run("hosts").code == 1
+
+
+def test_hosts_document(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/hosts"] = HostList((answers.HOST,))
+    done = run("hosts", "-o", "json")
+    assert done.code == 0
+    assert done.document["schema"] == "hullmark.hosts/1"
+    (host,) = done.document["hosts"]
+    assert host["state"] == "ready"
+    assert host["problems"] == []
+    assert host["facts"]["memory_bytes"] == 8 << 30
+    assert host["facts"]["boot_id"] == "", "fields that hold their default are there"
+
+
+def test_no_hosts(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/hosts"] = HostList(())
+    done = run("hosts")
+    assert (done.code, "hullmark invite" in done.out) == (0, True)
+
+
+def test_apps(master: FakeMaster, run: Run) -> None:
+    found = answers.summary("degraded", serving=1)
+    service = dataclasses.replace(found.services[0], why=("web.2 on web3: its health check fails",))
+    master.answers["GET /v1/apps"] = AppList((dataclasses.replace(found, services=(service,)),))
+    done = run("apps")
+    assert done.code == 0, "the answer is whole; `status` judges"
+    head, row, why = done.out.splitlines()
+    assert head.split() == ["APP", "STATE", "GEN", "SERVING", "CHANGED", "BY", "TICKET"]
+    assert row.split() == [
+        "shop",
+        "degraded",
+        "1",
+        "1/2",
+        "2023-11-14",
+        "22:13:20",
+        "anna",
+        "CHG-881",
+    ]
+    assert why == "  web.2 on web3: its health check fails"
+    assert run("apps", "-o", "json").document["apps"][0]["state"] == "degraded"
+
+
+def test_ps(master: FakeMaster, run: Run) -> None:
+    failed = answers.instance(2, Phase.BACKOFF, "ended with exit code 1;\x1b[31m\nred")
+    waiting = answers.instance(3, why="not placed: no room", status=None, host="")
+    master.answers["GET /v1/instances"] = InstanceList((answers.instance(), failed, waiting))
+    done = run("ps", "shop")
+    assert done.code == 0
+    assert master.requests[0].query == {"app": "shop"}
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["INSTANCE", "HOST", "STATE", "AGE", "RESTARTS", "PORTS"]
+    assert lines[1].split()[:3] == ["shop/web.1", "web3", "healthy"]
+    assert lines[1].split()[-1] == "49154->80"
+    assert lines[3] == "  ended with exit code 1;?[31m red", "nothing that a terminal would obey"
+    assert lines[4].split() == ["shop/web.3", "-", "not", "placed", "-", "-", "-"]
+
+
+def test_ps_document(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/instances"] = InstanceList((answers.instance(),))
+    done = run("ps", "--output=json")
+    assert master.requests[0].query == {}
+    (instance,) = done.document["instances"]
+    assert instance["status"]["ports"] == [
+        {"target": 80, "published": 49154, "protocol": "tcp", "host_ip": ""}
+    ]
+    assert instance["status"]["phase"] == "running"
+    assert instance["status"]["exit_code"] is None
+    assert instance["removing"] is False
+
+
+def test_ps_of_an_app_that_is_not_there(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/instances"] = refusal(
+        "NotFound", "there is no app x", 404, "hullmark apps"
+    )
+    done = run("ps", "x")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "hullmark: there is no app x\n  what to do: hullmark apps\n"
+
+
+def test_not_logged_in(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/instances"] = refusal("Forbidden", "a token is needed", 401)
+    assert run("ps", "-o", "json").error["error"] == "Forbidden"
+
+
+EVENT = Event("e1", 1700000000.0, "app.applied", "shop", "m1", "generation 1", "anna")
+
+
+def test_events(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/events"] = EventList((EVENT,), 7)
+    done = run("events", "--limit", "5")
+    assert done.out == "2023-11-14 22:13:20  app.applied  shop  generation 1  by anna\n"
+    assert master.requests[0].query == {"limit": "5"}
+    document = run("events", "-o", "json").document
+    assert document["last"] == 7
+    assert document["events"][0]["fields"] == {}
+
+
+def test_events_that_are_followed(master: FakeMaster, run: Run) -> None:
+    later = dataclasses.replace(EVENT, subject="blog")
+    over = refusal("StoreUnavailable", "over", 503)
+    master.answers["GET /v1/events"] = [EventList((EVENT,), 7), EventList((later,), 8), over]
+    done = run("events", "-f", "-o", "json")
+    assert done.code == 3
+    assert [line.count('"hullmark.event/1"') for line in done.out.splitlines()] == [1, 1]
+    assert [request.query.get("after") for request in master.requests] == [None, "7", "8"]
+
+
+def test_orphans(master: FakeMaster, run: Run) -> None:
+    status = answers.instance().status
+    assert status is not None
+    view = OrphanView("web3", "ghost.web.1.g1", status)
+    master.answers["GET /v1/orphans"] = OrphanList((view,))
+    done = run("orphans")
+    assert "web3  ghost.web.1.g1  running  localhost/web:1" in done.out
+    assert run("orphans", "-o", "json").document["orphans"][0]["name"] == "ghost.web.1.g1"
+    master.answers["GET /v1/orphans"] = OrphanList(())
+    assert run("orphans").out == "no orphans\n"
+
+
+LOGS = "GET /v1/apps/shop/logs"
+
+
+def test_logs(master: FakeMaster, run: Run) -> None:
+    master.answers[LOGS] = Lines((answers.line("one"), answers.line("two", "stderr", 2)))
+    done = run("logs", "shop/web.2", "--tail", "5", "--since", "2026-11-24T01:30:00Z")
+    assert (done.code, done.out, done.err) == (0, "shop/web.1 | one\n", "shop/web.2 | two\n")
+    assert master.requests[0].query == {
+        "service": "web",
+        "slot": "2",
+        "tail": "5",
+        "since": "2026-11-24T01:30:00Z",
+    }
+    plain = run("logs", "shop", "--no-prefix", "-f", "--tail", "0")
+    assert plain.out == "one\n"
+    assert master.requests[1].query == {"follow": "true", "tail": "0"}
+    assert run("logs", "-t", "shop").out == "2026-11-24T01:30:00.5Z shop/web.1 | one\n"
+
+
+def test_logs_document(master: FakeMaster, run: Run) -> None:
+    master.answers[LOGS] = Lines((answers.line("one"), answers.line("two")))
+    first, second = run("logs", "shop", "-o", "json").out.splitlines()
+    assert first.startswith('{"schema": "hullmark.log/1", "instance": "shop/web.1"')
+    assert '"text": "two"' in second
+
+
+def test_logs_of_a_host_that_does_not_answer(master: FakeMaster, run: Run) -> None:
+    remark = answers.line("host web4: it does not answer", "hullmark")
+    master.answers[LOGS] = Lines((answers.line("one"), remark))
+    done = run("logs", "shop")
+    assert done.code == 1, "lines are missing"
+    assert done.err == "hullmark: host web4: it does not answer\n"
+
+
+def test_logs_that_are_cut_off(master: FakeMaster, run: Run) -> None:
+    master.answers[LOGS] = Lines((answers.line("one"),), cut=True)
+    done = run("logs", "shop")
+    assert (done.code, done.out) == (3, "shop/web.1 | one\n")
+
+
+def test_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    assert logs._moment("15s") == "985.000"
+    assert logs._moment("1m30s") == "910.000"
+
+
+@pytest.mark.parametrize("option", ["--since=yesterday", "--since=2026-11-24", "--tail=-1"])
+def test_bad_options_of_logs(run: Run, option: str) -> None:
+    done = run("logs", "shop", option)
+    assert done.code == 64
+    assert done.out == ""

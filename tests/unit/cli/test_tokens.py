@@ -1,0 +1,113 @@
+"""Commands that make a token: shown once, or written where nobody else can read it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hullmark.model.api import InviteAnswer, SessionAnswer
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fakemaster import FakeMaster
+
+INVITE = "POST /v1/invites"
+LOGIN = "POST /v1/sessions"
+
+
+@pytest.fixture(autouse=True)
+def _answers(master: FakeMaster) -> None:
+    master.answers[INVITE] = InviteAnswer("web3", "hmi1.secret", 1700003600.0)
+    master.answers[LOGIN] = SessionAnswer("hms1.secret", "anna", "admin", 1700028800.0)
+
+
+def test_invite(master: FakeMaster, run: Run) -> None:
+    done = run("invite", "web3", "--valid", "30m", "--label", "scope=cde", "--label", "rack=a=1")
+    assert done.code == 0
+    assert "hmi1.secret\n" in done.out
+    assert "hullmark agent enroll --token-file token" in done.out
+    assert master.requests[0].body == {
+        "host": "web3",
+        "valid_s": 1800.0,
+        "labels": {"scope": "cde", "rack": "a=1"},
+    }
+    document = run("invite", "web3", "-o", "json").document
+    assert document == {
+        "schema": "hullmark.invite/1",
+        "host": "web3",
+        "token": "hmi1.secret",
+        "token_file": "",
+        "expires_at": 1700003600.0,
+    }
+
+
+@pytest.mark.parametrize("command", [["invite", "web3"], ["login"]])
+def test_a_token_in_a_file(run: Run, tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "token"
+    before = os.umask(0)
+    try:
+        done = run(*command, "--token-file", str(file))
+    finally:
+        os.umask(before)
+    assert done.code == 0
+    assert "secret" not in done.out + done.err
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().endswith(".secret\n")
+    other = tmp_path / "other"
+    document = run(*command, "--token-file", str(other), "-o", "json").document
+    assert document["token_file"] == str(other)
+    assert document["token"] == "", "it is in the file, and nowhere else"
+
+
+@pytest.mark.parametrize("command", [["invite", "web3"], ["login"]])
+def test_a_file_that_is_there_is_kept(
+    master: FakeMaster, run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("mine")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    for taken in (file, link):
+        done = run(*command, "--token-file", str(taken))
+        assert done.code == 2
+        assert "is there already" in done.err
+    done = run(*command, "--token-file", str(tmp_path / "none" / "token"))
+    assert done.code == 2
+    assert file.read_text() == "mine"
+    assert not (tmp_path / "elsewhere").exists()
+    assert master.requests == [], "no token is made for nothing"
+
+
+def test_login(master: FakeMaster, run: Run) -> None:
+    done = run("login", "--valid", "1h")
+    assert done.out == "anna  logged in as admin until 2023-11-15 06:13:20\nhms1.secret\n"
+    assert master.requests[0].body == {"valid_s": 3600.0}
+    assert run("login", "-o", "json").document["role"] == "admin"
+
+
+def test_login_only_on_the_master_itself(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run("login", "--master", "https://m1:7442")
+    assert done.code == 64
+    assert "on the master itself" in done.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["Web3"],
+        ["-web"],
+        ["web3", "--valid", "soon"],
+        ["web3", "--label", "cde"],
+        ["web3", "--label", "a=1", "--label", "a=2"],
+        ["web3", "--valid", "1h", "more"],
+    ],
+)
+def test_bad_invites(master: FakeMaster, run: Run, options: list[str]) -> None:
+    done = run("invite", *options)
+    assert done.code == 64
+    assert "what to do" in done.err
+    assert master.requests == []
