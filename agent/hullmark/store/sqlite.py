@@ -105,7 +105,7 @@ class SqliteStore:
                 rows = self._connection.execute(
                     "SELECT key, value, revision FROM log WHERE revision > ?"
                     " AND substr(key, 1, ?) = ? ORDER BY revision, key",
-                    (after, len(prefix), prefix),
+                    (min(after, self._counter("revision")), len(prefix), prefix),
                 ).fetchall()
                 left_s = deadline - time.monotonic()
                 if rows or left_s <= 0:

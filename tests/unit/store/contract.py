@@ -235,6 +235,12 @@ class StoreContract:
         assert seen.changes == ()
         assert seen.revision == start + 1
 
+    def test_nothing_comes_after_a_revision_of_the_future(self, store: Store) -> None:
+        revision = put(store, "/a")
+        for after in (revision + 5, 1 << 80):
+            seen = store.changes("", after, 0)
+            assert (seen.changes, seen.revision) == ((), after)
+
     def test_waiting_ends_by_itself(self, store: Store) -> None:
         revision = put(store, "/a")
         began = time.monotonic()
