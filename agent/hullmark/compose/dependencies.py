@@ -9,7 +9,7 @@ from hullmark.compose import forms, values
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import judge
 from hullmark.document import MapValue
-from hullmark.model.app import Dependency, DependencyCondition
+from hullmark.model.app import Dependency, DependencyCondition, Service
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ def read_dependencies(services: Mapping[str, Node]) -> dict[str, tuple[Dependenc
         place = first.get("depends_on") or first
         place.wrong(f"a circle: {' -> '.join((*round_trip, round_trip[0]))}")
     return found
+
+
+def refuse_hopeless(nodes: Mapping[str, Node], services: Mapping[str, Service]) -> None:
+    """A service whose health check is off never becomes healthy."""
+    for name, service in services.items():
+        for each in service.depends_on:
+            needed = services.get(each.service)
+            check = needed.container.healthcheck if needed is not None else None
+            if check and check.disabled and each.condition is DependencyCondition.HEALTHY:
+                place = nodes[name].get("depends_on") or nodes[name]
+                place.wrong(
+                    f"{each.service} has its health check switched off: it never is healthy"
+                )
 
 
 def awaited(dependencies: Iterable[Sequence[Dependency]]) -> set[str]:
@@ -94,8 +107,7 @@ def _own(service: Node, services: Mapping[str, Node]) -> list[Dependency]:
             found.append((node, Dependency(node.read(values.text(forms.SERVICE_NAME), ""))))
     for node, dependency in found:
         if dependency.service and dependency.service not in services and dependency.required:
-            known = f"{', '.join(sorted(services))}, or `required: false`"
-            node.wrong(f"the app has no service {dependency.service}", known)
+            node.missing("service", dependency.service, services, "or `required: false`")
     return [dependency for _, dependency in found if forms.SERVICE_NAME.holds(dependency.service)]
 
 

@@ -22,6 +22,7 @@ from hullmark.document import MapValue
 from hullmark.model.app import Config, FileRef, Secret
 
 MAX_CONFIG_BYTES = 256 << 10
+MAX_SHIPPED_BYTES = 1 << 20
 SECRETS_FOLDER = "/run/secrets"
 
 
@@ -38,6 +39,7 @@ class Shelf:
     def __init__(self, project: Project, top: Node) -> None:
         self.project = project
         self.configs: dict[str, Config] = {}
+        self._shipped: dict[Path, tuple[int, Config]] = {}
         declared = top.get("configs")
         nodes = declared.entries() if declared is not None else {}
         self.names = frozenset(nodes)
@@ -48,8 +50,12 @@ class Shelf:
 
     def ship(self, path: Path, target: str) -> tuple[FileRef, Config]:
         """Add one regular file and say how a container gets it. Raises Unreadable."""
-        content, mode = read_regular(path, self.project.folder)
-        shipped = config(content)
+        if path not in self._shipped:
+            if sum(each.size_bytes for _, each in self._shipped.values()) > MAX_SHIPPED_BYTES:
+                raise Unreadable("the files shipped so far are more than an app may hold")
+            content, mode = read_regular(path, self.project.folder)
+            self._shipped[path] = (mode, config(content))
+        mode, shipped = self._shipped[path]
         name = f"bind.{shipped.sha256[:32]}"
         self.configs[name] = shipped
         return FileRef(name, target, mode=0o555 if mode & 0o111 else 0o444), shipped
@@ -127,7 +133,7 @@ def read_references(service: Node, kind: str, declared: Collection[str]) -> tupl
             place = named
         source = place.read(values.text(forms.KEY), "")
         if source and source not in declared:
-            place.wrong(f"the app has no {kind[:-1]} {source}", ", ".join(sorted(declared)))
+            place.missing(kind[:-1], source, declared)
         elif source:
             found.append(_reference(item, kind, source))
     return tuple(found)

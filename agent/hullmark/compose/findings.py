@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Any, Optional, TypeVar, Union
 
 from hullmark.document import ListValue, MapValue, problem_at
@@ -45,11 +46,21 @@ class Node:
         if len(problems) >= MAX_PROBLEMS:
             raise InvalidInput([*problems, Problem("there may be more: reading ended here")])
 
+    def missing(self, kind: str, name: str, known: Collection[str], way_out: str = "") -> None:
+        """The value names something that the app doesn't have."""
+        shown = nsmallest(20, known)
+        more = ["..."] if len(known) > len(shown) else []
+        allowed = ", ".join([*shown, *more, *filter(None, [way_out])])
+        self.wrong(f"the app has no {kind} {name[:80]}", allowed)
+
     def warn(self, message: str) -> None:
         self.findings.warnings.append(str(problem_at(self.holder, self.key, self.field, message)))
 
     def unfit(self, allowed: str) -> None:
         """The value is not what it should be."""
+        if self.value is None:
+            self.wrong("has no value", allowed)
+            return
         shown = "this value" if self.private else describe(self.value)
         self.wrong(f"{shown} does not fit here", allowed)
 
@@ -90,10 +101,11 @@ class Node:
         if not isinstance(self.value, ListValue):
             self.unfit(allowed)
             return ()
-        return [
-            Node(value, f"{self.field}[{index}]", self.value, index, self.findings, self.private)
-            for index, value in enumerate(self.value)
-        ]
+        return [self.item(index) for index in range(len(self.value))]
+
+    def item(self, index: int) -> Node:
+        path = f"{self.field}[{index}]"
+        return Node(self.value[index], path, self.value, index, self.findings, self.private)
 
     def list_of(self, name: str, reader: Callable[[Any], T]) -> tuple[T, ...]:
         """A key's list, each item by a reader; wrong ones are left out, repeated ones stand once."""
@@ -140,8 +152,8 @@ def _step(node: Node, field: str) -> tuple[Optional[Node], str]:
     """The value one step further, if there is one, and the field from there."""
     if field.startswith("["):
         index, _, rest = field[1:].partition("]")
-        items = node.items() if isinstance(node.value, ListValue) else ()
-        return (items[int(index)] if int(index) < len(items) else None), rest.lstrip(".")
+        there = isinstance(node.value, ListValue) and int(index) < len(node.value)
+        return (node.item(int(index)) if there else None), rest.lstrip(".")
     if isinstance(node.value, MapValue):
         for name in sorted(node.value, key=len, reverse=True):
             if field == name or field.startswith((f"{name}.", f"{name}[")):

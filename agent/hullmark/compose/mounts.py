@@ -55,10 +55,7 @@ class Mounts:
     def _add(self, item: Node, mount: Mount, found: Found) -> None:
         if mount.kind is MountKind.VOLUME and mount.source:
             if mount.source not in self._volumes:
-                known = (
-                    ", ".join(sorted(self._volumes)) or "a path, or a key of the top-level volumes"
-                )
-                item.wrong(f"the app has no volume {mount.source}", known)
+                item.missing("volume", mount.source, self._volumes, "or a path")
         elif mount.kind is MountKind.BIND and not mount.source.startswith("/"):
             self._ship(item, mount, found)
             return

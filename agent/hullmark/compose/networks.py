@@ -88,8 +88,7 @@ def _declared(top: Node, kind: str) -> Mapping[str, Node]:
 def _is_known(node: Node, name: str, networks: Collection[str]) -> bool:
     if name == DEFAULT or name in networks:
         return True
-    known = ", ".join(sorted({DEFAULT, *networks}))
-    node.wrong(f"the app has no network {name}", known)
+    node.missing("network", name, {DEFAULT, *networks})
     return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hullmark.compose import forms, values
 from hullmark.compose.check import check
 from hullmark.compose.containers import read_container, refuse_shared_targets
-from hullmark.compose.dependencies import awaited, read_dependencies, read_links
+from hullmark.compose.dependencies import awaited, read_dependencies, read_links, refuse_hopeless
 from hullmark.compose.deploy import read_deploy
 from hullmark.compose.files import Shelf, read_references, read_secrets
 from hullmark.compose.findings import Findings, Node, located, root
@@ -17,7 +17,7 @@ from hullmark.compose.mounts import Mounts
 from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_volumes
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
 from hullmark.compose.project import Project
-from hullmark.compose.variables import read_variables
+from hullmark.compose.variables import Variables
 from hullmark.document import MapValue
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.app import (
@@ -67,6 +67,7 @@ class _Builder:
         self._top = top
         self._images = images
         self._shelf = Shelf(project, top)
+        self._variables = Variables(project)
         self._secrets: Mapping[str, Secret] = read_secrets(top)
         self._networks: dict[str, Network] = read_networks(top, project.name)
         self._volumes: dict[str, Volume] = read_volumes(top, project.name)
@@ -81,6 +82,7 @@ class _Builder:
             for name, node in nodes.items()
         }
         _link(nodes, services)
+        refuse_hopeless(nodes, services)
         used = {place.network for each in services.values() for place in each.container.networks}
         if DEFAULT in used:
             self._networks.setdefault(DEFAULT, Network())
@@ -124,7 +126,7 @@ class _Builder:
         declared = read_references(node, "configs", self._shelf.names)
         spec = dataclasses.replace(
             spec,
-            environment=read_variables(node, self._project),
+            environment=self._variables.read(node),
             expose=read_expose(node),
             mounts=tuple(mounts.mounts),
             configs=(*declared, *mounts.shipped),
@@ -132,7 +134,15 @@ class _Builder:
             networks=networks,
         )
         refuse_shared_targets(node, spec)
-        return Service(spec, read_deploy(node), self._ports(node, spec), tuple(depends_on))
+        deploy = read_deploy(node)
+        if deploy.replicas > 1 and any(
+            place.ipv4_address or place.ipv6_address for place in networks
+        ):
+            node.child("networks").warn(
+                "a fixed address is for one instance on each host:"
+                " see deploy.placement.max_replicas_per_node"
+            )
+        return Service(spec, deploy, self._ports(node, spec), tuple(depends_on))
 
     def _image(self, node: Node, name: str) -> str:
         given = self._images.get(name)
@@ -186,8 +196,7 @@ def _link(nodes: Mapping[str, Node], services: dict[str, Service]) -> None:
     for name, node in nodes.items():
         for link in read_links(node):
             if link.service not in services:
-                known = ", ".join(sorted(services))
-                link.node.wrong(f"the app has no service {link.service}", known)
+                link.node.missing("service", link.service, services)
                 continue
             here = {place.network for place in services[name].container.networks}
             there = services[link.service]

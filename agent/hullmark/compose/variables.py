@@ -27,23 +27,78 @@ _HARMLESS = re.compile(r"|yes|no|true|false|on|off|[01]|/\S*|\S*\.\S*_FILE", re.
 """Switches such as ALLOW_EMPTY_PASSWORD=yes, and paths such as /run/secrets/db."""
 
 
-def read_variables(service: Node, project: Project) -> dict[str, str]:
-    found: dict[str, str] = {}
-    listed = service.get("env_file")
-    if listed is not None:
-        for item in listed.items() if isinstance(listed.value, ListValue) else [listed]:
-            from_file = _file(item, project)
-            for name in from_file:
-                _warn_of_password(item, name, from_file[name])
-            found.update(from_file)
-    own = service.get("environment")
-    if own is not None:
-        for name, (node, value) in _own(own, project).items():
-            found.pop(name, None)
-            if value is not None:
-                found[name] = value
-                _warn_of_password(node, name, value)
-    return found
+class Variables:
+    """Reads the variables of a project's services. A file that several of them name is read once."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._files: dict[tuple[Path, bool], Mapping[str, str]] = {}
+
+    def read(self, service: Node) -> dict[str, str]:
+        found: dict[str, str] = {}
+        listed = service.get("env_file")
+        if listed is not None:
+            for item in listed.items() if isinstance(listed.value, ListValue) else [listed]:
+                from_file = self._from_file(item)
+                for name, value in from_file.items():
+                    _warn_of_password(item, name, value)
+                found.update(from_file)
+        own = service.get("environment")
+        if own is not None:
+            for name, (node, given) in self._own(own).items():
+                found.pop(name, None)
+                if given is not None:
+                    found[name] = given
+                    _warn_of_password(node, name, given)
+        return found
+
+    def _own(self, node: Node) -> Mapping[str, tuple[Node, Optional[str]]]:
+        """Each variable with where it stands; a name alone has what the project's environment says."""
+        found = {}
+        for name, (item, value) in _entries(replace(node, private=True), forms.VARIABLE).items():
+            known = value
+            if value is None:
+                known = self._project.environment.get(name)
+                if known is None:
+                    item.warn(
+                        f"{name} has no value here, in the environment or in .env: it is not set"
+                    )
+                elif not forms.TEXT.holds(known):
+                    item.wrong(
+                        f"the value of {name} in the environment is not text", forms.TEXT.allowed
+                    )
+            found[name] = (item, known)
+        return found
+
+    def _from_file(self, item: Node) -> Mapping[str, str]:
+        path, required, raw = item, True, False
+        if isinstance(item.value, MapValue):
+            judge(item, "services.*.env_file[]")
+            named = item.get("path")
+            if named is None:
+                item.wrong("names no path", "the path of a file")
+                return {}
+            path = named
+            required = item.field_of("required", values.boolean, True)
+            raw = item.field_of("format", values.choice("raw"), "") == "raw"
+        text = path.read(values.text(forms.LINE), "")
+        return self._content(path, self._project.folder / text, raw, required) if text else {}
+
+    def _content(self, node: Node, file: Path, raw: bool, required: bool) -> Mapping[str, str]:
+        if (file, raw) in self._files:
+            return self._files[file, raw]
+        found: Mapping[str, str] = {}
+        warnings = node.findings.warnings
+        try:
+            found = read_env_file(file, self._project.environment, raw=raw, warnings=warnings)
+        except FileNotFoundError:
+            if required:
+                node.wrong(f"{file} does not exist", "a file, or `required: false`")
+            return {}
+        except InvalidInput as error:
+            node.findings.problems += error.problems
+        self._files[file, raw] = _fitting(node, found)
+        return self._files[file, raw]
 
 
 def looks_secret(name: str, value: str) -> bool:
@@ -52,35 +107,14 @@ def looks_secret(name: str, value: str) -> bool:
     return _HARMLESS.fullmatch(value) is None
 
 
-def read_pairs(
-    node: Optional[Node], form: forms.Form, separators: tuple[str, ...] = ("=",)
-) -> dict[str, str]:
+def read_pairs(node: Optional[Node], form: forms.Form) -> dict[str, str]:
     """A mapping, or a list of `NAME=VALUE`, as a mapping; no value means empty. `form`: of names."""
     if node is None:
         return {}
-    return {name: value or "" for name, (_, value) in _entries(node, form, separators).items()}
+    return {name: value or "" for name, (_, value) in _entries(node, form).items()}
 
 
-def _own(node: Node, project: Project) -> Mapping[str, tuple[Node, Optional[str]]]:
-    """Each variable with where it stands; a name alone has what the project's environment says."""
-    found = {}
-    for name, (item, value) in _entries(replace(node, private=True), forms.VARIABLE).items():
-        known = value
-        if value is None:
-            known = project.environment.get(name)
-            if known is None:
-                item.warn(f"{name} has no value here, in the environment or in .env: it is not set")
-            elif not forms.TEXT.holds(known):
-                item.wrong(
-                    f"the value of {name} in the environment is not text", forms.TEXT.allowed
-                )
-        found[name] = (item, known)
-    return found
-
-
-def _entries(
-    node: Node, form: forms.Form, separators: tuple[str, ...] = ("=",)
-) -> dict[str, tuple[Node, Optional[str]]]:
+def _entries(node: Node, form: forms.Form) -> dict[str, tuple[Node, Optional[str]]]:
     found: dict[str, tuple[Node, Optional[str]]] = {}
     if isinstance(node.value, MapValue):
         pairs = [
@@ -90,7 +124,7 @@ def _entries(
     else:
         pairs = []
         for item in node.items("a mapping, or a list of NAME=VALUE"):
-            name, value, has_value = values.pairs(item.read(values.scalar, "?"), separators)
+            name, value, has_value = values.pairs(item.read(values.scalar, "?"))
             pairs.append((item, name, value if has_value else None))
     for item, name, given in pairs:
         if form.holds(name):
@@ -98,33 +132,6 @@ def _entries(
         else:
             item.wrong("not a name that fits here", form.allowed)
     return found
-
-
-def _file(item: Node, project: Project) -> Mapping[str, str]:
-    path, required, raw = item, True, False
-    if isinstance(item.value, MapValue):
-        judge(item, "services.*.env_file[]")
-        named = item.get("path")
-        if named is None:
-            item.wrong("names no path", "the path of a file")
-            return {}
-        path = named
-        required = item.field_of("required", values.boolean, True)
-        raw = item.field_of("format", values.choice("raw"), "") == "raw"
-    text = path.read(values.text(forms.LINE), "")
-    if not text:
-        return {}
-    file = project.folder / Path(text)
-    try:
-        found = read_env_file(file, project.environment, raw=raw, warnings=item.findings.warnings)
-    except FileNotFoundError:
-        if required:
-            path.wrong(f"{file} does not exist", "a file, or `required: false`")
-        return {}
-    except InvalidInput as error:
-        item.findings.problems += error.problems
-        return {}
-    return _fitting(path, found)
 
 
 def _fitting(path: Node, found: Mapping[str, str]) -> Mapping[str, str]:

@@ -142,9 +142,10 @@ def test_the_full_app_has_every_field() -> None:
     plain = {"pull_policy", "network_mode", "on_host_lost", "external", "disabled", "mode"}
     values: list[Any] = [CONTAINER, DEPLOY, UPDATE, CONTAINER.healthcheck, FULL.networks["net"]]
     for value in values:
-        for name, _, default in wire.fields_of(type(value)):
+        kind: Any = type(value)
+        for name, _, default in wire.fields_of(kind):
             if name not in plain | {"failure_action", "order"}:
-                assert getattr(value, name) != default, (type(value), name)
+                assert getattr(value, name) != default, (kind, name)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:

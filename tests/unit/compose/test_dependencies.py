@@ -64,6 +64,13 @@ def test_a_circle_is_named_with_its_line() -> None:
     assert found == ["compose.yaml:3: services.a.depends_on: a circle: a -> b -> c -> a"]
 
 
+def test_what_never_becomes_healthy_is_not_waited_for() -> None:
+    lines = "depends_on: {db: {condition: service_healthy}}"
+    found = web_problems(lines, "  db: {image: db, healthcheck: {disable: true}}")
+    assert found[0].startswith("compose.yaml:4: services.web.depends_on: db has its health check")
+    assert web(lines, DB).depends_on[0].condition is DependencyCondition.HEALTHY
+
+
 def test_restart_of_a_dependency_is_not_followed() -> None:
     _, warnings = build(web_text("depends_on: {db: {restart: true}}", DB))
     assert "goes on running when the other is replaced" in warnings[0]

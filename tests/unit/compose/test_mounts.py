@@ -53,7 +53,7 @@ def test_forms(entry: str, mount: Mount) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("srv:/data", "the app has no volume srv (allowed: data)"),
+        ("srv:/data", "the app has no volume srv (allowed: data, or a path)"),
         ("/srv:data", "[SOURCE:]TARGET[:OPTIONS]"),
         ("/srv:/", "[SOURCE:]TARGET[:OPTIONS]"),
         ("'/srv:/a:ro:x'", "[SOURCE:]TARGET[:OPTIONS]"),

@@ -129,6 +129,12 @@ def test_wrong_networks(entry: str, problem: str) -> None:
     assert problem in found[0]
 
 
+def test_a_fixed_address_is_for_one_instance_on_each_host() -> None:
+    lines = "networks: {back: {ipv4_address: 172.28.0.9}}\nscale: 2"
+    assert "max_replicas_per_node" in web_warnings(lines, BOTH)[0]
+    assert web_warnings(lines.replace("scale: 2", "scale: 1"), BOTH) == []
+
+
 def test_a_networks_own_name_is_not_taken() -> None:
     found = web_warnings("networks: [net]", "networks: {net: {name: x, attachable: true}}")
     assert "it means something in a Swarm only" in found[0]

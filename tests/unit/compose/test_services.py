@@ -47,7 +47,7 @@ def test_images_of_the_command_line() -> None:
             "services: {web: nginx}",
             'services.web: "nginx" does not fit here (allowed: a mapping with',
         ),
-        ("services: {web: }", "services.web: nothing does not fit here"),
+        ("services: {web: }", "services.web: has no value (allowed: a mapping with"),
         (
             "services: {web: {}}",
             "services.web: names no image (allowed: image: [REGISTRY/]NAME[:TAG])",
