@@ -13,8 +13,7 @@ from typing import Any, Optional
 import docker
 
 from hullmark.agentd.configs import Configs
-from hullmark.compose.project import read_project
-from hullmark.compose.services import build_app
+from hullmark.compose import load
 from hullmark.engine.docker_api import DockerApiEngine
 from hullmark.engine.protocol import Container, ContainerState, CreateRequest, EngineEvent
 from hullmark.errors import EngineUnavailable
@@ -49,7 +48,7 @@ def app_of(text: str, folder: Path, name: str = "sea") -> App:
     """Of the text of a Compose file, in a folder where the files that it names are."""
     file = folder / f"{name}.yaml"
     file.write_text(text)
-    return build_app(read_project([str(file)], project_name=name, environment={}), {})[0]
+    return load([str(file)], project_name=name, environment={}).app
 
 
 def published(app: App, service: str) -> tuple[PublishedPort, ...]:
@@ -103,17 +102,20 @@ class Yard:
 
     def sh(self, container_id: str, script: str) -> str:
         """The output of a script in a running container; it has to succeed."""
-        done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
-        output = str(done.output, "utf-8", "replace").strip()
-        assert done.exit_code == 0, f"{script}: exit {done.exit_code}: {output}"
+        code, output = self._exec(container_id, script)
+        assert code == 0, f"{script}: exit {code}: {output}"
         return output
 
     def fails(self, container_id: str, script: str) -> str:
         """The same for a script that has to fail."""
-        done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
-        output = str(done.output, "utf-8", "replace").strip()
-        assert done.exit_code != 0, f"{script}: succeeded: {output}"
+        code, output = self._exec(container_id, script)
+        assert code != 0, f"{script}: succeeded: {output}"
         return output
+
+    def _exec(self, container_id: str, script: str) -> tuple[int, str]:
+        done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
+        assert isinstance(done.output, bytes)
+        return int(done.exit_code or 0), done.output.decode(errors="replace").strip()
 
     def pid(self, container_id: str) -> int:
         """The container's first process, as the host has it."""

@@ -331,7 +331,7 @@ def test_networks_get_subnets_of_the_pool_that_nobody_uses(yard: Yard) -> None:
         yard.engine.ensure_network(CLUSTER, "shop", key, Network())
     front, back = (subnet_of(yard, f"shop_{key}") for key in ("front", "back"))
     prefix = yard.daemon.workspace.addresses.partition("/")[0].rpartition(".0.0")[0]
-    pool = ipaddress.ip_network(f"{prefix}.128.0/18")
+    pool = ipaddress.IPv4Network(f"{prefix}.128.0/18")
     assert front.subnet_of(pool)
     assert back.subnet_of(pool)
     assert not front.overlaps(back)

@@ -7,10 +7,11 @@ import ipaddress
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from hullmark.engine import credentials, images, inspection, limits, logstream, request
+from hullmark.engine import abilities, credentials, images, inspection, limits, logstream, request
 from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import CALL_TIMEOUT_S, Connection, segment
 from hullmark.engine.places import HostNetworks, Places
@@ -103,10 +104,11 @@ class DockerApiEngine:
         return found
 
     def create(self, request_: CreateRequest) -> str:
-        bundle = request_.bundle
-        _check_sources(bundle)
         engine = self.info().name
-        made = request.body(request_, engine, limits.defaults(engine))
+        abilities.check(request_.bundle.container, engine)
+        _check_sources(request_.bundle)
+        bundle = self._with_test(request_.bundle) if engine == "podman" else request_.bundle
+        made = request.body(replace(request_, bundle=bundle), engine, limits.defaults(engine))
         name, platform = request_.instance.container_name, bundle.container.platform
         parameters = {"name": name, **({"platform": platform} if platform else {})}
         try:
@@ -117,6 +119,16 @@ class DockerApiEngine:
         if len(bundle.container.networks) > 1:
             self._connect_networks(container_id, bundle, len(connected))
         return container_id
+
+    def _with_test(self, bundle: Bundle) -> Bundle:
+        """With the image's own health check, which Podman forgets when it is given other times for it."""
+        spec = bundle.container
+        if spec.healthcheck is None or spec.healthcheck.disabled or spec.healthcheck.test:
+            return bundle
+        description = images.found(self._connection, request.image(spec)) or {}
+        check = (description.get("Config") or {}).get("Healthcheck") or {}
+        test = replace(spec.healthcheck, test=tuple(check.get("Test") or ()))
+        return replace(bundle, container=replace(spec, healthcheck=test))
 
     def _existing(self, name: str, spec_hash: str, error: Conflict) -> str:
         try:

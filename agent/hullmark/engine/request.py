@@ -5,6 +5,7 @@ Field names are those of the Docker Engine API, version 1.40 and later (docs.doc
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
@@ -50,13 +51,14 @@ def body(
         "Tty": spec.tty or None,
         "OpenStdin": spec.stdin_open or None,
         "StopSignal": spec.stop_signal,
-        "StopTimeout": math.ceil(spec.stop_grace_s),
+        "MacAddress": spec.networks[0].mac_address if spec.networks else "",
         "ExposedPorts": _exposed(request),
-        "Healthcheck": _healthcheck(spec.healthcheck),
+        "Healthcheck": _healthcheck(spec.healthcheck, engine_name),
         "HostConfig": _host_config(request, engine_name, ulimits),
         "NetworkingConfig": _networking(request.bundle),
     }
-    return _without_empty(made)
+    # No grace at all is said too: the engine's own would be 10 s.
+    return {**_without_empty(made), "StopTimeout": math.ceil(spec.stop_grace_s)}
 
 
 def image(spec: ContainerSpec) -> str:
@@ -157,26 +159,37 @@ def _mount(bundle: Bundle, mount: Mount) -> dict[str, Any]:
         if mount.propagation:
             made["BindOptions"] = {"Propagation": mount.propagation}
     elif mount.kind is MountKind.VOLUME and mount.source:
-        volume = bundle.volumes.get(mount.source)
-        external = volume.external if volume else ""
-        made["Source"] = external or names.engine_name(bundle.app, mount.source)
-        if mount.no_copy:
-            made["VolumeOptions"] = {"NoCopy": True}
+        made["Source"] = _volume_name(bundle, mount.source)
     return made
 
 
 def _by_text(mount: Mount) -> bool:
-    """Binds that need what only the short form offers: SELinux labels, and making the source folder."""
-    return mount.kind is MountKind.BIND and (bool(mount.selinux) or mount.create_host_path)
+    """What only the short form offers: SELinux labels, making the source folder, and, on Podman, a
+    volume that is not filled from the image."""
+    if mount.kind is MountKind.BIND:
+        return bool(mount.selinux) or mount.create_host_path
+    return mount.kind is MountKind.VOLUME and bool(mount.source) and mount.no_copy
 
 
 def _binds(bundle: Bundle) -> list[str]:
     made = []
     for mount in bundle.container.mounts:
         if _by_text(mount):
-            options = ["ro" if mount.read_only else "rw", mount.selinux, mount.propagation]
-            made.append(f"{mount.source}:{mount.target}:{','.join(o for o in options if o)}")
+            volume = mount.kind is MountKind.VOLUME
+            source = _volume_name(bundle, mount.source) if volume else mount.source
+            options = [
+                "ro" if mount.read_only else "rw",
+                "nocopy" if volume else "",
+                mount.selinux,
+                mount.propagation,
+            ]
+            made.append(f"{source}:{mount.target}:{','.join(o for o in options if o)}")
     return made
+
+
+def _volume_name(bundle: Bundle, key: str) -> str:
+    volume = bundle.volumes.get(key)
+    return volume.external if volume and volume.external else names.engine_name(bundle.app, key)
 
 
 def _tmpfs(spec: ContainerSpec) -> dict[str, str]:
@@ -226,20 +239,29 @@ def _networking(bundle: Bundle) -> dict[str, Any]:
     return {"EndpointsConfig": {network_name(bundle, first.network): endpoint(first, bundle)}}
 
 
-def _healthcheck(check: Optional[Healthcheck]) -> dict[str, Any]:
+def _healthcheck(check: Optional[Healthcheck], engine_name: str) -> dict[str, Any]:
     if check is None:
         return {}
     if check.disabled:
         return {"Test": ["NONE"]}
     return _without_empty(
         {
-            "Test": list(check.test),
+            "Test": _test(check.test, engine_name),
             "Interval": round(check.interval_s * NS_PER_S),
             "Timeout": round(check.timeout_s * NS_PER_S),
             "StartPeriod": round(check.start_period_s * NS_PER_S),
             "Retries": check.retries,
         }
     )
+
+
+def _test(words: Sequence[str], engine_name: str) -> list[str]:
+    """Podman joins the words by spaces, and parts them anew at every space; a list in JSON it leaves whole
+    (specgenutil, `makeHealthCheckFromCli`)."""
+    spaced = any(not word or word.split() != [word] for word in words)
+    if engine_name == "podman" and words and words[0] == "CMD" and spaced and len(words) > 2:
+        return [json.dumps(list(words[1:]))]
+    return list(words)
 
 
 def _logging(spec: ContainerSpec, engine_name: str) -> dict[str, Any]:
