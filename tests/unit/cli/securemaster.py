@@ -25,6 +25,13 @@ class Site:
         ensure_certificate(folder, authority, "c1", "m1", ["127.0.0.1"], time.time())
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is what some tests are about."""
+
+
 class SecureMaster:
     """Gives every question the same answer, and remembers the logins."""
 
@@ -46,8 +53,7 @@ class SecureMaster:
                 return None
 
         self.logins = logins
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(site.folder / CERTIFICATE, site.folder / KEY)
         self._server.socket = context.wrap_socket(
