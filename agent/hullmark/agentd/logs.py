@@ -73,27 +73,42 @@ class LogQuestion:
         )
 
 
-@dataclass
 class _Reader:
-    """How far a container's lines were sent: up to `last_ns`, of whose moment `sent_then` lines."""
+    """How far a container's lines were sent: up to `last_ns`, and of that moment the lines `then`. Podman tells times by
+    the second, so that a moment may have many."""
 
-    container: Container
-    last_ns: int = 0
-    sent_then: int = 0
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.last_ns = 0
+        self._then: list[LogLine] = []
 
     def new(self, lines: Iterator[LogLine]) -> Iterator[tuple[int, LogLine]]:
         """Those that were not sent yet; they count as sent from now on."""
-        skip, last_ns = self.sent_then, self.last_ns
+        last_ns = self.last_ns
+        same: list[LogLine] = []
         for line in lines:
-            at_ns = nanoseconds(line.at) or self.last_ns
-            if at_ns < last_ns:
-                continue
-            if at_ns == last_ns and skip > 0:
-                skip -= 1
-                continue
-            self.sent_then = self.sent_then + 1 if at_ns == self.last_ns else 1
-            self.last_ns = max(self.last_ns, at_ns)
-            yield at_ns, line
+            at_ns = nanoseconds(line.at) or last_ns
+            if at_ns == last_ns and self._then:
+                same.append(line)
+            elif at_ns >= last_ns:
+                yield from self._unsent(last_ns, same)
+                same = []
+                yield self._sent(at_ns, line)
+        yield from self._unsent(last_ns, same)
+
+    def _unsent(self, at_ns: int, same: list[LogLine]) -> Iterator[tuple[int, LogLine]]:
+        """Of the lines of the last moment, those after the ones that were sent."""
+        then = list(self._then)
+        ends = range(len(then), len(same) + 1)
+        end = next((end for end in ends if same[end - len(then) : end] == then), len(same))
+        for line in same[end:]:
+            yield self._sent(at_ns, line)
+
+    def _sent(self, at_ns: int, line: LogLine) -> tuple[int, LogLine]:
+        if at_ns > self.last_ns:
+            self.last_ns, self._then = at_ns, []
+        self._then.append(line)
+        return at_ns, line
 
 
 class Logs:

@@ -220,7 +220,8 @@ class Reconciler:
         parts = self._parts
         if isinstance(error, EngineUnavailable):
             parts.problems.set_error("engine.unavailable", error)
-        else:
+        elif self._retry_s > ENGINE_RETRY_S[0]:
+            # Not at once: Podman fails to list while a container is being removed.
             parts.problems.set(
                 "engine.refuses", f"the engine refuses: {error.message}", error.remedy
             )

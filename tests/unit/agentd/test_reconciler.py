@@ -281,7 +281,12 @@ def test_a_state_from_before_the_first_look_is_of_no_orders(agent: Agent) -> Non
 def test_an_engine_that_says_no_is_a_problem_too(agent: Agent) -> None:
     agent.engine.trouble = lambda method: Refused("500") if method == "listed" else None
     assert agent.reconciler.turn() == 0.5
+    assert agent.problem_codes() == set(), "once may be by chance"
+    assert agent.reconciler.turn() == 1.0
     assert agent.problem_codes() == {"engine.refuses"}
+    agent.engine.trouble = lambda method: None
+    agent.reconciler.turn()
+    assert agent.problem_codes() == set()
 
 
 def test_damaged_orders_hold_everything_until_they_are_moved_away(agent: Agent) -> None:

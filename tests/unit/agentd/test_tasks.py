@@ -117,6 +117,22 @@ def test_following_sends_each_line_once_and_shows_whether_somebody_listens(agent
     assert b"\n" in sent
 
 
+def test_times_by_the_second_repeat_and_lose_nothing(agent: Agent) -> None:
+    """As Podman gives them; and the first lines of the moment were cut off by `tail`."""
+    name = agent.engine.named(WEB.container_name).container_id
+    agent.engine.lines[name] = [line(4, text) for text in ("a", "b", "c")]
+
+    def between(number: int) -> None:
+        if number in (2, 3):
+            agent.engine.lines[name] += [line(4, f"same {number}"), line(4, "same")]
+        elif number == 4:
+            agent.engine.lines[name] += [line(5, "later")]
+
+    arguments = {"app": "shop", "service": "web", "slot": "1", "follow": "true", "tail": "2"}
+    said = texts(answer(agent, Task("t1", "logs", arguments), Patience(6, between)))
+    assert said == ["b", "c", "same 2", "same", "same 3", "same", "later"]
+
+
 def test_a_container_made_meanwhile_joins_and_the_end_of_all_ends_it(agent: Agent) -> None:
     def between(number: int) -> None:
         if number == 1:
