@@ -10,8 +10,9 @@ import pytest
 
 from hullmark.cli import changing, waiting
 from hullmark.cli.options import Asked
-from hullmark.model.api import ApplyAnswer, Difference, PlanAnswer
+from hullmark.model.api import ApplyAnswer, ApplyRequest, Difference, PlanAnswer
 from hullmark.model.observed import Phase
+from hullmark.model.wire import from_wire
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, Request, refusal
@@ -61,6 +62,7 @@ def test_apply_waits_until_it_is_settled(master: FakeMaster, run: Run, file: str
     assert put.body["ticket"] == "CHG-1"
     assert put.body["expected_generation"] == 2
     assert len(put.body["request_id"]) == 32
+    assert from_wire(ApplyRequest, put.body).app.name == "shop", "the wire form is written by hand"
     assert put.body["app"]["services"]["web"]["container"]["environment"]["COLOUR"] == "red"
     assert first.query == {}
     assert second.query["after"] == "1"

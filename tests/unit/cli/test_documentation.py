@@ -1,0 +1,45 @@
+"""docs/cli.md names every command and every option, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.unit.cli.test_main import ALL
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cli.md").read_text()
+OPTIONS = {
+    name
+    for command in ALL.values()
+    for parameter in command.params
+    if isinstance(parameter, click.Option)
+    for name in (*parameter.opts, *parameter.secondary_opts)
+}
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_is_named(path: tuple[str, ...]) -> None:
+    assert re.search(rf"\*\*`hullmark {' '.join(path)}[` ]", PAGE)
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+def test_every_option_is_named(option: str) -> None:
+    assert re.search(rf"`{re.escape(option)}[` ]", PAGE)
+
+
+def test_every_option_that_is_named_is_there() -> None:
+    named = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", PAGE))
+    assert named - OPTIONS - {"--help", "-h", "-m"} == set()
+
+
+def test_every_schema_is_named() -> None:
+    folder = Path(__file__).resolve().parents[3] / "agent" / "hullmark" / "cli"
+    used = set()
+    for file in folder.rglob("*.py"):
+        used |= set(re.findall(r'show\.(?:document|record)\(\s*"([a-z-]+)"', file.read_text()))
+        used |= set(re.findall(r'changing\.tell\(\s*asked, client, "([a-z-]+)"', file.read_text()))
+    assert len(used) > 15
+    assert {name for name in used if f"hullmark.{name}/1" not in PAGE} == set()
