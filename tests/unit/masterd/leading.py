@@ -149,9 +149,9 @@ class FakeAgent:
         """Obey until the leader has nothing new to say."""
         for _ in range(20):
             orders = await self.obey(**phases)
-            if not await self.cluster.wait_orders(
-                self.host_id, orders.epoch, orders.revision, 0.05
-            ):
+            # Planning has come to rest here, however slow this machine is.
+            await self.cluster._term.loop.converge()
+            if not await self.cluster.wait_orders(self.host_id, orders.epoch, orders.revision, 0.0):
                 return orders
         raise AssertionError("the leader's orders do not come to rest")
 
