@@ -28,6 +28,7 @@ class Relay:
         self._ended = threading.Event()
         self._losing = threading.Event()
         self._sockets: list[socket.socket] = []
+        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.host = f"127.0.0.1:{self.port}"
@@ -63,6 +64,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.connections += 1
                 server = self._connect()
                 self._sockets += [client, server]
                 for way in ((client, server, False), (server, client, True)):

@@ -1,0 +1,98 @@
+"""What an engine is given beyond the spec, and what it can't do."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hullmark.engine import abilities, docker_api, limits
+from hullmark.engine.connection import description
+from hullmark.errors import EngineUnavailable, Refused
+from hullmark.model.app import ContainerSpec
+
+NONE = resource.RLIM_INFINITY
+
+
+def lacking(engine: str, v2: bool = False, **changes: Any) -> list[str]:
+    return list(abilities.lacking(ContainerSpec("web", **changes), engine, cgroups_v2=v2))
+
+
+def test_docker_can_all() -> None:
+    assert lacking("docker", domainname="x", cgroup="private") == []
+    abilities.check(ContainerSpec("web", domainname="x"), "docker")
+
+
+def test_what_podman_leaves_out_is_named() -> None:
+    assert lacking("podman") == lacking("podman", cgroup="host") == []
+    assert lacking("podman", v2=True, cgroup="private") == []
+    assert [
+        text.partition(":")[0] for text in lacking("podman", domainname="x", cgroup="private")
+    ] == [
+        "domainname",
+        "cgroup private",
+    ]
+    with pytest.raises(Refused, match="domainname") as raised:
+        abilities.check(ContainerSpec("web", domainname="x"), "podman")
+    assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("files", "processes", "pid_max", "expected"),
+    [
+        (100, 200, 150, {"nofile": (100, 100), "nproc": (150, 150)}),
+        (100, 200, 500, {"nofile": (100, 100), "nproc": (200, 200)}),
+        (NONE, NONE, 500, {"nofile": (-1, -1), "nproc": (500, 500)}),
+        (NONE, NONE, 0, {"nofile": (-1, -1), "nproc": (-1, -1)}),
+    ],
+)
+def test_limits(files: int, processes: int, pid_max: int, expected: dict[str, Any]) -> None:
+    assert limits.bounded(files, processes, pid_max) == expected
+
+
+def test_limits_are_for_podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limits.defaults("docker") == {}
+    monkeypatch.setattr(limits, "PID_MAX", tmp_path / "absent")
+    assert set(limits.defaults("podman")) == {"nofile", "nproc"}
+
+
+def version(*components: str) -> dict[str, Any]:
+    return {"Version": "4.3.1", "Components": [{"Name": name} for name in components]}
+
+
+@pytest.mark.parametrize(
+    ("found", "systemd", "name", "checks"),
+    [
+        (version("Podman Engine", "Conmon"), False, "podman", False),
+        (version("Podman Engine"), True, "podman", True),
+        (version("Engine", "containerd"), False, "docker", True),
+        ({"Version": "1"}, False, "docker", True),
+    ],
+)
+def test_which_engine_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, Any],
+    systemd: bool,
+    name: str,
+    checks: bool,
+) -> None:
+    folder = tmp_path / "system"
+    if systemd:
+        folder.mkdir()
+    monkeypatch.setattr("hullmark.engine.connection.SYSTEMD", folder)
+    info = description(found, "unix:///x")
+    assert (info.name, info.runs_health_checks, info.socket) == (name, checks, "unix:///x")
+
+
+def test_an_engine_is_found_by_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_api, "SOCKETS", (str(tmp_path / "docker.sock"),))
+    assert docker_api.find_engine("unix:///else") == "unix:///else"
+    (tmp_path / "docker.sock").touch()
+    with pytest.raises(EngineUnavailable, match="no container engine found") as raised:
+        docker_api.find_engine()
+    assert "engine.socket" in raised.value.remedy
+    monkeypatch.setattr(Path, "is_socket", lambda self: self.name == "docker.sock")
+    assert docker_api.find_engine() == f"unix://{tmp_path}/docker.sock"

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hullmark.engine import inspection
+from hullmark.engine.protocol import ContainerState, EngineEvent, Listed
+from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.names import instance_labels
+from hullmark.model.observed import Health
+from hullmark.model.orders import InstanceId, PublishedPort
+
+WEB = InstanceId("shop", "web", 2, 7)
+LABELS = instance_labels("c1", WEB, "f" * 64, Epoch(1, 4))
+STARTED, FINISHED = "2026-01-02T03:04:05.5Z", "2026-01-02T03:04:07.000000001+00:00"
+AT = 1767323045.0
+
+
+def inspected(state: Any = None, config: Any = None, **parts: Any) -> dict[str, Any]:
+    return {
+        "Id": "ab12",
+        "Name": "/shop.web.2.g7",
+        "Image": "sha256:1",
+        "Config": {"Labels": LABELS, "Image": "web:1", **(config or {})},
+        "State": {
+            "Status": "running",
+            "StartedAt": STARTED,
+            "FinishedAt": FINISHED,
+            **(state or {}),
+        },
+        **parts,
+    }
+
+
+def read(*args: Any, **parts: Any) -> Any:
+    return inspection.container(inspected(*args, **parts))
+
+
+def test_a_running_container() -> None:
+    found = read()
+    assert (found.container_id, found.name, found.instance) == ("ab12", "shop.web.2.g7", WEB)
+    assert (found.cluster_id, found.spec_hash, found.epoch) == ("c1", "f" * 64, Epoch(1, 4))
+    assert (found.state, found.exit_code) == (ContainerState.RUNNING, None)
+    assert (found.started_at, found.finished_at) == (AT + 0.5, 0.0)
+    assert (found.image, found.image_id) == ("web:1", "sha256:1")
+    assert (found.health, found.has_health_check, found.health_interval_s) == (
+        Health.NONE,
+        False,
+        0.0,
+    )
+
+
+def test_an_ended_container() -> None:
+    found = read({"Status": "exited", "ExitCode": 137, "OOMKilled": True, "Error": "why"})
+    assert (found.state, found.exit_code, found.oom_killed, found.error) == (
+        ContainerState.EXITED,
+        137,
+        True,
+        "why",
+    )
+    assert found.finished_at == pytest.approx(AT + 2)
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("created", ContainerState.CREATED),
+        ("configured", ContainerState.CREATED),
+        ("initialized", ContainerState.CREATED),
+        ("Running", ContainerState.RUNNING),
+        ("stopping", ContainerState.RUNNING),
+        ("paused", ContainerState.PAUSED),
+        ("restarting", ContainerState.RESTARTING),
+        ("stopped", ContainerState.EXITED),
+        ("removing", ContainerState.DEAD),
+        ("what is this", ContainerState.DEAD),
+    ],
+)
+def test_states_of_both_engines(word: str, state: ContainerState) -> None:
+    assert read({"Status": word}).state is state
+    row = {"Id": "ab12", "Names": ["/x"], "State": word}
+    assert inspection.listed(row).state is state
+
+
+@pytest.mark.parametrize(
+    ("state", "health"),
+    [
+        ({"Health": {"Status": "starting"}}, Health.STARTING),
+        ({"Health": {"Status": "healthy"}}, Health.HEALTHY),
+        ({"Health": {"Status": "unhealthy"}}, Health.UNHEALTHY),
+        ({"Healthcheck": {"Status": "healthy"}}, Health.HEALTHY),
+        ({"Health": {"Status": ""}}, Health.STARTING),
+        ({"Health": None}, Health.STARTING),
+    ],
+)
+def test_health(state: Any, health: Health) -> None:
+    check = {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 2_500_000_000}}
+    found = read(state, check)
+    assert (found.health, found.has_health_check, found.health_interval_s) == (health, True, 2.5)
+
+
+def test_a_check_without_an_interval_and_none() -> None:
+    assert read({}, {"Healthcheck": {"Test": ["CMD", "true"]}}).health_interval_s == 30.0
+    checks: list[Any] = [None, {}, {"Test": ["NONE"]}, {"Test": []}]
+    for check in checks:
+        assert read({"Health": {"Status": "healthy"}}, {"Healthcheck": check}).health is Health.NONE
+
+
+@pytest.mark.parametrize("missing", sorted(LABELS))
+def test_what_labels_have_to_say(missing: str) -> None:
+    labels = {key: value for key, value in LABELS.items() if key != missing}
+    found = read({}, {"Labels": labels})
+    named = ("io.hullmark.app", "io.hullmark.service", "io.hullmark.slot", "io.hullmark.generation")
+    assert (found is None) == (missing in named)
+
+
+def test_labels_that_make_no_sense() -> None:
+    assert read({}, {"Labels": {**LABELS, "io.hullmark.slot": "two"}}) is None
+    assert read({}, {"Labels": None}) is None
+    assert read({}, {"Labels": {**LABELS, "io.hullmark.epoch": "x"}}).epoch == NO_EPOCH
+
+
+def test_addresses_and_ports() -> None:
+    settings = {
+        "Networks": {
+            "shop_front": {"IPAddress": "192.0.2.5"},
+            "shop_back": {"IPAddress": ""},
+            "none": None,
+        },
+        "Ports": {
+            "80/tcp": [
+                {"HostIp": "0.0.0.0", "HostPort": "8080"},
+                {"HostIp": "::", "HostPort": "8080"},
+                {"HostIp": "127.0.0.1", "HostPort": "81"},
+            ],
+            "53/udp": [{"HostIp": "", "HostPort": "53"}],
+            "443/tcp": None,
+            "9/tcp": [{"HostPort": ""}],
+        },
+    }
+    found = read(NetworkSettings=settings)
+    assert found.addresses == {"shop_front": "192.0.2.5"}
+    assert found.ports == (
+        PublishedPort(53, 53, "udp"),
+        PublishedPort(80, 8080),
+        PublishedPort(80, 81, host_ip="127.0.0.1"),
+    )
+    assert read(NetworkSettings={"Networks": None, "Ports": None}).ports == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-01-02T03:04:05Z", AT),
+        ("2026-01-02T03:04:05.123456789Z", AT + 0.123456789),
+        ("2026-01-02T05:04:05.5+02:00", AT + 0.5),
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("", 0.0),
+        (None, 0.0),
+        ("yesterday", 0.0),
+    ],
+)
+def test_times(text: Any, seconds: float) -> None:
+    assert inspection.seconds(text) == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "health"),
+    [
+        ("Up 2 seconds (healthy)", Health.HEALTHY),
+        ("Up 2 seconds (unhealthy)", Health.UNHEALTHY),
+        ("Up 2 seconds (health: starting)", Health.STARTING),
+        ("Up 2 seconds", Health.NONE),
+        ("healthy", Health.HEALTHY),
+        (None, Health.NONE),
+    ],
+)
+def test_listed(words: Any, health: Health) -> None:
+    row = {"Id": "ab12", "Names": ["/web"], "State": "running", "Status": words}
+    assert inspection.listed(row) == Listed("ab12", "web", ContainerState.RUNNING, health)
+
+
+def happened(action: str, **attributes: str) -> dict[str, Any]:
+    known = {"name": "web", "io.hullmark.cluster": "c1", "image": "x", **attributes}
+    return {
+        "Action": action,
+        "Actor": {"ID": "ab12", "Attributes": known},
+        "timeNano": 2_500_000_000,
+    }
+
+
+def test_events() -> None:
+    plain = EngineEvent("start", "ab12", "web", 2.5, {"name": "web", "image": "x"})
+    assert inspection.event(happened("start")) == plain
+    for given, action in (("died", "die"), ("remove", "destroy"), ("oom", "oom")):
+        assert inspection.event(happened(given)) == replace(plain, action=action)
+    health = inspection.event(happened("health_status: healthy"))
+    assert health is not None
+    assert (health.action, health.fields["detail"]) == ("health_status", "healthy")
+
+
+def test_events_of_others() -> None:
+    assert inspection.event({"Action": "start", "Actor": {"ID": "x", "Attributes": {}}}) is None
+    assert inspection.event({}) is None
