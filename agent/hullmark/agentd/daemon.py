@@ -47,8 +47,8 @@ class Agent:
 
     def run(self) -> None:
         """Raises Conflict where another agent uses the state folder."""
-        self._log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         lock = self._lock()
+        self._log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         try:
             while not self._ending.is_set():
                 identity = self._known()

@@ -85,7 +85,7 @@ def check_validity(enrolment: Enrolment, now: float) -> None:
     if now > enrolment.valid_until:
         raise BrokenState(
             f"this host's certificate expired on {_day(enrolment.valid_until)}",
-            remedy=f"if the clock ({_day(now)}) is wrong, set it; else {AGAIN.format(host=enrolment.host)}",
+            remedy=f"if this host's clock is wrong, set it; else {AGAIN.format(host=enrolment.host)}",
         )
     if now < enrolment.valid_from:
         raise BrokenState(
