@@ -205,6 +205,15 @@ def serve(folder: Path, test: Callable[[Served], Awaitable[None]], **more: Any) 
     asyncio.run(run())
 
 
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for something to become true. Fails after ten seconds."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 10
+    while not await condition():
+        assert clock() < deadline, f"not within 10 s: {what}"
+        await asyncio.sleep(0.02)
+
+
 # Its image is the host's own, so no host is asked for its digest.
 APP = {
     "name": "shop",

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import struct
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from hullmark.errors import BrokenState
+from hullmark.errors import BrokenState, Forbidden
 from hullmark.masterd import brake
-from hullmark.masterd.identity import Caller, _login_uid, certificate_identity, user_name
+from hullmark.masterd.identity import (
+    Caller,
+    _login_uid,
+    certificate_identity,
+    local_person,
+    user_name,
+)
 from hullmark.masterd.routes import API, Login
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority
@@ -159,3 +167,36 @@ def test_the_login_is_who_a_person_is(tmp_path: Path) -> None:
     assert user_name(0) == "root"
     assert user_name(987654) == "uid 987654"
     assert Caller("alice", "local").host_id == ""
+
+
+class Peer:
+    """A request over a Unix socket from this process and user, as the kernel tells it."""
+
+    def __init__(self, pid: int, uid: int) -> None:
+        self.transport = self
+        self._credentials = struct.pack("iII", pid, uid, 0)
+
+    def get_extra_info(self, name: str) -> object:
+        return self if name == "socket" else None
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option, size) == (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return self._credentials
+
+
+@pytest.mark.parametrize(
+    ("login", "who"),
+    [("2", user_name(2)), ("4294967295", "root"), ("", "root"), ("987654", "uid 987654")],
+)
+def test_sudo_does_not_hide_who_it_was(tmp_path: Path, login: str, who: str) -> None:
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77" / "loginuid").write_text(login)
+    caller = local_person(Peer(77, 0), tmp_path)  # type: ignore[arg-type]
+    assert caller == Caller(who, "local", "admin")
+
+
+def test_another_user_is_refused_also_where_the_socket_is_open_to_it(tmp_path: Path) -> None:
+    for uid in (1, 65534):
+        with pytest.raises(Forbidden, match="may not use this socket") as caught:
+            local_person(Peer(77, uid), tmp_path)  # type: ignore[arg-type]
+        assert "sudo" in caught.value.remedy

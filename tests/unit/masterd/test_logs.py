@@ -16,7 +16,7 @@ from hullmark.masterd.channel import Channel
 from hullmark.masterd.moments import just_after, seconds
 from hullmark.model.api import LogRecord
 from hullmark.model.wire import from_wire
-from tests.unit.masterd.serving import PULLED, Host, Served, apply_body, serve
+from tests.unit.masterd.serving import PULLED, Host, Served, apply_body, eventually, serve
 
 
 async def next_task(host: Host, seen: int = 0) -> tuple[dict[str, Any], int]:
@@ -66,12 +66,12 @@ async def two_hosts(served: Served) -> list[Host]:
     }
     status, found = await served.local("PUT", "/v1/apps/shop", apply_body(app=app))
     assert status == 200, found
-    for host in hosts:
-        for _ in range(100):
-            _, found = await host.post("/agent/v1/orders", {})
-            if found["orders"].get("assignments"):
-                break
-            await asyncio.sleep(0.02)
+
+    async def both_have_orders() -> bool:
+        answers = [(await host.post("/agent/v1/orders", {}))[1] for host in hosts]
+        return all(answer["orders"].get("assignments") for answer in answers)
+
+    await eventually(both_have_orders, "both hosts have instances")
     return hosts
 
 

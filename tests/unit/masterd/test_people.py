@@ -8,7 +8,7 @@ from pathlib import Path
 from hullmark.errors import StoreUnavailable
 from hullmark.model.api import AppDetail, AppList, EventList, HostList, InstanceList
 from hullmark.store.sqlite import SqliteStore
-from tests.unit.masterd.serving import APP, PULLED, Served, apply_body, serve
+from tests.unit.masterd.serving import APP, PULLED, Served, apply_body, eventually, serve
 
 
 def test_a_change_and_its_repeat(tmp_path: Path) -> None:
@@ -41,10 +41,11 @@ def test_an_app_from_plan_to_removal(tmp_path: Path) -> None:
         assert [item.slot for item in instances.instances] == [1, 2]
         status, _ = await served.local("DELETE", "/v1/apps/shop", {"request_id": "r3"})
         assert status == 200
-        for _ in range(50):
-            if not (await served.read(AppList, "/v1/apps")).apps:
-                break
-            await asyncio.sleep(0.02)
+
+        async def gone() -> bool:
+            return not (await served.read(AppList, "/v1/apps")).apps
+
+        await eventually(gone, "the app is gone")
         status, answer = await served.local("GET", "/v1/apps/shop")
         assert (status, answer["error"]) == (404, "NotFound")
 
