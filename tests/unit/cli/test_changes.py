@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import pytest
 
 from hullmark.cli import changing, waiting
 from hullmark.cli.options import Asked
-from hullmark.model.api import ApplyAnswer, ApplyRequest, Difference, PlanAnswer
-from hullmark.model.observed import Phase
+from hullmark.model.api import ApplyAnswer, ApplyRequest, Difference, InstanceView, PlanAnswer
+from hullmark.model.observed import Health, Phase
 from hullmark.model.wire import from_wire
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
@@ -145,6 +147,40 @@ def test_apply_that_takes_too_long(master: FakeMaster, run: Run, file: str) -> N
     assert "not done yet: 1 of 2" in done.out
     assert "what to do: it goes on; see hullmark ps shop, hullmark status" in done.err
     assert run("apply", file, "--timeout", "0", "-o", "json").document["outcome"] == "timeout"
+
+
+def fresh(restarts: int) -> InstanceView:
+    """Running since now, without a health check."""
+    found = answers.instance()
+    assert found.status is not None
+    status = dataclasses.replace(
+        found.status, health=Health.NONE, started_at=time.time(), restarts=restarts
+    )
+    return dataclasses.replace(found, status=status)
+
+
+def test_what_ends_at_once_was_never_settled(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "STEADY_S", 5.0)
+    first, second = (answers.detail(2, "running", 3, (fresh(number),)) for number in (0, 1))
+    master.answers = {
+        APPLY: ApplyAnswer("shop", 3, True),
+        APP: [first, first, UNDER_WAY, second, FAILED],
+    }
+    assert run("apply", file).code == 2
+    held = [float(request.query.get("hold_s", 0)) for request in master.asked("GET")]
+    assert 0 < held[1] <= 5, "no longer than until it is believed"
+
+
+def test_what_stays_up_for_a_while_is_settled(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "STEADY_S", 0.05)
+    steady = answers.detail(2, "running", 3, (fresh(0),))
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: steady}
+    assert run("apply", file).code == 0
+    assert len(master.asked("GET")) > 1
 
 
 def test_an_older_generation_is_not_taken_for_this_one(

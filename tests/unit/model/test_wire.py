@@ -67,6 +67,17 @@ def test_a_value_comes_back_through_json(cls: type, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
+@given(data=st.data())
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
+def test_the_full_form_has_every_field(cls: type, data: st.DataObject) -> None:
+    value = data.draw(values(cls))
+    form = wire.full(value)
+    assert list(form) == [name for name, _, _ in wire.fields_of(cls)]
+    back: Any = wire.from_wire(cls, json.loads(json.dumps(form)))
+    assert back == value
+
+
+@pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
 def test_every_type_is_frozen_and_refuses_what_it_does_not_know(cls: Any) -> None:
     assert cls.__dataclass_params__.frozen
     found = problems(cls, {"no_such_key": 1})
