@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,17 +19,24 @@ from hullmark.model.app import Bundle, FileRef
 
 
 class Configs:
+    """May be used from any thread."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._writing = threading.Lock()
 
     def write(self, bundle: Bundle) -> Mapping[str, str]:
         """The path of each config's copy, by target; written where it isn't there yet. Raises Refused
         for content that doesn't have its hash, OSError for a full disk."""
-        self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-        return {
-            reference.target: self._write(bundle, reference)
-            for reference in bundle.container.configs
-        }
+        if not bundle.container.configs:
+            return {}
+        # Instances of one service are made at the same time, from the same files.
+        with self._writing:
+            self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            return {
+                reference.target: self._write(bundle, reference)
+                for reference in bundle.container.configs
+            }
 
     def sweep(self, bundles: Iterable[Bundle]) -> None:
         """Remove the copies that none of these bundles uses."""

@@ -33,6 +33,7 @@ class Link:
         self._identity = identity
         self._configured = masters
         self._current = 0
+        self._switching = threading.Lock()
         self._local = threading.local()
         self._troubles: dict[str, str] = {}
 
@@ -71,11 +72,23 @@ class Link:
         self._data(master, response)
 
     def next_master(self) -> None:
-        self._current += 1
+        """The one that answers is not believed."""
+        with self._switching:
+            self._current += 1
+
+    def _leave(self, master: str) -> None:
+        """Unless another thread has left it already."""
+        with self._switching:
+            masters = self._masters()
+            if masters[self._current % len(masters)] == master:
+                self._current += 1
+
+    def _masters(self) -> tuple[str, ...]:
+        return self._configured or self._identity.usable()[0].masters
 
     def _session(self) -> tuple[str, requests.Session]:
         enrolled, signature = self._identity.usable()
-        masters = self._configured or enrolled.masters
+        masters = self._masters()
         master = masters[self._current % len(masters)]
         known: tuple[Signature, Optional[requests.Session]]
         known = getattr(self._local, "session", ((), None))
@@ -109,7 +122,7 @@ class Link:
             return data
         said = data if isinstance(data, dict) else {}
         if response.status_code == 421:
-            self.next_master()
+            self._leave(master)
             leader = from_wire(NotLeader, said, ignore_unknown=True).leader
             raise MasterUnavailable(f"{master} does not lead; {leader or 'nobody'} does")
         message = str(said.get("message") or f"status {response.status_code}")
@@ -119,13 +132,13 @@ class Link:
         if response.status_code == 404:
             raise NotFound(f"{master}: {message}", remedy=remedy)
         if response.status_code >= 500:
-            self.next_master()
+            self._leave(master)
             raise MasterUnavailable(f"{master}: {message}", remedy=remedy)
         raise Refused(f"{master}: {message}", remedy=remedy)
 
     def _unavailable(self, master: str, error: Exception) -> MasterUnavailable:
         """Names every master that was tried since one answered last, so that the text stays the same."""
-        self.next_master()
+        self._leave(master)
         text = _reason(error)
         self._troubles[master] = text
         remedy = f"check that a master runs at {master} and that nothing between blocks it"

@@ -37,7 +37,7 @@ from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model import names
 from hullmark.model.orders import Orders
 
-ENGINE_RETRY_S = (0.5, 15.0)
+ENGINE_RETRY_S = (0.5, 5.0)
 """First and longest wait before an engine that doesn't answer is asked again."""
 
 DAMAGED_RETRY_S = 2.0

@@ -13,7 +13,7 @@ from hullmark.engine.protocol import Engine, EngineEvent
 from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model.names import parse_container_name
 
-RETRY_S = (0.5, 15.0)
+RETRY_S = (0.5, 5.0)
 
 CHANGES = frozenset(
     [

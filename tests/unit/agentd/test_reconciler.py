@@ -261,7 +261,7 @@ def test_no_engine_is_one_problem_and_what_was_known_stands(agent: Agent) -> Non
     agent.settle()
     agent.engine.trouble = lambda method: EngineUnavailable("gone", remedy="start it")
     waits = [agent.reconciler.turn() for _ in range(8)]
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
     assert agent.problem_codes() == {"engine.unavailable"}
     assert agent.phases() == {NAME: "running"}
     agent.engine.trouble = lambda method: None
