@@ -15,8 +15,13 @@ import pytest
 UNIT = Path(__file__).parent / "unit"
 
 # The same examples on every machine, and no time limit on a shared one. HYPOTHESIS_PROFILE=search looks for new ones.
-hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
-hypothesis.settings.register_profile("search", deadline=None, database=None, max_examples=2000)
+PATIENT: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+}
+hypothesis.settings.register_profile("same", derandomize=True, **PATIENT)
+hypothesis.settings.register_profile("search", max_examples=2000, **PATIENT)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

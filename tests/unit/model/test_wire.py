@@ -64,17 +64,9 @@ def test_a_value_comes_back_through_json(cls: type, data: st.DataObject) -> None
     assert back == value
     assert wire.canonical(wire.to_wire(back)) == text
     assert wire.from_wire(cls, json.loads(text), ignore_unknown=True) == value
-
-
-@pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
-@given(data=st.data())
-@settings(max_examples=6, suppress_health_check=list(HealthCheck))
-def test_the_full_form_has_every_field(cls: type, data: st.DataObject) -> None:
-    value = data.draw(values(cls))
     form = wire.full(value)
     assert list(form) == [name for name, _, _ in wire.fields_of(cls)]
-    back: Any = wire.from_wire(cls, json.loads(json.dumps(form)))
-    assert back == value
+    assert wire.from_wire(cls, json.loads(json.dumps(form))) == value
 
 
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
@@ -179,16 +171,16 @@ def test_unknown_keys_are_let_pass_between_daemons_at_every_depth() -> None:
     assert len(problems(Orders, data)) == 3
 
 
+WORDS = st.sampled_from(("name", "services", "web", "container", "image", "x"))
+
+
+def _inside(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=4))
+
+
 ANYTHING = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(
-            st.sampled_from(("name", "services", "web", "container", "image", "x")),
-            inner,
-            max_size=4,
-        ),
-    ),
+    _inside,
     max_leaves=12,
 )
 
@@ -206,7 +198,7 @@ def test_anything_is_an_app_or_invalid(data: Any) -> None:
 # canonical form and digest
 
 
-@given(st.dictionaries(TEXT, st.integers(), max_size=5), st.randoms())
+@given(st.dictionaries(TEXT, st.integers(), max_size=5), st.randoms(use_true_random=False))
 def test_canonical_form_does_not_depend_on_order(data: dict[str, int], random: Any) -> None:
     items = list(data.items())
     random.shuffle(items)
