@@ -50,7 +50,7 @@ def check(app: App) -> Sequence[Problem]:
 def _check_network(probe: Probe, at: str, network: Network) -> None:
     probe.form(f"{at}.subnet", network.subnet, forms.optional(forms.SUBNET))
     probe.form(f"{at}.gateway", network.gateway, forms.optional(forms.IPV4))
-    probe.form(f"{at}.external", network.external, forms.optional(forms.ENGINE_NAME))
+    probe.form(f"{at}.external", network.external, forms.optional(forms.NETWORK_NAME))
     probe.pairs(f"{at}.labels", network.labels, forms.LABEL)
     probe.pairs(f"{at}.driver_options", network.driver_options, forms.WORD)
     problem = gateway_problem(network)

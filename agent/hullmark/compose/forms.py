@@ -196,6 +196,12 @@ IPV6 = Form(_address(6), "an IPv6 address")
 MAC = pattern(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", "a MAC address such as 02:42:ac:11:00:02")
 SUBNET = Form(_is_subnet, "an IPv4 network such as 172.28.0.0/16, no smaller than /30")
 EXTRA_HOST = Form(_is_extra_host, "HOST:ADDRESS or HOST:host-gateway")
+# What engines take for a mode rather than for a network's name.
+_MODES = {"bridge", "default", "host", "none", "ns", "pasta", "private", "slirp4netns"}
+NETWORK_NAME = Form(
+    lambda t: ENGINE_NAME.holds(t) and t not in _MODES,
+    "the name of a network that somebody made; for host and none use network_mode",
+)
 NETWORK_MODE = choice("bridge", "host", "none")
 PROTOCOL = choice("tcp", "udp", "sctp")
 PORT = between(1, 65535, "a port from 1 to 65535")

@@ -113,7 +113,7 @@ def _place(node: Node, name: str, network: Optional[Network]) -> tuple[float, At
 def _network(node: Node, name: str, app: str) -> Network:
     if node.value is None or not judge(node, "networks.*", done=("name",)):
         return Network()
-    external = _external(node, name, ("name",))
+    external = _external(node, name, forms.NETWORK_NAME)
     if external:
         return Network(external=external)
     given = node.get("name")
@@ -158,7 +158,7 @@ def _addresses(node: Node) -> tuple[str, str]:
 def _volume(node: Node, name: str, app: str) -> Volume:
     if node.value is None or not judge(node, "volumes.*", done=("name",)):
         return Volume()
-    external = _external(node, name, ("name",))
+    external = _external(node, name, forms.ENGINE_NAME)
     if external:
         return Volume(external=external)
     given = node.get("name")
@@ -174,7 +174,7 @@ def _volume(node: Node, name: str, app: str) -> Volume:
     )
 
 
-def _external(node: Node, name: str, beside: Collection[str]) -> str:
+def _external(node: Node, name: str, form: forms.Form) -> str:
     """The engine's name of an external network or volume, empty for one of the app's own."""
     given = node.get("external")
     if given is None:
@@ -186,6 +186,10 @@ def _external(node: Node, name: str, beside: Collection[str]) -> str:
     else:
         return ""
     for other in node.value:
-        if other not in ("external", *beside) and node.has(other) and not other.startswith("x-"):
+        if other not in ("external", "name") and node.has(other) and not other.startswith("x-"):
             node.child(other).wrong("has no meaning for what exists already", "external and name")
-    return named.read(values.text(forms.ENGINE_NAME), name) if named is not None else name
+    if named is not None:
+        return named.read(values.text(form), name)
+    if not form.holds(name):
+        node.wrong(f"{name} does not fit here as a name", form.allowed)
+    return name

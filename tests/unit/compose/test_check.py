@@ -44,6 +44,8 @@ from hullmark.model.app import (
     UpdateConfig,
     Volume,
 )
+from hullmark.model.names import parse_container_name
+from hullmark.model.orders import InstanceId
 
 HASH = hashlib.sha256(b"hello").hexdigest()
 
@@ -364,6 +366,11 @@ def with_web(**changes: Any) -> App:
             "a gateway needs a subnet",
         ),
         (
+            dataclasses.replace(FULL, networks={**FULL.networks, "x": Network(external="host")}),
+            "networks.x.external",
+            "does not fit",
+        ),
+        (
             dataclasses.replace(FULL, secrets={"key": Secret("etc/key")}),
             "secrets.key.path",
             "does not fit",
@@ -405,6 +412,14 @@ def test_sizes() -> None:
     whole = check(dataclasses.replace(FULL, configs={**FULL.configs, **many}))
     assert "the app takes" in whole[0].message
     assert str(MAX_APP_BYTES) in whole[0].allowed
+
+
+def test_the_longest_names_make_a_name_that_engines_take() -> None:
+    app, service = "a" * 63, "s" * 63
+    assert check(App(app, {service: Service(ContainerSpec("x"))})) == []
+    instance = InstanceId(app, service, 5000, 10**8)
+    assert len(instance.container_name) < 255
+    assert parse_container_name(instance.container_name) == instance
 
 
 def test_values_of_variables_are_not_quoted() -> None:

@@ -119,6 +119,7 @@ def test_networks(entry: str, network: Network) -> None:
         ("{ipam: {config: [{ip_range: 10.9.0.0/25}]}}", "ip_range: is not supported"),
         ("{external: true, internal: true}", "no meaning for what exists already"),
         ("{labels: {io.hullmark.app: x}}", "does not begin with io.hullmark."),
+        ("{external: true, name: host}", "for host and none use network_mode"),
         ("{interna: true}", "unknown key; did you mean internal?"),
         ("bridge", "a mapping with name, driver"),
     ],
@@ -184,6 +185,13 @@ def test_wrong_volumes(entry: str, problem: str) -> None:
     found = web_problems("", f"volumes:\n  data: {entry}")
     assert found[0].startswith("compose.yaml:6: volumes.data")
     assert problem in found[0]
+
+
+def test_an_external_network_called_as_a_mode() -> None:
+    assert (
+        "use network_mode"
+        in web_problems("networks: [host]", "networks: {host: {external: true}}")[0]
+    )
 
 
 def test_keys_are_names() -> None:
