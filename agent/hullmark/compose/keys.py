@@ -144,7 +144,7 @@ working_dir     honoured
 x-hullmark      honoured
 
 [services.*.x-hullmark] Hullmark's own key
-on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
+on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`; kept with the app, and not acted on yet
 one_shot        honoured runs once for each generation of the app; see below
 
 [services.*.depends_on.*] A dependency
@@ -246,8 +246,8 @@ labels          honoured labels of the service, not of its containers
 resources       honoured
 placement       honoured
 restart_policy  honoured wins over restart
-update_config   honoured kept with the app; in force from the next step on
-rollback_config honoured kept with the app; in force from the next step on
+update_config   honoured kept with the app, and not acted on yet: every instance that changed is replaced
+rollback_config honoured kept with the app, and not acted on yet: every instance that changed is replaced
 endpoint_mode   warned   there is no virtual address to choose
 
 [services.*.deploy.resources] Resources
