@@ -33,7 +33,8 @@ class Terms:
 
 @dataclass(frozen=True)
 class Desk:
-    """`document` is the API's own description, JSON. `wall` is for records only."""
+    """`document` is the API's own description, JSON. `wall` is for records only. `told_resend` has for each host
+    which life of its agent was last asked for a full report, and when."""
 
     cluster: Cluster
     hub: Hub

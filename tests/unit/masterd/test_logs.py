@@ -247,6 +247,33 @@ def test_a_host_resolves_an_image_and_the_next_one_if_it_goes_away(tmp_path: Pat
     serve(tmp_path, test)
 
 
+def test_a_host_that_runs_the_app_is_asked_first(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        one, two = await two_hosts(served)
+        scale = {"services": {"web": 1}, "request_id": "s1"}
+        assert (await served.local("POST", "/v1/apps/shop/scale", scale))[0] == 200
+
+        async def on(host: Host) -> bool:
+            _, found = await host.post("/agent/v1/orders", {})
+            return bool(found["orders"].get("assignments"))
+
+        async def on_one_only() -> bool:
+            return await on(one) != await on(two)
+
+        await eventually(on_one_only, "one instance is left")
+        expected = one if await on(one) else two
+        body = apply_body("r3", app=PULLED)
+        applying = asyncio.ensure_future(served.local("PUT", "/v1/apps/shop", body))
+        task, _ = await next_task(expected)
+        other = two if expected is one else one
+        _, found = await other.post("/agent/v1/poll", await other.settled(hold_s=0))
+        assert not found.get("tasks")
+        await answer(served, expected, task, resolved({"digest": "sha256:" + "b" * 64}))
+        assert (await asyncio.wait_for(applying, 5))[0] == 200
+
+    serve(tmp_path, test)
+
+
 def test_an_image_that_can_not_be_had_changes_nothing(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         host = await served.enroll()

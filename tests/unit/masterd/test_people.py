@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hullmark.errors import StoreUnavailable
 from hullmark.model.api import AppDetail, AppList, EventList, HostList, InstanceList
+from hullmark.pki import certificates
 from hullmark.store.sqlite import SqliteStore
 from tests.unit.masterd.serving import APP, PULLED, Served, apply_body, eventually, serve
 
@@ -127,6 +128,10 @@ def test_an_invite_is_used_once_and_repeated_with_its_own_key(tmp_path: Path) ->
         wrong = {"host": "h1", "secret": "guess", "csr_pem": "no request"}
         status, answer = await served.api("POST", "/v1/enroll", wrong)
         assert (status, answer["problems"][0]["field"]) == (400, "csr_pem")
+        csr = certificates.new_request(certificates.new_key(), "h1").decode()
+        status, answer = await served.api("POST", "/v1/enroll", {**wrong, "csr_pem": csr})
+        assert (status, answer["error"]) == (403, "Forbidden")
+        assert answer["remedy"].startswith("hullmark invite h1")
         status, answer = await served.local("POST", "/v1/invites", {"host": "UPPER"})
         assert (status, answer["problems"][0]["field"]) == (400, "host")
 
