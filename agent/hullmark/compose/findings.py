@@ -19,10 +19,11 @@ MAX_PROBLEMS = 100
 
 @dataclass
 class Findings:
-    """All problems and warnings of one app, in the order found."""
+    """All problems and warnings of one app, in the order found; and how many ports its ranges come to."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    ports: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ from hullmark.compose import forms, values
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import judge
 from hullmark.document import MapValue
+from hullmark.errors import InvalidInput
 from hullmark.model.app import PortMode, PortSpec
 
 SHORT = "[[IP:]HOST:]CONTAINER[/PROTOCOL], ports from 1 to 65535, ranges of equal length"
 MAX_PORTS = 1000
 """Of one service. More is a slip of the finger, and a rule of the host's packet filter for each."""
+MAX_PORTS_OF_APP = 10_000
+"""Ranges are short to write: this bounds what they are written out to, repeated ones included."""
 
 _SHORT = re.compile(
     r"(?:(?:(?P<ip>\[[0-9a-fA-F:.]+\]|[0-9.]+):)?(?P<host>[0-9]{1,5}(?:-[0-9]{1,5})?)?:)?"
@@ -48,7 +51,9 @@ def read_ports(service: Node) -> tuple[PortSpec, ...]:
     taken = Taken()
     listed = service.get("ports")
     for item in listed.items() if listed is not None else ():
-        for port in _one_entry(item):
+        ports = _one_entry(item)
+        _count(item, len(ports))
+        for port in ports:
             if port not in found and not taken.take(port):
                 item.wrong(f"host port {port.published_first}/{port.protocol} is taken twice")
             found[port] = None
@@ -68,8 +73,19 @@ def read_expose(service: Node) -> tuple[str, ...]:
     listed = service.get("expose")
     found: list[str] = []
     for item in listed.items() if listed is not None else ():
-        found += item.read(exposed, ())
+        nothing: Sequence[str] = ()
+        ports = item.read(exposed, nothing)
+        _count(item, len(ports))
+        found += ports
     return tuple(dict.fromkeys(found))
+
+
+def _count(item: Node, ports: int) -> None:
+    """Raises InvalidInput where the app's ports have become too many."""
+    item.findings.ports += ports
+    if item.findings.ports > MAX_PORTS_OF_APP:
+        item.wrong("too many ports", f"{MAX_PORTS_OF_APP} in one app")
+        raise InvalidInput(item.findings.problems)
 
 
 def exposed(value: Any) -> Sequence[str]:
