@@ -13,7 +13,7 @@ from hullmark.agentd.link import Link
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.waits import Waits
 from hullmark.core.changes import changes
-from hullmark.errors import HullmarkError, Refused
+from hullmark.errors import HullmarkError, Refused, StaleEpoch
 from hullmark.model.observed import HostState
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
 
@@ -86,6 +86,9 @@ class Reporter:
         )
         begin = time.monotonic()
         answer, _ = self._link.call(REPORT_PATH, report, ReportAnswer, REPORT_TIMEOUT_S)
+        why = self._ledger.seen(answer.epoch, answer.leader)
+        if why:
+            raise StaleEpoch(f"the report went to a leader that has passed: {why}")
         self._outbox.drop(events)
         self._log.debug("reported", full=report.full, took_s=round(time.monotonic() - begin, 3))
         if answer.resend:

@@ -26,6 +26,7 @@ CHANGES = frozenset(
         "oom",
         "pause",
         "unpause",
+        "cleanup",
         "destroy",
         "rename",
         "update",
@@ -91,11 +92,9 @@ class Watch:
         if instance is not None and action == "oom":
             self._outbox.add("instance.oom", str(instance), "out of memory within its limit")
         if instance is not None and action == "kill" and not self._ours(event.container_id):
-            number = event.fields.get("signal", "?")
-            self._outbox.add(
-                "instance.touched",
-                str(instance),
-                f"signal {number} was sent to it through the engine, not by Hullmark",
-            )
+            number = event.fields.get("signal", "")  # Podman doesn't say which
+            signal = f"signal {number}" if number else "a signal"
+            text = f"{signal} was sent to it through the engine, not by Hullmark"
+            self._outbox.add("instance.touched", str(instance), text)
         self._observer.mark(event.container_id)
         self._wake()

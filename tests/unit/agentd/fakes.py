@@ -391,11 +391,11 @@ class FakeLeader:
         follows = self._in_step == (report.run, report.sequence - 1)
         if not report.full and not (follows and picture.digest() == report.digest):
             self._in_step = None
-            return ReportAnswer(resend=True)
+            return ReportAnswer(self.orders.epoch, self.orders.leader, resend=True)
         assert picture.digest() == report.digest
         self.picture, self._in_step = picture, (report.run, report.sequence)
         self.resend = False
-        return ReportAnswer()
+        return ReportAnswer(self.orders.epoch, self.orders.leader)
 
 
 @dataclasses.dataclass

@@ -19,9 +19,11 @@ from hullmark.errors import (
     NotFound,
     Refused,
 )
+from hullmark.model.epoch import Epoch
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
 
 M1, M2 = "https://m1:7441", "https://m2:7441"
+ANSWER = {"epoch": {"incarnation": 1, "term": 2}, "leader": "m1"}
 
 
 class FakeIdentity:
@@ -68,7 +70,7 @@ class Wire:
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> type[Wire]:
-    Wire.answers, Wire.asked, Wire.sessions = {M1: (200, {}), M2: (200, {})}, [], []
+    Wire.answers, Wire.asked, Wire.sessions = {M1: (200, ANSWER), M2: (200, ANSWER)}, [], []
     monkeypatch.setattr(requests, "Session", Wire)
     return Wire
 
@@ -90,8 +92,8 @@ def call(link: Link) -> ReportAnswer:
 def test_an_answer_is_read_and_unknown_fields_are_fine(
     wire: type[Wire], identity: FakeIdentity
 ) -> None:
-    wire.answers[M1] = (200, {"resend": True, "of_a_later_version": 1})
-    assert call(link_of(identity)) == ReportAnswer(resend=True)
+    wire.answers[M1] = (200, {**ANSWER, "of_a_later_version": 1})
+    assert call(link_of(identity)) == ReportAnswer(Epoch(1, 2), "m1")
     (session,) = wire.sessions
     assert session.verify == str(identity.folder / "root.pem")
     assert session.cert == (str(identity.folder / "host.pem"), str(identity.folder / "host.key"))
@@ -149,14 +151,14 @@ def test_with_no_master_there_the_text_stays_the_same(
     assert len(set(said[1:])) == 1
     assert "m1:7441: refused" in said[-1]
     assert "m2:7441: timed out" in said[-1]
-    wire.answers[M1] = (200, {})
+    wire.answers[M1] = (200, ANSWER)
     call(link)
 
 
 def test_configured_masters_come_before_those_of_the_enrolment(
     wire: type[Wire], identity: FakeIdentity
 ) -> None:
-    wire.answers["https://m9:1"] = (200, {})
+    wire.answers["https://m9:1"] = (200, ANSWER)
     call(link_of(identity, ("https://m9:1",)))
     assert wire.asked == ["https://m9:1"]
 
