@@ -29,13 +29,19 @@ _COLOURS = {
 
 
 class Live:
-    """A progress on standard error. Redrawn while it is used as a context; its last state stays."""
+    """A progress on standard error. Redrawn while it is used as a context, then taken away."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._live = RichLive(console=self._console, refresh_per_second=8, transient=True)
+        self._live = RichLive(self, console=self._console, refresh_per_second=4, transient=True)
         self._begin = time.monotonic()
         self._detail: Optional[AppDetail] = None
+
+    def __rich__(self) -> Text:
+        """Asked for at every redrawing, so that the time goes on while there is no news."""
+        if self._detail is None:
+            return Text()
+        return drawn(self._detail, self._console.width, time.monotonic() - self._begin)
 
     def __enter__(self) -> Live:
         self._live.start()
@@ -50,7 +56,8 @@ class Live:
         self._live.stop()
 
     def seen(self, detail: AppDetail) -> None:
-        self._live.update(drawn(detail, self._console.width, time.monotonic() - self._begin))
+        self._detail = detail
+        self._live.refresh()
 
 
 def drawn(detail: AppDetail, columns: int, seconds: float) -> Text:

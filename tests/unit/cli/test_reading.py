@@ -16,6 +16,11 @@ from hullmark.model.orders import PublishedPort
 from tests.unit.cli import answers
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_columns_are_aligned() -> None:
     lines = table.table(("A", "LONG", "LAST"), [("xyz", "1", "end"), ("", "22222", "")])
     assert lines == ["A    LONG   LAST", "xyz  1      end", "-    22222  -"]
@@ -125,16 +130,17 @@ def test_colours_only_where_they_are_wanted(
 
 
 def test_a_live_table_begins_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
     with Live() as live:
+        assert live.__rich__().plain == ""
         live.seen(answers.detail(1, "changing", 3, INSTANCES))
+        assert live.__rich__().plain.startswith("shop  generation 3")
+    assert "shop/web.2" in stream.getvalue()
 
 
 def test_which_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     assert isinstance(progress.choose(silent=True), progress.Silent)
     assert isinstance(progress.choose(silent=False), progress.Lines)
     monkeypatch.setattr(sys, "stderr", Terminal())
@@ -145,10 +151,6 @@ def test_which_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_width_is_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv("COLUMNS", "100")
     assert table.width() == 0, "no limit in a pipe"
     monkeypatch.setattr(sys, "stdout", Terminal())
