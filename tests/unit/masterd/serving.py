@@ -73,7 +73,7 @@ class Host:
             None, state, host_id=self.host_id, run=run, sequence=1, epoch=Epoch(1, 1), events=()
         )
         status, answer = await self.post("/agent/v1/report", to_wire(report))
-        assert (status, answer) == (200, {})
+        assert (status, answer.get("resend", False)) == (200, False)
 
     async def settled(self, run: str = "run-1", **more: Any) -> dict[str, Any]:
         """A poll's body that knows the newest orders."""
