@@ -66,14 +66,14 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=8),
 )
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(st.one_of(st.sampled_from(KEYS), NAMES, TEXTS), inner, max_size=4),
-    ),
-    max_leaves=12,
-)
+
+
+def _inside(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = st.one_of(st.sampled_from(KEYS), NAMES, TEXTS)
+    return st.one_of(st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=4))
+
+
+VALUES = st.recursive(SCALARS, _inside, max_leaves=12)
 
 
 def keys_of(path: str, values: Any) -> Any:
