@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -341,7 +342,7 @@ def test_it_converges_whatever_fails_and_removes_only_what_it_is_told(
     chance = random.Random(seed)
     engine = FakeEngine()
     engine.images |= {"localhost/web:1", "localhost/web:2"}
-    agent = Agent(tmp_path / str(seed) / str(chance.random()), engine)
+    agent = Agent(Path(tempfile.mkdtemp(dir=tmp_path)), engine)
     failing = 0.3
 
     def trouble(method: str) -> Optional[HullmarkError]:
