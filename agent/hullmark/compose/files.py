@@ -10,7 +10,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Optional
 
@@ -43,10 +43,18 @@ class Shelf:
         declared = top.get("configs")
         nodes = declared.entries() if declared is not None else {}
         self.names = frozenset(nodes)
+        self._declare(nodes)
+
+    def _declare(self, nodes: Mapping[str, Node]) -> None:
+        left = MAX_SHIPPED_BYTES
         for name, node in nodes.items():
-            content = _content(node, project) if _is_key(node, name) else None
+            content = _content(node, self.project) if _is_key(node, name) else None
             if content is not None:
                 self.configs[name] = config(content)
+                left -= len(content)
+            if left < 0:
+                node.wrong("the configs up to here are more than an app may hold")
+                return
 
     def ship(self, path: Path, target: str) -> tuple[FileRef, Config]:
         """Add one regular file and say how a container gets it. Raises Unreadable."""

@@ -27,12 +27,17 @@ _HARMLESS = re.compile(r"|yes|no|true|false|on|off|[01]|/\S*|\S*\.\S*_FILE", re.
 """Switches such as ALLOW_EMPTY_PASSWORD=yes, and paths such as /run/secrets/db."""
 
 
+MAX_FROM_FILES = 30_000
+"""Of the whole app; each takes some 30 bytes of the MiB that an app may take."""
+
+
 class Variables:
     """Reads the variables of a project's services. A file that several of them name is read once."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._files: dict[tuple[Path, bool], Mapping[str, str]] = {}
+        self._left = MAX_FROM_FILES
 
     def read(self, service: Node) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -40,6 +45,7 @@ class Variables:
         if listed is not None:
             for item in listed.items() if isinstance(listed.value, ListValue) else [listed]:
                 from_file = self._from_file(item)
+                self._count(item, len(from_file))
                 for name, value in from_file.items():
                     _warn_of_password(item, name, value)
                 found.update(from_file)
@@ -51,6 +57,13 @@ class Variables:
                     found[name] = given
                     _warn_of_password(node, name, given)
         return found
+
+    def _count(self, item: Node, variables: int) -> None:
+        """Raises InvalidInput where the app takes too many from files."""
+        self._left -= variables
+        if self._left < 0:
+            item.wrong("too many variables from files", f"{MAX_FROM_FILES} in one app")
+            raise InvalidInput(item.findings.problems)
 
     def _own(self, node: Node) -> Mapping[str, tuple[Node, Optional[str]]]:
         """Each variable with where it stands; a name alone has what the project's environment says."""

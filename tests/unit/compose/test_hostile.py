@@ -11,6 +11,7 @@ from typing import Union
 import pytest
 
 from hullmark.compose import load
+from hullmark.compose.findings import MAX_PROBLEMS
 from hullmark.errors import InvalidInput
 
 SECONDS = 1.0
@@ -129,31 +130,40 @@ def test_variable_bombs(tmp_path: Path, name: str) -> None:
     assert message in refused(written(tmp_path, content), A="x" * 100_000)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "services:\n" + lines("  sN: {extends: sN}\n", 8000),
-        "services:\n" + lines("  sN: {extends: {file: fN.yaml, service: a}}\n", 6000),
-        "services:\n  b: {environment: {" + lines("kN: v, ", 20_000) + "}}\n"
-        + lines("  sN: {extends: b}\n", 5000),
-        "services:\n" + lines("  sN: {profiles: [x], depends_on: [s1]}\n", 6000)
-        + lines("  tN: {depends_on: [s1]}\n", 6000),
-        "services:\n" + lines("  sN: {image: a, depends_on: [sN]}\n", 6000),
-        HEAD + "    ports:\n" + lines('      - "1-65535"\n', 5000),
-        HEAD + "    environment:\n" + lines("      AN: $\n", 40_000),
-        HEAD + "    labels:\n" + lines("      - [N]\n", 20_000),
-        lines("kN: v\n", 40_000),
-    ],
-    ids=[
-        "circles", "missing files", "copies", "profiles", "dependencies", "ports", "dollars", "lists",
-        "unknown keys",
-    ],
-)  # fmt: skip
-def test_what_multiplies(tmp_path: Path, content: str) -> None:
-    refused(written(tmp_path, content))
+MULTIPLIED = {
+    "circles": "services:\n" + lines("  sN: {extends: sN}\n", 8000),
+    "missing files": "services:\n" + lines("  sN: {extends: {file: fN.yaml, service: a}}\n", 6000),
+    "copies": "services:\n  b: {environment: {"
+    + lines("kN: v, ", 20_000)
+    + "}}\n"
+    + lines("  sN: {extends: b}\n", 5000),
+    "profiles": "services:\n"
+    + lines("  sN: {profiles: [x], depends_on: [s1]}\n", 4000)
+    + lines("  tN: {depends_on: [s1]}\n", 4000),
+    "dependencies": "services:\n" + lines("  sN: {image: a, depends_on: [sN]}\n", 900),
+    "services": "services:\n" + lines("  sN: {image: a}\n", 5000),
+    "ports": HEAD + "    ports:\n" + lines('      - "1-65535"\n', 5000),
+    "ranges of ports": "services:\n"
+    + lines("  sN:\n    image: a\n    ports: [1-900, 1-900, 1-900, 1-900]\n", 900),
+    "ranges of exposed ports": "services:\n"
+    + lines("  sN:\n    image: a\n    expose: [1-900, 1-900, 1-900]\n", 900),
+    "one config many times": HEAD + "configs:\n" + lines("  cN: {file: big.env}\n", 10_000),
+    "one env_file many times": "services:\n"
+    + lines("  sN: {image: a, env_file: [big.env, big.env]}\n", 500),
+    "dollars": HEAD + "    environment:\n" + lines("      AN: $\n", 40_000),
+    "lists": HEAD + "    labels:\n" + lines("      - [N]\n", 20_000),
+    "unknown keys": lines("kN: v\n", 40_000),
+}
 
 
-@pytest.mark.parametrize("name", ["values", "aliases", "merges", "anchors", "a long line"])
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_what_multiplies(tmp_path: Path, name: str) -> None:
+    (tmp_path / "big.env").write_text(lines("AN=xxxxxxxx\n", 15_000))
+    path = written(tmp_path, MULTIPLIED[name])
+    assert refused(path).count("\n") <= MAX_PROBLEMS
+
+
+@pytest.mark.parametrize("name", ["values", "aliases", "merges", "a long line"])
 def test_memory_is_bounded(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, BOMBS[name])
     tracemalloc.start()
