@@ -139,6 +139,7 @@ async def logs(desk: Desk, call: Call) -> web.StreamResponse:
     reader = LogReader(desk, wanted)
     response = web.StreamResponse()
     response.content_type = "application/x-ndjson"
+    whole = False
     try:
         await response.prepare(call.request)
         async for record in reader.records():
@@ -148,8 +149,11 @@ async def logs(desk: Desk, call: Call) -> web.StreamResponse:
                 await response.write(canonical(to_wire(record)) + b"\n")
         if not call.gone:
             await response.write_eof()
+        whole = True
     finally:
         reader.close()
+        if not whole:
+            call.hang_up()
     return response
 
 

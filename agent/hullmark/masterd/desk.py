@@ -73,6 +73,11 @@ class Call:
     def change(self, desk: Desk, request_id: str = "", ticket: str = "") -> Change:
         return Change(self.caller.who, request_id, desk.wall(), ticket, self.caller.origin)
 
+    def hang_up(self) -> None:
+        """End the connection: the only way to say that an answer which has begun is not whole."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
     @property
     def gone(self) -> bool:
         """Whether the one who asked went away."""

@@ -216,6 +216,24 @@ def test_logs_of_no_app_are_not_found_and_of_nothing_are_empty(tmp_path: Path) -
     serve(tmp_path, test)
 
 
+def test_a_fault_in_the_middle_ends_the_connection(tmp_path: Path, monkeypatch) -> None:
+    async def one_and_a_fault(self):
+        yield LogRecord("shop/web.1", "h1", "stdout", "", "one")
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(logs.LogReader, "records", one_and_a_fault)
+
+    async def test(served: Served) -> None:
+        await served.local("PUT", "/v1/apps/shop", apply_body())
+        async with served.stream("/v1/apps/shop/logs") as reader:
+            raw = await asyncio.wait_for(reader.read(), 5)
+        assert raw.startswith(b"HTTP/1.0 200")
+        assert raw.count(b"HTTP/1") == 1
+        assert b"fault" not in raw
+
+    serve(tmp_path, test)
+
+
 async def resolved(answer_line: Optional[dict[str, Any]]) -> AsyncIterator[bytes]:
     if answer_line is not None:
         yield json.dumps(answer_line).encode() + b"\n"
