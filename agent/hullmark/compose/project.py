@@ -132,7 +132,16 @@ def _document(file: str) -> MapValue:
         message = "is empty" if value is None else "is no Compose file"
         allowed = "a mapping with `services`"
         raise InvalidInput([Problem(message, file=document.name_of(file), line=1, allowed=allowed)])
+    _stop_at(_too_many_services(value))
     return value
+
+
+def _too_many_services(mapping: MapValue) -> list[Problem]:
+    services = mapping.get("services")
+    if not isinstance(services, MapValue) or len(services) <= MAX_SERVICES:
+        return []
+    message = f"{len(services)} services in one app"
+    return [problem_at(mapping, "services", "services", message, f"{MAX_SERVICES} of them")]
 
 
 def _from_env_files(
@@ -177,12 +186,7 @@ def _keep_active(merged: MapValue, asked: Collection[str], problems: list[Proble
     if not isinstance(services, MapValue):
         _refuse_first_format(merged)
         return
-    if len(services) > MAX_SERVICES:
-        message = f"{len(services)} services in one app"
-        problems.append(
-            problem_at(merged, "services", "services", message, f"{MAX_SERVICES} of them")
-        )
-        return
+    _stop_at(_too_many_services(merged))
     merged["services"] = active_services(services, asked, problems)
 
 

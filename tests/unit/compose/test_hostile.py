@@ -131,15 +131,15 @@ def test_variable_bombs(tmp_path: Path, name: str) -> None:
 
 
 MULTIPLIED = {
-    "circles": "services:\n" + lines("  sN: {extends: sN}\n", 8000),
-    "missing files": "services:\n" + lines("  sN: {extends: {file: fN.yaml, service: a}}\n", 6000),
+    "circles": "services:\n" + lines("  sN: {extends: sN}\n", 900),
+    "missing files": "services:\n" + lines("  sN: {extends: {file: fN.yaml, service: a}}\n", 900),
     "copies": "services:\n  b: {environment: {"
     + lines("kN: v, ", 20_000)
     + "}}\n"
-    + lines("  sN: {extends: b}\n", 5000),
+    + lines("  sN: {extends: b}\n", 900),
     "profiles": "services:\n"
-    + lines("  sN: {profiles: [x], depends_on: [s1]}\n", 4000)
-    + lines("  tN: {depends_on: [s1]}\n", 4000),
+    + lines("  sN: {profiles: [x], depends_on: [s1]}\n", 500)
+    + lines("  tN: {depends_on: [s1]}\n", 500),
     "dependencies": "services:\n" + lines("  sN: {image: a, depends_on: [sN]}\n", 900),
     "services": "services:\n" + lines("  sN: {image: a}\n", 5000),
     "ports": HEAD + "    ports:\n" + lines('      - "1-65535"\n', 5000),

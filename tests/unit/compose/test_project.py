@@ -221,8 +221,23 @@ def test_the_first_format_is_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_thousand_services_are_enough(tmp_path: Path) -> None:
+    def services(letter: str, count: int) -> str:
+        return "services:\n" + "".join(f"  {letter}{n}: {{image: a}}\n" for n in range(count))
+
+    assert len(project(tmp_path, services("a", 1000)).document["services"]) == 1000
+    allowed = "services in one app (allowed: 1000 of them)"
+    assert problems(tmp_path, services("a", 1001)) == [f"compose.yaml:1: services: 1001 {allowed}"]
+    assert problems(tmp_path, services("a", 600), services("b", 600)) == [
+        f"1.yaml:1: services: 1200 {allowed}"
+    ]
+
+
 def test_files_that_are_wrong_are_all_named(tmp_path: Path) -> None:
-    write(tmp_path, {"empty.yaml": "# nothing\n", "list.yaml": "- a\n", "broken.yaml": "a: 1\nb: c: d\n"})
+    write(
+        tmp_path,
+        {"empty.yaml": "# nothing\n", "list.yaml": "- a\n", "broken.yaml": "a: 1\nb: c: d\n"},
+    )
     names = ["empty.yaml", "list.yaml", "broken.yaml", "none.yaml"]
     with pytest.raises(InvalidInput) as caught:
         read_project([str(tmp_path / name) for name in names], environment={})
