@@ -18,7 +18,7 @@ from tests.integration.registry import Registry
 from tests.integration.relay import Relay
 from tests.integration.shipyard import Yard, as_root_only, single
 
-STONE = os.urandom(1 << 20)
+STONE = os.urandom(3 << 20)
 """Does not compress, so that a slow pull is one."""
 
 
@@ -183,7 +183,7 @@ def test_a_slow_pull_goes_on_and_tells_how_far_it_is(bare: Yard, registry: Regis
         bundle = wanted(f"{relay.host}/team/slow:1")
         began = time.monotonic()
         impatient(bare, 3.0).pull(bundle, lambda done, total: seen.append((done, total)))
-        assert time.monotonic() - began > 2.0
+        assert time.monotonic() - began > 3.0
     assert bare.engine.has_image(bundle)
     assert len(seen) > 1
     assert seen[0] < seen[-1]

@@ -125,8 +125,9 @@ class DockerApiEngine:
         spec = bundle.container
         if spec.healthcheck is None or spec.healthcheck.disabled or spec.healthcheck.test:
             return bundle
-        description = images.found(self._connection, request.image(spec)) or {}
-        check = (description.get("Config") or {}).get("Healthcheck") or {}
+        # Only Podman's own description of the image tells.
+        description = self._connection.get(f"{LIBPOD}/images/{request.image(spec)}/json")
+        check = description.get("Healthcheck") or {}
         test = replace(spec.healthcheck, test=tuple(check.get("Test") or ()))
         return replace(bundle, container=replace(spec, healthcheck=test))
 
