@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import tempfile
+import tempfile
 from pathlib import Path
 from typing import Optional
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.agentd.crew import Pools
