@@ -97,10 +97,13 @@ def test_a_leader_that_lost_count_gets_everything(agent: Agent) -> None:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_the_leaders_picture_becomes_the_hosts_state(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
-    agent = Agent(tmp_path / str(random.random()))
+@settings(max_examples=60, deadline=None)
+def test_the_leaders_picture_becomes_the_hosts_state(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        agrees(Agent(Path(folder)), random.Random(seed))
+
+
+def agrees(agent: Agent, chance: random.Random) -> None:
     agent.accept(orders_of())
     for _ in range(25):
         fate = chance.random()
