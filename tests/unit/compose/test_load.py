@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import Any, Optional
 
 import pytest
@@ -93,7 +94,7 @@ FILES = st.builds(
 
 
 def written(value: Any) -> bytes:
-    """JSON, with the tags and anchors that YAML adds left to other tests; all of it is YAML."""
+    """JSON, which is YAML."""
     return json.dumps(value).encode()
 
 
@@ -106,6 +107,16 @@ def test_any_file(value: Any) -> None:
 @given(FILES, FILES)
 def test_any_two_files(one: Any, other: Any) -> None:
     accepted_or_refused(written(one), written(other))
+
+
+@settings(max_examples=50)
+@given(FILES, FILES, st.randoms())
+def test_any_tags(one: Any, other: Any, random: Random) -> None:
+    def tagged(_: re.Match[str]) -> str:
+        return '": ' + random.choice(["", "", "!reset ", "!override "])
+
+    texts = [re.sub('": ', tagged, json.dumps(value)).encode() for value in (one, other)]
+    accepted_or_refused(*texts)
 
 
 @settings(max_examples=50)
