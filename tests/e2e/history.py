@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -65,12 +65,15 @@ class History:
                 at_ns=int(event.get("timeNano") or event["time"] * 10**9),
                 action=action,
                 container_id=event["Actor"]["ID"],
-                slot="{io.hullmark.app}/{io.hullmark.service}.{io.hullmark.slot}".format_map(
-                    attributes
-                ),
+                slot=_slot(attributes),
             )
             with self._lock:
                 self._happenings.append(happening)
+
+
+def _slot(labels: Mapping[str, str]) -> str:
+    app, service, slot = (labels[f"io.hullmark.{key}"] for key in ("app", "service", "slot"))
+    return f"{app}/{service}.{slot}"
 
 
 def doubled(happenings: list[Happening]) -> Iterator[str]:

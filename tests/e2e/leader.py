@@ -49,7 +49,7 @@ class FalseLeader:
         self._answers: dict[str, Any] = {
             POLL_PATH: lambda: PollAnswer(polled_epoch, name, time.time(), changed=True),
             ORDERS_PATH: lambda: OrdersAnswer(orders),
-            REPORT_PATH: ReportAnswer,
+            REPORT_PATH: lambda: ReportAnswer(orders.epoch, name),
         }
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         context = _context(folder, master_state, cluster_id)

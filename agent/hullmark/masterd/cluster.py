@@ -288,7 +288,8 @@ class Cluster:
             self._term.journal.add(event)
         if merged.changed:
             self._term.changed()
-        return ReportAnswer(resend=merged.resend)
+        record = self.leader_record
+        return ReportAnswer(record.epoch, record.master, resend=merged.resend)
 
     def record(self, event: Event) -> None:
         """An event of the master itself. One that is known by its id is not taken twice."""

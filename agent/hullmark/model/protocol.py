@@ -71,8 +71,11 @@ class OrdersAnswer:
 
 @dataclass(frozen=True)
 class ReportAnswer:
-    """`resend`: the leader's picture differs; send it whole."""
+    """Who took the report: events given to a leader that has passed are sent again to the next one.
+    `resend`: the leader's picture differs; send it whole."""
 
+    epoch: Epoch
+    leader: str
     resend: bool = False
 
 

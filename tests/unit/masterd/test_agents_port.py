@@ -93,7 +93,8 @@ def test_a_report_that_does_not_follow_is_asked_for_whole(tmp_path: Path) -> Non
             "digest": "0" * 64,
             "of_a_newer_agent": [1, 2],
         }
-        assert (await host.post("/agent/v1/report", report)) == (200, {"resend": True})
+        status, answer = await host.post("/agent/v1/report", report)
+        assert (status, answer["resend"], answer["leader"]) == (200, True, "m1")
         hosts = await served.read(HostList, "/v1/hosts")
         assert hosts.hosts[0].state == "ready"
 
