@@ -89,6 +89,9 @@ def empty(engine: Engine) -> None:
     """Remove every container, network and volume. Images stay."""
     client = engine.client()
     for container in client.containers.list(all=True, ignore_removed=True):
+        # Podman, told to remove one by force, first waits as long as its grace says.
+        with contextlib.suppress(docker.errors.APIError):
+            container.kill()
         with contextlib.suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)
     for network in client.networks.list():
