@@ -107,7 +107,7 @@ class DockerApiEngine:
         engine = self.info().name
         abilities.check(request_.bundle.container, engine)
         _check_sources(request_.bundle)
-        bundle = self._with_test(request_.bundle) if engine == "podman" else request_.bundle
+        bundle = self._for_podman(request_.bundle) if engine == "podman" else request_.bundle
         made = request.body(replace(request_, bundle=bundle), engine, limits.defaults(engine))
         name, platform = request_.instance.container_name, bundle.container.platform
         parameters = {"name": name, **({"platform": platform} if platform else {})}
@@ -120,16 +120,19 @@ class DockerApiEngine:
             self._connect_networks(container_id, bundle, len(connected))
         return container_id
 
-    def _with_test(self, bundle: Bundle) -> Bundle:
+    def _for_podman(self, bundle: Bundle) -> Bundle:
         """With the image's own health check, which Podman forgets when it is given other times for it."""
-        spec = bundle.container
-        if spec.healthcheck is None or spec.healthcheck.disabled or spec.healthcheck.test:
+        spec, check = bundle.container, bundle.container.healthcheck
+        timed = check is not None and not check.disabled and not check.test
+        if not timed and not spec.platform:
             return bundle
         # Only Podman's own description of the image tells.
-        description = self._connection.get(f"{LIBPOD}/images/{request.image(spec)}/json")
-        check = description.get("Healthcheck") or {}
-        test = replace(spec.healthcheck, test=tuple(check.get("Test") or ()))
-        return replace(bundle, container=replace(spec, healthcheck=test))
+        image = self._connection.get(f"{LIBPOD}/images/{request.image(spec)}/json")
+        abilities.check_platform(spec, image)
+        if check is None or not timed:
+            return bundle
+        test = tuple((image.get("Healthcheck") or {}).get("Test") or ())
+        return replace(bundle, container=replace(spec, healthcheck=replace(check, test=test)))
 
     def _existing(self, name: str, spec_hash: str, error: Conflict) -> str:
         try:

@@ -11,7 +11,7 @@ import pytest
 from hullmark.engine import abilities, docker_api, limits
 from hullmark.engine.connection import description
 from hullmark.errors import EngineUnavailable, Refused
-from hullmark.model.app import ContainerSpec
+from hullmark.model.app import Attachment, ContainerSpec
 
 NONE = resource.RLIM_INFINITY
 
@@ -37,6 +37,21 @@ def test_what_podman_leaves_out_is_named() -> None:
     with pytest.raises(Refused, match="domainname") as raised:
         abilities.check(ContainerSpec("web", domainname="x"), "podman")
     assert raised.value.remedy
+
+
+def test_name_servers_beside_those_of_a_network() -> None:
+    places = (Attachment("front"),)
+    assert lacking("podman", dns=("192.0.2.1",)) == []
+    assert lacking("docker", dns=("192.0.2.1",), networks=places) == []
+    assert len(lacking("podman", dns=("192.0.2.1",), networks=places)) == 1
+
+
+def test_platforms() -> None:
+    image = {"Os": "linux", "Architecture": "arm64"}
+    for platform in ("", "linux/arm64", "linux/arm64/v8"):
+        abilities.check_platform(ContainerSpec("web", platform=platform), image)
+    with pytest.raises(Refused, match="is of platform linux/arm64, not linux/amd64"):
+        abilities.check_platform(ContainerSpec("web", platform="linux/amd64"), image)
 
 
 @pytest.mark.parametrize(
