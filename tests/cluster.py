@@ -36,6 +36,11 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _environment() -> dict[str, str]:
+    """This process's, in which Python keeps what it compiled, as it does for a user."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on right now."""
     with socket.socket() as probe:
@@ -80,7 +85,7 @@ class Daemon:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.environment},
+                env={**_environment(), **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -204,7 +209,7 @@ class OneHostCluster:
         """Run the command line against this cluster; the exit code is the caller's to judge."""
         return subprocess.run(
             self.command(*arguments),
-            env={**os.environ, "HULLMARK_MASTER": self.master_socket, "NO_COLOR": "1"},
+            env={**_environment(), "HULLMARK_MASTER": self.master_socket, "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
