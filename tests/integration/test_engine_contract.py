@@ -116,11 +116,11 @@ def test_remove_takes_anonymous_volumes_and_leaves_named_ones(yard: Yard) -> Non
 def test_networks_may_be_made_and_removed_twice(yard: Yard) -> None:
     for _ in range(2):
         yard.engine.ensure_network(CLUSTER, "shop", "front", Network())
-    assert yard.engine.networks() == [("shop", "front")]
+    assert yard.engine.networks(CLUSTER) == [("shop", "front")]
     assert len(yard.sdk.networks.list(names=["shop_front"])) == 1
     for _ in range(2):
         yard.engine.remove_network("shop", "front")
-    assert yard.engine.networks() == []
+    assert yard.engine.networks(CLUSTER) == []
 
 
 def test_a_network_in_use_stays(yard: Yard) -> None:
@@ -148,7 +148,7 @@ def test_many_hands_make_one_network_and_no_two_share_a_subnet(yard: Yard) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert yard.engine.networks() == [("shop", key) for key in "abc"]
+    assert yard.engine.networks(CLUSTER) == [("shop", key) for key in "abc"]
     found = [subnet_of(yard, f"shop_{key}") for key in "abc"]
     assert len(set(found)) == 3
 
@@ -234,7 +234,7 @@ def test_foreign_places_of_our_names_conflict_and_stay(yard: Yard) -> None:
     yard.engine.remove_volume("shop", "data")
     assert yard.sdk.networks.get("shop_front")
     assert yard.sdk.volumes.get("shop_data")
-    assert yard.engine.networks() == []
+    assert yard.engine.networks(CLUSTER) == []
 
 
 # -- what is seen
@@ -311,7 +311,7 @@ def test_health_is_seen_whoever_checks(yard: Yard) -> None:
     check = Healthcheck(("CMD-SHELL", "test -e /tmp/well"), interval_s=0.5, timeout_s=5, retries=1)
     container_id = yard.run(single("shop", replace(WEB, healthcheck=check)))
     found = yard.engine.container(container_id)
-    assert (found.has_health_check, found.health_interval_s) == (True, 0.5)
+    assert found.healthcheck == check
     wait_until(lambda: yard.health(container_id) is Health.UNHEALTHY, "unhealthy")
     yard.sh(container_id, "touch /tmp/well")
     wait_until(lambda: yard.health(container_id) is Health.HEALTHY, "healthy")
@@ -532,7 +532,7 @@ def test_every_call_says_that_the_engine_is_away(yard: Yard) -> None:
     engine: Engine = yard.engine
     calls: list[Callable[[], object]] = [
         engine.listed,
-        engine.networks,
+        lambda: engine.networks(CLUSTER),
         lambda: engine.container(container_id),
         lambda: engine.start(container_id),
         lambda: engine.stop(container_id),

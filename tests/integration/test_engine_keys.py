@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hullmark.errors import Refused
+from hullmark.model.app import Healthcheck
 from hullmark.model.observed import Health
 from tests.cluster import free_port, wait_until
 from tests.integration.namespaces import HOST_ADDRESS
@@ -205,11 +206,12 @@ def test_health_check_in_the_images_shell_and_switched_off(yard: Yard) -> None:
     wait_until(lambda: yard.health(shell) is Health.HEALTHY, "healthy")
     for written in ("healthcheck: {disable: true}", "healthcheck: {test: [NONE]}"):
         off = yard.up(service(written).replace("IMAGE", "IMAGE-checked"))
-        assert yard.engine.container(off).has_health_check is False
+        assert yard.engine.container(off).healthcheck is None
     own = yard.up(
         service("healthcheck: {interval: 500ms, retries: 1}").replace("IMAGE", "IMAGE-checked")
     )
-    assert yard.engine.container(own).health_interval_s == 0.5
+    in_force = yard.engine.container(own).healthcheck
+    assert in_force == Healthcheck(("CMD", "false"), 0.5, 30.0, 1)
     wait_until(lambda: yard.health(own) is Health.UNHEALTHY, "the image's own check")
 
 

@@ -74,9 +74,7 @@ class Duty:
             resync_s=config.resync,
         )
         wake = self._reconciler.wake
-        self._health = HealthChecks(
-            engine, observer, lambda: self._ledger.standing.orders.bundles, wake
-        )
+        self._health = HealthChecks(engine, observer, wake)
         reporter = Reporter(link, self._ledger, board, outbox, run=run)
         tasks = Tasks(link, engine, Logs(engine, observer, host, self._over))
         sync = Sync(

@@ -69,8 +69,8 @@ class EngineAtHand:
     def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
         self._engine().ensure_volume(cluster_id, app, key, volume)
 
-    def networks(self) -> Sequence[tuple[str, str]]:
-        return self._engine().networks()
+    def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
+        return self._engine().networks(cluster_id)
 
     def remove_network(self, app: str, key: str) -> None:
         self._engine().remove_network(app, key)

@@ -16,16 +16,14 @@ from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.agentd.observer import Observer
-from hullmark.engine.protocol import Container, ContainerState, Engine
+from hullmark.engine.protocol import ContainerState, Engine
 from hullmark.errors import HullmarkError
-from hullmark.model.app import Bundle, Healthcheck
+from hullmark.model.app import Healthcheck
 from hullmark.model.observed import Health
 
 THREADS = 16
 IDLE_S = 5.0
 """How often it is looked whether there is anything to check."""
-IMAGES_OWN = Healthcheck()
-"""Times of a check that comes with the image, whose own the engine doesn't tell: Docker's defaults."""
 
 
 @dataclass
@@ -108,13 +106,12 @@ class Schedule:
 
 
 class HealthChecks:
-    """`bundles` gives the accepted ones by spec hash; `wake` is called when a health may have changed."""
+    """`wake` is called when a health may have changed."""
 
     def __init__(
         self,
         engine: Engine,
         observer: Observer,
-        bundles: Callable[[], Mapping[str, Bundle]],
         wake: Callable[[], None],
         *,
         pool: Optional[Executor] = None,
@@ -122,7 +119,6 @@ class HealthChecks:
     ) -> None:
         self._engine = engine
         self._observer = observer
-        self._bundles = bundles
         self._wake = wake
         self._pool = pool or ThreadPoolExecutor(THREADS, "health")
         self._clock = clock
@@ -177,11 +173,10 @@ class HealthChecks:
                 return {}
         except HullmarkError:
             return {}
-        bundles = self._bundles()
         return {
-            container.container_id: _check_of(container, bundles)
+            container.container_id: container.healthcheck
             for container in self._observer.seen()
-            if container.has_health_check and container.state is ContainerState.RUNNING
+            if container.healthcheck and container.state is ContainerState.RUNNING
         }
 
     def _check(self, container_id: str) -> None:
@@ -196,8 +191,3 @@ class HealthChecks:
             self._observer.mark(container_id)
             self._nudge.set()
             self._wake()
-
-
-def _check_of(container: Container, bundles: Mapping[str, Bundle]) -> Healthcheck:
-    bundle = bundles.get(container.spec_hash)
-    return (bundle.container.healthcheck if bundle else None) or IMAGES_OWN

@@ -176,7 +176,7 @@ class Reconciler:
             or now - self._networks_at >= self._resync_s
         ):
             self._crew.networks_changed.clear()
-            self._networks = tuple(self._parts.engine.networks())
+            self._networks = tuple(self._parts.engine.networks(orders.cluster_id))
             self._networks_at = now
         self._needed = needed
         return self._networks

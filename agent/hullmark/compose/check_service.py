@@ -80,10 +80,13 @@ def _check_health(probe: Probe, at: str, check: Healthcheck) -> None:
     if check.test and not test_fits(check.test):
         probe.wrong(f"{at}.test", "not a check", "CMD or CMD-SHELL, and what is run")
     probe.each(f"{at}.test", check.test, forms.TEXT)
-    probe.form(f"{at}.interval_s", check.interval_s, forms.CHECK_DURATION)
-    probe.form(f"{at}.timeout_s", check.timeout_s, forms.CHECK_DURATION)
+    if check.interval_s:
+        probe.form(f"{at}.interval_s", check.interval_s, forms.CHECK_DURATION)
+    if check.timeout_s:
+        probe.form(f"{at}.timeout_s", check.timeout_s, forms.CHECK_DURATION)
+    if check.retries:
+        probe.form(f"{at}.retries", check.retries, forms.RETRIES)
     probe.form(f"{at}.start_period_s", check.start_period_s, forms.DURATION)
-    probe.form(f"{at}.retries", check.retries, forms.RETRIES)
 
 
 def _check_uses(probe: Probe, at: str, app: App, spec: ContainerSpec) -> None:

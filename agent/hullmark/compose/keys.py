@@ -49,7 +49,7 @@ models          refused  Hullmark runs containers, not language models
 x-hullmark      honoured no key of it is known at this level yet, so any key is an error
 
 [services.*] A service
-annotations     honoured
+annotations     warned   engines before Docker 24, and Podman, drop them
 attach          warned   it is about `docker compose up`; use `hullmark logs -f`
 blkio_config    refused  the engine request of Hullmark doesn't limit block devices
 build           refused  Hullmark builds no images; build and push it, and pass --image SERVICE=REF

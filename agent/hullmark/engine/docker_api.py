@@ -238,8 +238,8 @@ class DockerApiEngine:
     def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None:
         self._places.ensure_network(cluster_id, app, key, network)
 
-    def networks(self) -> Sequence[tuple[str, str]]:
-        return self._places.networks()
+    def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
+        return self._places.networks(cluster_id)
 
     def remove_network(self, app: str, key: str) -> None:
         self._places.remove_network(app, key)

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from hullmark.engine.protocol import Container, ContainerState, EngineEvent, Listed
 from hullmark.model import names
+from hullmark.model.app import Healthcheck
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -46,9 +47,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
     instance = instance_of(labels)
     if instance is None:
         return None
-    check = config.get("Healthcheck") or {}
-    test = check.get("Test") or []
-    has_check = bool(test) and test[0] != "NONE"
+    check = healthcheck(config.get("Healthcheck") or {})
     health = state.get("Health") or state.get("Healthcheck") or {}
     found = _STATES.get(str(state.get("Status", "")).lower(), ContainerState.DEAD)
     ended = found in (ContainerState.EXITED, ContainerState.DEAD)
@@ -60,7 +59,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         spec_hash=labels.get(names.LABEL_SPEC_HASH, ""),
         epoch=_epoch(labels.get(names.LABEL_EPOCH, "")),
         state=found,
-        health=_HEALTH.get(health.get("Status", ""), Health.STARTING) if has_check else Health.NONE,
+        health=_HEALTH.get(health.get("Status", ""), Health.STARTING) if check else Health.NONE,
         exit_code=int(state.get("ExitCode") or 0) if ended else None,
         error=str(state.get("Error") or ""),
         oom_killed=bool(state.get("OOMKilled")),
@@ -70,8 +69,21 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         finished_at=seconds(state.get("FinishedAt")) if ended else 0.0,
         addresses=_addresses(inspected),
         ports=_ports(inspected),
-        has_health_check=has_check,
-        health_interval_s=(check.get("Interval") or 0) / 1e9 or 30.0 if has_check else 0.0,
+        healthcheck=check,
+    )
+
+
+def healthcheck(check: Mapping[str, Any]) -> Optional[Healthcheck]:
+    """None where there is none, or it is switched off. What isn't said is as both engines then do it."""
+    test = tuple(check.get("Test") or ())
+    if not test or test[0] == "NONE":
+        return None
+    return Healthcheck(
+        test,
+        (check.get("Interval") or 0) / 1e9 or 30.0,
+        (check.get("Timeout") or 0) / 1e9 or 30.0,
+        check.get("Retries") or 3,
+        (check.get("StartPeriod") or 0) / 1e9,
     )
 
 

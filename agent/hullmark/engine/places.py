@@ -60,10 +60,14 @@ class Places:
             if self._network(name) is None:
                 self._create_network(name, network, labels)
 
-    def networks(self) -> Sequence[tuple[str, str]]:
+    def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
         found = self._listed({"label": [names.LABEL_NETWORK]})
         labels = [one.get("Labels") or {} for one in found]
-        return sorted((one[names.LABEL_APP], one[names.LABEL_NETWORK]) for one in labels)
+        return sorted(
+            (one[names.LABEL_APP], one[names.LABEL_NETWORK])
+            for one in labels
+            if one.get(names.LABEL_CLUSTER) == cluster_id
+        )
 
     def remove_network(self, app: str, key: str) -> None:
         name = names.engine_name(app, key)

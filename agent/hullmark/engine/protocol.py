@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
-from hullmark.model.app import Bundle, Network, Volume
+from hullmark.model.app import Bundle, Healthcheck, Network, Volume
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -45,7 +45,8 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of ours as the engine has it. `instance` comes from its labels.
+    """A container of ours as the engine has it. `instance` comes from its labels. `healthcheck` is the one in force,
+    the app's or the image's, each of its times filled in; None: there is none.
 
     Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name.
     """
@@ -67,8 +68,7 @@ class Container:
     finished_at: float = 0.0
     addresses: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
-    has_health_check: bool = False
-    health_interval_s: float = 0.0
+    healthcheck: Optional[Healthcheck] = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,8 @@ class Engine(Protocol):
         """Raises Conflict for a volume of that name that is not the app's, or has other settings."""
         ...
 
-    def networks(self) -> Sequence[tuple[str, str]]:
-        """(app, key) of every network of ours."""
+    def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
+        """(app, key) of every network that was made for this cluster."""
         ...
 
     def remove_network(self, app: str, key: str) -> None:

@@ -125,12 +125,13 @@ class Attachment:
 @dataclass(frozen=True)
 class Healthcheck:
     """`test` begins with CMD or CMD-SHELL, as in the Docker API. `disabled` also switches off the
-    image's own check. An empty `test` keeps the image's, with these times."""
+    image's own check. What is empty or zero is as the image says, or else as the engine does
+    (30 s, 30 s, 3 in a row, no start period)."""
 
     test: tuple[str, ...] = ()
-    interval_s: float = 30.0
-    timeout_s: float = 30.0
-    retries: int = 3
+    interval_s: float = 0.0
+    timeout_s: float = 0.0
+    retries: int = 0
     start_period_s: float = 0.0
     disabled: bool = False
 

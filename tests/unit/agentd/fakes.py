@@ -229,7 +229,7 @@ class FakeEngine:
         self.volume_names.add((app, key))
         self._change("ensure_volume", f"{app}/{key}")
 
-    def networks(self) -> Sequence[tuple[str, str]]:
+    def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
         self._ask("networks")
         return sorted(self.network_names)
 
@@ -262,7 +262,7 @@ class FakeEngine:
             request.spec_hash,
             request.epoch,
             ContainerState.CREATED,
-            has_health_check=request.bundle.container.healthcheck is not None,
+            healthcheck=request.bundle.container.healthcheck,
         )
         self._change("create", name)
         return container_id

@@ -14,7 +14,7 @@ from tests.unit.agentd.fakes import Agent, Inline, Parked, bundle_of, orders_of
 
 WEB, DB = InstanceId("shop", "web", 1, 1), InstanceId("shop", "db", 1, 1)
 CHECK = Healthcheck(("CMD", "true"), interval_s=10.0, timeout_s=3.0, retries=2)
-SLOW = Healthcheck(("CMD", "true"), interval_s=25.0)
+SLOW = Healthcheck(("CMD", "true"), interval_s=25.0, timeout_s=30.0, retries=3)
 
 
 @pytest.fixture
@@ -35,7 +35,6 @@ def checks(agent: Agent, pool: Union[Inline, Parked]) -> HealthChecks:
     return HealthChecks(
         agent.engine,
         agent.observer,
-        lambda: agent.ledger.standing.orders.bundles,
         lambda: None,
         pool=pool,
         clock=agent.clock,

@@ -32,6 +32,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 NAMES = {"services": "web", "depends_on": "db", "networks": "default", "ulimits": "nofile"}
 VALUES: dict[str, Any] = {
+    "annotations": {"a": "b"},
     "links": ["db:other"],
     "labels": {"a": "b"},
     "restart": True,

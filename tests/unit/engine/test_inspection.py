@@ -7,6 +7,7 @@ import pytest
 
 from hullmark.engine import inspection
 from hullmark.engine.protocol import ContainerState, EngineEvent, Listed
+from hullmark.model.app import Healthcheck
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.names import instance_labels
 from hullmark.model.observed import Health
@@ -45,11 +46,7 @@ def test_a_running_container() -> None:
     assert (found.state, found.exit_code) == (ContainerState.RUNNING, None)
     assert (found.started_at, found.finished_at) == (AT + 0.5, 0.0)
     assert (found.image, found.image_id) == ("web:1", "sha256:1")
-    assert (found.health, found.has_health_check, found.health_interval_s) == (
-        Health.NONE,
-        False,
-        0.0,
-    )
+    assert (found.health, found.healthcheck) == (Health.NONE, None)
 
 
 def test_an_ended_container() -> None:
@@ -98,11 +95,14 @@ def test_states_of_both_engines(word: str, state: ContainerState) -> None:
 def test_health(state: Any, health: Health) -> None:
     check = {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 2_500_000_000}}
     found = read(state, check)
-    assert (found.health, found.has_health_check, found.health_interval_s) == (health, True, 2.5)
+    assert found.health is health
+    assert found.healthcheck == Healthcheck(("CMD", "true"), 2.5, 30.0, 3, 0.0)
 
 
-def test_a_check_without_an_interval_and_none() -> None:
-    assert read({}, {"Healthcheck": {"Test": ["CMD", "true"]}}).health_interval_s == 30.0
+def test_a_check_with_all_its_times_and_none() -> None:
+    times = {"Interval": 10**9, "Timeout": 2 * 10**9, "Retries": 5, "StartPeriod": 3 * 10**9}
+    found = read({}, {"Healthcheck": {"Test": ["CMD", "true"], **times}})
+    assert found.healthcheck == Healthcheck(("CMD", "true"), 1.0, 2.0, 5, 3.0)
     checks: list[Any] = [None, {}, {"Test": ["NONE"]}, {"Test": []}]
     for check in checks:
         assert read({"Health": {"Status": "healthy"}}, {"Healthcheck": check}).health is Health.NONE
