@@ -36,7 +36,7 @@ check: setup ## Format, lint, types, unit and architecture tests: under a minute
 	$(PYTHON) -m ruff format --check --quiet .
 	$(PYTHON) -m ruff check --quiet .
 	$(PYTHON) -m mypy
-	$(PYTEST) -q tests/unit tests/arch $(ARGS)
+	$(PYTEST) -q --numprocesses auto tests/unit tests/arch $(ARGS)
 
 format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff check --quiet --fix .
