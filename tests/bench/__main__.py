@@ -122,8 +122,9 @@ def measure(folder: Path, quick: bool) -> dict[str, Any]:
                 HullmarkOnBridge(docker, IMAGE, cluster),
             ]
             swarm.begin()
-            started = starts([plain, swarm, hullmark, *others], 3 if quick else 15)
-            scaled = scales([plain, swarm, hullmark], 1 if quick else 3)
+            contenders = [plain, swarm, hullmark, *others]
+            started = starts(contenders, 3 if quick else 15)
+            scaled = scales(contenders, 1 if quick else 3)
             swarm.end()
             rest = idle(hullmark, 10 if quick else 60)
     return {

@@ -70,13 +70,17 @@ class DockerRun(Contender):
     def start(self, name: str) -> None:
         self.run(name)
 
-    def run(self, name: str, *options: str) -> None:
+    def run(self, name: str) -> None:
         label = ("--label", f"bench={name}")
-        self.call("run", "-d", "--init", *label, *options, self.image, "sleep", "100000")
+        network = ("--network", self.network(name))
+        self.call("run", "-d", "--init", *label, *network, self.image, "sleep", "100000")
+
+    def network(self, name: str) -> str:
+        return "bridge"
 
     def scale(self, name: str, replicas: int) -> None:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: self.start(name), range(replicas - 1)))
+            list(pool.map(lambda _: self.run(name), range(replicas - 1)))
 
     def remove(self, name: str) -> None:
         found = self.call("ps", "-aq", "--filter", f"label={self.label(name)}").split()
@@ -89,13 +93,16 @@ class DockerRunOnNetwork(DockerRun):
 
     name = "docker run, own network"
 
+    def network(self, name: str) -> str:
+        return f"bench-{name}"
+
     def start(self, name: str) -> None:
-        self.call("network", "create", f"bench-{name}")
-        self.run(name, "--network", f"bench-{name}")
+        self.call("network", "create", self.network(name))
+        self.run(name)
 
     def remove(self, name: str) -> None:
         super().remove(name)
-        self.call("network", "rm", f"bench-{name}")
+        self.call("network", "rm", self.network(name))
 
 
 class Swarm(Contender):
