@@ -102,6 +102,11 @@ MASTER_KEYS = (
     ),
     Key("session_valid", values.duration(60, 604800), 28800.0, "life of a login, if not said"),
     Key("invite_valid", values.duration(60, 604800), 3600.0, "life of an invite, if not said"),
-    Key("events.keep", values.number(100, 1000000), 10000, "how many events are kept"),
+    Key(
+        "events.keep",
+        values.number(100, 1000000),
+        10000,
+        "how many events are kept, each for at most 30 days",
+    ),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
 )
