@@ -12,9 +12,7 @@ from typing import Optional
 from hullmark.model.host import HostFacts, HostRecord
 
 LABEL = "node.labels."
-KEYS = ("node.id", "node.hostname", "node.platform.os", "node.platform.arch", LABEL + "NAME")
-"""What a constraint may speak of."""
-
+_ARCHITECTURE_KEY = "node.platform.arch"
 _CONSTRAINT = re.compile(r"\s*(?P<key>[A-Za-z0-9._/-]+)\s*(?P<test>==|!=)\s*(?P<value>.*?)\s*")
 
 # Kernel names of architectures to the names that images use (the Go project's).
@@ -47,34 +45,33 @@ def failing(
     return None
 
 
-def _holds(constraint: str, host: HostRecord, facts: Optional[HostFacts]) -> bool:
-    match = _CONSTRAINT.fullmatch(constraint)
-    if match is None:
-        return False
-    key, value = match["key"], match["value"]
-    if key == "node.platform.arch":
-        known = None if facts is None else architecture(facts.architecture)
-        value = architecture(value)
-    else:
-        known = _value(key, host)
-        if known is None:
-            return False
-    if known is None:
-        return True
-    return (known == value) is (match["test"] == "==")
-
-
-def _value(key: str, host: HostRecord) -> Optional[str]:
-    """What the host has under this key; None for a key that nobody knows."""
+def value(key: str, host: HostRecord, facts: Optional[HostFacts]) -> Optional[str]:
+    """What the host has under a key of a constraint or a preference: empty for a label that it lacks, None
+    for a key that nobody knows, and for one that depends on facts where there are none."""
     if key == "node.id":
         return host.host_id
     if key == "node.hostname":
         return host.name
     if key == "node.platform.os":
         return "linux"
+    if key == _ARCHITECTURE_KEY:
+        return None if facts is None else architecture(facts.architecture)
     if key.startswith(LABEL):
         return host.labels.get(key[len(LABEL) :], "")
     return None
+
+
+def _holds(constraint: str, host: HostRecord, facts: Optional[HostFacts]) -> bool:
+    match = _CONSTRAINT.fullmatch(constraint)
+    if match is None:
+        return False
+    key, wanted = match["key"], match["value"]
+    known = value(key, host, facts)
+    if key == _ARCHITECTURE_KEY:
+        wanted = architecture(wanted)
+        if facts is None:
+            return True
+    return known is not None and (known == wanted) is (match["test"] == "==")
 
 
 def platform_fits(platform: str, facts: HostFacts) -> bool:

@@ -22,8 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional, Union
 
+from hullmark.core import constraints
 from hullmark.core.berths import Berth, Obstacle, choose_ports
-from hullmark.core.constraints import LABEL
 from hullmark.core.dependencies import waits
 from hullmark.core.draft import Draft, Slot, is_ready
 from hullmark.core.roster import Roster
@@ -222,20 +222,19 @@ def _still_there(draft: Draft, slot: Slot, hosts: list[str]) -> Obstacle:
 
 
 def _spread(draft: Draft, record: AppRecord, name: str) -> Callable[[Berth], tuple[int, ...]]:
-    """How full each preference's group of hosts (same value of the label) is with this service."""
-    labels = [
-        preference[len(LABEL) :]
-        for preference in record.app.services[name].deploy.placement.spread
-        if preference.startswith(LABEL)
-    ]
-    counts: list[Counter[str]] = [Counter() for _ in labels]
-    for berth in draft.berths.values() if labels else ():
-        for label, count in zip(labels, counts):
-            count[berth.host.labels.get(label, "")] += berth.by_service[record.app.name, name]
+    """How full each preference's group of hosts (same value of its key) is with this service."""
+    keys = record.app.services[name].deploy.placement.spread
+    counts: list[Counter[Optional[str]]] = [Counter() for _ in keys]
+
+    def values(berth: Berth) -> list[Optional[str]]:
+        return [constraints.value(key, berth.host, berth.facts) for key in keys]
+
+    for berth in draft.berths.values() if keys else ():
+        for value, count in zip(values(berth), counts):
+            count[value] += berth.by_service[record.app.name, name]
 
     def fullness(berth: Berth) -> tuple[int, ...]:
-        values = [berth.host.labels.get(label, "") for label in labels]
-        return tuple(count[value] for count, value in zip(counts, values))
+        return tuple(count[value] for count, value in zip(counts, values(berth)))
 
     return fullness
 

@@ -43,6 +43,13 @@ CONSTRAINTS = (
     "node.platform.arch == aarch64",
     "node.platform.os == linux",
 )
+SPREADS = (
+    "node.labels.zone",
+    "node.hostname",
+    "node.id",
+    "node.platform.os",
+    "node.platform.arch",
+)
 
 
 def snapshot(
@@ -163,7 +170,7 @@ def deploys() -> st.SearchStrategy[DeploySpec]:
     placement = st.builds(
         Placement,
         constraints=st.lists(st.sampled_from(CONSTRAINTS), max_size=2).map(tuple),
-        spread=st.sampled_from(((), ("node.labels.zone",))),
+        spread=st.lists(st.sampled_from(SPREADS), max_size=2, unique=True).map(tuple),
         max_replicas_per_node=st.sampled_from((0, 0, 1, 2)),
     )
     return st.builds(

@@ -375,6 +375,29 @@ def test_spread_over_a_label() -> None:
     assert by_zone == {"a": 2, "b": 2}
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("node.platform.arch", {"h0": 1, "h1": 1, "h2": 2}),
+        ("node.hostname", {"h0": 2, "h1": 1, "h2": 1}),
+        ("node.id", {"h0": 2, "h1": 1, "h2": 1}),
+        ("node.platform.os", {"h0": 2, "h1": 1, "h2": 1}),
+    ],
+)
+def test_spread_over_other_keys(key: str, expected: dict[str, int]) -> None:
+    hosts = [HostRecord(f"h{n}", f"name{n}", 1.0) for n in range(3)]
+    architectures = ("x86_64", "amd64", "aarch64")
+    states = {
+        host.host_id: HostState(HostFacts(architecture=name))
+        for host, name in zip(hosts, architectures)
+    }
+    service = Service(
+        ContainerSpec("x"), DeploySpec(replicas=4, placement=Placement(spread=(key,)))
+    )
+    state = planned(applied(snapshot({}, hosts, states), App("shop", {"web": service})))
+    assert Counter(homes(state).values()) == expected
+
+
 def test_explanations_count_hosts_that_fail_alike() -> None:
     hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(4)]
     states = {f"h{n}": HostState(HostFacts(memory_bytes=(n + 1) << 30)) for n in range(4)}
