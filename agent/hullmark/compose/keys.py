@@ -90,7 +90,7 @@ gpus            refused  Hullmark doesn't hand out GPUs
 group_add       honoured
 healthcheck     honoured
 hostname        honoured
-image           honoured its tag is resolved to a digest when the app is applied
+image           honoured its tag is looked up and pinned to a digest at apply; refused where no host can look it up
 init            honoured
 ipc             honoured `host`, `private`, `shareable` or `none`
 isolation       refused  Windows only

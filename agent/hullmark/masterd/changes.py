@@ -11,27 +11,23 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable, Optional
 
 from hullmark.core import difference, generations, schedule
-from hullmark.errors import Conflict, ImageUnavailable, InvalidInput, NotFound, Problem
+from hullmark.errors import Conflict, InvalidInput, NotFound, Problem
+from hullmark.masterd import pinning
 from hullmark.masterd.leadership import Leadership, size_bytes
+from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.view import View, decode, encode
 from hullmark.model import wire
 from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
-from hullmark.model.app import App, PullPolicy, Service
+from hullmark.model.app import App
 from hullmark.model.names import APPS, REQUESTS
-from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.records import AppRecord, Change, RequestRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import MAX_TRANSACTION_BYTES, Compare, Put, Write
 
-Resolver = Callable[[str, str, str], Awaitable[ResolveAnswer]]
-"""(image, platform, pull policy's value) to what the image is now. No digest and no error: it stays unpinned,
-and `note` says why."""
-
-RESOLVED_AT_ONCE = 8
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 RESERVED_BYTES = 4096
 """Of a transaction, for the fence's key and the compares."""
@@ -69,7 +65,7 @@ class Changes:
             return known
         self._must_be_valid(request.app)
         self._must_be_at(request)
-        app, warnings = await self._resolved(request.app, resolve)
+        app, warnings = await pinning.pinned(request.app, self._view.apps.get(name), resolve)
         async with self._turn:
             known = self._answered(request.request_id, body)
             if known is not None:
@@ -134,10 +130,8 @@ class Changes:
         record = generations.next_record(old, generations.pinned(app, known), change, floor=floor)
         future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
         answer = difference.compare(old, record, schedule.plan(future).unplaced)
-        if not known:
-            return answer
-        note = f"apply looks up the tags of {', '.join(sorted(known))} again; one that moved is a change"
-        return dataclasses.replace(answer, warnings=(*answer.warnings, note))
+        notes = pinning.plan_notes(app, known)
+        return dataclasses.replace(answer, warnings=(*answer.warnings, *notes))
 
     async def _write(
         self,
@@ -211,39 +205,6 @@ class Changes:
                 remedy="look at `hullmark plan`, then apply without or with the right generation",
             )
 
-    async def _resolved(self, app: App, resolve: Resolver) -> tuple[App, tuple[str, ...]]:
-        """The app with digests for its tags, each distinct image looked up once. Raises ImageUnavailable."""
-        old = self._view.apps.get(app.name)
-        digests = generations.known_digests(old, app)
-        wanted: dict[tuple[str, str, str], list[str]] = {}
-        for name, service in sorted(app.services.items()):
-            policy = service.container.pull_policy
-            if not generations.is_pinned(service) and policy is not PullPolicy.NEVER:
-                wanted.setdefault(_question(service), []).append(name)
-        limit = asyncio.Semaphore(RESOLVED_AT_ONCE)
-
-        async def ask(question: tuple[str, str, str]) -> ResolveAnswer:
-            async with limit:
-                return await resolve(*question)
-
-        answers = await asyncio.gather(*(ask(question) for question in wanted))
-        warnings = []
-        for (question, services), answer in zip(wanted.items(), answers):
-            if answer.error:
-                raise ImageUnavailable(
-                    f"{', '.join(services)}: {answer.error}", remedy=answer.remedy
-                )
-            if answer.digest:
-                digests.update(dict.fromkeys(services, answer.digest))
-                continue
-            if answer.local_id:
-                # The image is there and has no digest, so one that it had before is another image's.
-                digests = {name: kept for name, kept in digests.items() if name not in services}
-            state = "keeps its digest" if services[0] in digests else "is not pinned"
-            note = answer.note or "it has no digest"
-            warnings.append(f"{', '.join(services)}: image {question[0]} {state}: {note}")
-        return generations.pinned(app, digests), tuple(warnings)
-
 
 def _repeated(known: RequestRecord, body: str) -> ApplyAnswer:
     """The answer that a request id got. Raises Conflict where it was another request's."""
@@ -253,11 +214,6 @@ def _repeated(known: RequestRecord, body: str) -> ApplyAnswer:
             remedy="use a new request id for a new change",
         )
     return decode(ApplyAnswer, REQUESTS + known.request_id, known.answer.encode())
-
-
-def _question(service: Service) -> tuple[str, str, str]:
-    container = service.container
-    return container.image, container.platform, container.pull_policy.value
 
 
 def _fingerprint(verb: str, name: str, body: object) -> str:

@@ -10,8 +10,8 @@ import json
 from typing import Optional
 
 from hullmark.errors import InvalidInput, StaleEpoch
-from hullmark.masterd.changes import Resolver
 from hullmark.masterd.desk import Desk
+from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.tasks import Mark
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import from_wire
@@ -19,13 +19,17 @@ from hullmark.model.wire import from_wire
 WITHIN_S = 20.0
 BEGIN_S = 5.0
 """A host that has not begun to answer by then is left for the next one."""
-NOBODY = ResolveAnswer(note="no host could be asked")
+NOBODY = ResolveAnswer(note="no host is ready to be asked", remedy="start an agent")
+NO_HOSTS = ResolveAnswer(
+    note="there is no host to ask yet", remedy="enroll a host first: hullmark invite HOST"
+)
 
 
 def resolver(desk: Desk, app: str) -> Resolver:
     async def resolve(image: str, platform: str, pull_policy: str) -> ResolveAnswer:
         arguments = {"image": image, "platform": platform, "pull_policy": pull_policy}
-        deadline = desk.clock() + WITHIN_S
+        began = desk.clock()
+        deadline = began + WITHIN_S
         hosts = _hosts(desk, app)
         for host_id in hosts:
             if desk.clock() >= deadline:
@@ -33,7 +37,10 @@ def resolver(desk: Desk, app: str) -> Resolver:
             answer = await _ask(desk, host_id, arguments, deadline)
             if answer is not None:
                 return answer
-        return ResolveAnswer(note=f"no host answered within {WITHIN_S:.0f} s") if hosts else NOBODY
+        if not hosts:
+            return NOBODY if desk.cluster.snapshot().hosts else NO_HOSTS
+        waited_s = desk.clock() - began
+        return ResolveAnswer(note=f"no host answered in {waited_s:.1f} s", remedy=NOBODY.remedy)
 
     return resolve
 

@@ -155,6 +155,36 @@ def test_a_tag_that_moved_is_a_change() -> None:
     lead(test)
 
 
+def test_a_tag_that_nobody_looked_up_is_refused_unless_it_was_before() -> None:
+    async def nobody(image: str, platform: str, policy: str) -> ResolveAnswer:
+        return ResolveAnswer(note="no host is ready", remedy="start an agent")
+
+    async def found(image: str, platform: str, policy: str) -> ResolveAnswer:
+        return ResolveAnswer(digest="sha256:1")
+
+    async def test(cluster: Cluster) -> None:
+        assert "web: the image's tag is looked up at apply" in cluster.plan(app()).warnings
+        with pytest.raises(ImageUnavailable, match="web: the tag of image web:1") as caught:
+            await cluster.apply(request(app(), "r1"), ALICE, nobody)
+        assert "sha256:" in caught.value.remedy
+        assert "pull_policy: never" in caught.value.remedy
+        assert cluster.app_list().apps == ()
+        local = request(app("own", image="localhost/web:1"), "r2")
+        assert (
+            "not pinned: no host is ready"
+            in (await cluster.apply(local, ALICE, nobody)).warnings[0]
+        )
+        await cluster.apply(request(app(), "r3"), ALICE, found)
+        twin = Service(ContainerSpec("web:1"))
+        await cluster.apply(request(app(again=twin), "r4"), ALICE, nobody)
+        services = cluster.app_detail("shop").summary.services
+        assert [view.digest for view in services] == ["sha256:1", "sha256:1"]
+        with pytest.raises(ImageUnavailable, match="image web:2"):
+            await cluster.apply(request(app(image="web:2"), "r5"), ALICE, nobody)
+
+    lead(test)
+
+
 def test_an_image_that_cannot_be_had_changes_nothing() -> None:
     async def resolve(image: str, platform: str, policy: str) -> ResolveAnswer:
         return ResolveAnswer(error="registry r: no such tag", remedy="push it")

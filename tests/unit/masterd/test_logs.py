@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Optional
@@ -308,15 +309,21 @@ def test_an_image_that_can_not_be_had_changes_nothing(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
-def test_without_an_answer_the_image_stays_as_it_is(tmp_path: Path, monkeypatch) -> None:
+def test_without_an_answer_nothing_is_applied(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(resolving, "BEGIN_S", 0.1)
 
     async def test(served: Served) -> None:
+        status, found = await served.local("PUT", "/v1/apps/shop", apply_body(app=PULLED))
+        assert (status, found["error"]) == (409, "ImageUnavailable")
+        assert "no host to ask yet" in found["message"]
+        assert "hullmark invite" in found["remedy"]
         host = await served.enroll()
         await host.begin()
         status, found = await served.local("PUT", "/v1/apps/shop", apply_body(app=PULLED))
-        assert status == 200
-        assert "no host answered" in found["warnings"][0]
+        assert (status, found["error"]) == (409, "ImageUnavailable")
+        assert re.search(r"web: .*web:1 .*no host answered in 0\.\d s", found["message"])
+        assert "start an agent; or pin the image by digest" in found["remedy"]
+        assert (await served.local("GET", "/v1/apps"))[1] == {"apps": []}
 
     serve(tmp_path, test)
 

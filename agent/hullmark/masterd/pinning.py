@@ -1,0 +1,103 @@
+"""Digests for the tags of an app that is applied, each distinct image looked up once.
+
+A tag that nobody looked up is never taken silently: what it means could change with the next pull. Such an app is
+refused, unless it has a digest for the same image already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Callable, Optional
+
+from hullmark.core import generations
+from hullmark.errors import ImageUnavailable
+from hullmark.model.app import App, PullPolicy, Service
+from hullmark.model.protocol import ResolveAnswer
+from hullmark.model.records import AppRecord
+from hullmark.model.reference import parse
+
+Resolver = Callable[[str, str, str], Awaitable[ResolveAnswer]]
+"""(image, platform, pull policy's value) to what the image is now. With a local id and no digest it stays
+unpinned, and `note` says why. Without either nobody looked: `note` says why, `remedy` what helps."""
+
+AT_ONCE = 8
+PIN_IT = (
+    "pin the image by digest (IMAGE@sha256:...), "
+    "or set pull_policy: never for an image that is on the hosts only"
+)
+
+_Question = tuple[str, str, str]
+
+
+def looked_up(app: App) -> Mapping[_Question, Sequence[str]]:
+    """The names of services whose tags `apply` looks up, by what is asked."""
+    found: dict[_Question, list[str]] = {}
+    for name, service in sorted(app.services.items()):
+        never = service.container.pull_policy is PullPolicy.NEVER
+        if not generations.is_pinned(service) and not never:
+            found.setdefault(_question(service), []).append(name)
+    return found
+
+
+async def pinned(
+    app: App, old: Optional[AppRecord], resolve: Resolver
+) -> tuple[App, tuple[str, ...]]:
+    """The app with digests for its tags, and warnings. Raises ImageUnavailable."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(question: _Question) -> ResolveAnswer:
+        async with limit:
+            return await resolve(*question)
+
+    wanted = looked_up(app)
+    answers = await asyncio.gather(*(ask(question) for question in wanted))
+    digests = generations.known_digests(old, app)
+    warnings = []
+    for ((image, _, _), services), answer in zip(wanted.items(), answers):
+        digest = _digest(image, services, answer, digests)
+        for name in services:
+            digests[name] = digest
+        if not answer.digest:
+            state = "keeps its digest" if digest else "is not pinned"
+            note = answer.note or "it has no digest"
+            warnings.append(f"{', '.join(services)}: image {image} {state}: {note}")
+    return generations.pinned(app, digests), tuple(warnings)
+
+
+def plan_notes(app: App, known: Mapping[str, str]) -> Sequence[str]:
+    """What `plan`, which looks nothing up, can't know of the app's tags."""
+    names = [name for services in looked_up(app).values() for name in services]
+    new = sorted(name for name in names if name not in known)
+    again = sorted(name for name in names if name in known)
+    notes = []
+    if new:
+        notes.append(f"{', '.join(new)}: the image's tag is looked up at apply")
+    if again:
+        notes.append(
+            f"apply looks up the tags of {', '.join(again)} again; one that moved is a change"
+        )
+    return notes
+
+
+def _digest(
+    image: str, services: Sequence[str], answer: ResolveAnswer, known: Mapping[str, str]
+) -> str:
+    """What pins the image; empty where it stays unpinned. Raises ImageUnavailable."""
+    if answer.error:
+        raise ImageUnavailable(f"{', '.join(services)}: {answer.error}", remedy=answer.remedy)
+    if answer.digest or answer.local_id:
+        # An image that is there without a digest: one that it had before is another image's.
+        return answer.digest
+    kept = [known[name] for name in services if known.get(name)]
+    if kept or parse(image).local:
+        return kept[0] if kept else ""
+    raise ImageUnavailable(
+        f"{', '.join(services)}: the tag of image {image} can't be looked up: {answer.note}",
+        remedy=f"{answer.remedy or 'start an agent'}; or {PIN_IT}",
+    )
+
+
+def _question(service: Service) -> _Question:
+    container = service.container
+    return container.image, container.platform, container.pull_policy.value
