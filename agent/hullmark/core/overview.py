@@ -71,14 +71,17 @@ def outlook(
     claims: Sequence[tuple[str, Epoch]] = (),
     not_leading: str = "",
     store_trouble: str = "",
+    invited: Sequence[str] = (),
 ) -> Outlook:
     """What is wrong, worst first, and the next thing to type. `claims` are hosts that obey a later epoch
-    than this leader's, with that epoch. `not_leading` and `store_trouble` are empty where all is well."""
+    than this leader's, with that epoch. `not_leading` and `store_trouble` are empty where all is well.
+    `invited` are hosts with an invite that can still be used."""
     findings = [
         *_master_findings(not_leading, store_trouble),
         *_claim_findings(snapshot, claims),
-        *_host_findings(hosts),
+        *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
         *_app_findings(apps),
+        *_invite_findings(invited if hosts else ()),
         *_orphan_findings(orphans),
     ]
     weights = {weight for weight, _, _ in findings}
@@ -112,22 +115,42 @@ def _claim_findings(snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]]) -> 
         yield 2, note, "stop this master and look for the one that leads"
 
 
-def _host_findings(hosts: Sequence[HostView]) -> Iterable[_Finding]:
-    if not hosts:
-        yield 0, "no host is enrolled", "hullmark invite HOST"
-        return
+def _no_host_findings(apps: Sequence[AppSummary], invited: Sequence[str]) -> Iterable[_Finding]:
+    remedy = f"hullmark agent enroll --token-file FILE   (on {invited[0]})" if invited else ""
+    note = "no host is enrolled" + (f"; invited: {', '.join(invited)}" if invited else "")
+    yield 1 if apps else 0, note, remedy or "hullmark invite HOST"
+
+
+def _invite_findings(invited: Sequence[str]) -> Iterable[_Finding]:
+    for name in invited:
+        yield 0, f"host {name} is invited; its token has not been used yet", ""
+
+
+def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:
     away = [host for host in hosts if host.state in ("lost", "never")]
     weight = 2 if len(away) == len(hosts) else 1
     for host in away:
+        remedy = f"hullmark agent run   (on {host.name})"
+        if _is_new(snapshot, host):
+            yield 1, f"host {host.name} is enrolled and not heard yet", remedy
+            continue
         text = "has not been heard since this leader began"
         if host.heard_s is not None:
             text = f"is silent for {host.heard_s:.0f} s; what runs there goes on"
-        yield weight, f"host {host.name} {text}", f"hullmark agent run   (on {host.name})"
+        yield weight, f"host {host.name} {text}", remedy
     for host in hosts:
         if host.state == "silent":
             yield 1, f"host {host.name} is silent for {host.heard_s or 0:.0f} s", ""
         for problem in host.problems:
             yield 1, f"host {host.name}: {problem.message}", problem.remedy
+
+
+def _is_new(snapshot: Snapshot, host: HostView) -> bool:
+    """Whether it was enrolled under this leader, and never heard: no former leader heard it either."""
+    record = snapshot.hosts.get(host.host_id)
+    return (
+        host.state == "never" and record is not None and record.enrolled_at >= snapshot.leader.since
+    )
 
 
 def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:

@@ -20,6 +20,15 @@ from hullmark.model.snapshot import Snapshot
 MAX_WHY = 12
 """Lines of explanation for one service; `hullmark ps` has one for each instance."""
 
+NOT_PLACED = "not placed: "
+"""Begins the line of an instance that no host can take; the command looks for it."""
+
+ENGINE_AWAY = {
+    "engine.unavailable": "the host's engine does not answer",
+    "engine.refuses": "the host's engine refuses the agent",
+}
+"""By the code of a host's problem: nothing can be said of its containers while it lasts."""
+
 _PROGRESS = {
     Phase.WAITING: "waits to be started",
     Phase.PULLING: "its image is being pulled",
@@ -51,7 +60,9 @@ class Standing:
         self._snapshot = snapshot
         self._roster = Roster.of(snapshot)
         self._in_reach = {
-            host.name for host_id, host in snapshot.hosts.items() if is_ready(snapshot, host_id)
+            host.name
+            for host_id, host in snapshot.hosts.items()
+            if is_ready(snapshot, host_id) and not self._engine_trouble(host_id)
         }
         self._unplaced: dict[tuple[str, str], list[Unplaced]] = {}
         for item in unplaced:
@@ -150,7 +161,7 @@ class Standing:
         for unplaced in self._unplaced.get((app, name), ()):
             if unplaced.generation == generation and unplaced.slot not in found:
                 instance = InstanceId(app, name, unplaced.slot, generation)
-                why = "not placed: " + "; ".join(unplaced.reasons)
+                why = NOT_PLACED + "; ".join(unplaced.reasons)
                 found[unplaced.slot] = _Judged(_view(instance, why=why), Grade.TROUBLED)
         wanted = self._roster.wanted(record, name)
         for slot in range(1, wanted + 1):
@@ -169,10 +180,16 @@ class Standing:
     def _grade(self, record: AppRecord, item: Placed) -> tuple[Grade, str]:
         if not is_ready(self._snapshot, item.host_id):
             return Grade.TROUBLED, self._silence(item.host_id)
+        trouble = self._engine_trouble(item.host_id)
+        if trouble:
+            return Grade.TROUBLED, f"as last seen: {trouble}" if item.status else trouble
         if not item.assignment.released:
             return self._held(record, item)
         if item.status is None:
             return Grade.UNDER_WAY, "its host has not taken it up yet"
+        service = record.app.services[item.assignment.instance.service]
+        if service.container.one_shot and item.status.phase is Phase.RUNNING:
+            return Grade.UNDER_WAY, "runs, and has to complete"
         return _grade_of(item.status)
 
     def _held(self, record: AppRecord, item: Placed) -> tuple[Grade, str]:
@@ -191,6 +208,12 @@ class Standing:
             return "its host has not been heard since this leader began"
         return f"its host is silent for {heard_s:.0f} s"
 
+    def _engine_trouble(self, host_id: str) -> str:
+        """Why what the host says of its containers is old; empty where it isn't."""
+        state = self._snapshot.observed.get(host_id)
+        codes = {problem.code for problem in state.problems} if state is not None else set()
+        return next((text for code, text in ENGINE_AWAY.items() if code in codes), "")
+
     def _leaving_views(self, app: str = "") -> tuple[InstanceView, ...]:
         return tuple(
             _view(
@@ -205,9 +228,10 @@ class Standing:
 
     def _leaving_why(self, item: Leaving) -> str:
         reason = item.tombstone.reason
-        if is_ready(self._snapshot, item.host_id):
-            return reason
-        return f"{reason}; {self._silence(item.host_id)}"
+        if not is_ready(self._snapshot, item.host_id):
+            return f"{reason}; {self._silence(item.host_id)}"
+        trouble = self._engine_trouble(item.host_id)
+        return f"{reason}; {trouble}" if trouble else reason
 
     def _host_name(self, host_id: str) -> str:
         host = self._snapshot.hosts.get(host_id)
@@ -241,7 +265,7 @@ def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
     if status.serving or status.phase is Phase.COMPLETED:
         return Grade.GOOD, ""
     if status.phase is Phase.FAILED:
-        return Grade.FAILED, "failed: " + (detail or _exit(status))
+        return Grade.FAILED, detail or _exit(status)
     if status.phase is Phase.BACKOFF:
         return Grade.TROUBLED, detail or _exit(status)
     if status.phase is Phase.RUNNING and status.health is Health.UNHEALTHY:

@@ -63,6 +63,14 @@ class Admission:
         self._tell("host.invited", f"host {request.host}", change, {})
         return record
 
+    def invited(self) -> tuple[str, ...]:
+        """Hosts with an invite that can still be used and was not, and that are not enrolled."""
+        now = self._wall()
+        enrolled = {host.name for host in self._view.hosts.values()}
+        invites = self._view.invites.values()
+        names = {one.host for one in invites if not one.used_at and now < one.expires_at}
+        return tuple(sorted(names - enrolled))
+
     async def enroll(
         self, secret_sha256: str, host: str, make_host: MakeHost, key_sha256: str
     ) -> HostRecord:

@@ -27,8 +27,9 @@ from hullmark.core.overview import host_views, orphan_views, outlook
 from hullmark.core.standing import Standing
 from hullmark.errors import NotFound, StaleEpoch
 from hullmark.masterd.admission import Admission, MakeHost
-from hullmark.masterd.changes import Changes, Check, Resolver
+from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.fleet import Turn
+from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import (
     AppDetail,
@@ -51,7 +52,7 @@ from hullmark.model.event import Event
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
-from hullmark.model.protocol import ReportAnswer
+from hullmark.model.protocol import Former, ReportAnswer
 from hullmark.model.records import Change, InviteRecord, LeaderRecord, SessionRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Store
@@ -217,7 +218,16 @@ class Cluster:
         apps = self._standing().summaries()
         orphans = orphan_views(snapshot)
         trouble = self._term.leadership.store_trouble
-        seen = outlook(snapshot, hosts, apps, len(orphans), self._claims(), self.why_not, trouble)
+        seen = outlook(
+            snapshot,
+            hosts,
+            apps,
+            len(orphans),
+            self._claims(),
+            self.why_not,
+            trouble,
+            self._admission.invited(),
+        )
         return ClusterStatus(
             cluster_id=snapshot.cluster.cluster_id,
             state=seen.state,
@@ -271,6 +281,10 @@ class Cluster:
                 return False
             await told.passed(seen, left_s)
 
+    def former(self, epoch: Epoch) -> Optional[Former]:
+        """What the store says of an earlier epoch, for a host that obeyed it."""
+        return self._term.leadership.former(epoch)
+
     def orders(self, host_id: str) -> Orders:
         """Raises NotFound for a host that isn't enrolled, StaleEpoch where this master leads no more."""
         self._enrolled(host_id)
@@ -289,7 +303,7 @@ class Cluster:
         if merged.changed:
             self._term.changed()
         record = self.leader_record
-        return ReportAnswer(record.epoch, record.master, resend=merged.resend)
+        return ReportAnswer(record.epoch, record.leader, resend=merged.resend)
 
     def record(self, event: Event) -> None:
         """An event of the master itself. One that is known by its id is not taken twice."""

@@ -13,12 +13,15 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.core.roster import Roster
+from hullmark.core.standing import ENGINE_AWAY
 from hullmark.errors import InvalidInput, NotFound
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.moments import just_after, moment
 from hullmark.masterd.tasks import Mark, Piece, Question
 from hullmark.model.api import LogRecord
 from hullmark.model.orders import InstanceId
+from hullmark.model.snapshot import Snapshot
 from hullmark.model.wire import from_wire
 
 LINES_HELD = 256
@@ -67,7 +70,7 @@ class LogReader:
     """One reader's stream. `close` when it goes away: the agents stop then."""
 
     def __init__(self, desk: Desk, wanted: Wanted) -> None:
-        """Raises NotFound where there is no such app, and no instance left of it."""
+        """Raises NotFound where there is no such app, service or slot, and no instance left of it."""
         self._desk = desk
         self._wanted = wanted
         self._questions: dict[str, Question] = {}
@@ -76,8 +79,8 @@ class LogReader:
         self._newest: dict[str, str] = {}
         self._open: set[str] = set()
         hosts = self._hosts()
-        if not hosts and wanted.app not in desk.cluster.snapshot().apps:
-            raise NotFound(f"there is no app {wanted.app}", remedy="hullmark apps")
+        if not hosts:
+            _must_be_known(desk.cluster.snapshot(), wanted)
         self._lines = desk.hub.reader(LINES_HELD)
         for host_id in hosts:
             self._ask(host_id)
@@ -105,6 +108,8 @@ class LogReader:
 
     async def records(self) -> AsyncIterator[Optional[LogRecord]]:
         """Lines as they come, and None about once a second while there are none."""
+        for remark in self._blind():
+            yield remark
         while self._open or self._wanted.follow:
             piece = await self._lines.take(LOOK_S)
             if self._lines.closed:
@@ -119,6 +124,17 @@ class LogReader:
                 yield remark
             if self._wanted.follow and piece is None:
                 self._look_for_more()
+
+    def _blind(self) -> list[LogRecord]:
+        """Remarks on hosts whose agents can't read their engine: what they send is nothing."""
+        observed = self._desk.cluster.snapshot().observed
+        return [
+            self._remark(host_id, f"{problem.message}; its lines are missing")
+            for host_id in sorted(self._open)
+            if host_id in observed
+            for problem in observed[host_id].problems
+            if problem.code in ENGINE_AWAY
+        ]
 
     def _taken(self, piece: Piece) -> Optional[LogRecord]:
         host_id = piece.host_id
@@ -177,3 +193,20 @@ class LogReader:
         at = self._desk.wall()
         name = self._name(host_id)
         return LogRecord("", name, OURS, moment(at), f"host {name}: {text}")
+
+
+def _must_be_known(snapshot: Snapshot, wanted: Wanted) -> None:
+    """Raises NotFound for what the app doesn't have; what it has may have no instance yet."""
+    record = snapshot.apps.get(wanted.app)
+    if record is None:
+        raise NotFound(f"there is no app {wanted.app}", remedy="hullmark apps")
+    if wanted.service and wanted.service not in record.app.services:
+        services = ", ".join(sorted(record.app.services))
+        raise NotFound(
+            f"app {wanted.app} has no service {wanted.service}", remedy=f"its services: {services}"
+        )
+    if wanted.service and wanted.slot > Roster.of(snapshot).wanted(record, wanted.service):
+        raise NotFound(
+            f"{wanted.app}/{wanted.service} has no slot {wanted.slot}",
+            remedy=f"hullmark ps {wanted.app}",
+        )

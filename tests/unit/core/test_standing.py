@@ -105,12 +105,12 @@ def standing(state: Snapshot) -> tuple[str, tuple[str, ...]]:
         (
             {"phase": Phase.FAILED, "exit_code": 3},
             "failed",
-            ("web.1 on h1: failed: ended with exit code 3",),
+            ("web.1 on h1: ended with exit code 3",),
         ),
         (
             {"phase": Phase.FAILED, "detail": "gave up"},
             "failed",
-            ("web.1 on h1: failed: gave up",),
+            ("web.1 on h1: gave up",),
         ),
     ],
 )
@@ -166,6 +166,30 @@ def test_a_silent_host() -> None:
     )
     summary = Standing(silent(there, ["h1"])).summary(there.apps["shop"])
     assert (summary.services[0].wanted, summary.services[0].serving) == (1, 0)
+
+
+@pytest.mark.parametrize("code", ["engine.unavailable", "engine.refuses"])
+def test_a_host_whose_engine_is_away_says_nothing_of_its_containers(code: str) -> None:
+    there = obeyed(planned(one_host(app())), {})
+    trouble = dataclasses.replace(there.observed["h1"], problems=(HostProblem(code, "no socket"),))
+    away = dataclasses.replace(there, observed={"h1": trouble})
+    state, why = standing(away)
+    assert state == "degraded"
+    assert why[0].startswith("web.1 on h1: as last seen: the host's engine ")
+    assert Standing(away).summary(away.apps["shop"]).services[0].serving == 0
+    full = dataclasses.replace(trouble, problems=(HostProblem("disk.full", "no room"),))
+    assert standing(dataclasses.replace(there, observed={"h1": full})) == ("running", ())
+    record = dataclasses.replace(away.apps["shop"], removing=True)
+    going = Standing(planned(with_record(away, record))).instances()
+    assert going[0].why.startswith("the app was removed; the host's engine ")
+
+
+def test_a_one_shot_counts_once_it_has_completed() -> None:
+    spec = App("shop", {"web": Service(ContainerSpec("x:1", one_shot=True))})
+    there = obeyed(planned(one_host(spec)), {})
+    assert standing(there) == ("changing", ("web.1 on h1: runs, and has to complete",))
+    assert not Standing(there).detail(there.apps["shop"], 1, {}).settled
+    assert standing(with_status(there, "web", phase=Phase.COMPLETED)) == ("running", ())
 
 
 def test_many_reasons_are_cut_short() -> None:
@@ -409,6 +433,30 @@ def test_all_is_well() -> None:
             "degraded",
             "app shop failed: ",
             "hullmark ps shop",
+        ),
+        (
+            seen(apps=(AppSummary("shop", "changing", 1, CHANGE),)),
+            "degraded",
+            "no host is enrolled",
+            "hullmark invite HOST",
+        ),
+        (
+            seen(invited=("web3",)),
+            "ok",
+            "no host is enrolled; invited: web3",
+            "hullmark agent enroll --token-file FILE   (on web3)",
+        ),
+        (
+            seen(READY, invited=("web3",)),
+            "ok",
+            "host web3 is invited; its token has not been used yet",
+            "",
+        ),
+        (
+            seen(HostView("h1", "h1", "never")),
+            "degraded",
+            "host h1 is enrolled and not heard yet",
+            "hullmark agent run   (on h1)",
         ),
         (
             seen(READY, orphans=1),

@@ -12,11 +12,14 @@ from typing import Any, Optional
 import aiohttp
 import pytest
 
+from hullmark.core.changes import changes
 from hullmark.masterd import dispatch, logs, resolving
 from hullmark.masterd.channel import Channel
 from hullmark.masterd.moments import just_after, seconds
 from hullmark.model.api import LogRecord
-from hullmark.model.wire import from_wire
+from hullmark.model.epoch import Epoch
+from hullmark.model.observed import HostProblem, HostState
+from hullmark.model.wire import from_wire, to_wire
 from tests.unit.masterd.serving import PULLED, Host, Served, apply_body, eventually, serve
 
 
@@ -213,6 +216,32 @@ def test_logs_of_no_app_are_not_found_and_of_nothing_are_empty(tmp_path: Path) -
         assert (await served.local("GET", "/v1/apps/none/logs"))[0] == 404
         await served.local("PUT", "/v1/apps/shop", apply_body())
         assert await asyncio.wait_for(read_logs(served), 5) == (200, b"")
+        for query, missing in (
+            ("service=nosuch", "app shop has no service nosuch"),
+            ("service=web&slot=99", "shop/web has no slot 99"),
+        ):
+            status, found = await served.local("GET", f"/v1/apps/shop/logs?{query}")
+            assert (status, found["error"], found["message"]) == (404, "NotFound", missing)
+        assert (await served.local("GET", "/v1/apps/shop/logs?service=web&slot=1"))[0] == 200
+
+    serve(tmp_path, test)
+
+
+def test_a_host_whose_engine_is_away_is_named(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        one, two = await two_hosts(served)
+        blind = HostState(problems=(HostProblem("engine.unavailable", "nothing answers"),))
+        report = changes(
+            None, blind, host_id=one.host_id, run="run-1", sequence=2, epoch=Epoch(1, 1), events=()
+        )
+        assert (await one.post("/agent/v1/report", to_wire(report)))[0] == 200
+        reading = asyncio.ensure_future(read_logs(served))
+        (first, _), (second, _) = await asyncio.gather(next_task(one), next_task(two))
+        assert await answer(served, one, first, lines(0)) == 200
+        assert await answer(served, two, second, lines(1, "shop/web.2")) == 200
+        found = records((await asyncio.wait_for(reading, 5))[1])
+        told = [item.text for item in found if item.stream == "hullmark"]
+        assert told == ["host h1: nothing answers; its lines are missing"]
 
     serve(tmp_path, test)
 
