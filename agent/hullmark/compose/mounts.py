@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from hullmark.compose import forms, values
+from hullmark.compose.dangers import warn_mount
 from hullmark.compose.files import MAX_CONFIG_BYTES, Shelf, Unreadable, local_path
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import judge
@@ -59,6 +60,7 @@ class Mounts:
         elif mount.kind is MountKind.BIND and not mount.source.startswith("/"):
             self._ship(item, mount, found)
             return
+        warn_mount(item, mount)
         found.mounts.append(mount)
 
     def _ship(self, item: Node, mount: Mount, found: Found) -> None:

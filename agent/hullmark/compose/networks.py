@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Optional
 
 from hullmark.compose import forms, values
+from hullmark.compose.dangers import warn_volume
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import judge
 from hullmark.compose.variables import read_pairs
@@ -24,7 +25,11 @@ def read_networks(top: Node, app: str) -> dict[str, Network]:
 
 def read_volumes(top: Node, app: str) -> dict[str, Volume]:
     """As `read_networks`."""
-    return {name: _volume(node, name, app) for name, node in _declared(top, "volumes").items()}
+    found = {}
+    for name, node in _declared(top, "volumes").items():
+        found[name] = _volume(node, name, app)
+        warn_volume(node, found[name])
+    return found
 
 
 def read_places(service: Node, networks: Mapping[str, Network]) -> tuple[Attachment, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from hullmark.compose import forms, values
 from hullmark.compose.check import check
 from hullmark.compose.containers import read_container, refuse_shared_targets
+from hullmark.compose.dangers import warn_container, warn_shared_data
 from hullmark.compose.dependencies import awaited, read_dependencies, read_links, refuse_hopeless
 from hullmark.compose.deploy import read_deploy
 from hullmark.compose.files import Shelf, read_references, read_secrets
@@ -134,7 +135,9 @@ class _Builder:
             networks=networks,
         )
         refuse_shared_targets(node, spec)
+        warn_container(node, spec)
         deploy = read_deploy(node)
+        warn_shared_data(node, spec, deploy)
         if deploy.replicas > 1 and any(
             place.ipv4_address or place.ipv6_address for place in networks
         ):
