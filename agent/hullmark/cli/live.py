@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from hullmark.cli.progress import summary
-from hullmark.cli.standing import instance_row, state
+from hullmark.cli.standing import instance_row, state, summary
 from hullmark.cli.table import cut, table
 from hullmark.cli.words import age, one_line
 from hullmark.model.api import AppDetail, InstanceView

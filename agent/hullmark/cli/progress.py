@@ -7,7 +7,7 @@ import sys
 from types import TracebackType
 from typing import Optional, Protocol
 
-from hullmark.cli.standing import numbers, told
+from hullmark.cli.standing import told
 from hullmark.model.api import AppDetail
 
 
@@ -57,11 +57,6 @@ class Lines(Silent):
                 self._told[key] = text
                 sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-def summary(detail: AppDetail) -> str:
-    good, wanted = numbers(detail.summary)
-    return f"{detail.summary.name}  generation {detail.summary.generation}  {good} of {wanted}"
 
 
 def choose(*, silent: bool) -> Progress:

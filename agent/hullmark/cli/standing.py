@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hullmark.cli.words import age, one_line
-from hullmark.model.api import AppSummary, InstanceView
+from hullmark.model.api import AppDetail, AppSummary, InstanceView
 from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
 
@@ -16,6 +16,12 @@ def numbers(app: AppSummary) -> tuple[int, int]:
         service.completed if service.one_shot else service.serving for service in app.services
     )
     return good, sum(service.wanted for service in app.services)
+
+
+def summary(detail: AppDetail) -> str:
+    """`shop  generation 3  4 of 5`"""
+    good, wanted = numbers(detail.summary)
+    return f"{detail.summary.name}  generation {detail.summary.generation}  {good} of {wanted}"
 
 
 def state(instance: InstanceView) -> str:
