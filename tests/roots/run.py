@@ -25,8 +25,8 @@ CACHE = Path(os.environ.get("HULLMARK_CACHE", CHECKOUT / "build")) / "roots"
 ENTER = Path(__file__).with_name("enter.sh")
 APART = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
 MODULES = (
-    *("aiohttp", "click", "cryptography", "docker", "hypothesis", "jinja2", "psutil", "pytest"),
-    *("pyinotify", "requests", "rich", "systemd", "yaml"),
+    *("aiohttp", "click", "cryptography", "docker", "hypothesis", "psutil", "pytest"),
+    *("requests", "rich", "yaml"),
 )
 PACKAGES = (
     *("base-files", "ca-certificates", "coreutils", "dash", "python3"),
@@ -53,20 +53,15 @@ CONFIGURED = {
 class Release:
     number: int
     codename: str
-    extra: tuple[str, ...] = ()
-
-    @property
-    def packages(self) -> str:
-        return ",".join((*PACKAGES, *self.extra))
 
     @property
     def root(self) -> Path:
         """Another list of packages, or another way to make it, is another root."""
-        digest = hashlib.sha256((self.packages + str(CONFIGURED)).encode()).hexdigest()[:12]
+        digest = hashlib.sha256((",".join(PACKAGES) + str(CONFIGURED)).encode()).hexdigest()[:12]
         return CACHE / f"{self.codename}-{digest}"
 
 
-RELEASES = (Release(11, "bullseye"), Release(13, "trixie", ("python3-pyasyncore",)))
+RELEASES = (Release(11, "bullseye"), Release(13, "trixie"))
 
 
 def mirror() -> str:
@@ -91,7 +86,7 @@ def make(release: Release) -> None:
     draft = release.root.with_name(f"draft-{release.codename}-{os.getpid()}")
     began = time.monotonic()
     log = CACHE / f"{release.codename}.log"
-    command = ["mmdebstrap", "--variant=extract", f"--include={release.packages}"]
+    command = ["mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}"]
     command += [release.codename, str(draft), mirror()]
     with log.open("w") as output:
         code = subprocess.run(
