@@ -55,7 +55,11 @@ def test_an_error_in_the_course_of_a_pull(line: dict[str, Any]) -> None:
 
 
 def test_lines_that_are_none() -> None:
-    images.follow([b"\n\nnot json\n"], lambda *_: None)
+    seen: list[tuple[int, int]] = []
+    good = json.dumps(loading("a", 1, 10)).encode()
+    data = [b"\n\nnot json\n", good + b"\n"]
+    images.follow(data, lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 10)]
 
 
 @pytest.mark.parametrize("error", [images.PullFailed("why"), Refused("why")])
