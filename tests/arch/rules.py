@@ -39,7 +39,7 @@ ROOMS: Mapping[str, Room] = {
 # Modules beside the rooms, which all rooms may import. They import no room and no library.
 SHARED = frozenset({"hullmark", "hullmark.errors", "hullmark.log"})
 
-# core: time, ids and jitter are arguments. What has an effect, or differs from one call to the next, stays out.
+# core: time and ids are arguments. What has an effect, or differs from one call to the next, stays out.
 PURE = frozenset({"core", "model"})
 IMPURE_MODULES = frozenset(
     [

@@ -61,14 +61,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if options.command is None:
             raise UsageError("run or enroll?", remedy="see hullmark agent --help")
         config = load_agent(options.config).config
-        log.setup(config.log_level)
+        log.setup(config.log_level, config.log_form)
         if options.command == "run":
             agent = Agent(config, options.config)
             end_on_signals(agent)
             agent.run()
             return EXIT_OK
         # Not for the daemon: what it loads would stay in its memory.
-        from hullmark.agentd import joining  # noqa: PLC0415
+        from hullmark.agentd import joining  # noqa: PLC0415 - the line above says why
 
         if options.command == "enroll":
             print(joining.run_enroll(config, options.token_file, force=options.force))

@@ -52,6 +52,7 @@ class Response:
             return
         left = self._length
         while left is None or left > 0:
+            # BinaryIO lacks read1; what a socket's makefile gives has it.
             part = self._file.read1(1 << 16 if left is None else min(left, 1 << 16))  # type: ignore[attr-defined]
             if not part:
                 if left is None:

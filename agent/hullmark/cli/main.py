@@ -69,6 +69,7 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    # The override: click's own has overloads for `standalone_mode`, which is always off here.
     def main(  # type: ignore[override]
         self, args: Optional[Sequence[str]] = None, prog_name: Optional[str] = None, **extra: Any
     ) -> NoReturn:

@@ -74,7 +74,7 @@ def issuing(function: Decorated) -> Decorated:
     return file(_MASTER(_CA(offline(function))))
 
 
-def waiting(default_s: str) -> Callable[[Decorated], Decorated]:
+def waiting(default: str) -> Callable[[Decorated], Decorated]:
     """`--wait/--no-wait` and `--timeout` of commands that change something."""
 
     def decorate(function: Decorated) -> Decorated:
@@ -82,7 +82,7 @@ def waiting(default_s: str) -> Callable[[Decorated], Decorated]:
             "--timeout",
             "timeout",
             metavar="DURATION",
-            default=default_s,
+            default=default,
             show_default=True,
             help="How long to wait, such as 90s or 5m.",
         )(function)

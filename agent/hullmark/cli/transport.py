@@ -19,8 +19,6 @@ from hullmark.errors import Forbidden
 CONNECT_S = 5.0
 ANSWER_MAX_BYTES = 64 << 20
 LINE_MAX_BYTES = 4 << 20
-SILENCE_S = 60.0
-"""A stream of lines may be silent for any time; this only bounds how long one read waits."""
 
 
 class NotReachedError(OSError):
@@ -57,7 +55,8 @@ class Transport:
         return answer
 
     def lines(self, target: str, timeout_s: float) -> tuple[Answer, Iterator[bytes]]:
-        """An answer whose body comes line by line, for as long as it takes. With a status other than 200
+        """An answer whose body comes line by line, for as long as it takes: once it begins, it may be silent
+        for any time, and `timeout_s` bounds only its beginning. With a status other than 200
         the answer has its body, and there are no lines. Raises as `exchange`, later too."""
         try:
             response = self._send("GET", target, b"", timeout_s)

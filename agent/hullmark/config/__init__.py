@@ -9,12 +9,10 @@ from hullmark.config.loading import (
     AGENT_FILE,
     MASTER_FILE,
     Loaded,
-    check,
     load_agent,
     load_master,
     shown,
 )
-from hullmark.config.values import parse_duration
 
 __all__ = [
     "AGENT_FILE",
@@ -22,9 +20,7 @@ __all__ = [
     "AgentConfig",
     "Loaded",
     "MasterConfig",
-    "check",
     "load_agent",
     "load_master",
-    "parse_duration",
     "shown",
 ]

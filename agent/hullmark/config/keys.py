@@ -39,6 +39,7 @@ class AgentConfig:
     poll_hold: float
     resync: float
     log_level: str
+    log_form: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class MasterConfig:
     invite_valid: float
     events_keep: int
     log_level: str
+    log_form: str
 
 
 AGENT_KEYS = (
@@ -83,6 +85,7 @@ AGENT_KEYS = (
     Key("poll_hold", values.duration(0.2, 10), 4.0, "how long a poll may be held"),
     Key("resync", values.duration(5, 3600), 60.0, "how often everything is looked at afresh"),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
+    Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
 )
 
 MASTER_KEYS = (
@@ -109,4 +112,5 @@ MASTER_KEYS = (
         "how many events are kept, each for at most 30 days",
     ),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
+    Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
 )

@@ -37,15 +37,6 @@ def load_master(path: str = MASTER_FILE) -> Loaded[MasterConfig]:
     return _load(path, MASTER_FILE, MASTER_KEYS, MasterConfig)
 
 
-def check(path: str, kind: str) -> None:
-    """Validate one file by itself, drop-ins left out; `kind` is `agent` or `master`. Raises InvalidInput."""
-    keys = AGENT_KEYS if kind == "agent" else MASTER_KEYS
-    problems: list[Problem] = []
-    _values([path], keys, problems)
-    if problems:
-        raise InvalidInput(problems)
-
-
 def shown(loaded: Loaded[Any], kind: str) -> list[dict[str, Any]]:
     """Each key with its value, its source and its meaning, in order, as JSON values."""
     keys = AGENT_KEYS if kind == "agent" else MASTER_KEYS

@@ -17,7 +17,7 @@ from hullmark.model.observed import HostState, InstanceStatus, Report
 
 @dataclass(frozen=True)
 class Picture:
-    """Made by `picture_of` and `merged` only, so that texts and state agree."""
+    """Empty, or made by `merged`, so that texts and state agree."""
 
     state: HostState = field(default_factory=HostState)
     _instances: Mapping[str, str] = field(default_factory=dict)
@@ -34,10 +34,6 @@ class Picture:
             parts["orphans"] = _join(self._orphans)
         whole = "{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}"
         return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def picture_of(state: HostState) -> Picture:
-    return Picture(state, _texts(state.instances), _texts(state.orphans))
 
 
 def merged(picture: Picture, report: Report) -> Picture:

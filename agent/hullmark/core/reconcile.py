@@ -61,11 +61,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Start:
-    """Start a container that is there. `again`: it has run before."""
+    """Start a container that is there and has run before."""
 
     assignment: Assignment
     container_id: str
-    again: bool
 
     @property
     def lane(self) -> Lane:
@@ -357,7 +356,7 @@ class _Run:
             return Phase.BACKOFF, why
         if self._follows(assignment):
             return Phase.WAITING, "for its predecessor to stop"
-        self._begin(Start(assignment, found.container_id, again=True))
+        self._begin(Start(assignment, found.container_id))
         return Phase.STARTING, why
 
     def _follows(self, assignment: Assignment) -> bool:

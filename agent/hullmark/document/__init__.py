@@ -5,12 +5,11 @@ Refuses: duplicate keys, unknown tags, several documents, aliases that multiply,
 Invariant: reading takes memory and time in proportion to the file.
 """
 
-from hullmark.document.files import MAX_BYTES, decode, name_of, read_bytes
+from hullmark.document.files import decode, name_of, read_bytes
 from hullmark.document.reader import parse, read
 from hullmark.document.values import ListValue, MapValue, Tagged, line_of, problem_at
 
 __all__ = [
-    "MAX_BYTES",
     "ListValue",
     "MapValue",
     "Tagged",

@@ -88,7 +88,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 def _run(config: MasterConfig) -> None:
-    log.setup(config.log_level)
+    log.setup(config.log_level, config.log_form)
     # The web server's own log repeats what we answer; what is wrong with us is logged by us.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     serve(config, check=check, shown=shown)

@@ -16,15 +16,3 @@ def server_context(certificate: Path, key: Path, clients_root: Optional[Path]) -
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(clients_root)
     return context
-
-
-def client_context(
-    root: Path, certificate: Optional[Path] = None, key: Optional[Path] = None
-) -> ssl.SSLContext:
-    """For a caller; shows its own certificate where given. The server's name is checked."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(root)
-    if certificate is not None:
-        context.load_cert_chain(certificate, key)
-    return context

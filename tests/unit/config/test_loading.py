@@ -156,16 +156,6 @@ def test_a_mistake(main: Path, text: str, problem: str) -> None:
     assert wrong(main)[0].startswith(problem)
 
 
-def test_checking_one_file_leaves_its_drop_ins_out(main: Path) -> None:
-    main.write_text("name: m1\n")
-    (main.parent / "agent.d/a.yaml").write_text("nonsense: 1")
-    config.check(str(main), "master")
-    with pytest.raises(InvalidInput, match="name: unknown key"):
-        config.check(str(main), "agent")
-    with pytest.raises(InvalidInput, match="does not exist"):
-        config.check(str(main.parent / "none.yaml"), "agent")
-
-
 # what is shown
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullmark.config import parse_duration, values
+from hullmark.config import values
 
 READERS: dict[str, Callable[[Any], Any]] = {
     "path": values.path,
@@ -101,4 +101,4 @@ def test_anything_is_read_or_refused(name: str, value: Any) -> None:
     [("250ms", 0.25), ("1h30m", 5400.0), ("2d", 172800.0), ("1.5s", 1.5), ("s", None), ("", None)],
 )
 def test_durations(value: Any, seconds: Optional[float]) -> None:
-    assert parse_duration(value) == seconds
+    assert values.parse_duration(value) == seconds

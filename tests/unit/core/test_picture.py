@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.changes import changes
-from hullmark.core.picture import Picture, merged, picture_of
+from hullmark.core.picture import Picture, merged
 from hullmark.model import wire
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
@@ -64,9 +64,14 @@ def report(before: Optional[HostState], after: HostState, sequence: int = 1) -> 
     return wire.from_wire(Report, json.loads(wire.canonical(wire.to_wire(made))))
 
 
+def picture_of(state: HostState) -> Picture:
+    return merged(Picture(), report(None, state))
+
+
 @given(states())
 def test_a_pictures_digest_is_that_of_its_state(state: HostState) -> None:
     assert picture_of(state).digest() == wire.digest(state)
+    assert picture_of(state).state == state
 
 
 def test_an_empty_picture() -> None:

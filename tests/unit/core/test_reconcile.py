@@ -288,7 +288,6 @@ def test_an_ended_one_is_started_after_its_delay() -> None:
     world.now += 1.0
     (start,) = world.decide().actions
     assert isinstance(start, Start)
-    assert start.again
 
 
 def test_an_end_is_counted_before_anything_is_done_about_it() -> None:

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.document import (
-    MAX_BYTES,
     ListValue,
     MapValue,
     Tagged,
@@ -24,6 +23,7 @@ from hullmark.document import (
     problem_at,
     read,
 )
+from hullmark.document.files import MAX_BYTES
 from hullmark.document.reader import MAX_DEPTH, MAX_VALUES, plain_scalar
 from hullmark.errors import InvalidInput
 

@@ -25,7 +25,7 @@ from hullmark.model.observed import HostState
 from hullmark.model.wire import from_wire, to_wire
 from hullmark.pki import certificates
 from hullmark.pki.invites import Invite
-from hullmark.pki.tls import client_context
+from tests.unit.pki.callers import client_context
 
 
 def config_in(folder: Path, **more: Any) -> MasterConfig:

@@ -17,7 +17,6 @@ from hullmark.errors import BrokenState, Conflict, HullmarkError, Refused
 from hullmark.masterd import daemon
 from hullmark.masterd.init import init
 from hullmark.masterd.notify import notify
-from hullmark.pki.tls import client_context
 from hullmark.store.sqlite import SqliteStore
 from tests.unit.masterd.serving import (
     Served,
@@ -27,6 +26,7 @@ from tests.unit.masterd.serving import (
     serve,
     serving,
 )
+from tests.unit.pki.callers import client_context
 
 
 def attempt(folder: Path, **more: Any) -> None:

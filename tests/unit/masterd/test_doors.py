@@ -23,8 +23,8 @@ from hullmark.masterd.identity import (
 from hullmark.masterd.routes import API, Login
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority
-from hullmark.pki.tls import client_context
 from tests.unit.masterd.serving import Host, Served, apply_body, serve
+from tests.unit.pki.callers import client_context
 
 PEOPLE = [
     (route.method, route.path.replace("{app}", "shop"))

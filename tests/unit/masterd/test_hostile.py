@@ -17,8 +17,8 @@ from hullmark.masterd import dispatch, gate
 from hullmark.masterd.brake import ADDRESSES_MAX, DELAY_MAX_S, FORGET_S, FREE, Brake
 from hullmark.masterd.requestbody import decode_body
 from hullmark.model.api import APPLY_BODY_MAX_BYTES
-from hullmark.pki.tls import client_context
 from tests.unit.masterd.serving import Served, eventually, serve
+from tests.unit.pki.callers import client_context
 
 CHUNKED = b"PUT /v1/apps/shop HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n"
 

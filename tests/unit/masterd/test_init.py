@@ -202,7 +202,7 @@ def test_the_command_line_says_what_it_did(tmp_path: Path, capsys) -> None:
 
 
 def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("hullmark.log.setup", lambda level: None)  # it would stay set for others
+    monkeypatch.setattr("hullmark.log.setup", lambda level, form: None)  # it would stay set for others
     config_in(tmp_path)
     config = tmp_path / "master.yaml"
     assert main(["run", "--config", str(config)]) == 2

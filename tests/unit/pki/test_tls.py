@@ -13,7 +13,8 @@ import pytest
 
 from hullmark.pki import certificates
 from hullmark.pki.authority import DAY_S, ROOT_CERTIFICATE, Authority, create_authority
-from hullmark.pki.tls import client_context, server_context
+from hullmark.pki.tls import server_context
+from tests.unit.pki.callers import client_context
 
 NAME = "m1.example.net"
 
