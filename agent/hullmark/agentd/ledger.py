@@ -18,10 +18,11 @@ from hullmark import log
 from hullmark.agentd import statefile
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
-from hullmark.core.acceptance import Held, refusal, stale
+from hullmark.core.acceptance import Held, refusal, stale, unrelated
 from hullmark.errors import BrokenState, StaleEpoch
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import InstanceId, Orders
+from hullmark.model.protocol import Former
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Ledger:
                 self._problems.set_error("state.damaged", error)
                 return False
             self._loaded = True
+            if stored.held is not None:
+                self._take_held(stored.held)
             if stored.orders is not None:
                 self._take(stored.orders)
         self._problems.clear("state.damaged")
@@ -77,41 +80,61 @@ class Ledger:
             self._log.info("accepted orders are of another enrolment, and left alone")
             return
         self._orders = orders
-        if orders.epoch >= held.epoch:
+        if (orders.epoch, orders.revision) >= (held.epoch, held.revision):
             self._held = _held_by(held, orders)
+
+    def _take_held(self, stored: Held) -> None:
+        """What was accepted last, also where the orders themselves were moved away."""
+        same = (stored.cluster_id, stored.host_id) == (self._held.cluster_id, self._held.host_id)
+        if same and stored.epoch >= self._held.epoch:
+            self._held = stored
 
     @property
     def held(self) -> Held:
         with self._lock:
+            return self._ruling()
+
+    def _ruling(self) -> Held:
+        """What was held, or the epoch of a container of ours that was made under a higher one."""
+        if self._made_under <= self._held.epoch:
             return self._held
+        return replace(self._held, epoch=self._made_under, leader="", revision=0)
 
     @property
     def standing(self) -> Standing:
         with self._lock:
-            return Standing(self._orders, self._loaded, self._orders.epoch == self._held.epoch)
+            return Standing(self._orders, self._loaded, self._orders.epoch == self._ruling().epoch)
 
-    def seen(self, epoch: Epoch, leader: str) -> str:
-        """A leader answered with this epoch. A higher one holds up all work on older orders until
+    def seen(self, epoch: Epoch, leader: str, former: Optional[Former]) -> str:
+        """A leader answered a poll with this epoch. A higher one holds up all work on older orders until
         its own come. Returns why it isn't believed, empty where it is."""
         with self._lock:
-            why = stale(self._held, epoch, leader)
-            if not why and epoch > self._held.epoch:
+            ruling = self._ruling()
+            why = stale(ruling, epoch, leader) or unrelated(ruling, epoch, former)
+            if not why and epoch > ruling.epoch:
                 self._held = replace(self._held, epoch=epoch, leader=leader, revision=0)
             return why
 
-    def at_least(self, epoch: Epoch) -> None:
-        """A container of ours was made under this epoch, so nothing lower may be obeyed."""
+    def doubts(self, epoch: Epoch, leader: str) -> str:
+        """Why this isn't the leader that polls have shown; empty where it is."""
         with self._lock:
-            self._made_under = max(self._made_under, epoch)
-            if epoch > self._held.epoch:
+            ruling = self._ruling()
+        if epoch > ruling.epoch:
+            return f"epoch {epoch} has not shown itself in a poll yet"
+        return stale(ruling, epoch, leader)
+
+    def at_least(self, epoch: Epoch) -> None:
+        """The highest epoch under which a container of ours was made, so that nothing lower is obeyed."""
+        with self._lock:
+            if epoch > max(self._held.epoch, self._made_under):
                 self._log.warning("a container is of a higher epoch than was held", epoch=epoch)
-                self._held = replace(self._held, epoch=epoch, leader="", revision=0)
+            self._made_under = epoch
 
     def accept(self, orders: Orders) -> bool:
         """Take orders over, or refuse and record them. True where they are held afterwards."""
         with self._accepting:
             with self._lock:
-                held, known = self._held, self._orders
+                held, known = self._ruling(), self._orders
                 why = (
                     refusal(held, orders) if self._loaded else "accepted orders can't be read here"
                 )
@@ -119,6 +142,7 @@ class Ledger:
                 self.refuse(orders.epoch, orders.leader, why)
                 return False
             if orders == known and orders.epoch == held.epoch:
+                self._problems.clear("order.refused")
                 return True
             try:
                 statefile.save(self._folder, orders)
@@ -134,12 +158,18 @@ class Ledger:
                 # Another leader may have shown itself while the disk was written.
                 if orders.epoch >= self._held.epoch:
                     self._held = _held_by(self._held, orders)
-        self._problems.clear("state.write")
+        self._problems.clear("state.write", "order.refused")
         self._log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
         return True
 
     def refuse(self, epoch: Epoch, leader: str, why: str) -> None:
-        """Record that a leader's word was not obeyed."""
+        """Record that a leader's word was not obeyed, and say so until one is believed."""
+        if self._loaded:
+            self._problems.set(
+                "order.refused",
+                f"this host refuses the orders of {leader or 'a master'}, epoch {epoch}: {why}",
+                "look for a second master, or a store that is an old copy; what runs here goes on",
+            )
         self._log.warning("orders refused", epoch=epoch, leader=leader, why=why)
         self._outbox.add(
             "order.refused", f"epoch {epoch}", f"from {leader or 'a master'}: {why}", leader=leader
@@ -152,8 +182,9 @@ class Ledger:
         Raises StaleEpoch unless work of this epoch may go on.
         """
         with self._lock:
-            if epoch != self._held.epoch:
-                raise StaleEpoch(f"epoch {epoch} has passed; {self._held.epoch} rules")
+            ruling = self._ruling().epoch
+            if epoch != ruling:
+                raise StaleEpoch(f"epoch {epoch} has passed; {ruling} rules")
             self._check_wanted(instance)
 
     def check_kept(self, epoch: Epoch, instance: InstanceId) -> None:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 CONNECT_S = 5.0
 TASK_TIMEOUT_S = 30.0
+ANSWER_MAX_BYTES = 64 << 20
+"""Far above the orders of a host that runs thousands of instances."""
 
 
 class Link:
@@ -47,11 +49,14 @@ class Link:
                 data=canonical(to_wire(body)),
                 headers={"Content-Type": "application/json"},
                 timeout=(CONNECT_S, timeout_s),
+                allow_redirects=False,
+                stream=True,
             )
+            content = _bounded(response)
         except (requests.RequestException, OSError) as error:
             self._forget()
             raise self._unavailable(master, error) from error
-        data = self._data(master, response)
+        data = self._data(master, response, content)
         self._troubles.clear()
         return _decoded(answer, data, master), begin
 
@@ -64,12 +69,15 @@ class Link:
                 data=lines,
                 headers={"Content-Type": "application/x-ndjson"},
                 timeout=(CONNECT_S, TASK_TIMEOUT_S),
+                allow_redirects=False,
+                stream=True,
             )
+            content = _bounded(response)
         except (requests.RequestException, OSError) as error:
             raise MasterUnavailable(f"{master} stopped listening: {_reason(error)}") from error
         finally:
             self._forget()
-        self._data(master, response)
+        self._data(master, response, content)
 
     def next_master(self) -> None:
         """The one that answers is not believed."""
@@ -113,17 +121,17 @@ class Link:
             session.close()
             self._local.session = (), None
 
-    def _data(self, master: str, response: requests.Response) -> Any:
+    def _data(self, master: str, response: requests.Response, content: bytes) -> Any:
         try:
-            data = json.loads(response.content)
-        except ValueError:
+            data = json.loads(content)
+        except (ValueError, RecursionError):
             data = {}
         if response.status_code == 200:
             return data
         said = data if isinstance(data, dict) else {}
         if response.status_code == 421:
             self._leave(master)
-            leader = from_wire(NotLeader, said, ignore_unknown=True).leader
+            leader = _decoded(NotLeader, said, master).leader
             raise MasterUnavailable(f"{master} does not lead; {leader or 'nobody'} does")
         message = str(said.get("message") or f"status {response.status_code}")
         remedy = str(said.get("remedy") or "")
@@ -146,6 +154,18 @@ class Link:
             remedy = "check both clocks, and that the master has the certificate of this cluster"
         each = "; ".join(f"{one}: {why}" for one, why in sorted(self._troubles.items()))
         return MasterUnavailable(f"no master answers: {each}", remedy=remedy)
+
+
+def _bounded(response: requests.Response) -> bytes:
+    """The body, if it has a size that an answer may have."""
+    parts, size = [], 0
+    for part in response.iter_content(65536):
+        parts.append(part)
+        size += len(part)
+        if size > ANSWER_MAX_BYTES:
+            response.close()
+            raise requests.ConnectionError(f"its answer has more than {ANSWER_MAX_BYTES} bytes")
+    return b"".join(parts)
 
 
 def _reason(error: BaseException) -> str:

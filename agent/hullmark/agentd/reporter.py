@@ -86,9 +86,9 @@ class Reporter:
         )
         begin = time.monotonic()
         answer, _ = self._link.call(REPORT_PATH, report, ReportAnswer, REPORT_TIMEOUT_S)
-        why = self._ledger.seen(answer.epoch, answer.leader)
+        why = self._ledger.doubts(answer.epoch, answer.leader)
         if why:
-            raise StaleEpoch(f"the report went to a leader that has passed: {why}")
+            raise StaleEpoch(f"the report went to another leader: {why}")
         self._outbox.drop(events)
         self._log.debug("reported", full=report.full, took_s=round(time.monotonic() - begin, 3))
         if answer.resend:

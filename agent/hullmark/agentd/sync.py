@@ -107,7 +107,7 @@ class Sync:
         answer, _ = self._link.call(POLL_PATH, request, PollAnswer, self._hold_s + 10.0)
         self._problems.clear("master.unavailable", "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
-        why = self._ledger.seen(answer.epoch, answer.leader)
+        why = self._ledger.seen(answer.epoch, answer.leader, answer.former)
         if why:
             self._record_refusal(answer, why)
             self._link.next_master()
@@ -118,7 +118,10 @@ class Sync:
         for task in answer.tasks:
             self._tell.task(task)
         self._tasks_seen, self._tasks_of = answer.tasks_last, (answer.epoch, answer.leader)
-        return self.fetch() if answer.changed else True
+        if answer.changed:
+            return self.fetch()
+        self._problems.clear("order.refused")
+        return True
 
     def fetch(self) -> bool:
         """Ask for orders; drop an answer that took longer than its lease."""
@@ -130,6 +133,8 @@ class Sync:
                 "orders dropped: they came later than their lease", lease_s=answer.lease_s
             )
             return False
+        if answer.orders.epoch > self._ledger.held.epoch:
+            return False  # another leader since: it has to show itself in a poll first
         held = self._ledger.accept(answer.orders)
         if held:
             self._tell.accepted()

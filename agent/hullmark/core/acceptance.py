@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.names import APP_NAME, SERVICE_NAME
 from hullmark.model.orders import Orders
+from hullmark.model.protocol import Former
 from hullmark.model.wire import digest
 
 
@@ -42,6 +44,27 @@ def stale(held: Held, epoch: Epoch, leader: str) -> str:
         return f"epoch {epoch} has passed; {held.epoch} was accepted"
     if epoch == held.epoch and held.leader and leader != held.leader:
         return f"epoch {epoch} is {held.leader}'s, not {leader}'s"
+    return ""
+
+
+def unrelated(held: Held, epoch: Epoch, former: Optional[Former]) -> str:
+    """Why a later leader's store isn't the one whose orders were accepted; empty where it is.
+
+    A term is counted up by every start of a master, so an old copy of the store comes to a higher epoch by
+    itself. What it can't have is the term and the revision that this host obeyed. A store that an
+    operator has restored says so by its incarnation, and is not asked.
+    """
+    if not held.leader or epoch <= held.epoch or epoch.incarnation != held.epoch.incarnation:
+        return ""
+    if former is None:
+        return f"its store knows no epoch {held.epoch}, which was accepted here"
+    if former.leader != held.leader:
+        return f"in its store epoch {held.epoch} is {former.leader}'s, and here {held.leader}'s"
+    if held.revision >= former.until:
+        return (
+            f"its store ended epoch {held.epoch} at revision {former.until}, "
+            f"and {held.revision} was accepted here"
+        )
     return ""
 
 

@@ -45,12 +45,13 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
     record = cluster.leader_record
     return PollAnswer(
         epoch=record.epoch,
-        leader=record.master,
+        leader=record.leader,
         now=desk.wall(),
         changed=await cluster.wait_orders(host_id, body.epoch, body.revision, 0.0),
         resend=cluster.lacks_state(host_id, body.run),
         tasks=tasks,
         tasks_last=last,
+        former=cluster.former(body.epoch),
     )
 
 

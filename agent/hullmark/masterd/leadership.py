@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
 from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
@@ -17,14 +18,18 @@ from hullmark import log
 from hullmark.errors import Conflict, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.view import decode, encode
 from hullmark.model.epoch import Epoch
-from hullmark.model.names import CLUSTER_KEY, LEADER_KEY
-from hullmark.model.records import ClusterRecord, LeaderRecord
+from hullmark.model.names import CLUSTER_KEY, LEADER_KEY, TERMS_KEY
+from hullmark.model.protocol import Former
+from hullmark.model.records import ClusterRecord, LeaderRecord, Term, TermsRecord
 from hullmark.store.protocol import Committed, Compare, Delete, Entry, Put, Store, Write
 
 _log = log.get("leadership")
 
 ATTEMPTS_TO_FIND_OUT = 4
 """Reads after a transaction without an answer, each after a longer pause."""
+
+TERMS_KEPT = 2000
+"""A host that was away for more changes of leader has to be told by an operator whom to obey."""
 
 T = TypeVar("T")
 Caller = Callable[..., Awaitable[Any]]
@@ -53,6 +58,7 @@ class Leadership:
         self._lost = lost
         self._record: Optional[LeaderRecord] = None
         self._modified = 0
+        self._terms = TermsRecord()
         self.why_not = "it has not begun to lead"
         self.store_trouble = ""
 
@@ -79,13 +85,31 @@ class Leadership:
             last = decode(LeaderRecord, LEADER_KEY, before.value).epoch
             term, seen = last.term + 1, before.modified
         epoch = Epoch(cluster.incarnation, term)
-        record = LeaderRecord(epoch, self._master, self._address, now)
+        mark = secrets.token_hex(4)
+        record = LeaderRecord(epoch, self._master, self._address, now, mark)
         done = await self._commit([Compare(LEADER_KEY, seen)], [Put(LEADER_KEY, encode(record))])
         if not done.succeeded:
             raise Conflict("another master began to lead at the same moment")
+        await self._remember(Term(epoch, record.leader, done.revision))
         self._record, self._modified, self.why_not = record, done.revision, ""
-        _log.info("leading", epoch=str(epoch))
+        _log.info("leading", epoch=str(epoch), leader=record.leader)
         return record
+
+    async def _remember(self, term: Term) -> None:
+        """Before the term's first order: add it to those that agents may ask about."""
+        known = await self._read(TermsRecord, TERMS_KEY) or TermsRecord()
+        self._terms = TermsRecord((*known.terms[-TERMS_KEPT:], term))
+        put = Put(TERMS_KEY, encode(self._terms))
+        done = await self._commit([Compare(LEADER_KEY, term.began)], [put])
+        if not done.succeeded:
+            raise Conflict("another master began to lead at the same moment")
+
+    def former(self, epoch: Epoch) -> Optional[Former]:
+        """What this store says of an earlier epoch; None where it knows of none."""
+        for term, following in zip(self._terms.terms, self._terms.terms[1:]):
+            if term.epoch == epoch:
+                return Former(term.leader, following.began)
+        return None
 
     async def _read(self, cls: type[T], key: str) -> Optional[T]:
         entry = await self._call(self._store.get, key)

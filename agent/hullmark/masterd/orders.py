@@ -48,7 +48,7 @@ class OrderBook:
             cluster_id=cluster_id,
             host_id=host_id,
             epoch=leader.epoch,
-            leader=leader.master,
+            leader=leader.leader,
             revision=self.revision(host_id),
             assignments=tuple(assignments),
             tombstones=kept.tombstones,

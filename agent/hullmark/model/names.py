@@ -71,6 +71,7 @@ def engine_name(app: str, key: str) -> str:
 ROOT = "/hullmark/"
 CLUSTER_KEY = ROOT + "cluster"
 LEADER_KEY = ROOT + "leader"
+TERMS_KEY = ROOT + "terms"
 APPS = ROOT + "apps/"
 HOSTS = ROOT + "hosts/"
 ASSIGNMENTS = ROOT + "assignments/"

@@ -23,6 +23,7 @@ both to disk, then acts. Each phase that an instance enters goes out in a report
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import Orders, Task
@@ -47,8 +48,17 @@ class PollRequest:
 
 
 @dataclass(frozen=True)
+class Former:
+    """What the leader's store says of the epoch that an agent named: who led in it, and the revision at which
+    the next term began."""
+
+    leader: str
+    until: int
+
+
+@dataclass(frozen=True)
 class PollAnswer:
-    """`changed`: ask for orders now. `resend`: send a full report (new leader, or it lost count).
+    """`former` is of the epoch in the request, where that is an earlier one. `changed`: ask for orders now. `resend`: send a full report (new leader, or it lost count).
     `tasks` are new since `tasks_seen`, which the agent then sets to `tasks_last`. `now` is the
     leader's wall clock, from which the agent tells a wrong clock."""
 
@@ -59,6 +69,7 @@ class PollAnswer:
     resend: bool = False
     tasks: tuple[Task, ...] = ()
     tasks_last: int = 0
+    former: Optional[Former] = None
 
 
 @dataclass(frozen=True)

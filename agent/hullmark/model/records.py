@@ -20,12 +20,40 @@ class ClusterRecord:
 
 @dataclass(frozen=True)
 class LeaderRecord:
-    """Who leads. Every write of a leader compares that this record is still its own."""
+    """Who leads. Every write of a leader compares that this record is still its own.
+
+    `mark` is drawn anew for each term: two masters on copies of one store have the same epoch and,
+    perhaps, the same name, but not the same mark.
+    """
 
     epoch: Epoch
     master: str
     address: str
     since: float
+    mark: str = ""
+
+    @property
+    def leader(self) -> str:
+        """What agents know the leader of this term by, such as `m1@5f0c2a9e`."""
+        return f"{self.master}@{self.mark}"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term, whose leader record was written at revision `began` of the store. Orders of the terms before it
+    have lower revisions than that."""
+
+    epoch: Epoch
+    leader: str
+    began: int
+
+
+@dataclass(frozen=True)
+class TermsRecord:
+    """The terms so far, the newest last: what shows an agent that a later leader's store is the one
+    whose orders it accepted, and not an old copy of it."""
+
+    terms: tuple[Term, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ from hullmark.model.protocol import (
     ORDERS_PATH,
     POLL_PATH,
     REPORT_PATH,
+    Former,
     OrdersAnswer,
     PollAnswer,
     PollRequest,
@@ -324,6 +325,15 @@ class FakeEngine:
         self.closed += 1
 
 
+FAR = 1 << 40
+"""A revision that no test comes to."""
+
+
+def shows_itself(ledger: Ledger, epoch: Epoch, leader: str) -> str:
+    """A leader answers a poll whose store is the one that the host obeyed. Why it isn't believed."""
+    return ledger.seen(epoch, leader, Former(ledger.held.leader, FAR))
+
+
 class FakeLeader:
     """Stands where the agent's `Link` does: every message goes through its wire form both ways."""
 
@@ -342,6 +352,7 @@ class FakeLeader:
         self.began: Callable[[], float] = lambda: 0.0
         self.on_report: Callable[[], None] = lambda: None
         self.switched = 0
+        self.former: Optional[Former] = Former("m1", FAR)
         self._in_step: Optional[tuple[str, int]] = None
 
     def call(self, path: str, body: Any, answer: type[Any], timeout_s: float) -> tuple[Any, float]:
@@ -381,6 +392,7 @@ class FakeLeader:
             resend=self.resend,
             tasks=self.tasks,
             tasks_last=len(self.tasks),
+            former=self.former,
         )
 
     def _report(self, report: Report) -> ReportAnswer:

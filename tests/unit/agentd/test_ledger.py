@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,8 @@ from hullmark.agentd.problems import Problems
 from hullmark.errors import StaleEpoch
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId, Orders
-from tests.unit.agentd.fakes import CLUSTER, HOST, bundle_of, orders_of
+from hullmark.model.protocol import Former
+from tests.unit.agentd.fakes import CLUSTER, HOST, bundle_of, orders_of, shows_itself
 
 WEB = InstanceId("shop", "web", 1, 1)
 
@@ -106,13 +108,56 @@ def test_before_the_files_are_read_nothing_is_accepted(tmp_path: Path) -> None:
 def test_a_leader_that_shows_itself_holds_up_older_work(ledger: Ledger) -> None:
     ledger.accept(orders_of([(WEB, bundle_of())]))
     ledger.check(Epoch(1, 1), WEB)
-    assert ledger.seen(Epoch(1, 2), "m2") == ""
+    assert shows_itself(ledger, Epoch(1, 2), "m2") == ""
     with pytest.raises(StaleEpoch):
         ledger.check(Epoch(1, 1), WEB)
     ledger.check_kept(Epoch(1, 1), WEB)
     assert not ledger.standing.current
-    assert "has passed" in ledger.seen(Epoch(1, 1), "m1")
-    assert "is m2's" in ledger.seen(Epoch(1, 2), "m1")
+    assert "has passed" in shows_itself(ledger, Epoch(1, 1), "m1")
+    assert "is m2's" in shows_itself(ledger, Epoch(1, 2), "m1")
+
+
+@pytest.mark.parametrize(
+    ("former", "why"),
+    [
+        (None, "knows no epoch 1.1"),
+        (Former("m1@other", 100), "is m1@other's, and here m1's"),
+        (Former("m1", 8), "at revision 8, and 8 was accepted"),
+    ],
+)
+def test_a_leader_with_an_old_copy_of_the_store_never_comes_to_be_believed(
+    ledger: Ledger, former: Optional[Former], why: str
+) -> None:
+    """However high its epoch has been counted up by restarts."""
+    ledger.accept(orders_of([(WEB, bundle_of())], revision=8))
+    for term in (2, 50, 10_000):
+        assert why in ledger.seen(Epoch(1, term), "m1@copy", former)
+    ledger.check(Epoch(1, 1), WEB)
+    assert ledger.seen(Epoch(1, 2), "m1@next", Former("m1", 9)) == ""
+
+
+def test_an_operators_word_is_above_what_a_store_can_show(ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    assert ledger.seen(Epoch(2, 1), "m1@restored", None) == ""
+
+
+def test_lost_orders_are_not_had_from_an_older_leader(tmp_path: Path) -> None:
+    ledger_in(tmp_path).accept(orders_of([(WEB, bundle_of())], epoch=Epoch(1, 4), leader="m1@d"))
+    for name in ("state-a.json", "state-b.json"):
+        (tmp_path / name).unlink()
+    again = ledger_in(tmp_path)
+    assert "has passed" in again.seen(Epoch(1, 2), "m1@b", None)
+    assert not again.accept(orders_of(epoch=Epoch(1, 2), leader="m1@b"))
+    assert again.accept(orders_of([(WEB, bundle_of())], epoch=Epoch(1, 4), leader="m1@d"))
+
+
+def test_a_label_that_nobody_has_any_more_holds_nothing_up(ledger: Ledger) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    ledger.at_least(Epoch(999, 999))
+    with pytest.raises(StaleEpoch):
+        ledger.check(Epoch(1, 1), WEB)
+    ledger.at_least(Epoch(1, 1))
+    ledger.check(Epoch(1, 1), WEB)
 
 
 def test_a_container_of_a_higher_epoch_proves_what_was_accepted(ledger: Ledger) -> None:
@@ -171,7 +216,7 @@ def only_grows(folder: Path, steps: list[tuple[str, int, str, int]]) -> None:
             if ledger.accept(orders):
                 accepted.append(orders)
         elif what == "seen":
-            ledger.seen(epoch, leader)
+            shows_itself(ledger, epoch, leader)
         elif what == "label" and accepted:
             ledger.at_least(accepted[-1].epoch)
         elif what == "restart":

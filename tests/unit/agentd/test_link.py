@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any, Optional
@@ -61,7 +62,7 @@ class Wire:
             raise answer
         response = requests.Response()
         response.status_code = answer[0]
-        response._content = json.dumps(answer[1]).encode()
+        response.raw = io.BytesIO(json.dumps(answer[1]).encode())
         return response
 
     def close(self) -> None:

@@ -17,7 +17,15 @@ from hullmark.errors import EngineUnavailable, HullmarkError, Refused
 from hullmark.model.app import Attachment, Restart, RestartCondition
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId, Orders
-from tests.unit.agentd.fakes import Agent, FakeEngine, Inline, Parked, bundle_of, orders_of
+from tests.unit.agentd.fakes import (
+    Agent,
+    FakeEngine,
+    Inline,
+    Parked,
+    bundle_of,
+    orders_of,
+    shows_itself,
+)
 
 WEB, WEB2 = InstanceId("shop", "web", 1, 1), InstanceId("shop", "web", 2, 1)
 NEXT = InstanceId("shop", "web", 1, 2)
@@ -146,7 +154,7 @@ def test_a_stale_order_during_a_pull_is_refused_and_nothing_is_made_under_a_pass
 
     def meanwhile() -> None:
         assert not agent.ledger.accept(orders_of([], [WEB], epoch=Epoch(1, 0), leader="m2"))
-        assert agent.ledger.seen(Epoch(1, 2), "m2") == ""
+        assert shows_itself(agent.ledger, Epoch(1, 2), "m2") == ""
 
     agent.engine.during_pull = meanwhile
     agent.settle()
@@ -162,7 +170,7 @@ def test_a_new_leader_neither_restarts_nor_doubles_what_runs(agent: Agent) -> No
     agent.accept(orders_of([(WEB, bundle_of())]))
     agent.settle()
     before = dict(agent.engine.containers)
-    agent.ledger.seen(Epoch(1, 2), "m1")
+    shows_itself(agent.ledger, Epoch(1, 2), "m1")
     agent.settle()
     agent.accept(orders_of([(WEB, bundle_of())], epoch=Epoch(1, 2)))
     agent.settle()
@@ -175,7 +183,7 @@ def test_a_container_half_made_under_the_old_leader_is_taken_over(tmp_path: Path
 
     def new_leader(method: str) -> None:
         if method == "create":
-            agent.ledger.seen(Epoch(1, 2), "m2")
+            shows_itself(agent.ledger, Epoch(1, 2), "m2")
 
     agent.engine.after = new_leader
     agent.settle()
@@ -191,7 +199,7 @@ def test_a_leader_that_only_showed_itself_stops_no_restart_and_begins_nothing(
     agent.accept(orders_of([(WEB, bundle_of())]))
     agent.settle()
     agent.accept(orders_of([(WEB, bundle_of()), (WEB2, bundle_of())], revision=2))
-    agent.ledger.seen(Epoch(1, 2), "m2")
+    shows_itself(agent.ledger, Epoch(1, 2), "m2")
     agent.engine.crash(NAME)
     agent.settle()
     agent.clock.now += 1

@@ -14,7 +14,7 @@ from hullmark.errors import MasterUnavailable
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import HostProblem, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
-from tests.unit.agentd.fakes import Agent, orders_of
+from tests.unit.agentd.fakes import Agent, orders_of, shows_itself
 
 WEB = InstanceId("shop", "web", 1, 1)
 
@@ -26,7 +26,9 @@ def status(slot: int, phase: Phase = Phase.RUNNING) -> tuple[str, InstanceStatus
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
-    return Agent(tmp_path / "agent")
+    agent = Agent(tmp_path / "agent")
+    shows_itself(agent.ledger, agent.leader.orders.epoch, agent.leader.orders.leader)
+    return agent
 
 
 def show(agent: Agent, *statuses: tuple[str, InstanceStatus], revision: int = 1) -> None:

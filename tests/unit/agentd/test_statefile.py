@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hullmark.agentd import statefile
+from hullmark.core.acceptance import Held
 from hullmark.errors import BrokenState
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId
@@ -16,6 +17,7 @@ from tests.unit.agentd.fakes import bundle_of, orders_of
 A, B = statefile.NAMES
 WEB = InstanceId("shop", "web", 1, 1)
 ORDERS = orders_of([(WEB, bundle_of())])
+HELD = Held(ORDERS.cluster_id, ORDERS.host_id, ORDERS.epoch, ORDERS.leader, ORDERS.revision)
 
 
 def test_nothing_was_ever_accepted(tmp_path: Path) -> None:
@@ -24,7 +26,7 @@ def test_nothing_was_ever_accepted(tmp_path: Path) -> None:
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     statefile.save(tmp_path, ORDERS)
-    assert statefile.load(tmp_path) == statefile.Stored(ORDERS)
+    assert statefile.load(tmp_path) == statefile.Stored(ORDERS, held=HELD)
     assert (tmp_path / A).stat().st_mode & 0o077 == 0
 
 
@@ -34,7 +36,7 @@ def test_one_copy_cut_anywhere_leaves_the_other(tmp_path: Path, name: str) -> No
     content = (tmp_path / name).read_bytes()
     for length in range(len(content)):
         (tmp_path / name).write_bytes(content[:length])
-        assert statefile.load(tmp_path) == statefile.Stored(ORDERS, (str(tmp_path / name),))
+        assert statefile.load(tmp_path) == statefile.Stored(ORDERS, (str(tmp_path / name),), HELD)
 
 
 def test_a_flipped_bit_anywhere_is_seen(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_a_flipped_bit_anywhere_is_seen(tmp_path: Path) -> None:
         damaged = bytearray(content)
         damaged[place] ^= 1 << (place % 8)
         (tmp_path / A).write_bytes(damaged)
-        assert statefile.load(tmp_path) == statefile.Stored(ORDERS, (str(tmp_path / A),))
+        assert statefile.load(tmp_path) == statefile.Stored(ORDERS, (str(tmp_path / A),), HELD)
 
 
 def test_both_damaged_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -82,6 +84,41 @@ def test_of_two_sound_copies_the_newer_holds(tmp_path: Path, older, newer) -> No
         assert statefile.load(tmp_path).orders == newer
 
 
+def test_what_was_held_outlives_the_orders(tmp_path: Path) -> None:
+    statefile.save(tmp_path, ORDERS)
+    for name in statefile.NAMES:
+        (tmp_path / name).unlink()
+    assert statefile.load(tmp_path) == statefile.Stored(None, held=HELD)
+    (tmp_path / statefile.HELD).write_bytes(b"x")
+    with pytest.raises(BrokenState, match="which leader"):
+        statefile.load(tmp_path)
+
+
+def test_killed_at_any_write_what_is_held_is_not_ahead_of_the_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders that are behind what is held would never be asked for again."""
+    rename = Path.replace
+    for kill_at in range(3):
+        statefile.save(tmp_path, ORDERS)
+        left = [kill_at]
+
+        def replace(self: Path, target: Path, left: list[int] = left) -> Path:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return rename(self, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            with pytest.raises(KeyboardInterrupt):
+                statefile.save(tmp_path, orders_of(revision=9))
+        stored = statefile.load(tmp_path)
+        assert stored.orders is not None
+        assert stored.held is not None
+        assert stored.held.revision <= stored.orders.revision
+
+
 def test_another_form_is_not_guessed_at(tmp_path: Path) -> None:
     statefile.save(tmp_path, ORDERS)
     body = b'{"form":2,"orders":{}}'
@@ -104,4 +141,4 @@ def test_a_write_that_fails_leaves_what_was_there(
     with pytest.raises(OSError, match="No space"):
         statefile.save(tmp_path, orders_of(revision=9))
     assert statefile.load(tmp_path).orders == ORDERS
-    assert sorted(path.name for path in tmp_path.iterdir()) == [A, B]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [statefile.HELD, A, B]

@@ -9,7 +9,7 @@ import pytest
 from hullmark.errors import BrokenState, Forbidden, MasterUnavailable, NotFound
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId, Task
-from tests.unit.agentd.fakes import Agent, bundle_of, orders_of
+from tests.unit.agentd.fakes import Agent, bundle_of, orders_of, shows_itself
 
 WEB = InstanceId("shop", "web", 1, 1)
 
@@ -53,7 +53,7 @@ def test_a_leader_of_the_past_is_refused_once_and_left(agent: Agent) -> None:
 
 def test_a_new_leader_is_asked_for_its_orders_even_where_it_has_none(agent: Agent) -> None:
     agent.sync.turn()
-    agent.ledger.seen(Epoch(1, 2), "m1")
+    shows_itself(agent.ledger, Epoch(1, 2), "m1")
     agent.leader.orders = orders_of(epoch=Epoch(1, 2), revision=0)
     assert agent.sync.turn() == 0
     assert agent.leader.polls[-1].revision == -1
@@ -79,7 +79,7 @@ def test_tasks_come_once_and_are_counted_anew_by_a_new_leader(agent: Agent) -> N
     agent.leader.tasks = ()
     agent.sync.turn()
     assert [one.task_id for one in agent.tasks[:2]] == ["t1", "t2"]
-    agent.ledger.seen(Epoch(1, 3), "m1")
+    shows_itself(agent.ledger, Epoch(1, 3), "m1")
     agent.leader.orders = orders_of(epoch=Epoch(1, 3), revision=8)
     agent.sync.turn()
     assert agent.leader.polls[-1].tasks_seen == 0
