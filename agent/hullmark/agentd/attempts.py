@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hullmark import log
-from hullmark.agentd.files import replace_file
 from hullmark.core.found import Found
 from hullmark.core.restart import Attempt, after_end, after_error
 from hullmark.model.app import Restart
+from hullmark.pki.files import write_file
 
 FILE = "attempts.json"
 
@@ -83,7 +83,7 @@ class Attempts:
                     for name, one in self._attempts.items()
                 }
             try:
-                replace_file(self._file, json.dumps(rows).encode(), durable=False)
+                write_file(self._file, json.dumps(rows).encode(), 0o600, durable=False)
             except OSError as error:
                 self._log.debug("attempts not written", why=error.strerror)
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from hullmark.agentd import enrolment
 from hullmark.agentd.enrolment import Enrolment
-from hullmark.agentd.files import replace_file
 from hullmark.errors import BrokenState, NotFound, Refused
 from hullmark.model.protocol import RENEW_PATH, RenewAnswer, RenewRequest
 from hullmark.pki import certificates
 from hullmark.pki.certificates import Identity
+from hullmark.pki.files import write_file, write_private
 
 RENEW_TIMEOUT_S = 20.0
 PENDING_KEY = "pending.key"
@@ -37,7 +37,7 @@ def request_with(key_file: Path, name: str) -> str:
         key = certificates.load_key(key_file)
     except (NotFound, BrokenState):
         key = certificates.new_key()
-        replace_file(key_file, certificates.key_pem(key), 0o600)
+        write_private(key_file, certificates.key_pem(key))
     return certificates.new_request(key, name).decode()
 
 
@@ -79,10 +79,10 @@ def install(folder: Path, enrolled: Enrolment, chain_pem: str, root_pem: str) ->
     """Write key (from PENDING_KEY), certificate and root, then the record, then clear what it no longer names.
     Raises OSError; until the record is written all is as before, but for a root that was renewed by the same master."""
     key = (folder / PENDING_KEY).read_bytes()
-    replace_file(folder / enrolled.key_name, key, 0o600)
-    replace_file(folder / enrolled.certificate_name, chain_pem.encode(), 0o644)
+    write_private(folder / enrolled.key_name, key)
+    write_file(folder / enrolled.certificate_name, chain_pem.encode())
     if not _same(folder / enrolment.ROOT, root_pem):
-        replace_file(folder / enrolment.ROOT, root_pem.encode(), 0o644)
+        write_file(folder / enrolment.ROOT, root_pem.encode())
     enrolment.save(folder, enrolled)
     for path in folder.glob(f"{enrolment.FIRST_PAIR}*"):
         if path.suffix in (".key", ".pem") and path.stem != enrolled.pair:

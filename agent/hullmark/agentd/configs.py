@@ -13,9 +13,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hullmark.agentd.files import replace_file
 from hullmark.errors import Refused
 from hullmark.model.app import Bundle, FileRef
+from hullmark.pki.files import write_file
 
 
 class Configs:
@@ -58,7 +58,7 @@ class Configs:
         if hashlib.sha256(content).hexdigest() != config.sha256:
             raise Refused(f"config {reference.source} does not have the hash that it was sent with")
         if not path.exists() or path.read_bytes() != content:
-            replace_file(path, content, reference.mode)
+            write_file(path, content, reference.mode)
             path.chmod(reference.mode)
             os.chown(path, int(reference.uid or 0), int(reference.gid or 0))
         return str(path)

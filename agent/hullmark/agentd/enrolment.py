@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hullmark.agentd.files import replace_file
 from hullmark.errors import BrokenState, InvalidInput, NotFound
 from hullmark.model.wire import canonical, from_wire, to_wire
+from hullmark.pki.files import write_file
 
 RECORD, ROOT = "enrolment.json", "root.pem"
 FIRST_PAIR = "host"
@@ -77,7 +77,7 @@ def load(folder: Path) -> Enrolment:
 
 def save(folder: Path, enrolment: Enrolment) -> None:
     """Written last of the enrolment's files: with it the host is enrolled. Raises OSError."""
-    replace_file(folder / RECORD, canonical(to_wire(enrolment)), 0o644)
+    write_file(folder / RECORD, canonical(to_wire(enrolment)))
 
 
 def check_validity(enrolment: Enrolment, now: float) -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from hullmark.agentd.files import replace_file
 from hullmark.core.acceptance import Held
 from hullmark.errors import BrokenState, InvalidInput
 from hullmark.model.orders import Orders
 from hullmark.model.wire import canonical, from_wire, to_wire
+from hullmark.pki.files import write_private
 
 T = TypeVar("T")
 
@@ -65,9 +65,9 @@ def save(folder: Path, orders: Orders) -> None:
     ahead of the orders."""
     content = _sealed("orders", orders)
     for name in NAMES:
-        replace_file(folder / name, content)
+        write_private(folder / name, content)
     held = Held(orders.cluster_id, orders.host_id, orders.epoch, orders.leader, orders.revision)
-    replace_file(folder / HELD, _sealed("held", held))
+    write_private(folder / HELD, _sealed("held", held))
 
 
 def _sealed(kind: str, value: object) -> bytes:

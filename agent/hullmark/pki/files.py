@@ -1,4 +1,4 @@
-"""Files with keys and certificates: written whole or not at all, private ones readable by the owner only."""
+"""Files of a daemon's own: written whole or not at all, private ones readable by the owner only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from pathlib import Path
 from hullmark.errors import BrokenState, NotFound
 
 
-def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replace a file atomically; it is on the disk, and so is its name, when this returns."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def write_file(path: Path, content: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
+    """Replace a file atomically. Where `durable`, it is on the disk, and so is its name, when this returns.
+    Raises OSError; the old content is then still there. One writer at a time: a draft that was left
+    by one that died is written over."""
+    temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -180,7 +180,7 @@ def test_a_full_disk_is_found_before_the_invite_is_used(
     def full(path: Path, *_: object) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("hullmark.agentd.certify.replace_file", full)
+    monkeypatch.setattr("hullmark.agentd.certify.write_private", full)
     master = Master(authority)
     with pytest.raises(Refused, match="No space left") as caught:
         enrolled(tmp_path, authority, master)

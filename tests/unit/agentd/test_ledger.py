@@ -85,7 +85,7 @@ def test_nothing_is_accepted_that_is_not_on_the_disk(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hullmark.agentd.statefile.replace_file", full)
+        patch.setattr("hullmark.agentd.statefile.write_private", full)
         assert not ledger.accept(orders_of(revision=3))
     assert ledger.held.revision == 0
     assert [problem.code for problem in problems.all()] == ["state.write"]
