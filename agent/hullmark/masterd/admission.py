@@ -127,7 +127,7 @@ class Admission:
             if not done.succeeded:
                 raise Conflict(f"host {record.name} was changed at the same moment")
         fields = {"certificate_sha256": certificate_sha256}
-        self._tell("host.renewed", f"host {record.name}", change, fields)
+        self._tell("host.certificate-renewed", f"host {record.name}", change, fields)
         return renewed
 
     async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:

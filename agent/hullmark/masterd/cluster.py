@@ -301,6 +301,7 @@ class Cluster:
         for event in report.events:
             self._term.journal.add(event)
         if merged.changed:
+            self._tell_problems(report.host_id)
             self._term.changed()
         record = self.leader_record
         return ReportAnswer(record.epoch, record.leader, resend=merged.resend)
@@ -323,11 +324,25 @@ class Cluster:
         claims = self._term.fleet.claims(self.leader_record.epoch)
         return [(hosts[host_id].name, epoch) for host_id, epoch in claims if host_id in hosts]
 
+    def _tell_problems(self, host_id: str) -> None:
+        term = self._term
+        problems = term.fleet.observed[host_id].problems
+        for told in term.troubles.compare(host_id, problems, self._settings.wall()):
+            self._add(told.kind, f"host {self._name_of(host_id)}", told.message, "", told.fields)
+
+    def _name_of(self, host_id: str) -> str:
+        record = self.host(host_id)
+        return host_id if record is None else record.name
+
     def _turned(self, turn: Turn) -> None:
         kind = {"silent": "host.silent", "lost": "host.lost"}.get(turn.word, "host.returned")
-        record = self.host(turn.host_id)
-        name = record.name if record is not None else turn.host_id
-        self._add(kind, f"host {name}", f"not heard for {turn.heard_s:.1f} s", "", {})
+        self._add(
+            kind,
+            f"host {self._name_of(turn.host_id)}",
+            f"not heard for {turn.heard_s:.1f} s",
+            "",
+            {},
+        )
 
     def _tell(self, kind: str, subject: str, change: Change, fields: Mapping[str, str]) -> None:
         message = ", ".join(f"{key} {value}" for key, value in fields.items())

@@ -24,9 +24,11 @@ STALL_S = 2.0
 
 @dataclass
 class _Contact:
-    """One host as this leader knows it. `word` is the last state that was told: ready, silent or lost."""
+    """One host as this leader knows it. `word` is the last state that was told: ready, silent or lost.
+    `heard_at` of one that did not call yet is when this leader began to wait for it."""
 
     heard_at: float
+    called: bool = True
     run: str = ""
     sequence: int = 0
     picture: Optional[Picture] = None
@@ -72,7 +74,17 @@ class Fleet:
     def heard_s(self) -> dict[str, float]:
         """Seconds since each host was last heard."""
         now = self._clock()
-        return {host_id: now - contact.heard_at for host_id, contact in self._contacts.items()}
+        return {
+            host_id: now - contact.heard_at
+            for host_id, contact in self._contacts.items()
+            if contact.called
+        }
+
+    def expect(self, host_ids: Iterable[str]) -> None:
+        """Hosts enrolled under former leaders: each has its time to call, and is told where it doesn't."""
+        now = self._clock()
+        for host_id in host_ids:
+            self._contacts.setdefault(host_id, _Contact(now, called=False))
 
     def claims(self, epoch: Epoch) -> list[tuple[str, Epoch]]:
         """Hosts that say they obey a later epoch. Shown to people; a claim never raises ours."""
@@ -87,7 +99,7 @@ class Fleet:
         now = self._clock()
         contact = self._contacts.setdefault(host_id, _Contact(now))
         silent_s = now - contact.heard_at
-        contact.heard_at = now
+        contact.heard_at, contact.called = now, True
         if contact.run != run:
             contact.run, contact.sequence, contact.in_step = run, 0, False
             contact.comparable = True

@@ -27,9 +27,11 @@ from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.loop import SchedulingLoop
 from hullmark.masterd.orders import OrderBook
 from hullmark.masterd.signals import Counter
+from hullmark.masterd.troubles import Troubles
 from hullmark.masterd.upkeep import outdated
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
+from hullmark.model.event import Event
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compacted, Store, Write
 
@@ -73,6 +75,7 @@ class Term:
         turned: Callable[[Turn], None],
     ) -> None:
         self._store = store
+        self._master = master
         self._settings = settings
         self._turned = turned
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
@@ -100,6 +103,7 @@ class Term:
             kept_s=settings.events_kept_s,
             added=self.version.bump,
         )
+        self.troubles = Troubles()
         self.loop = SchedulingLoop(self.leadership, self.turn, self.snapshot, self._planned)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -119,6 +123,7 @@ class Term:
             self.leadership.step_down("it could not begin: see its log")
             raise
         self.began_at = self._settings.clock()
+        self._tell("master.leading")
         for work in (
             self.loop.run(),
             self._watch(),
@@ -138,6 +143,8 @@ class Term:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=3.0)
+        if self.leadership.is_leader:
+            self._tell("master.stopped")
         with contextlib.suppress(StaleEpoch):
             try:
                 await self.journal.flush(self.leadership)
@@ -189,7 +196,10 @@ class Term:
         self.view.load(listing)
         if self.view.leader != self.leadership.record:
             raise Conflict("another master began to lead at the same moment")
-        self.journal.load(event_batches(listing))
+        batches = event_batches(listing)
+        self.journal.load(batches)
+        self.troubles.load(event for _, batch in batches for event in batch.events)
+        self.fleet.expect(self.view.hosts)
 
     def _applied(self, writes: Sequence[Write], revision: int) -> None:
         """A transaction of this master is in the store: show it at once."""
@@ -224,6 +234,21 @@ class Term:
         if error is not None:
             _log.error("a loop of the leader failed", traceback=traced(error))
             self.leadership.step_down("a loop of it failed: see its log")
+
+    def _tell(self, kind: str) -> None:
+        """A turn of this master's own leading."""
+        record = self.leadership.record
+        self.journal.add(
+            Event(
+                self._settings.new_id(),
+                self._settings.wall(),
+                kind,
+                f"master {self._master}",
+                self._master,
+                f"epoch {record.epoch}",
+                fields={"epoch": str(record.epoch)},
+            )
+        )
 
     async def _watch(self) -> None:
         """Follow the store's own changes: another leader's record above all."""

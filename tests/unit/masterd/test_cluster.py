@@ -402,6 +402,31 @@ def test_the_same_key_may_repeat_its_enrolment() -> None:
     lead(test)
 
 
+def test_a_store_shows_the_terms_that_it_has_had() -> None:
+    """What an agent needs to tell the store whose orders it obeyed from an old copy of it."""
+
+    async def test() -> None:
+        store = prepared_store()
+        leaders = []
+        for _ in range(3):
+            cluster = cluster_on(store)
+            await cluster.start()
+            leaders.append(cluster.leader_record.leader)
+            await cluster.stop()
+        assert len(set(leaders)) == 3
+        last = cluster_on(store)
+        await last.start()
+        formers = [last.former(Epoch(1, term)) for term in (1, 2, 3)]
+        assert [one.leader for one in formers if one] == leaders
+        untils = [one.until for one in formers if one]
+        assert untils == sorted(untils)
+        assert last.former(last.leader_record.epoch) is None
+        assert last.former(Epoch(1, 77)) is None
+        await last.stop()
+
+    asyncio.run(test())
+
+
 def test_what_make_host_raises_ends_the_enrolment() -> None:
     async def test(cluster: Cluster) -> None:
         await cluster.invite(InviteRequest("h1"), "a" * 64, ALICE)
@@ -518,7 +543,8 @@ def test_events_are_kept_and_told_once() -> None:
         await cluster.apply(request(app(), "r1"), ALICE, no_digest)
         listed = cluster.events()
         kinds = [item.kind for item in listed.events]
-        assert kinds == ["host.invited", "host.enrolled", "order.refused", "app.applied"]
+        assert kinds[0] == "master.leading"
+        assert kinds[1:] == ["host.invited", "host.enrolled", "order.refused", "app.applied"]
         assert listed.events[-1].fields["ticket"] == "CHG-1"
         assert listed.events[-1].by == "alice"
         assert cluster.events(after=listed.last).events == ()
@@ -528,6 +554,8 @@ def test_events_are_kept_and_told_once() -> None:
         kinds = [item.kind for item in cluster.events().events]
         assert kinds.count("order.refused") == 1
         assert "app.applied" in kinds
+        assert kinds[-2:] == ["master.stopped", "master.leading"]
+        assert cluster.events().events[-1].fields == {"epoch": "1.2"}
 
     lead(first, store)
     lead(second, store)

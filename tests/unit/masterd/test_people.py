@@ -9,18 +9,20 @@ from hullmark.errors import StoreUnavailable
 from hullmark.model.api import AppDetail, AppList, EventList, HostList, InstanceList
 from hullmark.pki import certificates
 from hullmark.store.sqlite import SqliteStore
-from tests.unit.masterd.serving import APP, PULLED, Served, apply_body, eventually, serve
+from tests.unit.masterd.serving import APP, Served, apply_body, eventually, serve
+
+LOCAL = {"name": "shop", "services": {"web": {"container": {"image": "localhost/web:1"}}}}
 
 
 def test_a_change_and_its_repeat(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
-        body = apply_body(app=PULLED)
+        body = apply_body(app=LOCAL)
         first = await served.local("PUT", "/v1/apps/shop", body)
         again = await served.local("PUT", "/v1/apps/shop", body)
         assert first[0] == 200
         assert first == again
         assert first[1]["changed"] is True
-        assert "no host could be asked" in first[1]["warnings"][0]
+        assert "not pinned: there is no host to ask yet" in first[1]["warnings"][0]
         status, answer = await served.local("PUT", "/v1/apps/shop", apply_body(ticket="CHG-1"))
         assert (status, answer["error"]) == (409, "Conflict")
         assert answer["remedy"]
