@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Callable, Optional
 
 from hullmark.core.found import Found, FoundState
@@ -101,7 +101,10 @@ class Observer:
             if not complete:
                 self._listed_at = now
             mine = [found for _, found in fresh.values() if found.cluster_id == self._cluster_id]
-            return {found.name: _found(found, self._judged) for found in mine}
+            return {
+                name: _found(name, container, self._judged)
+                for name, container in _by_name(mine).items()
+            }
 
     def _list(
         self, known: Mapping[str, tuple[Listed, Container]], dirty: set[str]
@@ -147,10 +150,20 @@ class Observer:
         return max((found.epoch for found in self.seen()), default=NO_EPOCH)
 
 
-def _found(container: Container, judged: Mapping[str, Health]) -> Found:
+def _by_name(containers: Iterable[Container]) -> dict[str, Container]:
+    """By the name that their labels give them: one that somebody renamed is still the same instance. Of two with the
+    labels of one instance, the second goes by the name that it has."""
+    found: dict[str, Container] = {}
+    for one in sorted(containers, key=lambda one: one.name != one.instance.container_name):
+        name = one.instance.container_name
+        found[one.name if name in found else name] = one
+    return found
+
+
+def _found(name: str, container: Container, judged: Mapping[str, Health]) -> Found:
     return Found(
         container_id=container.container_id,
-        name=container.name,
+        name=name,
         instance=container.instance,
         spec_hash=container.spec_hash,
         state=_STATES[container.state],

@@ -129,7 +129,9 @@ class Reconciler:
         now = self._clock()
         situation = self._situation(standing.orders, found, under_way, now)
         decision = reconcile(situation, now)
-        self._publish(standing.orders, decision, situation)
+        # While it isn't known what was accepted, it isn't known either what nobody asked for.
+        orphans = decision.orphans if standing.readable else {}
+        self._publish(standing.orders, replace(decision, orphans=orphans), situation)
         self._news.compare(found)
         if not standing.readable:
             return DAMAGED_RETRY_S

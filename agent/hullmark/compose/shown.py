@@ -1,4 +1,4 @@
-"""An app as people may see it: its wire form without what could be a secret.
+"""An app as people may see it: every field of it, without what could be a secret.
 
 Values of variables are masked, the content of configs is left out, and so are passwords among the
 options of volumes, networks and log drivers. Commands, labels and paths stay.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hullmark.model.app import App
-from hullmark.model.wire import to_wire
+from hullmark.model.wire import full
 
 MASK = "***"
 
@@ -23,21 +23,18 @@ _SECRET_IN_URL = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
 
 
 def shown(app: App) -> Mapping[str, object]:
-    """The wire form of an app, masked."""
-    wire: dict[str, Any] = to_wire(app)
-    for service in wire.get("services", {}).values():
+    """The app with defaults written out, masked."""
+    whole: dict[str, Any] = full(app)
+    for service in whole["services"].values():
         container = service["container"]
-        if "environment" in container:
-            container["environment"] = dict.fromkeys(container["environment"], MASK)
-        if "options" in container.get("logging", {}):
-            container["logging"]["options"] = _masked(container["logging"]["options"])
+        container["environment"] = dict.fromkeys(container["environment"], MASK)
+        container["logging"]["options"] = _masked(container["logging"]["options"])
     for kind in ("volumes", "networks"):
-        for item in wire.get(kind, {}).values():
-            if "driver_options" in item:
-                item["driver_options"] = _masked(item["driver_options"])
-    for config in wire.get("configs", {}).values():
-        config.pop("content_b64", None)
-    return wire
+        for item in whole[kind].values():
+            item["driver_options"] = _masked(item["driver_options"])
+    for config in whole["configs"].values():
+        del config["content_b64"]
+    return whole
 
 
 def _masked(options: Mapping[str, str]) -> dict[str, str]:

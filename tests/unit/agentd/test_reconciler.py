@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import tempfile
 from pathlib import Path
@@ -307,6 +308,9 @@ def test_damaged_orders_hold_everything_until_they_are_moved_away(agent: Agent) 
     again.engine.crash(NAME)
     assert again.reconciler.turn() == 2.0
     assert again.problem_codes() == {"state.damaged"}
+    state = again.board.state
+    assert state is not None
+    assert state.orphans == {}, "what nobody asked for is not known now"
     for name in ("state-a.json", "state-b.json"):
         (agent.folder / name).unlink()
     again.settle()
@@ -316,6 +320,34 @@ def test_damaged_orders_hold_everything_until_they_are_moved_away(agent: Agent) 
     again.clock.now += 1
     again.settle()
     assert again.engine.running() == {NAME}
+
+
+def test_a_renamed_container_is_the_same_instance(agent: Agent) -> None:
+    agent.accept(orders_of([(WEB, bundle_of())]))
+    agent.settle()
+    before = agent.engine.named(NAME)
+    agent.engine.containers[before.container_id] = dataclasses.replace(before, name="renamed")
+    agent.observer.mark(before.container_id)
+    agent.settle()
+    assert list(agent.engine.containers) == [before.container_id], "no second one is made"
+    agent.accept(orders_of([], [WEB], revision=2))
+    agent.settle()
+    assert agent.engine.containers == {}
+
+
+def test_of_two_with_the_labels_of_one_instance_one_is_an_orphan(agent: Agent) -> None:
+    agent.accept(orders_of([(WEB, bundle_of())]))
+    agent.settle()
+    first = agent.engine.named(NAME)
+    agent.engine.containers["twin"] = dataclasses.replace(
+        first, container_id="twin", name="copied-by-somebody"
+    )
+    agent.observer.mark("twin")
+    agent.settle()
+    state = agent.board.state
+    assert state is not None
+    assert set(state.orphans) == {"copied-by-somebody"}
+    assert set(agent.engine.containers) == {first.container_id, "twin"}
 
 
 def test_what_others_do_to_a_container_is_told(agent: Agent) -> None:

@@ -42,6 +42,18 @@ def test_validate(run: Run, tmp_path: Path) -> None:
     assert run("validate", "-q", str(file)).out == ""
 
 
+def test_a_config_does_not_keep_an_app_from_being_shown(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text(
+        "name: x\nservices: {web: {image: nginx, configs: [page]}}\n"
+        "configs: {page: {content: a secret page}}\n"
+    )
+    done = run("validate", str(file), "--output", "json")
+    assert done.code == 0
+    assert done.document["app"]["configs"]["page"]["size_bytes"] == 13
+    assert "a secret page" not in done.out
+
+
 def test_validate_says_where(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text(COMPOSE + "    imagee: x\n    prots: []\n")

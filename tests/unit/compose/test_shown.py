@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hullmark.compose import shown
 from hullmark.model.app import (
@@ -53,8 +54,15 @@ def test_nothing_secret_is_shown() -> None:
     assert "aHVudGVyMg" not in text
 
 
+def said(shown: Any, asked: Any) -> Any:
+    """What is shown, cut to what is asked about."""
+    if isinstance(asked, dict):
+        return {key: said(shown[key], asked[key]) for key in asked}
+    return shown
+
+
 def test_all_else_is() -> None:
-    assert shown(APP) == {
+    expected = {
         "name": "shop",
         "services": {
             "web": {
@@ -88,6 +96,14 @@ def test_all_else_is() -> None:
         "configs": {"c": {"sha256": "ab" * 32, "size_bytes": 7}},
         "secrets": {"s": {"path": "/etc/shop/secret"}},
     }
+    assert said(shown(APP), expected) == expected
+    assert set(to_wire(APP)) <= set(shown(APP))
+
+
+def test_defaults_are_written_out() -> None:
+    web: Any = shown(APP)["services"]["web"]  # type: ignore[index]
+    assert web["container"]["read_only"] is False
+    assert web["deploy"]["replicas"] == 1
 
 
 def test_the_app_itself_stays() -> None:

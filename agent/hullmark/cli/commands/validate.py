@@ -8,8 +8,6 @@ from hullmark.cli import composefiles, failure, show
 from hullmark.cli.composefiles import Project
 from hullmark.cli.options import Asked, offline, quiet
 from hullmark.cli.words import count, one_line
-from hullmark.model.app import App
-from hullmark.model.wire import from_wire
 
 EPILOG = """\b
 Example:
@@ -34,8 +32,7 @@ def command(asked: Asked, project: Project, quiet: bool) -> None:
 
     loaded = composefiles.load(project)
     if asked.json:
-        app = from_wire(App, shown(loaded.app))
-        show.document("validate", {"app": app, "warnings": loaded.warnings})
+        show.document("validate", {"app": shown(loaded.app), "warnings": loaded.warnings})
         return
     for warning in loaded.warnings:
         failure.warn(one_line(warning))
