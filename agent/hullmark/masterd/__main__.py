@@ -6,14 +6,16 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn, Optional
 
 import hullmark
 from hullmark import log
 from hullmark.compose import check, shown
-from hullmark.config import MASTER_FILE, MasterConfig, load_master
+from hullmark.config import MASTER_FILE, Loaded, MasterConfig, load_master
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError
 from hullmark.masterd.daemon import serve
+from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import init, shop_authority
 
 EXAMPLES = """examples:
@@ -74,11 +76,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        config = load_master(options.config).config
+        loaded = load_master(options.config)
         if options.verb == "run":
-            _run(config)
+            _run(listening(loaded, Folder(Path(loaded.config.state_dir))))
         else:
-            _init(config, options)
+            _init(loaded, options)
     except HullmarkError as error:
         print(f"hullmark master {options.verb}: {error.message}", file=sys.stderr)
         if error.remedy:
@@ -94,16 +96,25 @@ def _run(config: MasterConfig) -> None:
     serve(config, check=check, shown=shown)
 
 
-def _init(config: MasterConfig, options: argparse.Namespace) -> None:
+def _init(loaded: Loaded[MasterConfig], options: argparse.Namespace) -> None:
+    config = loaded.config
     made = init(config, options.address, shop_authority(options.ca_chain, options.ca_key))
     print(f"{'made' if made.new else 'there already: nothing was changed'}")
     print(f"  cluster       {made.cluster_id}")
     print(f"  state folder  {config.state_dir}")
     print(f"  root (SHA256) {made.root_fingerprint}")
     print(f"  addresses     {', '.join(made.addresses) or 'none'}")
+    ports = listening(loaded, Folder(Path(config.state_dir)))
+    print(f"  listens on    {ports.agents_listen} (agents.listen), {ports.api_listen} (api.listen)")
     for address in made.ignored:
         print(
-            f"note: {address} was not added: put it under `addresses` in master.yaml, then restart"
+            f"note: {address} was not added. To add it, put it under `addresses` in {options.config} "
+            "and restart the master: its certificate is then made anew at once"
+        )
+    if ports != config:
+        print(
+            "note: its addresses are loopback only, so only this machine reaches it; "
+            f"for others set `addresses` in {options.config}, or the keys named above"
         )
     if made.new and made.root_key is not None:
         print(f"note: move {made.root_key} to a safe place; only another master's joining needs it")

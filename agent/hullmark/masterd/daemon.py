@@ -17,6 +17,7 @@ import signal
 import socket
 import ssl
 import time
+import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from hullmark.masterd.routes import Login
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.tasks import Hub
 from hullmark.model.app import App
+from hullmark.model.event import Event
 from hullmark.model.protocol import NotLeader
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
 from hullmark.pki.certificates import day
@@ -122,11 +124,12 @@ class Master:
         record = cluster.leader_record
         hub = Hub(record.epoch.term << 32)
         cluster_id = cluster.snapshot().cluster.cluster_id
-        renewal = asyncio.ensure_future(self._keep_certificate(authority, cluster_id))
+        renewal = asyncio.ensure_future(self._keep_certificate(cluster, authority, cluster_id))
         lost = asyncio.ensure_future(cluster.lost())
         stop = asyncio.ensure_future(stopping.wait())
         try:
-            self._renew(authority, cluster_id)
+            if self._renew(authority, cluster_id):
+                self._tell_renewed(cluster)
             desk = self._desk(cluster, hub, authority, cluster_id)
             await self._listen(desk, sockets)
             _log.info("serving", cluster=cluster_id, epoch=str(record.epoch), name=self._name)
@@ -205,7 +208,7 @@ class Master:
         await cluster.stop()
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
 
-    def _renew(self, authority: Authority, cluster_id: str) -> None:
+    def _renew(self, authority: Authority, cluster_id: str) -> bool:
         """Make the master's certificate anew if it is time. Raises BrokenState, StoreUnavailable."""
         addresses = reachable_at(self._config, self._folder)
         pki, now = self._folder.pki, time.time()
@@ -213,7 +216,7 @@ class Master:
             if not certificate.ensure_certificate(
                 pki, authority, cluster_id, self._name, addresses, now
             ):
-                return
+                return False
         except OSError as error:
             raise StoreUnavailable(
                 f"{pki} can't be written: {error.strerror}", remedy="check its disk and its owner"
@@ -221,13 +224,31 @@ class Master:
         _log.info("certificate renewed", until=day(certificate.valid_until(pki)))
         for context in self._contexts:
             context.load_cert_chain(pki / certificate.CERTIFICATE, pki / certificate.KEY)
+        return True
 
-    async def _keep_certificate(self, authority: Authority, cluster_id: str) -> None:
+    def _tell_renewed(self, cluster: Cluster) -> None:
+        until = day(certificate.valid_until(self._folder.pki))
+        cluster.record(
+            Event(
+                uuid.uuid4().hex,
+                time.time(),
+                "master.certificate-renewed",
+                f"master {self._name}",
+                self._name,
+                f"valid until {until}",
+                fields={"until": until},
+            )
+        )
+
+    async def _keep_certificate(
+        self, cluster: Cluster, authority: Authority, cluster_id: str
+    ) -> None:
         """New connections get the renewed certificate; those that are open go on."""
         while True:
             await asyncio.sleep(CHECK_CERTIFICATE_S)
             try:
-                self._renew(authority, cluster_id)
+                if self._renew(authority, cluster_id):
+                    self._tell_renewed(cluster)
             except HullmarkError as error:
                 _log.error("certificate not renewed", why=error.message)
 

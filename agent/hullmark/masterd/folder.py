@@ -7,6 +7,7 @@ addresses.json   names and addresses that `init` was given or found
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import json
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from hullmark.config import MasterConfig
+from hullmark.config import Loaded, MasterConfig
 from hullmark.errors import BrokenState, Refused
 from hullmark.masterd import certificate
 from hullmark.model.names import HOST_NAME
@@ -96,6 +97,32 @@ def reachable_at(config: MasterConfig, folder: Folder) -> tuple[str, ...]:
     """Names and addresses of this master, the preferred one first: configured ones, then remembered ones."""
     found = (*config.addresses, *folder.remembered())
     return tuple(dict.fromkeys(_plain(address) for address in found))
+
+
+def listening(loaded: Loaded[MasterConfig], folder: Folder) -> MasterConfig:
+    """The configuration with the addresses that its ports listen on: where the files say nothing and this
+    master is reached by loopback only, loopback only."""
+    config = loaded.config
+    addresses = reachable_at(config, folder)
+    if not addresses or not all(_is_loopback(address) for address in addresses):
+        return config
+    host = "[::1]" if all(":" in address for address in addresses) else "127.0.0.1"
+
+    def local(key: str, listen: str) -> str:
+        return f"{host}:{listen.rpartition(':')[2]}" if loaded.sources[key] == "default" else listen
+
+    return dataclasses.replace(
+        config,
+        api_listen=local("api.listen", config.api_listen),
+        agents_listen=local("agents.listen", config.agents_listen),
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def found_here() -> list[str]:

@@ -154,6 +154,10 @@ def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path, monkey
                 await asyncio.sleep(0.02)
             assert after != before
         await host.begin()
+        _, told = await served.local("GET", "/v1/events")
+        renewed = [e for e in told["events"] if e["kind"] == "master.certificate-renewed"]
+        assert renewed[0]["subject"] == "master m1"
+        assert renewed[0]["fields"]["until"]
 
     serve(tmp_path, test)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hullmark.config import load_master
 from hullmark.errors import BrokenState, Conflict, InvalidInput, Refused, UsageError
 from hullmark.masterd.__main__ import main
 from hullmark.masterd.certificate import ensure_certificate
-from hullmark.masterd.folder import Folder, found_here, urls
+from hullmark.masterd.folder import Folder, found_here, listening, urls
 from hullmark.masterd.init import ShopAuthority, init, shop_authority
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority, create_authority
@@ -197,12 +198,44 @@ def test_the_command_line_says_what_it_did(tmp_path: Path, capsys) -> None:
     first = capsys.readouterr().out
     assert first.startswith("made\n")
     assert "hullmark invite HOST" in first
-    assert main(["init", "--config", config]) == 0
-    assert capsys.readouterr().out.startswith("there already")
+    assert "listens on    127.0.0.1:7441 (agents.listen), 127.0.0.1:7442 (api.listen)" in first
+    assert "only this machine reaches it" in first
+    assert main(["init", "--config", config, "--address", "192.0.2.7"]) == 0
+    again = capsys.readouterr().out
+    assert again.startswith("there already: nothing was changed")
+    assert (
+        f"note: 192.0.2.7 was not added. To add it, put it under `addresses` in {config}" in again
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "remembered", "api", "agents"),
+    [
+        ("addresses: [127.0.0.1]", [], "127.0.0.1:7442", "127.0.0.1:7441"),
+        ("", ["localhost", "127.0.0.2"], "127.0.0.1:7442", "127.0.0.1:7441"),
+        ("", ["::1"], "[::1]:7442", "[::1]:7441"),
+        ("", ["127.0.0.1", "192.0.2.1"], "0.0.0.0:7442", "0.0.0.0:7441"),
+        ("addresses: [m1.example.net]", ["127.0.0.1"], "0.0.0.0:7442", "0.0.0.0:7441"),
+        ("", [], "0.0.0.0:7442", "0.0.0.0:7441"),
+        ("addresses: [::1]\napi: {listen: '0.0.0.0:1'}", [], "0.0.0.0:1", "[::1]:7441"),
+        ("agents: {listen: '0.0.0.0:7441'}", ["::1"], "[::1]:7442", "0.0.0.0:7441"),
+    ],
+)
+def test_a_master_that_only_this_machine_knows_listens_on_loopback(
+    tmp_path: Path, lines: str, remembered: list[str], api: str, agents: str
+) -> None:
+    (tmp_path / "master.yaml").write_text(lines.replace("[::1]", "['::1']"))
+    folder = Folder(tmp_path)
+    if remembered:
+        folder.remember(remembered)
+    found = listening(load_master(str(tmp_path / "master.yaml")), folder)
+    assert (found.api_listen, found.agents_listen) == (api, agents)
 
 
 def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("hullmark.log.setup", lambda level, form: None)  # it would stay set for others
+    monkeypatch.setattr(
+        "hullmark.log.setup", lambda level, form: None
+    )  # it would stay set for others
     config_in(tmp_path)
     config = tmp_path / "master.yaml"
     assert main(["run", "--config", str(config)]) == 2
