@@ -8,19 +8,33 @@ from typing import Any, Callable, Optional
 
 import click
 
-from hullmark.cli import failure, show
+from hullmark.cli import show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked
 from hullmark.cli.progress import Progress, choose
 from hullmark.cli.standing import numbers, told
-from hullmark.cli.waiting import Outcome, Waited
+from hullmark.cli.waiting import Outcome, Successor, Waited
 from hullmark.cli.words import age, count, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, HullmarkError
 from hullmark.model.api import ApplyAnswer, InstanceView, LogRecord
 
 LAST_LINES = 5
 INSTANCES_TOLD = 3
-_EXITS = {Outcome.FAILED: EXIT_FAILED, Outcome.TIMEOUT: EXIT_DEGRADED}
+OURS = "hullmark"
+_EXITS = {
+    Outcome.FAILED: EXIT_FAILED,
+    Outcome.FAILING: EXIT_FAILED,
+    Outcome.SUPERSEDED: EXIT_FAILED,
+    Outcome.TIMEOUT: EXIT_DEGRADED,
+    Outcome.UNPLACED: EXIT_DEGRADED,
+}
+_WORDS = {
+    Outcome.SETTLED: "ok",
+    Outcome.FAILED: "FAILED",
+    Outcome.FAILING: "FAILING",
+    Outcome.TIMEOUT: "not done yet",
+    Outcome.UNPLACED: "not placed",
+}
 
 
 def wait(
@@ -47,27 +61,30 @@ def tell(
     done: str,
 ) -> int:
     """The end of a change, on standard output; the exit code. `name` is the schema's, `done` the verb for people."""
+    code = EXIT_OK if waited is None else _EXITS.get(waited.outcome, EXIT_OK)
     if asked.json:
         show.document(name, answer, **_fields(waited))
-    else:
-        for warning in answer.warnings:
-            failure.warn(one_line(warning))
-        if not quiet:
-            show.lines(_line(answer, waited, done))
-        if waited is not None and waited.outcome in _EXITS:
-            sys.stdout.flush()
-            sys.stderr.write("".join(f"{line}\n" for line in _trouble(client, answer.app, waited)))
-    return EXIT_OK if waited is None else _EXITS.get(waited.outcome, EXIT_OK)
+        return code
+    line = _line(answer, waited, done)
+    if not quiet:
+        show.lines(line)
+    if waited is not None and code != EXIT_OK:
+        sys.stdout.flush()
+        told = [line] if quiet else []
+        told += _trouble(client, answer.app, waited)
+        sys.stderr.write("".join(f"{text}\n" for text in told))
+    return code
 
 
 def _fields(waited: Optional[Waited]) -> dict[str, Any]:
     if waited is None:
-        return {"outcome": "accepted", "seconds": 0.0, "instances": []}
+        return {"outcome": "accepted", "seconds": 0.0, "instances": [], "replaced_by": None}
     detail = waited.detail
     return {
         "outcome": waited.outcome.value,
         "seconds": round(waited.seconds, 3),
         "instances": detail.instances if detail is not None else (),
+        "replaced_by": waited.successor,
     }
 
 
@@ -78,37 +95,57 @@ def _line(answer: ApplyAnswer, waited: Optional[Waited], done: str) -> str:
         return text if not answer.changed else f"{text}; not waited for"
     if waited.outcome is Outcome.GONE:
         return f"{answer.app}  {done} in {age(waited.seconds)}"
+    if waited.successor is not None:
+        return _replaced(answer, waited.successor)
     if waited.detail is None:
         return text
     good, wanted = numbers(waited.detail.summary)
-    word = {Outcome.SETTLED: "ok", Outcome.FAILED: "FAILED", Outcome.TIMEOUT: "not done yet"}[
-        waited.outcome
-    ]
+    word = _WORDS[waited.outcome]
     return f"{text}; {word}: {good} of {count(wanted, 'instance')} after {age(waited.seconds)}"
+
+
+def _replaced(answer: ApplyAnswer, successor: Successor) -> str:
+    """By whom our change was overtaken."""
+    ticket = f"ticket {successor.ticket}" if successor.ticket else ""
+    by = ", ".join(part for part in (f"by {successor.by}" if successor.by else "", ticket) if part)
+    what = f"replaced by generation {successor.generation}" if successor.generation else "removed"
+    who = f" ({by})" if by else ""
+    return one_line(
+        f"{answer.app}  generation {answer.generation} was {what}{who} before it was done"
+    )
 
 
 def _trouble(client: Client, app: str, waited: Waited) -> Iterable[str]:
     """Which instances are not where they should be, why, and what to do."""
+    if waited.outcome is Outcome.SUPERSEDED:
+        yield f"  what to do: see hullmark ps {app}, hullmark events; then decide which one is to stay"
+        return
     instances = waited.detail.instances if waited.detail is not None else ()
     wrong = [item for item in instances if item.why]
     for item in wrong[:INSTANCES_TOLD]:
         yield told(item)
-        if waited.outcome is Outcome.FAILED and item.status is not None:
-            for line in _last_lines(client, item):
-                yield f"  | {one_line(line)}"
+        for line in _last_lines(client, item):
+            yield f"  | {one_line(line)}"
     if len(wrong) > INSTANCES_TOLD:
         yield f"and {count(len(wrong) - INSTANCES_TOLD, 'more instance')}: hullmark ps {app}"
-    if waited.outcome is Outcome.TIMEOUT:
-        yield f"  what to do: it goes on; see hullmark ps {app}, hullmark status"
-    else:
-        yield f"  what to do: hullmark logs {app}; mend the file, then apply it again"
+    yield f"  what to do: {_REMEDIES[waited.outcome].format(app=app)}"
+
+
+_REMEDIES = {
+    Outcome.FAILED: "hullmark logs {app}; mend the file, then apply it again",
+    Outcome.FAILING: "it keeps failing, and the agent goes on trying; see hullmark logs {app}",
+    Outcome.TIMEOUT: "it goes on; see hullmark ps {app}, hullmark logs {app}, hullmark status",
+    Outcome.UNPLACED: "make room, or mend the file; the leader goes on looking for a place",
+}
 
 
 def _last_lines(client: Client, item: InstanceView) -> list[str]:
-    """Of its output, as far as they can be had."""
+    """Of its output, as far as they can be had. What has not run yet, or isn't in reach, is not asked for."""
+    if item.status is None or item.status.serving or not item.status.container_id:
+        return []
     query = {"service": item.service, "slot": item.slot, "tail": LAST_LINES}
     try:
         found = list(client.lines(LogRecord, f"/v1/apps/{item.app}/logs", query))
     except HullmarkError:
         return []
-    return [record.text for record in found][-LAST_LINES:]
+    return [record.text for record in found if record.stream != OURS][-LAST_LINES:]

@@ -6,7 +6,9 @@ Standard output has answers only, so that a file or a pipe never gets an error i
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
+from hullmark.cli.words import one_line
 from hullmark.errors import HullmarkError, InvalidInput
 
 PROBLEMS_SHOWN = 50
@@ -54,6 +56,14 @@ def tell_interrupted(*, as_json: bool) -> None:
         sys.stderr.write("hullmark: interrupted\n")
 
 
-def warn(text: str) -> None:
-    """A line that doesn't change the outcome."""
-    sys.stderr.write(f"warning: {text}\n")
+NOTES = ("is shipped with the app as it is now", " becomes a name of ", ": needless: ")
+"""In those remarks on a Compose file that tell what happens, and ask for nothing."""
+
+
+def warn(texts: Iterable[str], *, notes: bool = True) -> None:
+    """Lines that don't change the outcome. `notes` False: without those that nobody needs to hear twice."""
+    for text in texts:
+        is_note = any(part in text for part in NOTES)
+        if notes or not is_note:
+            sys.stderr.write(f"{'note' if is_note else 'warning'}: {one_line(text)}\n")
+    sys.stderr.flush()

@@ -4,111 +4,136 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.cli.client import Client
-from hullmark.errors import MasterUnavailable, NotFound, StaleEpoch, StoreUnavailable
-from hullmark.model.api import AppDetail
-from hullmark.model.observed import Health, Phase
+from hullmark.cli.patience import Failing, Homeless, Trial
+from hullmark.errors import HullmarkError, MasterUnavailable, NotFound, StaleEpoch, StoreUnavailable
+from hullmark.model.api import AppDetail, EventList
 
 HOLD_S = 20.0
 PAUSE_S = 0.5
-STEADY_S = 1.0
-FRESH_S = 10.0
-"""More than `STEADY_S`, because the clocks of host and reader differ a little."""
+EVENTS_LOOKED_AT = 1000
 
 
 class Outcome(enum.Enum):
+    """How a wait ended."""
+
     SETTLED = "settled"
     FAILED = "failed"
-    GONE = "gone"
+    GONE = "gone"  # removed, as asked
     TIMEOUT = "timeout"
+    SUPERSEDED = "superseded"  # somebody changed or removed the app meanwhile
+    FAILING = "failing"  # it ends again and again; the agent goes on trying
+    UNPLACED = "unplaced"  # no host can take it
+
+
+@dataclass(frozen=True)
+class Successor:
+    """The change that took the place of ours. `generation` 0: a removal. `by` empty: not known."""
+
+    generation: int
+    by: str
+    ticket: str
 
 
 @dataclass(frozen=True)
 class Waited:
-    """`detail` is the newest one seen; None where there was none."""
+    """`detail` is the newest one seen of our own generation; None where there was none. `successor` is there
+    with SUPERSEDED only."""
 
     outcome: Outcome
     detail: Optional[AppDetail]
     seconds: float
+    successor: Optional[Successor] = None
 
 
 Seen = Callable[[AppDetail], None]
 
 
 def settle(client: Client, app: str, generation: int, timeout_s: float, seen: Seen) -> Waited:
-    """Until the app is settled in this generation or a later one, or failed. `seen` is called with each answer.
-    A master that goes away meanwhile is asked again until time runs out; then MasterUnavailable is raised.
-    NotFound: somebody removed the app."""
-    return _wait(client, app, generation, timeout_s, seen)
+    """Until the app is settled in this generation, or it makes no sense to wait longer. `seen` is called with each
+    answer. A master that goes away meanwhile is asked again until time runs out; then MasterUnavailable is raised."""
+    return _Wait(client, app, generation, seen).until(timeout_s)
 
 
-def vanish(client: Client, app: str, timeout_s: float, seen: Seen) -> Waited:
-    """Until a removed app is gone."""
-    return _wait(client, app, None, timeout_s, seen)
+def vanish(client: Client, app: str, generation: int, timeout_s: float, seen: Seen) -> Waited:
+    """Until a removed app is gone. Raises as `settle`."""
+    return _Wait(client, app, generation, seen, removing=True).until(timeout_s)
 
 
-def _wait(
-    client: Client, app: str, generation: Optional[int], timeout_s: float, seen: Seen
-) -> Waited:
-    begin = time.monotonic()
-    detail: Optional[AppDetail] = None
-    trial = _Trial()
-    while True:
-        left_s = timeout_s - (time.monotonic() - begin)
-        try:
-            hold_s = max(0.0, min(HOLD_S, left_s, trial.left_s))
-            detail = _next(client, app, detail, hold_s)
-        except NotFound as error:
-            if generation is not None:
-                raise NotFound(f"app {app} was removed by somebody meanwhile") from error
-            return Waited(Outcome.GONE, detail, time.monotonic() - begin)
-        except (MasterUnavailable, StoreUnavailable, StaleEpoch):
-            if left_s <= PAUSE_S:
-                raise
-            time.sleep(PAUSE_S)
-            continue
-        seen(detail)
-        outcome = _outcome(detail, generation)
-        if outcome is not Outcome.SETTLED:
-            trial.left_s = HOLD_S
-        elif not trial.passed(detail):
-            outcome = None
-        if outcome is None and time.monotonic() - begin >= timeout_s:
-            outcome = Outcome.TIMEOUT
-        if outcome is not None:
-            return Waited(outcome, detail, time.monotonic() - begin)
+class _Wait:
+    def __init__(
+        self, client: Client, app: str, generation: int, seen: Seen, *, removing: bool = False
+    ) -> None:
+        self._client = client
+        self._app = app
+        self._generation = generation
+        self._seen = seen
+        self._removing = removing
+        self._trial, self._homeless, self._failing = Trial(), Homeless(), Failing()
+        self._begin = time.monotonic()
+        self._last: Optional[AppDetail] = None
+        self._own: Optional[AppDetail] = None
 
+    def until(self, timeout_s: float) -> Waited:
+        while True:
+            left_s = timeout_s - self._passed_s
+            try:
+                self._last = _next(self._client, self._app, self._last, self._hold_s(left_s))
+            except NotFound:
+                if self._removing:
+                    return self._over(Outcome.GONE)
+                return self._over(Outcome.SUPERSEDED, _remover(self._client, self._app))
+            except (MasterUnavailable, StoreUnavailable, StaleEpoch):
+                if left_s <= PAUSE_S:
+                    raise
+                time.sleep(PAUSE_S)
+                continue
+            found = self._judged(self._last)
+            if found is not None:
+                return found
+            if self._passed_s >= timeout_s:
+                return self._over(Outcome.TIMEOUT)
 
-class _Trial:
-    """A process that ends at once counts as running for a moment. So what has no health check has to stay up for
-    `STEADY_S` before it is believed; what is older than that, or healthy, isn't waited for."""
+    @property
+    def _passed_s(self) -> float:
+        return time.monotonic() - self._begin
 
-    def __init__(self) -> None:
-        self._starts: tuple[object, ...] = ()
-        self._begin = 0.0
-        self.left_s = HOLD_S
+    def _hold_s(self, left_s: float) -> float:
+        patience = (self._trial, self._homeless, self._failing)
+        return max(0.0, min(HOLD_S, left_s, *(one.left_s for one in patience)))
 
-    def passed(self, detail: AppDetail) -> bool:
-        """Of an app that is settled."""
-        starts = tuple(_fresh(detail))
-        if starts != self._starts:
-            self._starts, self._begin = starts, time.monotonic()
-        self.left_s = self._begin + STEADY_S - time.monotonic() if starts else HOLD_S
-        return not starts or self.left_s <= 0
+    def _over(self, outcome: Outcome, successor: Optional[Successor] = None) -> Waited:
+        return Waited(outcome, self._own, self._passed_s, successor)
 
+    def _judged(self, detail: AppDetail) -> Optional[Waited]:
+        summary = detail.summary
+        known = summary.generation >= self._generation
+        removed = known and summary.state == "removing" and not self._removing
+        if removed or summary.generation > self._generation:
+            generation = 0 if removed else summary.generation
+            change = summary.change
+            return self._over(Outcome.SUPERSEDED, Successor(generation, change.by, change.ticket))
+        self._seen(detail)
+        if not known:
+            return None
+        self._own = detail
+        outcome = None if self._removing else self._outcome(detail)
+        return None if outcome is None else self._over(outcome)
 
-def _fresh(detail: AppDetail) -> Iterator[object]:
-    """What tells the starts of instances apart that began a moment ago and have no health check."""
-    for item in detail.instances:
-        status = item.status
-        if status is None or status.phase is not Phase.RUNNING or status.health is not Health.NONE:
-            continue
-        if time.time() - status.started_at < FRESH_S:
-            yield item.name, status.container_id, status.started_at, status.restarts
+    def _outcome(self, detail: AppDetail) -> Optional[Outcome]:
+        homeless, failing = self._homeless.lasts(detail), self._failing.lasts(detail)
+        if detail.settled:
+            return Outcome.SETTLED if self._trial.passed(detail) else None
+        self._trial = Trial()
+        if detail.failed:
+            return Outcome.FAILED
+        if failing:
+            return Outcome.FAILING
+        return Outcome.UNPLACED if homeless else None
 
 
 def _next(client: Client, app: str, last: Optional[AppDetail], hold_s: float) -> AppDetail:
@@ -118,9 +143,13 @@ def _next(client: Client, app: str, last: Optional[AppDetail], hold_s: float) ->
     return client.ask(AppDetail, path, {"after": last.version, "hold_s": round(hold_s, 3)}, hold_s)
 
 
-def _outcome(detail: AppDetail, generation: Optional[int]) -> Optional[Outcome]:
-    if generation is None or detail.summary.generation < generation:
-        return None
-    if detail.settled:
-        return Outcome.SETTLED
-    return Outcome.FAILED if detail.failed else None
+def _remover(client: Client, app: str) -> Successor:
+    """Who removed an app that is gone, as far as it can be found out."""
+    try:
+        found = client.ask(EventList, "/v1/events", {"limit": EVENTS_LOOKED_AT})
+    except HullmarkError:
+        return Successor(0, "", "")
+    for event in reversed(found.events):
+        if event.kind == "app.removed" and event.subject == app:
+            return Successor(0, event.by, event.fields.get("ticket", ""))
+    return Successor(0, "", "")

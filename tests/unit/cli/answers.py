@@ -34,6 +34,7 @@ def instance(
         found,
         phase,
         Health.HEALTHY if phase is Phase.RUNNING else Health.NONE,
+        container_id="c1",
         image="localhost/web:1",
         started_at=1700000000.0,
         ports=(PublishedPort(80, 49153 + slot),),

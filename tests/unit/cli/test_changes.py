@@ -10,10 +10,20 @@ from typing import Any
 import click
 import pytest
 
-from hullmark.cli import changing, waiting
+from hullmark.cli import changing, patience, waiting
 from hullmark.cli.options import Asked
-from hullmark.model.api import ApplyAnswer, ApplyRequest, Difference, InstanceView, PlanAnswer
+from hullmark.model.api import (
+    AppDetail,
+    ApplyAnswer,
+    ApplyRequest,
+    Difference,
+    EventList,
+    InstanceView,
+    PlanAnswer,
+)
+from hullmark.model.event import Event
 from hullmark.model.observed import Health, Phase
+from hullmark.model.records import Change
 from hullmark.model.wire import from_wire
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
@@ -93,6 +103,7 @@ def test_apply_document(master: FakeMaster, run: Run, file: str) -> None:
         "outcome",
         "seconds",
         "instances",
+        "replaced_by",
     ]
     assert document["schema"] == "hullmark.apply/1"
     assert document["outcome"] == "settled"
@@ -145,7 +156,10 @@ def test_apply_that_takes_too_long(master: FakeMaster, run: Run, file: str) -> N
     done = run("apply", file, "--timeout", "50ms")
     assert done.code == 1
     assert "not done yet: 1 of 2" in done.out
-    assert "what to do: it goes on; see hullmark ps shop, hullmark status" in done.err
+    assert (
+        "what to do: it goes on; see hullmark ps shop, hullmark logs shop, hullmark status"
+        in done.err
+    )
     assert run("apply", file, "--timeout", "0", "-o", "json").document["outcome"] == "timeout"
 
 
@@ -162,7 +176,7 @@ def fresh(restarts: int) -> InstanceView:
 def test_what_ends_at_once_was_never_settled(
     master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "STEADY_S", 5.0)
+    monkeypatch.setattr(patience, "STEADY_S", 5.0)
     first, second = (answers.detail(2, "running", 3, (fresh(number),)) for number in (0, 1))
     master.answers = {
         APPLY: ApplyAnswer("shop", 3, True),
@@ -176,7 +190,7 @@ def test_what_ends_at_once_was_never_settled(
 def test_what_stays_up_for_a_while_is_settled(
     master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "STEADY_S", 0.05)
+    monkeypatch.setattr(patience, "STEADY_S", 0.05)
     steady = answers.detail(2, "running", 3, (fresh(0),))
     master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: steady}
     assert run("apply", file).code == 0
@@ -201,12 +215,124 @@ def test_a_master_that_is_away_while_one_waits(master: FakeMaster, run: Run, fil
     assert run("apply", file).code == 0
 
 
+def by_bob(detail: AppDetail) -> AppDetail:
+    change = Change("bob", "r2", 1700000001.0, "B-2")
+    return dataclasses.replace(detail, summary=dataclasses.replace(detail.summary, change=change))
+
+
+def test_a_change_that_somebody_replaces(master: FakeMaster, run: Run, file: str) -> None:
+    theirs = by_bob(answers.detail(3, "running", 4, (answers.instance(generation=4),)))
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, theirs]}
+    done = run("apply", file)
+    told = "generation 3 was replaced by generation 4 (by bob, ticket B-2) before it was done"
+    assert (done.code, done.out) == (2, f"shop  {told}\n")
+    master.answers[APP] = [UNDER_WAY, theirs]
+    document = run("apply", file, "-o", "json").document
+    assert (document["outcome"], document["generation"]) == ("superseded", 3)
+    assert document["replaced_by"] == {"generation": 4, "by": "bob", "ticket": "B-2"}
+    assert [item["generation"] for item in document["instances"]] == [1, 1], "of ours, not theirs"
+    master.answers[APP] = theirs
+    assert run("apply", "-q", file).err.startswith(f"shop  {told}\n")
+    master.answers["DELETE /v1/apps/shop"] = ApplyAnswer("shop", 3, True)
+    assert run("rm", "shop").code == 2
+
+
 def test_an_app_that_somebody_removes_meanwhile(master: FakeMaster, run: Run, file: str) -> None:
+    going = by_bob(answers.detail(2, "removing", 3, (answers.instance(removing=True),)))
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, going]}
+    told = "shop  generation 3 was removed (by bob, ticket B-2) before it was done\n"
+    done = run("apply", file)
+    assert (done.code, done.out) == (2, told)
     gone = refusal("NotFound", "there is no app shop", 404)
-    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [UNDER_WAY, gone]}
+    events = (
+        Event("e1", 1.0, "app.removed", "shop", "m1", "", "anna", {}),
+        Event("e2", 2.0, "app.removed", "shop", "m1", "", "bob", {"ticket": "B-2"}),
+        Event("e3", 3.0, "app.removed", "blog", "m1", "", "eve", {}),
+    )
+    master.answers[APP] = [UNDER_WAY, gone]
+    master.answers["GET /v1/events"] = EventList(events, 3)
+    assert run("apply", file).out == told
+    master.answers[APP] = [UNDER_WAY, gone]
+    del master.answers["GET /v1/events"]
+    done = run("apply", file)
+    assert (done.code, done.out) == (2, "shop  generation 3 was removed before it was done\n")
+
+
+def test_an_older_removal_is_not_taken_for_one_of_this(
+    master: FakeMaster, run: Run, file: str
+) -> None:
+    before = answers.detail(1, "removing", 2)
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [before, SETTLED]}
+    assert run("apply", file).code == 0
+
+
+def crashing(restarts: int, phase: Phase = Phase.BACKOFF, ran_s: float = 1.0) -> AppDetail:
+    found = answers.instance(phase=phase, why="ended with exit code 1")
+    assert found.status is not None
+    status = dataclasses.replace(
+        found.status,
+        health=Health.NONE,
+        restarts=restarts,
+        finished_at=found.status.started_at + ran_s,
+    )
+    return answers.detail(2, "degraded", 3, (dataclasses.replace(found, status=status),))
+
+
+def test_what_fails_again_and_again_is_not_waited_for(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FAILING_S", 0.01)
+    master.answers = {
+        APPLY: ApplyAnswer("shop", 3, True),
+        APP: [crashing(number) for number in range(6)],
+        "GET /v1/apps/shop/logs": Lines((answers.line("no database"),)),
+    }
     done = run("apply", file)
     assert done.code == 2
-    assert "removed" in done.err
+    assert "; FAILING: 0 of 2 instances" in done.out
+    assert done.err.splitlines()[-2:] == [
+        "  | no database",
+        "  what to do: it keeps failing, and the agent goes on trying; see hullmark logs shop",
+    ]
+    for served in (
+        [crashing(number, ran_s=30.0) for number in range(6)],
+        [answers.detail(2, "degraded", 3, (answers.instance(),)), *map(crashing, range(6))],
+        [crashing(2), crashing(3)],
+    ):
+        master.answers[APP] = served
+        assert run("apply", file, "--timeout", "50ms").code == 1, "it served, or failed seldom"
+
+
+def test_failures_to_make_a_container_count_too(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "FAILING_S", 0.0)
+    tries = [crashing(0), crashing(0, Phase.CREATING)] * 5
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [*tries, crashing(0)]}
+    assert run("apply", file, "-o", "json").document["outcome"] == "failing"
+
+
+def homeless(*more: InstanceView) -> AppDetail:
+    unplaced = answers.instance(2, why="not placed: port 80 is taken", host="", status=None)
+    return answers.detail(2, "degraded", 3, (unplaced, *more))
+
+
+def test_what_has_no_place_is_not_waited_for(
+    master: FakeMaster, run: Run, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "UNPLACED_S", 0.02)
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: homeless(answers.instance())}
+    done = run("apply", file)
+    assert (done.code, "; not placed: 1 of 2" in done.out) == (1, True)
+    assert "shop/web.2: not placed: port 80 is taken" in done.err
+    assert run("apply", file, "-o", "json").document["outcome"] == "unplaced"
+    for busy in (
+        answers.instance(phase=Phase.PULLING, why="its image is being pulled"),
+        answers.instance(removing=True),
+    ):
+        master.answers[APP] = homeless(busy)
+        document = run("apply", file, "--timeout", "60ms", "-o", "json").document
+        assert document["outcome"] == "timeout"
 
 
 def test_ctrl_c_ends_the_wait_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +358,24 @@ def test_ctrl_c(master: FakeMaster, run: Run, file: str, monkeypatch: pytest.Mon
 def test_quiet(master: FakeMaster, run: Run, file: str) -> None:
     master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: SETTLED}
     done = run("apply", "-q", file)
-    assert done.out == ""
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_warnings_come_before_the_wait_and_notes_are_no_warnings(
+    master: FakeMaster, run: Run, file: str
+) -> None:
+    note = "compose.yaml:3: web: ./web is shipped with the app as it is now, read-only: 4 bytes"
+    answer = ApplyAnswer("shop", 3, True, (note, "web: image x is not pinned"))
+    master.answers = {APPLY: answer, APP: [UNDER_WAY, SETTLED]}
+    lines = run("apply", file).err.splitlines()
+    assert f"note: {note}" in lines
+    assert lines.index("warning: web: image x is not pinned") < lines.index(
+        "shop/web.2 on web3: pulling: its image is being pulled"
+    )
+    master.answers["POST /v1/plan"] = PlanAnswer(False, 3, warnings=answer.warnings)
+    err = run("plan", file).err
+    assert "is not pinned" in err
+    assert "is shipped" not in err
 
 
 def test_apply_from_the_current_folder(

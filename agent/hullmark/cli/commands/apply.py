@@ -22,7 +22,8 @@ Example:
 
 \b
 Exit codes: 0 done (with --no-wait: accepted), 1 time is over and
-something is still under way, 2 failed.
+something is still under way, or no host can take it, 2 failed, or
+somebody changed the app meanwhile.
 """
 
 
@@ -64,13 +65,15 @@ def command(
     }
     text = client.change("PUT", f"/v1/apps/{app.name}", request)
 
-    from hullmark.cli import changing
+    from hullmark.cli import changing, failure
     from hullmark.cli.waiting import settle
     from hullmark.model.api import ApplyAnswer
 
     answer = client.decoded(ApplyAnswer, text)
     warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
     answer = ApplyAnswer(answer.app, answer.generation, answer.changed, warnings)
+    if not (asked.json or quiet):
+        failure.warn(warnings)
     waited = None
     if wait:
         waited = changing.wait(

@@ -48,8 +48,7 @@ def command(asked: Asked, project: Project) -> int:
         }
         show.document("plan", fields)
     else:
-        for warning in warnings:
-            failure.warn(one_line(warning))
+        failure.warn(warnings, notes=False)
         show.lines(*_lines(loaded.app.name, answer))
     return EXIT_DEGRADED if answer.changed else EXIT_OK
 

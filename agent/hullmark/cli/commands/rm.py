@@ -20,7 +20,7 @@ Example:
 
 \b
 Exit codes: 0 removed (with --no-wait: accepted), 1 time is over and
-something is still there, 2 failed.
+something is still there, 2 failed, or somebody applied it again.
 """
 
 
@@ -50,6 +50,9 @@ def command(
     waited = None
     if wait:
         waited = changing.wait(
-            asked, name, quiet, lambda seen: vanish(client, name, timeout_s, seen)
+            asked,
+            name,
+            quiet,
+            lambda seen: vanish(client, name, answer.generation, timeout_s, seen),
         )
     return changing.tell(asked, client, "rm", answer, waited, quiet, "removed")

@@ -23,7 +23,8 @@ Example:
 
 \b
 Exit codes: 0 done (with --no-wait: accepted), 1 time is over and
-something is still under way, 2 failed.
+something is still under way, or no host can take it, 2 failed, or
+somebody changed the app meanwhile.
 """
 
 

@@ -7,7 +7,7 @@ import click
 from hullmark.cli import composefiles, failure, show
 from hullmark.cli.composefiles import Project
 from hullmark.cli.options import Asked, offline, quiet
-from hullmark.cli.words import count, one_line
+from hullmark.cli.words import count
 
 EPILOG = """\b
 Example:
@@ -34,9 +34,8 @@ def command(asked: Asked, project: Project, quiet: bool) -> None:
     if asked.json:
         show.document("validate", {"app": shown(loaded.app), "warnings": loaded.warnings})
         return
-    for warning in loaded.warnings:
-        failure.warn(one_line(warning))
     if not quiet:
+        failure.warn(loaded.warnings)
         show.lines(f"{loaded.app.name}  valid, {count(len(loaded.app.services), 'service')}")
         for name, service in loaded.app.services.items():
             show.lines(f"  {name}  {service.container.image}")
