@@ -2,7 +2,8 @@
 
 Level-triggered: nothing is remembered but failed attempts and work under way, so that the answer is the same
 however often it is asked. Each action belongs to a lane (a slot, a spec, a network, a volume), and a lane does one
-thing at a time. What is remembered of an action is kept by its key: the container's name, else its lane.
+thing at a time. What is remembered of an action is kept by its key: the container's name, for a removal with
+`remove/` before it, else its lane.
 
 An image is had first, once for all instances of a spec and beside all other work, so that a slow registry holds up
 nobody else's containers.
@@ -90,7 +91,7 @@ class Remove:
 
     @property
     def key(self) -> str:
-        return self.instance.container_name
+        return removal_key(self.instance)
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,16 @@ def spec_key(spec_hash: str) -> str:
     return f"spec/{spec_hash}"
 
 
+def removal_key(instance: InstanceId) -> str:
+    """A container that can't be started is not waited for before it is removed: failed attempts at one say nothing
+    of the other."""
+    return f"remove/{instance.container_name}"
+
+
 def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
     """Every key that an action may have now: what is remembered under another is of the past."""
     keys = {one.instance.container_name for one in orders.assignments}
-    keys |= {one.instance.container_name for one in orders.tombstones}
+    keys |= {removal_key(one.instance) for one in orders.tombstones}
     keys |= {spec_key(spec_hash) for spec_hash in orders.bundles}
     keys |= {RemoveNetwork(*network).key for network in networks}
     keys |= {RemoveVolume(one.app, one.volume).key for one in orders.volume_removals}
@@ -250,7 +257,7 @@ class _Run:
                 Attempt(),
             )
             return
-        attempt = self.situation.attempts.get(name, Attempt())
+        attempt = self.situation.attempts.get(removal_key(instance), Attempt())
         if self._may_try(attempt):
             running = found.state in (FoundState.RUNNING, FoundState.PAUSED)
             self._begin(Remove(instance, found.container_id, running, reason))

@@ -83,5 +83,8 @@ def _remedy(socket_url: str, error: BaseException) -> str:
     if "Permission denied" in innermost(error):
         return f"the agent's user may not use {socket_url}; it has to run as root"
     if "podman" in socket_url:
-        return "start it: systemctl start podman.socket"
-    return "start it: systemctl start docker"
+        return (
+            "start it: systemctl start podman.socket, or without systemd: "
+            f"podman system service -t 0 {socket_url}"
+        )
+    return "start it: systemctl start docker, or: service docker start, or start dockerd"

@@ -130,7 +130,7 @@ class World:
             self._start(key)
             self.attempts[key] = dataclasses.replace(before, restarts=before.restarts + 1)
         elif isinstance(action, Remove):
-            self.found.pop(key, None)
+            self.found.pop(action.instance.container_name, None)
 
     def crash(self, name: str, exit_code: int, ran_s: float = 1.0) -> None:
         one = self.found[name]
@@ -181,7 +181,7 @@ class World:
 
     def _check(self, action: Action) -> None:
         assert action.lane not in {other.lane for other in self.under_way}, "two in one lane"
-        name = action.key
+        name = action.instance.container_name if isinstance(action, Remove) else action.key
         one = self.found.get(name)
         buried = {item.instance.container_name for item in self.orders.tombstones}
         if isinstance(action, Remove):

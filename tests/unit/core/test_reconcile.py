@@ -22,7 +22,7 @@ from hullmark.core.reconcile import (
     ended,
     reconcile,
 )
-from hullmark.core.restart import Attempt
+from hullmark.core.restart import Attempt, after_error
 from hullmark.model.app import Network, Restart, RestartCondition
 from hullmark.model.observed import Phase
 from hullmark.model.orders import InstanceId, VolumeRemoval
@@ -234,6 +234,14 @@ def test_two_former_instances_of_one_slot_go_one_after_the_other() -> None:
 def test_a_tombstone_without_a_container_is_done_with() -> None:
     decision = World(orders_of([], [WEB])).decide()
     assert (decision.actions, decision.statuses) == ((), {})
+
+
+def test_what_could_not_be_started_is_removed_at_once() -> None:
+    failed = {WEB.container_name: after_error(Attempt(), "no such command", 0.0)}
+    found = {WEB.container_name: container(WEB, ONE, FoundState.CREATED)}
+    decision = reconcile(Situation(orders_of([], [WEB]), found, failed), 0.0)
+    assert [type(action) for action in decision.actions] == [Remove]
+    assert decision.next_at is None
 
 
 def test_a_removal_that_failed_is_tried_again_later() -> None:

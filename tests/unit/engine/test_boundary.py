@@ -82,7 +82,9 @@ def test_no_answer(error: Exception, kind: type[EngineUnavailable]) -> None:
         raise error
     assert type(raised.value) is kind
     assert raised.value.__cause__ is error
-    assert raised.value.remedy == "start it: systemctl start docker"
+    assert raised.value.remedy == (
+        "start it: systemctl start docker, or: service docker start, or start dockerd"
+    )
 
 
 def test_our_own_errors_pass() -> None:
@@ -93,7 +95,8 @@ def test_our_own_errors_pass() -> None:
 def test_what_to_do_about_it() -> None:
     with pytest.raises(EngineUnavailable) as raised, boundary.translated("unix:///run/podman/x"):
         raise requests.ConnectionError("gone")
-    assert raised.value.remedy == "start it: systemctl start podman.socket"
+    assert raised.value.remedy.startswith("start it: systemctl start podman.socket, or without")
+    assert "podman system service -t 0 unix://" in raised.value.remedy
     with pytest.raises(EngineUnavailable) as raised, boundary.translated(SOCKET):
         raise requests.ConnectionError("x") from PermissionError(13, "Permission denied")
     assert "has to run as root" in raised.value.remedy
