@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import stat
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from hullmark.errors import BrokenState, InvalidInput, NotFound
+from hullmark.model.moments import day
 from hullmark.model.wire import canonical, from_wire, to_wire
 from hullmark.pki.files import write_file
 
@@ -84,12 +84,12 @@ def check_validity(enrolment: Enrolment, now: float) -> None:
     """Raises BrokenState outside the certificate's life."""
     if now > enrolment.valid_until:
         raise BrokenState(
-            f"this host's certificate expired on {_day(enrolment.valid_until)}",
+            f"this host's certificate expired on {day(enrolment.valid_until)}",
             remedy=f"if this host's clock is wrong, set it; else {AGAIN.format(host=enrolment.host)}",
         )
     if now < enrolment.valid_from:
         raise BrokenState(
-            f"this host's certificate begins on {_day(enrolment.valid_from)}, "
+            f"this host's certificate begins on {day(enrolment.valid_from)}, "
             "and its clock is before that",
             remedy="set the clock: check chronyc tracking or timedatectl",
         )
@@ -105,7 +105,3 @@ def _check_file(path: Path, *, private: bool, host: str) -> None:
             f"{path} is accessible to others (mode {mode:04o})",
             remedy=f"find out who read it, then: chmod 600 {path}",
         )
-
-
-def _day(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))

@@ -16,6 +16,7 @@ from hullmark.agentd.link import Link
 from hullmark.config import AgentConfig
 from hullmark.errors import BrokenState, InvalidInput, NotFound, Problem
 from hullmark.host import facts
+from hullmark.model.moments import day
 from hullmark.pki.files import read_private
 from hullmark.pki.invites import MAX_TOKEN_CHARACTERS, Invite
 
@@ -34,7 +35,7 @@ def run_enroll(config: AgentConfig, token_file: str, *, force: bool) -> str:
         )
     invite = Invite.parse(_token(token_file))
     enrolled = enroll(folder, invite, host, facts.gather(host_name=host), ask=ask_over_tls)
-    until = time.strftime("%Y-%m-%d", time.gmtime(enrolled.valid_until))
+    until = day(enrolled.valid_until)
     return (
         f"host {host} is enrolled in cluster {enrolled.cluster_id} as {enrolled.host_id}\n"
         f"its certificate is good until {until}, and renewed by the agent before that\n"
@@ -46,7 +47,7 @@ def run_renew(config: AgentConfig) -> str:
     """Raises HullmarkError; the old certificate is then still in use."""
     folder = Path(config.state_dir)
     renewed = certify.renew(folder, Link(Identity(folder), config.masters))
-    return f"the new certificate is good until {time.strftime('%Y-%m-%d', time.gmtime(renewed.valid_until))}"
+    return f"the new certificate is good until {day(renewed.valid_until)}"
 
 
 def _usable(folder: Path) -> Optional[Enrolment]:

@@ -19,15 +19,13 @@ from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import Container, Engine, LogLine
 from hullmark.errors import EngineUnavailable, InvalidInput, NotFound, Problem
 from hullmark.model.api import LogRecord
+from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.wire import canonical, to_wire
 
 ROUND_S = (0.2, 1.0)
 """Shortest and longest wait between two rounds: short while lines come."""
 WINDOW = 1000
 """Lines that a round asks for from the end: reading from the end is cheap for an engine, from the start it isn't."""
-NS_PER_S = 1_000_000_000
-
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
@@ -193,16 +191,6 @@ class Logs:
         instance = str(reader.container.instance)
         for at_ns, line in reader.new(lines):
             yield at_ns, LogRecord(instance, self._host, line.stream, line.at, line.text)
-
-
-def nanoseconds(text: str) -> int:
-    """An RFC 3339 time as nanoseconds since 1970; 0 for what is none."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        return 0
-    offset = "+00:00" if found[3] == "Z" else found[3]
-    whole = int(datetime.fromisoformat(found[1] + offset).timestamp())
-    return whole * NS_PER_S + int((found[2] or "").ljust(9, "0"))
 
 
 def _encoded(record: LogRecord) -> bytes:

@@ -1,4 +1,4 @@
-"""Values as people read them: times, sizes, names; and values as people write them."""
+"""Values as people read them: times, names; and values as people write them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from hullmark.errors import UsageError
-
-_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+")
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+from hullmark.model.durations import in_seconds
 
 
 def age(seconds: float) -> str:
@@ -25,22 +22,28 @@ def age(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
-def size(size_bytes: int) -> str:
-    """`512 MiB`, `1.9 GiB`."""
-    value, unit = float(size_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
-
-
 def moment(at: float) -> str:
     """Seconds since 1970 as local time, with the day where it isn't today."""
     then = time.localtime(at)
     today = time.localtime()
     form = "%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S"
     return time.strftime(form, then)
+
+
+def utc(at: float) -> str:
+    """Seconds since 1970 as RFC 3339, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def span(seconds: float) -> str:
+    """Seconds as a configuration file has them: `10s`, `8h`, `1h30m`, `500ms`."""
+    if seconds < 1 or seconds != int(seconds):
+        return f"{seconds * 1000:g}ms" if seconds < 1 else f"{seconds:g}s"
+    left, found = int(seconds), ""
+    for unit, size_s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size_s)
+        found += f"{number}{unit}" if number else ""
+    return found
 
 
 def one_line(text: str) -> str:
@@ -58,11 +61,12 @@ def duration(text: str, option: str) -> float:
     """Seconds of `90s`, `5m`, `1h30m`, or of a bare number. Raises UsageError."""
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    if len(text) > 40 or not _DURATION.fullmatch(text):
+    found = in_seconds(text) if len(text) <= 40 else None
+    if found is None:
         raise UsageError(
             f"{option}: not a duration: {text[:40]!r}", remedy="such as 90s, 5m or 1h30m"
         )
-    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    return found
 
 
 def pairs(texts: tuple[str, ...], option: str) -> Mapping[str, str]:

@@ -13,12 +13,11 @@ from typing import Any
 
 from hullmark.compose.forms import TEXT, Form
 from hullmark.document import ListValue
+from hullmark.model.durations import in_seconds
 
 _TRUE = {"true", "yes", "on", "y"}
 _FALSE = {"false", "no", "off", "n"}
 _NUMBER = re.compile(r"[-+]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})")
-_DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(us|µs|ms|s|m|h|d|w)")
-_SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?(?:b|([kmgtp])(?:i?b)?)?", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
@@ -105,11 +104,9 @@ def duration(form: Form) -> Callable[[Any], float]:
     def read(value: Any) -> float:
         if (value == "0" or (type(value) is int and value == 0)) and form.holds(0.0):
             return 0.0
-        if isinstance(value, str) and re.fullmatch(f"(?:{_DURATION.pattern})+", value):
-            parts = _DURATION.findall(value)
-            seconds = round(sum(float(amount) * _SECONDS[unit] for amount, unit in parts), 6)
-            if form.holds(seconds):
-                return seconds
+        seconds = in_seconds(value) if isinstance(value, str) else None
+        if seconds is not None and form.holds(seconds):
+            return seconds
         raise ValueError(form.allowed)
 
     return read

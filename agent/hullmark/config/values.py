@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
+from hullmark.model.durations import in_seconds
 from hullmark.model.names import HOST_NAME
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _URL = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 _LISTENER = re.compile(r"(?P<address>[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def path(value: Any) -> str:
@@ -101,18 +100,10 @@ def duration(least_s: float, most_s: float) -> Callable[[Any], float]:
     """Seconds, from a number of seconds or from text such as `10s`, `5m`, `1h30m`."""
 
     def read(value: Any) -> float:
-        seconds = parse_duration(value)
+        number = type(value) in (int, float)
+        seconds = float(value) if number else in_seconds(value) if isinstance(value, str) else None
         if seconds is None or not least_s <= seconds <= most_s:
             raise ValueError(f"a duration from {least_s:g}s to {most_s:g}s, such as 10s or 5m")
         return seconds
 
     return read
-
-
-def parse_duration(value: Any) -> Optional[float]:
-    """Seconds, or None for what is no duration."""
-    if type(value) in (int, float):
-        return float(value)
-    if not isinstance(value, str) or not re.fullmatch(f"({_DURATION.pattern})+", value):
-        return None
-    return sum(float(amount) * _SECONDS[unit] for amount, unit in _DURATION.findall(value))

@@ -14,6 +14,7 @@ from hullmark.core import constraints
 from hullmark.model.app import PortSpec, Resources, Service
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
+from hullmark.model.sizes import in_words
 
 _CPU_GRAIN = 1e-6
 """Sums of decimal shares of a core are not exact."""
@@ -164,18 +165,3 @@ def _choose(
     if len(numbers) > 1:
         return Obstacle(6, f"no port free in {text}/{spec.protocol}")
     return Obstacle(6, f"port {text}/{spec.protocol} taken", f" by {holder}")
-
-
-def in_words(size_bytes: int) -> str:
-    """A size for people: `1.5 GiB`."""
-    size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{_short(size)} {unit}"
-        size /= 1024
-    return f"{_short(size)} GiB"
-
-
-def _short(number: float) -> str:
-    """At most two decimals, and none for nothing."""
-    return f"{number:.2f}".rstrip("0").rstrip(".")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any, Optional
 
 from hullmark.engine.protocol import Container, ContainerState, EngineEvent, Listed
 from hullmark.model import names
 from hullmark.model.app import Healthcheck
 from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
-
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 _STATES = {
     "created": ContainerState.CREATED,
@@ -136,12 +133,7 @@ def instance_of(labels: Mapping[str, str]) -> Optional[InstanceId]:
 
 def seconds(text: Optional[str]) -> float:
     """An engine's time (RFC 3339) as seconds since 1970; 0.0 for none and for the year 1."""
-    found = _TIME.fullmatch(text or "")
-    if found is None:
-        return 0.0
-    offset = "+00:00" if found[3] == "Z" else found[3]
-    at = datetime.fromisoformat(found[1] + offset).astimezone(timezone.utc)
-    return max(0.0, at.timestamp() + float(f"0{found[2] or '.0'}")) if at.year > 1 else 0.0
+    return max(0.0, (nanoseconds(text or "") or 0) / NS_PER_S)
 
 
 def _epoch(text: str) -> Epoch:

@@ -13,7 +13,6 @@ from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd import resolving
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.logs import LogReader, Wanted
-from hullmark.masterd.moments import seconds
 from hullmark.model.api import (
     AppDetail,
     AppList,
@@ -31,6 +30,7 @@ from hullmark.model.api import (
     SessionAnswer,
 )
 from hullmark.model.host import HostRecord
+from hullmark.model.moments import seconds
 from hullmark.model.records import InviteRecord, SessionRecord
 from hullmark.model.wire import canonical, to_wire
 from hullmark.pki.certificates import fingerprint, load_chain, load_request

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hullmark.errors import BrokenState, NotFound
+from hullmark.model.moments import day
 from hullmark.pki import certificates
 from hullmark.pki.authority import MASTER_LIFE_S, Authority
-from hullmark.pki.certificates import day
 from hullmark.pki.files import write_file, write_private
 
 CERTIFICATE, KEY = "master.pem", "master.key"

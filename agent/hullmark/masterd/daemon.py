@@ -46,9 +46,9 @@ from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.tasks import Hub
 from hullmark.model.app import App
 from hullmark.model.event import Event
+from hullmark.model.moments import day
 from hullmark.model.protocol import NotLeader
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
-from hullmark.pki.certificates import day
 from hullmark.pki.tls import server_context
 from hullmark.store.protocol import Store
 from hullmark.store.sqlite import SqliteStore

@@ -17,9 +17,9 @@ from hullmark.core.roster import Roster
 from hullmark.core.standing import ENGINE_AWAY
 from hullmark.errors import InvalidInput, NotFound
 from hullmark.masterd.desk import Desk
-from hullmark.masterd.moments import just_after, moment
 from hullmark.masterd.tasks import Mark, Piece, Question
 from hullmark.model.api import LogRecord
+from hullmark.model.moments import just_after, moment
 from hullmark.model.orders import InstanceId
 from hullmark.model.snapshot import Snapshot
 from hullmark.model.wire import from_wire

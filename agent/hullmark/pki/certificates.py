@@ -162,8 +162,3 @@ def _bad_request(message: str) -> InvalidInput:
 
 def utc(at: float) -> datetime:
     return datetime.fromtimestamp(int(at), timezone.utc)
-
-
-def day(at: float) -> str:
-    """A moment for people: `2026-11-24 01:30 UTC`."""
-    return utc(at).strftime("%Y-%m-%d %H:%M UTC")

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 import pytest
 
 from hullmark.agentd import tasks
-from hullmark.agentd.logs import Logs, nanoseconds
+from hullmark.agentd.logs import Logs
 from hullmark.agentd.tasks import Tasks
 from hullmark.engine.protocol import LogLine, Resolved
 from hullmark.errors import MasterUnavailable
@@ -232,16 +232,3 @@ def test_a_reference_is_resolved_or_said_to_be_nowhere(agent: Agent) -> None:
 def test_an_unknown_kind_is_answered_too(agent: Agent) -> None:
     (record,) = answer(agent, Task("t1", "dance"))
     assert "dance" in record["text"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1970-01-01T00:00:01Z", 1_000_000_000),
-        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
-        ("1970-01-01T01:00:01.000000001+01:00", 1_000_000_001),
-        ("yesterday", 0),
-    ],
-)
-def test_times_are_read_to_the_nanosecond(text: str, expected: int) -> None:
-    assert nanoseconds(text) == expected

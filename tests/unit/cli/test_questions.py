@@ -82,9 +82,9 @@ def test_hosts(master: FakeMaster, run: Run) -> None:
     done = run("hosts")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "HOST  STATE  HEARD  INST  ENGINE       CPUS  MEMORY   OS",
-        "web3  ready  0 s    2     docker 26.1  4     8.0 GiB  Debian 12",
-        "web4  ready  0 s    2     docker 26.1  4     8.0 GiB  Debian 12",
+        "HOST  STATE  HEARD  INST  ENGINE       CPUS  MEMORY  OS",
+        "web3  ready  0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "web4  ready  0 s    2     docker 26.1  4     8 GiB   Debian 12",
         "  no space left on /var/lib",
         "  fix: df /var/lib",
     ]

@@ -63,20 +63,6 @@ def test_ages(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1536, "1.5 KiB"),
-        (512 << 20, "512 MiB"),
-        (3 << 50, "3072 TiB"),
-    ],
-)
-def test_sizes(size_bytes: int, text: str) -> None:
-    assert words.size(size_bytes) == text
-
-
-@pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("50ms", 0.05), ("1h30m", 5400), ("2d", 172800)]
 )
 def test_durations(text: str, seconds: float) -> None:

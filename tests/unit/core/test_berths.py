@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullmark.core.berths import Berth, Hold, Obstacle, choose_ports, in_words
+from hullmark.core.berths import Berth, Hold, Obstacle, choose_ports
 from hullmark.model.app import PortSpec, Resources
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -113,20 +113,6 @@ def test_room_that_shrank_below_what_is_taken() -> None:
 
 def test_room_of_a_host_that_was_not_heard_is_not_judged() -> None:
     assert Berth(HOST, None, ready=False).lacks(Resources(99.0, 1 << 60)) is None
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (0, "0 B"),
-        (1023, "1023 B"),
-        (1000 << 20, "1000 MiB"),
-        (3 << 29, "1.5 GiB"),
-        (1 << 40, "1024 GiB"),
-    ],
-)
-def test_sizes_in_words(size: int, words: str) -> None:
-    assert in_words(size) == words
 
 
 @given(

@@ -15,7 +15,6 @@ import pytest
 from hullmark.core.changes import changes
 from hullmark.masterd import dispatch, logs, resolving
 from hullmark.masterd.channel import Channel
-from hullmark.masterd.moments import just_after, seconds
 from hullmark.model.api import LogRecord
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import HostProblem, HostState
@@ -391,14 +390,3 @@ def test_a_channel_holds_so_many_and_ends() -> None:
         assert await channel.take(1) is None
 
     asyncio.run(test())
-
-
-def test_moments_are_taken_in_both_forms() -> None:
-    assert seconds("1795483801.5") == "1795483801.5"
-    assert seconds("2026-11-24T01:30:01.25Z") == "1795483801.25"
-    assert seconds("2026-11-24T02:30:01+01:00") == "1795483801.0"
-    assert just_after("2026-11-24T01:30:01.999999999Z") == "1795483802.000000000"
-    assert just_after("now") == ""
-    for text in ("", "yesterday", "-1", "2026-13-01T00:00:00Z", "2026-11-24"):
-        with pytest.raises(ValueError, match="seconds since 1970"):
-            seconds(text)

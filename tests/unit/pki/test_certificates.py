@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from hullmark.errors import BrokenState, InvalidInput, NotFound
 from hullmark.pki import certificates
 from hullmark.pki.authority import create_authority
-from hullmark.pki.certificates import Identity, day, load_chain, load_key
+from hullmark.pki.certificates import Identity, load_chain, load_key
 from hullmark.pki.files import read_private, write_file, write_private
 from hullmark.pki.invites import PREFIX, Invite, new_secret, secret_hash
 
@@ -124,10 +124,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         write_private(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_moments_are_for_people() -> None:
-    assert day(1.8e9) == "2027-01-15 08:00 UTC"
 
 
 def test_a_signing_request_carries_the_key_only_its_holder_has() -> None:

@@ -9,9 +9,10 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import table, width, wrapped
-from hullmark.cli.words import age, size
+from hullmark.cli.words import age
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import HostList, HostView
+from hullmark.model.sizes import in_words
 
 EPILOG = """\b
 Example:
@@ -59,6 +60,6 @@ def _row(host: HostView) -> tuple[str, ...]:
         str(host.instances),
         f"{facts.engine} {facts.engine_version}".strip(),
         str(facts.cpus or "-"),
-        size(facts.memory_bytes) if facts.memory_bytes else "-",
+        in_words(facts.memory_bytes) if facts.memory_bytes else "-",
         facts.os,
     )

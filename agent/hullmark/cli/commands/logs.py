@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from hullmark.cli.target import parse
 from hullmark.cli.words import duration, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.api import LogRecord
+from hullmark.model.moments import nanoseconds
 
 EPILOG = """\b
 Example:
@@ -28,9 +28,6 @@ Exit codes: 0 all lines are there, 1 a host did not answer, or stopped
 in the middle: its lines are missing.
 """
 OURS = "hullmark"
-_RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 @click.command(epilog=EPILOG)
@@ -99,7 +96,7 @@ def _teller(asked: Asked, timestamps: bool, no_prefix: bool) -> Callable[[LogRec
 
 def _moment(text: str) -> str:
     """RFC 3339 as it is; a duration as that long ago, in seconds since 1970. Raises UsageError."""
-    if _RFC_3339.fullmatch(text):
+    if nanoseconds(text) is not None:
         return text
     try:
         return f"{time.time() - duration(text, '--since'):.3f}"
