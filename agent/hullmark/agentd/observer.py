@@ -169,6 +169,7 @@ def _found(name: str, container: Container, judged: Mapping[str, Health]) -> Fou
         state=_STATES[container.state],
         epoch=container.epoch,
         health=judged.get(container.container_id, container.health),
+        health_output=container.health_output,
         exit_code=container.exit_code,
         error=container.error,
         oom_killed=container.oom_killed,

@@ -22,7 +22,7 @@ class FoundState(enum.Enum):
 
 @dataclass(frozen=True)
 class Found:
-    """Times are seconds since 1970, as the engine reports them."""
+    """Times are seconds since 1970, as the engine reports them. `health_output`: what the last failed check printed."""
 
     container_id: str
     name: str
@@ -31,6 +31,7 @@ class Found:
     state: FoundState
     epoch: Epoch = NO_EPOCH
     health: Health = Health.NONE
+    health_output: str = ""
     exit_code: Optional[int] = None
     error: str = ""
     oom_killed: bool = False

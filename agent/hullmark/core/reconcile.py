@@ -20,7 +20,7 @@ from typing import Optional, Union
 
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt, Verdict, judge
-from hullmark.core.statuses import plain_phase, status_of
+from hullmark.core.statuses import failing_check, plain_phase, status_of
 from hullmark.model.app import Bundle
 from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId, Orders
@@ -331,7 +331,7 @@ class _Run:
         self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
     ) -> tuple[Phase, str]:
         if found.state is FoundState.RUNNING:
-            return Phase.RUNNING, ""
+            return Phase.RUNNING, failing_check(found)
         if found.state is FoundState.PAUSED:
             return Phase.BACKOFF, f"paused by somebody; docker unpause {found.name}"
         if found.state is FoundState.BROKEN:

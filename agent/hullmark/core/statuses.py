@@ -6,7 +6,7 @@ from typing import Optional
 
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt
-from hullmark.model.observed import InstanceStatus, Phase
+from hullmark.model.observed import Health, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
 
 
@@ -15,6 +15,13 @@ def plain_phase(found: Found) -> Phase:
     if found.state is FoundState.RUNNING:
         return Phase.RUNNING
     return Phase.STARTING if found.state is FoundState.CREATED else Phase.FAILED
+
+
+def failing_check(found: Found) -> str:
+    """Why a container that runs is unhealthy; empty where it is not."""
+    if found.health is not Health.UNHEALTHY:
+        return ""
+    return f"its health check fails: {found.health_output}".rstrip(": ")
 
 
 def status_of(

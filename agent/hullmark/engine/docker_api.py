@@ -56,8 +56,9 @@ def find_engine(configured: str = "") -> str:
             return f"unix://{path}"
     raise EngineUnavailable(
         f"no container engine found: none of {', '.join(SOCKETS)} is there",
-        remedy="install and start one: apt install docker.io, or apt install podman "
-        "and systemctl enable --now podman.socket; or set engine.socket in agent.yaml",
+        remedy="start one (systemctl start docker, or: service docker start, or start dockerd), or install "
+        "one: apt install docker.io, or apt install podman and systemctl enable --now podman.socket; "
+        "or set engine.socket in agent.yaml",
     )
 
 

@@ -13,6 +13,9 @@ from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
 
+HEALTH_OUTPUT_MAX = 200
+"""Characters of a failed check's output that are kept."""
+
 _STATES = {
     "created": ContainerState.CREATED,
     "configured": ContainerState.CREATED,
@@ -48,6 +51,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
     health = state.get("Health") or state.get("Healthcheck") or {}
     found = _STATES.get(str(state.get("Status", "")).lower(), ContainerState.DEAD)
     ended = found in (ContainerState.EXITED, ContainerState.DEAD)
+    word = _HEALTH.get(health.get("Status", ""), Health.STARTING) if check else Health.NONE
     return Container(
         container_id=inspected["Id"],
         name=str(inspected["Name"]).lstrip("/"),
@@ -56,7 +60,8 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         spec_hash=labels.get(names.LABEL_SPEC_HASH, ""),
         epoch=_epoch(labels.get(names.LABEL_EPOCH, "")),
         state=found,
-        health=_HEALTH.get(health.get("Status", ""), Health.STARTING) if check else Health.NONE,
+        health=word,
+        health_output=_last_failure(health) if word is Health.UNHEALTHY else "",
         exit_code=int(state.get("ExitCode") or 0) if ended else None,
         error=str(state.get("Error") or ""),
         oom_killed=bool(state.get("OOMKilled")),
@@ -68,6 +73,15 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         ports=_ports(inspected),
         healthcheck=check,
     )
+
+
+def _last_failure(health: Mapping[str, Any]) -> str:
+    """What the last check that failed printed, as one short line of printable text."""
+    for entry in reversed(health.get("Log") or ()):
+        if entry.get("ExitCode"):
+            words = " ".join(str(entry.get("Output") or "").split())
+            return "".join(each for each in words if each.isprintable())[:HEALTH_OUTPUT_MAX]
+    return ""
 
 
 def healthcheck(check: Mapping[str, Any]) -> Optional[Healthcheck]:

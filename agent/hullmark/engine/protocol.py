@@ -46,7 +46,8 @@ class EngineInfo:
 @dataclass(frozen=True)
 class Container:
     """A container of ours as the engine has it. `instance` comes from its labels. `healthcheck` is the one in force,
-    the app's or the image's, each of its times filled in; None: there is none.
+    the app's or the image's, each of its times filled in; None: there is none. `health_output` is what the last
+    failed check printed, in one line, and empty unless the container is unhealthy.
 
     Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name.
     """
@@ -59,6 +60,7 @@ class Container:
     epoch: Epoch
     state: ContainerState
     health: Health = Health.NONE
+    health_output: str = ""
     exit_code: Optional[int] = None
     error: str = ""
     oom_killed: bool = False

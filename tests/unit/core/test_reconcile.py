@@ -24,7 +24,7 @@ from hullmark.core.reconcile import (
 )
 from hullmark.core.restart import Attempt, after_error
 from hullmark.model.app import Network, Restart, RestartCondition
-from hullmark.model.observed import Phase
+from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import InstanceId, VolumeRemoval
 from hullmark.model.wire import digest
 from tests.unit.core.engineroom import EPOCH, Story, World, bundle_of, container, orders_of
@@ -253,6 +253,22 @@ def test_a_removal_that_failed_is_tried_again_later() -> None:
     world.finish(removal, fails=True)
     assert world.decide().actions == ()
     assert world.decide().next_at == world.now + 1.0
+
+
+@pytest.mark.parametrize(
+    ("health", "output", "detail"),
+    [
+        (Health.UNHEALTHY, "probe says no", "its health check fails: probe says no"),
+        (Health.UNHEALTHY, "", "its health check fails"),
+        (Health.HEALTHY, "", ""),
+        (Health.STARTING, "", ""),
+    ],
+)
+def test_a_failing_health_check_is_quoted(health: Health, output: str, detail: str) -> None:
+    one = container(WEB, ONE, FoundState.RUNNING)
+    one = dataclasses.replace(one, health=health, health_output=output)
+    status = World(orders_of([(WEB, ONE)]), [one]).decide().statuses[WEB.container_name]
+    assert (status.phase, status.health, status.detail) == (Phase.RUNNING, health, detail)
 
 
 def test_a_container_of_another_spec_is_left_alone() -> None:

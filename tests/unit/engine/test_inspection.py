@@ -204,3 +204,22 @@ def test_events() -> None:
 def test_events_of_others() -> None:
     assert inspection.event({"Action": "start", "Actor": {"ID": "x", "Attributes": {}}}) is None
     assert inspection.event({}) is None
+
+
+CHECKED = {"Healthcheck": {"Test": ["CMD", "probe"]}}
+
+
+@pytest.mark.parametrize("key", ["Health", "Healthcheck"])
+def test_what_a_failing_check_printed(key: str) -> None:
+    log = [
+        {"ExitCode": 1, "Output": "older"},
+        {"ExitCode": 2, "Output": "probe\nsays \x1b[31mno\n"},
+        {"ExitCode": 0, "Output": "fine"},
+    ]
+    found = read({key: {"Status": "unhealthy", "Log": log}}, CHECKED)
+    assert found.health_output == "probe says [31mno"
+    log[1]["Output"] = "x" * 4096
+    assert read({key: {"Status": "unhealthy", "Log": log}}, CHECKED).health_output == "x" * 200
+    for status in ("healthy", "starting"):
+        assert read({key: {"Status": status, "Log": log}}, CHECKED).health_output == ""
+    assert read({key: {"Status": "unhealthy", "Log": None}}, CHECKED).health_output == ""
