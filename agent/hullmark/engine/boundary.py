@@ -43,6 +43,10 @@ _CONFLICTS = (
 """Words of Podman's, with status 500, for what Docker answers with 409."""
 
 
+_NETWORK_FULL = ("no available IPv4 addresses", "failed to find free IP in range")
+"""Words of Docker's and of Podman's for a subnet whose addresses are all taken."""
+
+
 def checked(answer: requests.Response) -> requests.Response:
     """NotFound, Conflict or Refused, in the engine's own words, for a status that says "no"."""
     if answer.status_code < 400:
@@ -52,6 +56,11 @@ def checked(answer: requests.Response) -> requests.Response:
         raise NotFound(said)
     if answer.status_code == 409 or any(part in said for part in _CONFLICTS):
         raise Conflict(said)
+    if any(part in said for part in _NETWORK_FULL):
+        raise Refused(
+            f"the network has no address left for another container ({said}): set a lower "
+            "engine.subnet_prefix in agent.yaml, remove the app and apply it again"
+        )
     raise Refused(said)
 
 

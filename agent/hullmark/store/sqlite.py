@@ -57,6 +57,7 @@ class SqliteStore:
         self._lock_file = self._take_lock()
         try:
             self._connection = self._open()
+            self._opened = _place(self.path)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -82,6 +83,7 @@ class SqliteStore:
     def commit(self, compares: Sequence[Compare], writes: Sequence[Write]) -> Committed:
         check_transaction(compares, writes)
         with self._locked(), self._transaction():
+            self._check_place()
             revision = self._counter("revision")
             if not all(self._modified(compare.key) == compare.modified for compare in compares):
                 return Committed(False, revision)
@@ -199,6 +201,14 @@ class SqliteStore:
         found = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         return found >= {"entries", "log", "counters"}
 
+    def _check_place(self) -> None:
+        """What is written to a file that was moved away, or replaced by a copy, would be lost at the next start."""
+        if _place(self.path) != self._opened:
+            raise StoreUnavailable(
+                f"{self.path} is not the file any more that this process opened",
+                remedy="put the right one there, then restart the master",
+            )
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with self._condition, _translated(self.path):
@@ -239,6 +249,15 @@ class SqliteStore:
 
     def _set_counter(self, name: str, value: int) -> None:
         self._connection.execute("UPDATE counters SET value = ? WHERE name = ?", (value, name))
+
+
+def _place(path: Path) -> Optional[tuple[int, int]]:
+    """Which file has this name; None: none has."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextlib.contextmanager

@@ -45,6 +45,18 @@ def test_a_no_in_the_engines_own_words(status: int, message: str, kind: type[Ref
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "no available IPv4 addresses on this network's address pools: x",
+        "IPAM error: failed to find free IP in range: 10.213.0.1 - 10.213.0.126",
+    ],
+)
+def test_a_network_without_room_names_the_key_that_gives_it_more(said: str) -> None:
+    with pytest.raises(Refused, match="engine.subnet_prefix"):
+        boundary.checked(answer(500, json.dumps({"message": said}).encode()))
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         (b"plain words\n", "plain words"),

@@ -338,3 +338,18 @@ def fill(store: SqliteStore) -> None:
 def limit(store: SqliteStore, pragma: str) -> None:
     """As the disk would, from within SQLite: it reports both in the same way."""
     store._connection.execute(f"PRAGMA {pragma}").fetchone()
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_nothing_is_acknowledged_into_a_file_that_is_gone(tmp_path: Path, replaced: bool) -> None:
+    path = tmp_path / "store.sqlite"
+    store = SqliteStore(path)
+    store.commit([], [Put("/a", b"1")])
+    path.rename(tmp_path / "away")
+    if replaced:
+        shutil.copy(tmp_path / "away", path)
+    with pytest.raises(StoreUnavailable, match="not the file any more"):
+        store.commit([], [Put("/a", b"2")])
+    (tmp_path / "away").rename(path)
+    assert store.commit([], [Put("/a", b"3")]).succeeded
+    store.close()
