@@ -52,7 +52,7 @@ def test_a_no_in_the_engines_own_words(status: int, message: str, kind: type[Ref
     ],
 )
 def test_a_network_without_room_names_the_key_that_gives_it_more(said: str) -> None:
-    with pytest.raises(Refused, match="engine.subnet_prefix"):
+    with pytest.raises(Refused, match=r"engine\.subnet_prefix"):
         boundary.checked(answer(500, json.dumps({"message": said}).encode()))
 
 
