@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Optional
 
 import click
 
+from hullmark import __version__
 from hullmark.cli import failure
 from hullmark.cli.options import online, wants_json
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, UsageError
@@ -122,6 +123,7 @@ def _usage(error: click.ClickException) -> UsageError:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=EPILOG,
 )
+@click.version_option(__version__, "-V", "--version", message="hullmark %(version)s")
 @online
 @click.pass_context
 def hullmark(context: click.Context, asked: object) -> None:

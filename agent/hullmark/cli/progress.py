@@ -9,6 +9,9 @@ from typing import Optional, Protocol
 
 from hullmark.cli.standing import told
 from hullmark.model.api import AppDetail
+from hullmark.model.observed import Phase
+
+_STEPS = {Phase.PULLING: 1, Phase.CREATING: 2, Phase.STARTING: 3}
 
 
 class Progress(Protocol):
@@ -49,12 +52,16 @@ class Lines(Silent):
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, int], str] = {}
+        self._steps: dict[tuple[str, int], int] = {}
 
     def seen(self, detail: AppDetail) -> None:
         for item in detail.instances:
             key, text = (item.name, item.generation), told(item)
+            step = _STEPS.get(item.status.phase, 0) if item.status is not None else 0
+            if step and step < self._steps.get(key, 0):
+                continue  # a look at the engine that was begun before the last news
             if self._told.get(key) != text:
-                self._told[key] = text
+                self._told[key], self._steps[key] = text, step
                 sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 

@@ -17,7 +17,21 @@ def document(name: str, value: Any, **more: Any) -> None:
         **fields,
         **{key: full(item) for key, item in more.items()},
     }
+    found = {key: _with_nulls(item) for key, item in found.items()}
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
+
+
+NOT_YET = ("started_at", "finished_at")
+"""Moments that the model has as 0.0 until they come; a document has null then."""
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: None if key in NOT_YET and item == 0 else _with_nulls(item)
+            for key, item in value.items()
+        }
+    return [_with_nulls(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def record(name: str, value: Any) -> None:

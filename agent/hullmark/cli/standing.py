@@ -25,15 +25,20 @@ def summary(detail: AppDetail) -> str:
 
 
 def state(instance: InstanceView) -> str:
-    """One word, or two: `running`, `running, unhealthy`, `backoff`."""
+    """One word, or two: `running`, `unhealthy`, `backoff`; `was healthy` where nobody can say how it is now."""
     status = instance.status
     if instance.removing:
         return "removing"
     if status is None:
         return "waiting" if instance.host else "not placed"
     if status.phase is Phase.RUNNING and status.health is not Health.NONE:
-        return str(status.health.value)
-    return str(status.phase.value)
+        word = str(status.health.value)
+    else:
+        word = str(status.phase.value)
+    if status.phase is Phase.BACKOFF and instance.why.startswith("paused "):
+        return "paused"
+    # What serves has no reason not to, unless its host or its engine is out of reach.
+    return f"was {word}" if status.serving and instance.why else word
 
 
 def told(instance: InstanceView) -> str:

@@ -14,6 +14,7 @@ from hullmark.errors import InvalidInput, Problem
 
 C = TypeVar("C", AgentConfig, MasterConfig)
 
+SHOWN_MAX = 60
 AGENT_FILE = "/etc/hullmark/agent.yaml"
 MASTER_FILE = "/etc/hullmark/master.yaml"
 
@@ -129,7 +130,8 @@ def _take(
         if dotted in known:
             problem = _set(mapping, name, known[dotted], found)
         elif not any(key.startswith(dotted + ".") for key in known):
-            near = get_close_matches(dotted, known, n=1)
+            groups = {key.rpartition(".")[0] for key in known} - {""}
+            near = get_close_matches(dotted, [*known, *sorted(groups)], n=1)
             hint = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
             problem = problem_at(mapping, name, dotted, hint, ", ".join(sorted(known)))
         elif isinstance(value, MapValue):
@@ -154,5 +156,14 @@ def _set(
     try:
         found[key.name] = key.read(mapping[name]), f"{file}:{line}"
     except ValueError as error:
-        return problem_at(mapping, name, key.name, "bad value", str(error))
+        return problem_at(mapping, name, key.name, _bad(mapping[name]), str(error))
     return None
+
+
+def _bad(value: Any) -> str:
+    """No key of a configuration holds a secret, so a single value is shown."""
+    if value is None or not isinstance(value, (str, int, float)):
+        return "bad value"
+    text = str(value)
+    shown_text = text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
+    return f"bad value {shown_text!r}"

@@ -433,6 +433,29 @@ def test_plan(master: FakeMaster, run: Run, file: str) -> None:
     }
 
 
+def test_plan_calls_a_file_s_content_by_its_name(master: FakeMaster, run: Run, file: str) -> None:
+    fields = ("content_b64", "sha256", "size_bytes", "mode")
+    found = Difference("change", "config page", "", fields)
+    master.answers["POST /v1/plan"] = PlanAnswer(True, 4, (found,))
+    assert run("plan", file).out.splitlines()[-1].strip() == "content, mode"
+
+
+def test_news_that_come_late_are_not_told(master: FakeMaster, run: Run, file: str) -> None:
+    def at(phase: Phase) -> AppDetail:
+        return answers.detail(1, "changing", 3, (answers.instance(phase=phase, why="goes on"),))
+
+    steps = [at(phase) for phase in (Phase.CREATING, Phase.STARTING, Phase.CREATING)]
+    master.answers = {APPLY: ApplyAnswer("shop", 3, True), APP: [*steps, SETTLED]}
+    err = run("apply", file).err
+    assert [
+        err.count(f"web.1 on web3: {word}") for word in ("creating", "starting", "healthy")
+    ] == [
+        1,
+        1,
+        1,
+    ]
+
+
 def test_plan_of_nothing(master: FakeMaster, run: Run, file: str) -> None:
     master.answers["POST /v1/plan"] = PlanAnswer(False, 4)
     done = run("plan", file)

@@ -69,6 +69,13 @@ def test_help_of_all(run: Run) -> None:
     assert all(len(line) <= 80 for line in done.out.splitlines())
 
 
+@pytest.mark.parametrize("group", ["config", "agent", "master"])
+def test_no_short_description_is_cut(run: Run, group: str) -> None:
+    listed = run(group, "--help").out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

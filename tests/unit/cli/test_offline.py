@@ -14,6 +14,8 @@ import hullmark
 from hullmark import config
 from hullmark.agentd import __main__ as agentd
 from hullmark.cli import daemon
+from hullmark.cli.commands import config as config_command
+from hullmark.config import loading
 from hullmark.masterd import __main__ as masterd
 from tests.unit.cli.conftest import Run
 
@@ -100,7 +102,8 @@ def test_config_show(run: Run, tmp_path: Path) -> None:
     assert rows[0] == ["KEY", "VALUE", "FROM"]
     assert ["name", "m1", f"{file}:1"] in rows
     assert ["addresses", "a.example,", "b.example", f"{file}:2"] in rows
-    assert ["lease", "5", f"{file}:3"] in rows
+    assert ["lease", "5s", f"{file}:3"] in rows
+    assert ["session_valid", "8h", "default"] in rows
     assert ["log_level", "info", "default"] in rows
     document = run("config", "show", "master", str(file), "-o", "json").document
     assert document["schema"] == "hullmark.config/1"
@@ -124,7 +127,26 @@ def test_config_check(run: Run, tmp_path: Path) -> None:
     done = run("config", "check", "agent", str(file))
     assert done.code == 2
     assert "10.yaml:1" in done.err
+    assert "nothing was started" not in done.err
     assert run("config", "check", "proxy").code == 64
+
+
+def test_config_check_without_a_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standard = str(tmp_path / "agent.yaml")
+    monkeypatch.setattr(loading, "AGENT_FILE", standard)
+    monkeypatch.setitem(config_command.STANDARD, "agent", standard)
+    assert run("config", "check", "agent").out == f"{standard}  not there; all defaults\n"
+    (tmp_path / "agent.d").mkdir()
+    (tmp_path / "agent.d" / "10.yaml").write_text("parallel: 4\n")
+    found = run("config", "check", "agent").out
+    assert found == f"{standard}  not there; its drop-ins are valid\n"
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_as_an_option(run: Run, option: str) -> None:
+    assert run(option) == run("version")
 
 
 def test_version(run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hullmark.cli.commands import logs
+from hullmark.cli.commands import logs, status
 from hullmark.model.api import (
     AppList,
     EventList,
@@ -21,7 +21,7 @@ from hullmark.model.event import Event
 from hullmark.model.observed import Phase
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.fakemaster import FakeMaster, Lines, refusal
+from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, refusal
 
 
 @pytest.mark.parametrize(("state", "code"), [("ok", 0), ("degraded", 1), ("failed", 2), ("?", 2)])
@@ -65,6 +65,33 @@ def test_status_document(master: FakeMaster, run: Run) -> None:
     assert next(iter(done.document)) == "schema"
 
 
+@pytest.mark.parametrize("wait", ["0s", "20ms", "30s"])
+def test_status_that_waits(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch, wait: str
+) -> None:
+    monkeypatch.setattr(status, "PAUSE_S", 0.001)
+    new = dataclasses.replace(answers.HOST, state="never", heard_s=None)
+    not_leading = refusal("StaleEpoch", "not yet", 421)
+    away = refusal("StoreUnavailable", "not yet", 503)
+    begin = [Raw(b""), not_leading, away, HostList((answers.HOST, new))]
+    end = HostList((answers.HOST,)) if wait == "30s" else HostList((new,))
+    master.answers = {"GET /v1/hosts": [*begin, end], "GET /v1/status": answers.STATUS}
+    done = run("status", "--wait", wait)
+    assert (done.code, done.err) == (0, "")
+    asked = [request.path for request in master.requests]
+    assert asked[-1] == "/v1/status"
+    if wait == "30s":
+        assert asked == ["/v1/hosts"] * 5 + ["/v1/status"]
+
+
+def test_status_that_waits_in_vain(
+    run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "PAUSE_S", 0.001)
+    assert run("--master", f"unix://{tmp_path}/none", "status", "--wait", "10ms").code == 3
+    assert run("status", "--wait", "soon").code == 64
+
+
 def test_no_answer(run: Run, tmp_path: Any) -> None:
     done = run("--master", f"unix://{tmp_path}/x", "status")
     assert (done.code, done.out) == (3, "")
@@ -82,9 +109,9 @@ def test_hosts(master: FakeMaster, run: Run) -> None:
     done = run("hosts")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "HOST  STATE  HEARD  INST  ENGINE       CPUS  MEMORY  OS",
-        "web3  ready  0 s    2     docker 26.1  4     8 GiB   Debian 12",
-        "web4  ready  0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "HOST  STATE     HEARD  INST  ENGINE       CPUS  MEMORY  OS",
+        "web3  ready     0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "web4  troubled  0 s    2     docker 26.1  4     8 GiB   Debian 12",
         "  no space left on /var/lib",
         "  fix: df /var/lib",
     ]
@@ -94,7 +121,14 @@ def test_hosts(master: FakeMaster, run: Run) -> None:
 def test_hosts_that_are_away(master: FakeMaster, run: Run, state: str) -> None:
     away = dataclasses.replace(answers.HOST, state=state, heard_s=None)
     master.answers["GET /v1/hosts"] = HostList((away,))
-    assert run("hosts").code == 1
+    done = run("hosts")
+    assert done.code == 1
+    assert "  not heard since this leader began" in done.out
+    assert ("fix: on web3: hullmark agent run" in done.out) == (state != "silent")
+    silent = dataclasses.replace(away, heard_s=40.0, problems=(answers.PROBLEM,))
+    master.answers["GET /v1/hosts"] = HostList((silent,))
+    assert "  not heard for 40 s; what runs there goes on" in run("hosts").out
+    assert run("hosts", "-o", "json").document["hosts"][0]["state"] == state
 
 
 def test_hosts_document(master: FakeMaster, run: Run) -> None:
@@ -152,6 +186,27 @@ def test_ps(master: FakeMaster, run: Run) -> None:
     assert lines[4].split() == ["shop/web.3", "-", "not", "placed", "-", "-", "-"]
 
 
+def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
+    views = (
+        answers.instance(1, why="as last seen: the host's engine does not answer"),
+        answers.instance(2, Phase.BACKOFF, "paused by somebody; docker unpause x"),
+        answers.instance(3, why="not placed: no room", status=None, host=""),
+    )
+    master.answers["GET /v1/instances"] = InstanceList(views)
+    lines = run("ps", "shop").out.splitlines()
+    assert lines[1].split()[2:4] == ["was", "healthy"]
+    assert lines[2] == "  as last seen: the host's engine does not answer"
+    assert lines[3].split()[2] == "paused"
+    assert lines[6] == "  no room"
+
+
+def test_a_moment_that_has_not_come_is_null(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/instances"] = InstanceList((answers.instance(),))
+    (instance,) = run("ps", "-o", "json").document["instances"]
+    assert instance["status"]["started_at"] == 1700000000.0
+    assert instance["status"]["finished_at"] is None
+
+
 def test_ps_document(master: FakeMaster, run: Run) -> None:
     master.answers["GET /v1/instances"] = InstanceList((answers.instance(),))
     done = run("ps", "--output=json")
@@ -179,17 +234,28 @@ def test_not_logged_in(master: FakeMaster, run: Run) -> None:
     assert run("ps", "-o", "json").error["error"] == "Forbidden"
 
 
-EVENT = Event("e1", 1700000000.0, "app.applied", "shop", "m1", "generation 1", "anna")
+EVENT = Event(
+    "e1",
+    1700000000.0,
+    "app.applied",
+    "shop",
+    "m1",
+    "generation 1",
+    "anna",
+    {"ticket": "CHG-1"},
+)
 
 
 def test_events(master: FakeMaster, run: Run) -> None:
     master.answers["GET /v1/events"] = EventList((EVENT,), 7)
     done = run("events", "--limit", "5")
-    assert done.out == "2023-11-14 22:13:20  app.applied  shop  generation 1  by anna\n"
+    assert done.out == (
+        "2023-11-14T22:13:20Z  app.applied  shop  generation 1  by anna  ticket CHG-1\n"
+    )
     assert master.requests[0].query == {"limit": "5"}
     document = run("events", "-o", "json").document
     assert document["last"] == 7
-    assert document["events"][0]["fields"] == {}
+    assert document["events"][0]["fields"] == {"ticket": "CHG-1"}
 
 
 def test_events_that_are_followed(master: FakeMaster, run: Run) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.model.api import InviteAnswer, SessionAnswer
+from hullmark.model.api import HostList, InviteAnswer, SessionAnswer
+from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakemaster import FakeMaster
 
@@ -40,6 +41,12 @@ def test_invite(master: FakeMaster, run: Run) -> None:
         "token_file": "",
         "expires_at": 1700003600.0,
     }
+
+
+def test_invite_of_a_host_that_is_enrolled(master: FakeMaster, run: Run) -> None:
+    master.answers["GET /v1/hosts"] = HostList((answers.HOST,))
+    assert run("invite", "web3").err.startswith("warning: host web3 is enrolled; with this token")
+    assert run("invite", "web4").err == ""
 
 
 @pytest.mark.parametrize("command", [["invite", "web3"], ["login"]])

@@ -131,9 +131,13 @@ def test_every_problem_of_every_file_is_named_at_once(main: Path) -> None:
     assert found[0].startswith(
         "agent.yaml:1: paralel: unknown key; did you mean parallel? (allowed: "
     )
-    assert found[1] == "agent.yaml:2: log_level: bad value (allowed: debug, info, warning, error)"
+    assert found[1] == (
+        "agent.yaml:2: log_level: bad value 'loud' (allowed: debug, info, warning, error)"
+    )
     assert "agent.d/a.yaml:2: engine.sockets: unknown key; did you mean engine.socket?" in found[2]
-    assert found[3].startswith("agent.d/a.yaml:3: engine.subnets: bad value (allowed: an IPv4")
+    assert found[3].startswith(
+        "agent.d/a.yaml:3: engine.subnets: bad value '10.0.0.1/8' (allowed: an IPv4"
+    )
     assert found[4] == "agent.d/b.yaml:1: not a mapping (allowed: KEY: VALUE lines)"
     assert found[5].startswith("agent.d/c.yaml:1: not YAML: ")
     assert len(found) == 6
@@ -145,6 +149,11 @@ def test_every_problem_of_every_file_is_named_at_once(main: Path) -> None:
         ("engine: 5", "agent.yaml:1: engine: not a mapping (allowed: KEY: VALUE lines)"),
         ("state_dir:", "agent.yaml:1: state_dir: bad value (allowed: an absolute path)"),
         ("state_dir: {a: b}", "agent.yaml:1: state_dir: bad value (allowed: an absolute path)"),
+        ("enigne: {}", "agent.yaml:1: enigne: unknown key; did you mean engine?"),
+        (
+            "parallel: 900",
+            "agent.yaml:1: parallel: bad value '900' (allowed: a whole number from 1 to 64)",
+        ),
         ("zzz: 1", "agent.yaml:1: zzz: unknown key (allowed: "),
         ("5: 1", "agent.yaml:1: 5: unknown key (allowed: "),
         ("state_dir: !env X", "agent.yaml:1: tag '!env' is not known here (allowed: none)"),

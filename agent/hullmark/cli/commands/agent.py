@@ -19,10 +19,11 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Join the cluster that a token names.",
     epilog="""\b
 Example:
   hullmark agent enroll --token-file /root/token
-"""
+""",
 )
 @_CONFIG
 @click.option("--token-file", metavar="FILE", required=True, help="From: hullmark invite HOST")

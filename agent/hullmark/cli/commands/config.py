@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Optional
 
 import click
@@ -11,6 +12,8 @@ from hullmark.cli import show
 from hullmark.cli.daemon import AGENT_FILE, MASTER_FILE
 from hullmark.cli.options import Asked, offline
 from hullmark.cli.table import table
+from hullmark.cli.words import span
+from hullmark.errors import InvalidInput
 
 _KIND = click.argument("kind", type=click.Choice(["agent", "master"]))
 _FILE = click.argument("file", required=False)
@@ -23,6 +26,7 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Check it as the daemon does at its start.",
     epilog="""\b
 Example:
   hullmark config check agent
@@ -30,7 +34,7 @@ Example:
 
 \b
 Exit codes: 0 valid, 2 not valid.
-"""
+""",
 )
 @_KIND
 @_FILE
@@ -41,15 +45,19 @@ def check(asked: Asked, kind: str, file: Optional[str]) -> None:
     Without FILE: the standard place. Every problem is listed with its line.
     """
     path = file or STANDARD[kind]
-    _rows(kind, path)
+    rows = _rows(kind, path)
     if asked.json:
         show.document("config-check", {"kind": kind, "file": path, "valid": True})
-    else:
+    elif Path(path).exists():
         show.lines(f"{path}  valid")
+    else:
+        given = any(row["source"] != "default" for row in rows)
+        show.lines(f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults"))
 
 
 @command.command(
     name="show",
+    short_help="Show every key, its value, and where that is from.",
     epilog="""\b
 Example:
   hullmark config show agent
@@ -73,7 +81,10 @@ def _rows(kind: str, path: str) -> list[dict[str, Any]]:
     """Raises InvalidInput."""
     from hullmark import config  # imports a YAML reader
 
-    loaded: Any = config.load_agent(path) if kind == "agent" else config.load_master(path)
+    try:
+        loaded: Any = config.load_agent(path) if kind == "agent" else config.load_master(path)
+    except InvalidInput as error:
+        raise InvalidInput(error.problems, remedy="mend the lines named") from error
     return config.shown(loaded, kind)
 
 
@@ -86,5 +97,6 @@ def _row(row: Mapping[str, Any]) -> tuple[str, str, str]:
     if isinstance(value, list):
         text = ", ".join(value)
     else:
-        text = f"{value:g}" if isinstance(value, float) else str(value)
+        # All numbers with a fraction are times in seconds.
+        text = span(value) if isinstance(value, float) else str(value)
     return str(row["key"]), text or '""', str(row["source"])

@@ -10,7 +10,7 @@ from hullmark.cli import door, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import cut, width
-from hullmark.cli.words import moment, one_line
+from hullmark.cli.words import one_line, utc
 from hullmark.model.api import EventList
 from hullmark.model.event import Event
 
@@ -67,8 +67,10 @@ def _say(asked: Asked, event: Event) -> None:
     if asked.json:
         show.record("event", event)
         return
-    parts = [moment(event.at), event.kind, event.subject, event.message]
+    parts = [utc(event.at), event.kind, event.subject, event.message]
     if event.by:
         parts.append(f"by {event.by}")
+    if event.fields.get("ticket"):
+        parts.append(f"ticket {event.fields['ticket']}")
     show.lines(cut("  ".join(one_line(part) for part in parts if part), width()))
     show.flush()

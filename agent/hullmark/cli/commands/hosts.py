@@ -45,17 +45,36 @@ def _lines(hosts: Sequence[HostView], columns: int) -> Iterator[str]:
     yield head
     for host, row in zip(hosts, rows):
         yield row
+        for text in _away(host):
+            yield from wrapped(text, columns)
         for problem in host.problems:
             yield from wrapped(problem.message, columns)
             if problem.remedy:
                 yield from wrapped(f"fix: {problem.remedy}", columns)
 
 
+def _away(host: HostView) -> Iterator[str]:
+    """Why the leader can't say how the host is, and what to do."""
+    if host.state not in ("silent", "lost", "never"):
+        return
+    if host.heard_s is None:
+        yield "not heard since this leader began"
+    else:
+        yield f"not heard for {age(host.heard_s)}; what runs there goes on"
+    if host.state != "silent":
+        yield f"fix: on {host.name}: hullmark agent run, or see why it can't reach this master"
+
+
+def _state(host: HostView) -> str:
+    """A host that can be heard and has problems is not simply ready."""
+    return "troubled" if host.state == "ready" and host.problems else host.state
+
+
 def _row(host: HostView) -> tuple[str, ...]:
     facts = host.facts
     return (
         host.name,
-        host.state,
+        _state(host),
         "-" if host.heard_s is None else age(host.heard_s),
         str(host.instances),
         f"{facts.engine} {facts.engine_version}".strip(),

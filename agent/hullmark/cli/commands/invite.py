@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
 import click
 
-from hullmark.cli import door, secretfile, show
+from hullmark.cli import door, failure, secretfile, show
+from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, issuing
 from hullmark.cli.target import host_name
 from hullmark.cli.words import duration, moment, pairs
-from hullmark.model.api import InviteAnswer, InviteRequest
+from hullmark.errors import HullmarkError
+from hullmark.model.api import HostList, InviteAnswer, InviteRequest
 from hullmark.model.wire import to_wire
 
 EPILOG = """\b
@@ -40,6 +43,8 @@ def command(
     answer = client.decoded(InviteAnswer, client.change("POST", "/v1/invites", to_wire(request)))
     if path is not None:
         secretfile.write(path, answer.token)
+    if not asked.json:
+        failure.warn(_enrolled_already(client, host))
     if asked.json:
         fields = {
             "host": answer.host,
@@ -50,6 +55,19 @@ def command(
         show.document("invite", fields)
     else:
         show.lines(*_lines(answer, file))
+
+
+def _enrolled_already(client: Client, host: str) -> Iterator[str]:
+    """A warning, where it is so. The invite was made: an answer that doesn't come changes nothing."""
+    try:
+        hosts = client.ask(HostList, "/v1/hosts").hosts
+    except HullmarkError:
+        return
+    if any(one.name == host for one in hosts):
+        yield (
+            f"host {host} is enrolled; with this token it can be enrolled again, and takes the place"
+            " of the one that has its certificate now"
+        )
 
 
 def _lines(answer: InviteAnswer, file: Optional[str]) -> list[str]:

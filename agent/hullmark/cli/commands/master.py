@@ -19,12 +19,13 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Make a new cluster on this machine.",
     epilog="""\b
 Example:
   hullmark master init
   hullmark master init --address m1.example.net --address 192.0.2.10
   hullmark master init --ca-chain shop-ca.pem --ca-key shop-ca.key
-"""
+""",
 )
 @_CONFIG
 @click.option(

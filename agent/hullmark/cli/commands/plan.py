@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -23,6 +24,7 @@ Example:
 \b
 Exit codes: 0 nothing would change, 1 something would.
 """
+_CONTENT = re.compile(r"\b(content_b64|sha256|size_bytes)$")
 _SIGNS = {"create": "+", "remove": "-", "replace": "!", "scale": "~", "change": "~", "none": " "}
 
 
@@ -70,4 +72,10 @@ def _difference(item: Difference, columns: int) -> Iterator[str]:
         f"{item.subject}{detail}"
     )
     if item.fields:
-        yield from wrapped(", ".join(item.fields), columns, " " * 13)
+        yield from wrapped(", ".join(_plain(item.fields)), columns, " " * 13)
+
+
+def _plain(fields: Iterable[str]) -> Iterator[str]:
+    """A file's content is one thing for people; the model has it in three fields."""
+    plain = (_CONTENT.sub("content", field) for field in fields)
+    return iter(dict.fromkeys(plain))

@@ -9,7 +9,7 @@ import click
 
 from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
-from hullmark.cli.standing import instance_row
+from hullmark.cli.standing import instance_row, state
 from hullmark.cli.table import table, width, wrapped
 from hullmark.model.api import InstanceList, InstanceView
 
@@ -42,4 +42,6 @@ def _lines(instances: Sequence[InstanceView], columns: int) -> Iterator[str]:
     yield head
     for item, row in zip(instances, rows):
         yield row
-        yield from wrapped(item.why, columns)
+        word = f"{state(item)}: "
+        why = item.why[len(word) :] if item.why.startswith(word) else item.why
+        yield from wrapped(why, columns)

@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Optional
 
 import click
 
 from hullmark.cli import door, show
+from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import width, wrapped
-from hullmark.cli.words import age, count, one_line
-from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
-from hullmark.model.api import ClusterStatus
+from hullmark.cli.words import age, count, duration, one_line
+from hullmark.errors import (
+    EXIT_DEGRADED,
+    EXIT_FAILED,
+    EXIT_OK,
+    MasterUnavailable,
+    StaleEpoch,
+    StoreUnavailable,
+)
+from hullmark.model.api import ClusterStatus, HostList
 
 EPILOG = """\b
 Example:
   hullmark status
   hullmark status --output json
+  hullmark status --wait 30s       # after a start, in a script
 
 \b
 Exit codes: 0 ok, 1 degraded, 2 failed, 3 no master answers.
 """
+PAUSE_S = 0.2
 _EXITS = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED}
 _INDENT = " " * 10
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--wait",
+    metavar="DURATION",
+    help="First wait, this long at most, until a master answers and leads, and has heard every enrolled host.",
+)
 @online
-def command(asked: Asked) -> int:
+def command(asked: Asked, wait: Optional[str]) -> int:
     """Show how the cluster stands, and what to type next."""
-    status = door.client(asked).ask(ClusterStatus, "/v1/status")
+    client = door.client(asked)
+    if wait is not None:
+        _wait(client, duration(wait, "--wait"))
+    status = client.ask(ClusterStatus, "/v1/status")
     if asked.json:
         show.document("status", status)
     else:
         show.lines(*_lines(status, width()))
     return _EXITS.get(status.state, EXIT_FAILED)
+
+
+def _wait(client: Client, timeout_s: float) -> None:
+    """Until the leader has heard all hosts, or time is over; what then is wrong, the answer says."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            hosts = client.ask(HostList, "/v1/hosts").hosts
+        except (MasterUnavailable, StoreUnavailable, StaleEpoch):
+            hosts = None
+        if hosts is not None and all(host.state != "never" for host in hosts):
+            return
+        time.sleep(PAUSE_S)
 
 
 def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:
