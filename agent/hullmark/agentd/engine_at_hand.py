@@ -66,8 +66,8 @@ class EngineAtHand:
     def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None:
         self._engine().ensure_network(cluster_id, app, key, network)
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
-        self._engine().ensure_volume(cluster_id, app, key, volume)
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
+        return self._engine().ensure_volume(cluster_id, app, key, volume)
 
     def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
         return self._engine().networks(cluster_id)

@@ -30,6 +30,8 @@ from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Phase
 from hullmark.model.orders import Assignment
 
+_log = log.get("worker")
+
 Progress = Callable[[str, Work], None]
 """(key of the action, what is done for it now)."""
 
@@ -64,7 +66,6 @@ class Worker:
         self._progress = progress
         self._places = Locks()
         self._places_here: dict[str, object] = {}
-        self._log = log.get("worker")
 
     def perform(self, action: Action, epoch: Epoch) -> str:
         """The container that was made, started or removed; empty where it was about none. Raises HullmarkError
@@ -125,7 +126,7 @@ class Worker:
         return action.container_id
 
     def _say_started(self, assignment: Assignment, container_id: str) -> None:
-        self._log.info("started", instance=assignment.instance, container=container_id[:12])
+        _log.info("started", instance=assignment.instance, container=container_id[:12])
         self._outbox.add("instance.started", str(assignment.instance), container=container_id[:12])
 
     def _remove(self, action: Remove, epoch: Epoch) -> str:
@@ -134,7 +135,7 @@ class Worker:
             self._engine.stop(action.container_id)
         self._ledger.check(epoch)
         self._engine.remove(action.container_id)
-        self._log.info("removed", instance=action.instance, reason=action.reason)
+        _log.info("removed", instance=action.instance, reason=action.reason)
         self._outbox.add("instance.removed", str(action.instance), action.reason)
         return action.container_id
 
@@ -160,7 +161,8 @@ class Worker:
         self._progress(key, Work(Phase.PULLING, share))
 
     def _have_places(self, cluster_id: str, bundle: Bundle, epoch: Epoch) -> None:
-        """Networks and named volumes. One that was seen with the same settings is not asked for again."""
+        """Networks and named volumes. A network that was seen with the same settings is not asked for again: without
+        it the container doesn't start. A volume that somebody removed would be made by the engine, as nobody's."""
         for key, network in bundle.networks.items():
             place = f"network {bundle.app}/{key}"
             with self._places.of(place):
@@ -170,10 +172,8 @@ class Worker:
                     self._places_here[place] = network
         for mount in bundle.container.mounts:
             if mount.kind is MountKind.VOLUME and mount.source:
-                place = f"volume {bundle.app}/{mount.source}"
-                volume = bundle.volumes[mount.source]
-                with self._places.of(place):
-                    if self._places_here.get(place) != volume:
-                        self._ledger.check(epoch)
-                        self._engine.ensure_volume(cluster_id, bundle.app, mount.source, volume)
-                        self._places_here[place] = volume
+                app, key, volume = bundle.app, mount.source, bundle.volumes[mount.source]
+                with self._places.of(f"volume {app}/{key}"):
+                    self._ledger.check(epoch)
+                    if self._engine.ensure_volume(cluster_id, app, key, volume):
+                        self._outbox.add("volume.created", f"{app}/{key}", "new and empty")

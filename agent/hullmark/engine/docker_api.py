@@ -245,8 +245,8 @@ class DockerApiEngine:
     def remove_network(self, app: str, key: str) -> None:
         self._places.remove_network(app, key)
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
-        self._places.ensure_volume(cluster_id, app, key, volume)
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
+        return self._places.ensure_volume(cluster_id, app, key, volume)
 
     def remove_volume(self, app: str, key: str) -> None:
         self._places.remove_volume(app, key)

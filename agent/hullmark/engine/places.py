@@ -79,7 +79,7 @@ class Places:
         except Conflict:
             return  # in use: whoever uses it keeps it
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
         name = volume.external or names.engine_name(app, key)
         found = self._volume(name)
         if volume.external:
@@ -88,7 +88,7 @@ class Places:
                     f"volume {name} does not exist on this host, and external volumes are never made",
                     remedy="make it with the engine's own command, or take `external` away",
                 )
-            return
+            return False
         labels = _labels(cluster_id, app, names.LABEL_VOLUME, key, volume, volume.labels)
         if found is None:
             body = {
@@ -98,13 +98,14 @@ class Places:
                 "Labels": labels,
             }
             self._connection.post("/volumes/create", body)
-            return
+            return True
         _check_owner(f"volume {name}", found, app)
         if found["Labels"].get(names.LABEL_SPEC_HASH) != labels[names.LABEL_SPEC_HASH]:
             raise Conflict(
                 f"volume {name} was made with other settings, and settings of a volume can't be changed",
                 remedy="put them back, or give the volume another name and move its data",
             )
+        return False
 
     def remove_volume(self, app: str, key: str) -> None:
         name = names.engine_name(app, key)

@@ -158,8 +158,9 @@ class Engine(Protocol):
         and for a network of that name that is not the app's."""
         ...
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
-        """Raises Conflict for a volume of that name that is not the app's, or has other settings."""
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
+        """Whether it was made now, so that nothing is in it yet. Raises Conflict for a volume of that name that is not
+        the app's, or has other settings."""
         ...
 
     def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:

@@ -225,10 +225,12 @@ class FakeEngine:
         self.network_names.add((app, key))
         self._change("ensure_network", f"{app}/{key}")
 
-    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> None:
+    def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
         self._ask("ensure_volume")
+        made = (app, key) not in self.volume_names
         self.volume_names.add((app, key))
         self._change("ensure_volume", f"{app}/{key}")
+        return made
 
     def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
         self._ask("networks")

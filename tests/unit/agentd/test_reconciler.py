@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from hullmark.agentd.crew import Pools
 from hullmark.engine.protocol import ContainerState
 from hullmark.errors import EngineUnavailable, HullmarkError, Refused
-from hullmark.model.app import Attachment, Restart, RestartCondition
+from hullmark.model.app import (
+    Attachment,
+    Mount,
+    MountKind,
+    Restart,
+    RestartCondition,
+    Volume,
+)
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId, Orders
 from tests.unit.agentd.fakes import (
@@ -320,6 +327,20 @@ def test_damaged_orders_hold_everything_until_they_are_moved_away(agent: Agent) 
     again.clock.now += 1
     again.settle()
     assert again.engine.running() == {NAME}
+
+
+def test_a_volume_that_somebody_removed_is_told_when_it_is_made_anew(agent: Agent) -> None:
+    data = Mount(MountKind.VOLUME, "/data", "data")
+    bundle = bundle_of(mounts=(data,))
+    bundle = dataclasses.replace(bundle, volumes={"data": Volume()})
+    agent.accept(orders_of([(WEB, bundle)]))
+    agent.settle()
+    assert agent.kinds().count("volume.created") == 1
+    agent.engine.volume_names.clear()
+    del agent.engine.containers[agent.engine.named(NAME).container_id]
+    agent.settle()
+    assert agent.engine.volume_names == {("shop", "data")}
+    assert agent.kinds().count("volume.created") == 2
 
 
 def test_a_renamed_container_is_the_same_instance(agent: Agent) -> None:
