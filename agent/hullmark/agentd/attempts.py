@@ -17,6 +17,8 @@ from hullmark.core.restart import Attempt, after_end, after_error
 from hullmark.model.app import Restart
 from hullmark.pki.files import write_file
 
+_log = log.get("attempts")
+
 FILE = "attempts.json"
 
 
@@ -27,7 +29,6 @@ class Attempts:
         self._file = folder / FILE
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._log = log.get("attempts")
         self._attempts: dict[str, Attempt] = self._load()
         self._unwritten = False
 
@@ -85,7 +86,7 @@ class Attempts:
             try:
                 write_file(self._file, json.dumps(rows).encode(), 0o600, durable=False)
             except OSError as error:
-                self._log.debug("attempts not written", why=error.strerror)
+                _log.debug("attempts not written", why=error.strerror)
 
     def _load(self) -> dict[str, Attempt]:
         """What can't be read is forgotten: then a count starts anew, and nothing worse."""

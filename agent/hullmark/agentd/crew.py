@@ -32,6 +32,8 @@ from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, StaleEpo
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import Orders
 
+_log = log.get("crew")
+
 PULLS = 3
 STOPS = 16
 
@@ -101,7 +103,6 @@ class Crew:
         self._prepared: set[str] = set()
         self._removed_volumes: set[tuple[str, str]] = set()
         self.networks_changed = threading.Event()
-        self._log = log.get("crew")
 
     def under_way(self) -> UnderWay:
         """To be asked for before the engine is looked at: an action that ends in between is then taken for one under
@@ -147,10 +148,10 @@ class Crew:
                 self._observer.mark(container_id)
             self._succeeded(action)
         except StaleEpoch as error:
-            self._log.info("abandoned", what=action.key, why=error.message)
+            _log.info("abandoned", what=action.key, why=error.message)
         except EngineUnavailable as error:
             # No failure of the instance: the next look at the engine says what is wrong.
-            self._log.info("put off", what=action.key, why=error.message)
+            _log.info("put off", what=action.key, why=error.message)
             self._attempts.failed(action.key, error.message, self._clock())
         except HullmarkError as error:
             if isinstance(action, Run) and isinstance(error, NotFound):
@@ -183,7 +184,7 @@ class Crew:
             self.networks_changed.set()
 
     def _failed(self, action: Action, reason: str) -> None:
-        self._log.warning("failed", what=type(action).__name__, of=action.key, why=reason)
+        _log.warning("failed", what=type(action).__name__, of=action.key, why=reason)
         if self._attempts.failed(action.key, reason, self._clock()):
             if isinstance(action, (RemoveNetwork, RemoveVolume)):
                 kind, subject = f"{action.lane[0]}.failed", f"{action.app}/{action.name}"

@@ -25,6 +25,8 @@ from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError
 from hullmark.host.routes import known_networks
 
+_log = log.get("agent")
+
 LOOK_S = 1.0
 """How often it is looked whether the host was enrolled, and as whom."""
 
@@ -40,7 +42,6 @@ class Agent:
         self._ending = threading.Event()
         self._problems = Problems()
         self._engine = EngineAtHand(self._find_engine)
-        self._log = log.get("agent")
 
     def end(self) -> None:
         self._ending.set()
@@ -48,7 +49,7 @@ class Agent:
     def run(self) -> None:
         """Raises Conflict where another agent uses the state folder."""
         lock = self._lock()
-        self._log.info("started", version=__version__, host=self._host, state_dir=self._folder)
+        _log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         try:
             while not self._ending.is_set():
                 identity = self._known()
@@ -57,7 +58,7 @@ class Agent:
         finally:
             if lock is not None:
                 lock.release()
-        self._log.info("ended; containers run on")
+        _log.info("ended; containers run on")
 
     def _lock(self) -> Optional[FolderLock]:
         """Waits for the folder while it can't be made or opened. None where the agent ends meanwhile."""
@@ -92,7 +93,7 @@ class Agent:
 
     def _serve(self, identity: Who) -> None:
         """Until the agent ends, or the host becomes another one."""
-        self._log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
+        _log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
         duty = Duty(
             self._config, self._config_file, identity, self._host, self._engine, self._problems
         )
@@ -100,7 +101,7 @@ class Agent:
         try:
             while not self._ending.wait(LOOK_S):
                 if self._became(identity):
-                    self._log.info("this host was enrolled anew")
+                    _log.info("this host was enrolled anew")
                     return
         finally:
             duty.stop()

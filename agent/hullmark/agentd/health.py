@@ -21,6 +21,8 @@ from hullmark.errors import HullmarkError
 from hullmark.model.app import Healthcheck
 from hullmark.model.observed import Health
 
+_log = log.get("health")
+
 THREADS = 16
 IDLE_S = 5.0
 """How often it is looked whether there is anything to check."""
@@ -128,7 +130,6 @@ class HealthChecks:
         self._running = 0
         self._stuck: set[str] = set()
         self._nudge = threading.Event()
-        self._log = log.get("health")
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -184,7 +185,7 @@ class HealthChecks:
         try:
             self._engine.check_health(container_id)
         except HullmarkError as error:
-            self._log.debug("not checked", container=container_id[:12], why=error.message)
+            _log.debug("not checked", container=container_id[:12], why=error.message)
         finally:
             with self._lock:
                 self._ended.append(container_id)

@@ -24,9 +24,11 @@ from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import InstanceId, Orders
 from hullmark.model.protocol import Former
 
+_log = log.get("ledger")
+
 
 @dataclass(frozen=True)
-class Standing:
+class Accepted:
     """`orders`: as accepted. `current`: they may be carried out; otherwise only what runs may be kept running, and
     where `readable` is False not even that."""
 
@@ -51,7 +53,6 @@ class Ledger:
         self._made_under: Epoch = NO_EPOCH
         self._loaded = False
         self._said_damaged: tuple[str, ...] = ()
-        self._log = log.get("ledger")
 
     def load(self) -> bool:
         """Read what was accepted before. False while the files can't be trusted: nothing may be
@@ -71,13 +72,13 @@ class Ledger:
                 self._take(stored.orders)
         self._problems.clear("state.damaged")
         for path in stored.damaged:
-            self._log.warning("one of two copies is damaged; using the other", path=path)
+            _log.warning("one of two copies is damaged; using the other", path=path)
         return True
 
     def _take(self, orders: Orders) -> None:
         held = self._held
         if (orders.cluster_id, orders.host_id) != (held.cluster_id, held.host_id):
-            self._log.info("accepted orders are of another enrolment, and left alone")
+            _log.info("accepted orders are of another enrolment, and left alone")
             return
         self._orders = orders
         if (orders.epoch, orders.revision) >= (held.epoch, held.revision):
@@ -101,9 +102,9 @@ class Ledger:
         return replace(self._held, epoch=self._made_under, leader="", revision=0)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> Accepted:
         with self._lock:
-            return Standing(self._orders, self._loaded, self._orders.epoch == self._ruling().epoch)
+            return Accepted(self._orders, self._loaded, self._orders.epoch == self._ruling().epoch)
 
     def seen(self, epoch: Epoch, leader: str, former: Optional[Former]) -> str:
         """A leader answered a poll with this epoch. A higher one holds up all work on older orders until
@@ -127,7 +128,7 @@ class Ledger:
         """The highest epoch under which a container of ours was made, so that nothing lower is obeyed."""
         with self._lock:
             if epoch > max(self._held.epoch, self._made_under):
-                self._log.warning("a container is of a higher epoch than was held", epoch=epoch)
+                _log.warning("a container is of a higher epoch than was held", epoch=epoch)
             self._made_under = epoch
 
     def accept(self, orders: Orders) -> bool:
@@ -159,7 +160,7 @@ class Ledger:
                 if orders.epoch >= self._held.epoch:
                     self._held = _held_by(self._held, orders)
         self._problems.clear("state.write", "order.refused")
-        self._log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
+        _log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
         return True
 
     def refuse(self, epoch: Epoch, leader: str, why: str) -> None:
@@ -170,7 +171,7 @@ class Ledger:
                 f"this host refuses the orders of {leader or 'a master'}, epoch {epoch}: {why}",
                 "look for a second master, or a store that is an old copy; what runs here goes on",
             )
-        self._log.warning("orders refused", epoch=epoch, leader=leader, why=why)
+        _log.warning("orders refused", epoch=epoch, leader=leader, why=why)
         self._outbox.add(
             "order.refused", f"epoch {epoch}", f"from {leader or 'a master'}: {why}", leader=leader
         )

@@ -9,6 +9,8 @@ from hullmark import log
 from hullmark.errors import HullmarkError
 from hullmark.model.observed import HostProblem
 
+_log = log.get("problems")
+
 
 class Problems:
     """One problem for each code, set and cleared by whoever meets it. May be used from any thread."""
@@ -16,7 +18,6 @@ class Problems:
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._found: dict[str, HostProblem] = {}
-        self._log = log.get("problems")
         self.changed = changed
 
     def set(self, code: str, message: str, remedy: str = "") -> None:
@@ -25,7 +26,7 @@ class Problems:
             if self._found.get(code) == problem:
                 return
             self._found[code] = problem
-        self._log.error("problem", code=code, what=message, remedy=remedy)
+        _log.error("problem", code=code, what=message, remedy=remedy)
         self.changed()
 
     def set_error(self, code: str, error: HullmarkError) -> None:
@@ -35,7 +36,7 @@ class Problems:
         with self._lock:
             gone = [code for code in codes if self._found.pop(code, None)]
         for code in gone:
-            self._log.info("problem is over", code=code)
+            _log.info("problem is over", code=code)
         if gone:
             self.changed()
 

@@ -21,6 +21,8 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
 from hullmark.errors import BrokenState, HullmarkError, Refused
 
+_log = log.get("renewal")
+
 LEFT = 1 / 3
 """Share of the certificate's life that is left when it is renewed: with the usual 30 days, 10 to get it done."""
 LOOK_S = (0.2, 60.0)
@@ -44,7 +46,6 @@ class Renewal:
         self._renew = renew
         self._wall = wall
         self._waits = Waits(*RETRY_S)
-        self._log = log.get("renewal")
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -73,7 +74,7 @@ class Renewal:
             return min(self._waits.next(), max(left_s / 10, LOOK_S[0]))
         self._waits.reset()
         self._problems.clear("certificate.renewal")
-        self._log.info("certificate renewed")
+        _log.info("certificate renewed")
         return LOOK_S[0]
 
 

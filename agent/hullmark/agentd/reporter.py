@@ -17,6 +17,8 @@ from hullmark.errors import HullmarkError, Refused, StaleEpoch
 from hullmark.model.observed import HostState
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
 
+_log = log.get("report")
+
 RETRY_S = (0.2, 3.0)
 REPORT_TIMEOUT_S = 20.0
 LOOK_S = 30.0
@@ -40,7 +42,6 @@ class Reporter:
         self._sent: Optional[HostState] = None
         self._whole = threading.Event()
         self._trouble = ""
-        self._log = log.get("report")
 
     def resend(self) -> None:
         """The leader wants everything. Asked for during a report, it is the next one that is whole."""
@@ -59,7 +60,7 @@ class Reporter:
             except HullmarkError as error:
                 version = -1
                 if error.message != self._trouble:
-                    self._log.info("not reported", why=error.message)
+                    _log.info("not reported", why=error.message)
                     self._trouble = error.message
                 stopping.wait(waits.next())
 
@@ -90,7 +91,7 @@ class Reporter:
         if why:
             raise StaleEpoch(f"the report went to another leader: {why}")
         self._outbox.drop(events)
-        self._log.debug("reported", full=report.full, took_s=round(time.monotonic() - begin, 3))
+        _log.debug("reported", full=report.full, took_s=round(time.monotonic() - begin, 3))
         if answer.resend:
             if report.full:
                 raise Refused("the leader's picture differs from a whole report")

@@ -14,6 +14,8 @@ from typing import Callable
 from hullmark import log
 from hullmark.agentd.problems import Problems
 
+_log = log.get("supervisor")
+
 Loop = Callable[[threading.Event], None]
 """Returns when the event is set, and may return before that when there is nothing left to do."""
 
@@ -32,7 +34,6 @@ class Supervisor:
         self._problems = problems
         self._clock = clock
         self._stopping = threading.Event()
-        self._log = log.get("supervisor")
         # Daemon threads: one that waits for an engine or a leader doesn't hold up the end.
         self._threads = [
             threading.Thread(target=self._keep, args=(name, loop), name=name, daemon=True)
@@ -64,7 +65,7 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - the one place
                 ran_s = self._clock() - began
                 failures = 1 if ran_s >= STEADY_S else failures + 1
-                self._log.exception("a loop failed, and is started again", loop=name)
+                _log.exception("a loop failed, and is started again", loop=name)
                 self._problems.set(
                     f"agent.fault.{name}",
                     f"the agent's {name} loop failed: {type(error).__name__}: {error}",

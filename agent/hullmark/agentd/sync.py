@@ -24,6 +24,8 @@ from hullmark.model.protocol import (
     PollRequest,
 )
 
+_log = log.get("sync")
+
 RETRY_S = (0.2, 3.0)
 """First and longest wait before a leader that doesn't answer is asked again. Well under `lost_after`, so that hosts
 are back before a new leader takes them for lost."""
@@ -75,7 +77,6 @@ class Sync:
         self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
         self._waits = Waits(*RETRY_S)
-        self._log = log.get("sync")
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -129,9 +130,7 @@ class Sync:
             return False
         answer, begin = self._link.call(ORDERS_PATH, {}, OrdersAnswer, ORDERS_TIMEOUT_S)
         if self._clock() - begin > answer.lease_s:
-            self._log.warning(
-                "orders dropped: they came later than their lease", lease_s=answer.lease_s
-            )
+            _log.warning("orders dropped: they came later than their lease", lease_s=answer.lease_s)
             return False
         if answer.orders.epoch > self._ledger.held.epoch:
             return False  # another leader since: it has to show itself in a poll first

@@ -16,6 +16,8 @@ from hullmark.model.orders import Task
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import canonical, to_wire
 
+_log = log.get("tasks")
+
 AT_ONCE = 16
 """Tasks that may be answered at the same time; one more is told to come again."""
 REMEMBERED = 1000
@@ -39,7 +41,6 @@ class Tasks:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
         self._running = 0
-        self._log = log.get("tasks")
 
     def take(self, task: Task) -> None:
         with self._lock:
@@ -58,7 +59,7 @@ class Tasks:
             self._link.send_task(task.task_id, lines)
         except HullmarkError as error:
             # Nobody listens any more, or the leader is gone: with it, so is the one who asked.
-            self._log.debug("not answered", task=task.task_id, why=error.message)
+            _log.debug("not answered", task=task.task_id, why=error.message)
         finally:
             lines.close()
             with self._lock:

@@ -13,6 +13,8 @@ from hullmark.engine.protocol import Engine, EngineEvent
 from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model.names import parse_container_name
 
+_log = log.get("watch")
+
 RETRY_S = (0.5, 5.0)
 
 CHANGES = frozenset(
@@ -52,7 +54,6 @@ class Watch:
         self._outbox = outbox
         self._wake = wake
         self._ours = ours
-        self._log = log.get("watch")
 
     def run(self, stopping: threading.Event) -> None:
         waits = Waits(*RETRY_S)
@@ -79,9 +80,9 @@ class Watch:
                     break
                 self.take(event)
         except EngineUnavailable as error:
-            self._log.debug("no events", why=error.message)
+            _log.debug("no events", why=error.message)
         except HullmarkError as error:
-            self._log.warning("the engine gives no events", why=error.message)
+            _log.warning("the engine gives no events", why=error.message)
         return came
 
     def take(self, event: EngineEvent) -> None:

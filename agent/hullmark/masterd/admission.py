@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
 from typing import Callable, Optional
 
-from hullmark.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
+from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.masterd.events import Tell
 from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.refusals import not_enrolled
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import InviteRequest
 from hullmark.model.host import HostRecord
@@ -25,23 +26,21 @@ MakeHost = Callable[[InviteRecord, Optional[HostRecord]], HostRecord]
 """(the invite, the host of that name if there is one) to the record to keep. What it raises ends the
 enrolment with nothing written. A host that exists keeps its host id."""
 
-Tell = Callable[[str, str, Change, Mapping[str, str]], None]
-
 
 class Admission:
-    """`turn` keeps enrolments apart: two with one invite can't both get in."""
+    """`one_at_a_time` keeps enrolments apart: two with one invite can't both get in."""
 
     def __init__(
         self,
         leadership: Leadership,
         view: View,
-        turn: asyncio.Lock,
+        one_at_a_time: asyncio.Lock,
         wall: Callable[[], float],
         tell: Tell,
     ) -> None:
         self._leadership = leadership
         self._view = view
-        self._turn = turn
+        self._one_at_a_time = one_at_a_time
         self._wall = wall
         self._tell = tell
 
@@ -75,7 +74,7 @@ class Admission:
         self, secret_sha256: str, host: str, make_host: MakeHost, key_sha256: str
     ) -> HostRecord:
         """Use an invite, and keep the host's record, in one transaction."""
-        async with self._turn:
+        async with self._one_at_a_time:
             invite = self._usable(secret_sha256, host, key_sha256)
             existing = next((item for item in self._view.hosts.values() if item.name == host), None)
             record = make_host(invite, existing)
@@ -114,12 +113,10 @@ class Admission:
 
     async def renew(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
         """The host has a newer certificate. Raises NotFound for one that isn't enrolled."""
-        async with self._turn:
+        async with self._one_at_a_time:
             record = self._view.hosts.get(host_id)
             if record is None:
-                raise NotFound(
-                    f"host {host_id} is not enrolled here", remedy="hullmark invite HOST"
-                )
+                raise not_enrolled(host_id)
             renewed = dataclasses.replace(record, certificate_sha256=certificate_sha256)
             key = HOSTS + host_id
             compare = Compare(key, self._view.modified(key))

@@ -1,7 +1,8 @@
-"""Answers as HTTP has them: dataclasses as JSON, and each error of ours with its status."""
+"""Answers as HTTP has them: dataclasses as JSON, and each error of ours with its status. Faults as a log has them."""
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, Optional
 
 from aiohttp import web
@@ -88,3 +89,8 @@ def json_response(answer: Any, status: int = 200) -> web.Response:
     response = web.Response(body=body, status=status, content_type="application/json")
     response.headers["Server"] = "hullmark"
     return response
+
+
+def traced(error: BaseException) -> str:
+    """The traceback of a fault of ours, for the log."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -11,14 +11,16 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 from hullmark.core import difference, generations, schedule
-from hullmark.errors import Conflict, InvalidInput, NotFound, Problem
+from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
+from hullmark.masterd.events import Tell
 from hullmark.masterd.leadership import Leadership, size_bytes
 from hullmark.masterd.pinning import Resolver
+from hullmark.masterd.refusals import no_app
 from hullmark.masterd.view import View, decode, encode
 from hullmark.model import wire
 from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
@@ -33,18 +35,16 @@ RESERVED_BYTES = 4096
 """Of a transaction, for the fence's key and the compares."""
 
 Check = Callable[[App], Sequence[Problem]]
-Tell = Callable[[str, str, Change, Mapping[str, str]], None]
-"""(kind, subject, change, fields): record an event."""
 
 
 class Changes:
-    """`turn` keeps changes apart from each other and from the scheduling loop."""
+    """`one_at_a_time` keeps changes apart from each other and from the scheduling loop."""
 
     def __init__(
         self,
         leadership: Leadership,
         view: View,
-        turn: asyncio.Lock,
+        one_at_a_time: asyncio.Lock,
         snapshot: Callable[[], Snapshot],
         *,
         check: Check,
@@ -52,7 +52,7 @@ class Changes:
     ) -> None:
         self._leadership = leadership
         self._view = view
-        self._turn = turn
+        self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
         self._check = check
         self._tell = tell
@@ -66,7 +66,7 @@ class Changes:
         self._must_be_valid(request.app)
         self._must_be_at(request)
         app, warnings = await pinning.pinned(request.app, self._view.apps.get(name), resolve)
-        async with self._turn:
+        async with self._one_at_a_time:
             known = self._answered(request.request_id, body)
             if known is not None:
                 return known
@@ -83,7 +83,7 @@ class Changes:
 
     async def scale(self, name: str, request: ScaleRequest, change: Change) -> ApplyAnswer:
         body = _fingerprint("scale", name, wire.to_wire(request))
-        async with self._turn:
+        async with self._one_at_a_time:
             known = self._answered(request.request_id, body)
             if known is not None:
                 return known
@@ -101,13 +101,13 @@ class Changes:
     async def remove(self, name: str, request: RemoveRequest, change: Change) -> ApplyAnswer:
         """Removing what is being removed is fine, and may ask for the volumes too."""
         body = _fingerprint("remove", name, wire.to_wire(request))
-        async with self._turn:
+        async with self._one_at_a_time:
             known = self._answered(request.request_id, body)
             if known is not None:
                 return known
             old = self._view.apps.get(name)
             if old is None:
-                raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+                raise no_app(name)
             volumes = request.volumes or old.remove_volumes
             record = old
             if not old.removing or volumes != old.remove_volumes:
@@ -178,7 +178,7 @@ class Changes:
     def _alive(self, name: str) -> AppRecord:
         record = self._view.apps.get(name)
         if record is None:
-            raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+            raise no_app(name)
         if record.removing:
             raise Conflict(f"app {name} is being removed")
         return record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, Optional, TypeVar
 
-from hullmark.masterd.signals import Counter
+from hullmark.masterd.counter import Counter
 
 T = TypeVar("T")
 LONG_S = 3600.0

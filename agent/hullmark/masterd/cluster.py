@@ -25,11 +25,11 @@ from typing import Any, Callable, Optional
 import hullmark
 from hullmark.core.overview import host_views, orphan_views, outlook
 from hullmark.core.standing import Standing
-from hullmark.errors import NotFound, StaleEpoch
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
-from hullmark.masterd.fleet import Turn
+from hullmark.masterd.fleet import Passage
 from hullmark.masterd.pinning import Resolver
+from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
 from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import (
     AppDetail,
@@ -91,10 +91,15 @@ class Cluster:
         self._term_now = term
         await term.start()
         self._changes = Changes(
-            term.leadership, term.view, term.turn, term.snapshot, check=self._check, tell=self._tell
+            term.leadership,
+            term.view,
+            term.one_at_a_time,
+            term.snapshot,
+            check=self._check,
+            tell=self._tell,
         )
         self._admission = Admission(
-            term.leadership, term.view, term.turn, self._settings.wall, self._tell
+            term.leadership, term.view, term.one_at_a_time, self._settings.wall, self._tell
         )
 
     async def stop(self) -> None:
@@ -105,7 +110,7 @@ class Cluster:
     @property
     def _term(self) -> Term:
         if self._term_now is None:
-            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+            raise not_leading(self.why_not)
         return self._term_now
 
     @property
@@ -196,14 +201,14 @@ class Cluster:
         """Raises NotFound."""
         record = self._term.view.apps.get(name)
         if record is None:
-            raise NotFound(f"there is no app {name}", remedy="hullmark apps")
+            raise no_app(name)
         return self._standing().detail(record, self.version, self._shown(record.app))
 
     def instances(self, app: str = "") -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""
         found = self._standing().instances(app)
         if app and not found and app not in self._term.view.apps:
-            raise NotFound(f"there is no app {app}", remedy="hullmark apps")
+            raise no_app(app)
         return InstanceList(found)
 
     def hosts(self) -> HostList:
@@ -257,9 +262,9 @@ class Cluster:
     def heard(self, host_id: str, run: str) -> None:
         """A host called, in this life (`run`) of its agent. Raises NotFound for one that isn't enrolled."""
         self._enrolled(host_id)
-        turn = self._term.fleet.hear(host_id, run)
-        if turn is not None:
-            self._turned(turn)
+        passage = self._term.fleet.hear(host_id, run)
+        if passage is not None:
+            self._turned(passage)
             self._term.changed()
 
     def lacks_state(self, host_id: str, run: str) -> bool:
@@ -289,7 +294,7 @@ class Cluster:
         """Raises NotFound for a host that isn't enrolled, StaleEpoch where this master leads no more."""
         self._enrolled(host_id)
         if not self.is_leader:
-            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+            raise not_leading(self.why_not)
         cluster = self._term.view.cluster
         assert cluster is not None
         return self._term.book.orders(cluster.cluster_id, self.leader_record, host_id)
@@ -313,7 +318,7 @@ class Cluster:
     def _enrolled(self, host_id: str) -> HostRecord:
         record = self.host(host_id)
         if record is None:
-            raise NotFound(f"host {host_id} is not enrolled here", remedy="hullmark invite HOST")
+            raise not_enrolled(host_id)
         return record
 
     def _standing(self) -> Standing:
@@ -334,12 +339,12 @@ class Cluster:
         record = self.host(host_id)
         return host_id if record is None else record.name
 
-    def _turned(self, turn: Turn) -> None:
-        kind = {"silent": "host.silent", "lost": "host.lost"}.get(turn.word, "host.returned")
+    def _turned(self, passage: Passage) -> None:
+        kind = {"silent": "host.silent", "lost": "host.lost"}.get(passage.word, "host.returned")
         self._add(
             kind,
-            f"host {self._name_of(turn.host_id)}",
-            f"not heard for {turn.heard_s:.1f} s",
+            f"host {self._name_of(passage.host_id)}",
+            f"not heard for {passage.heard_s:.1f} s",
             "",
             {},
         )

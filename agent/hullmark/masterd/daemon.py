@@ -30,13 +30,12 @@ from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd import certificate, identity, routes
-from hullmark.masterd.answers import json_response
+from hullmark.masterd.answers import json_response, traced
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.changes import Check
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.desk import Desk, Terms
 from hullmark.masterd.dispatch import Dispatcher
-from hullmark.masterd.faults import traced
 from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.notify import notify

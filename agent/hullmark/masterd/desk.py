@@ -10,9 +10,9 @@ from typing import Any, Callable
 
 from aiohttp import web
 
-from hullmark.errors import StaleEpoch
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.identity import Caller
+from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
 from hullmark.model.records import Change
 from hullmark.pki.authority import Authority
@@ -48,9 +48,7 @@ class Desk:
     def must_lead(self) -> None:
         """Raises StaleEpoch where this master does not lead."""
         if not self.cluster.is_leader:
-            raise StaleEpoch(
-                f"this master does not lead: {self.cluster.why_not}", remedy="ask again in a moment"
-            )
+            raise not_leading(self.cluster.why_not)
 
     async def hold(self, after: int, hold_s: float) -> None:
         """Wait for a change of anything after this version. Raises StaleEpoch when leading ends."""

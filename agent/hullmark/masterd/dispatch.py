@@ -16,10 +16,15 @@ from aiohttp.client_exceptions import ClientError
 
 from hullmark import log
 from hullmark.errors import Forbidden, HullmarkError, InvalidInput, Problem, StaleEpoch
-from hullmark.masterd.answers import NotLoggedIn, error_response, fault_response, json_response
+from hullmark.masterd.answers import (
+    NotLoggedIn,
+    error_response,
+    fault_response,
+    json_response,
+    traced,
+)
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
-from hullmark.masterd.faults import traced
 from hullmark.masterd.gate import request_came
 from hullmark.masterd.identity import Caller, anyone
 from hullmark.masterd.requestbody import decode_body, read_body

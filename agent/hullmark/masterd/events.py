@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
 from hullmark import log
 from hullmark.errors import Refused, StoreUnavailable
+from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership
-from hullmark.masterd.signals import Counter
 from hullmark.masterd.view import encode
 from hullmark.model.api import EventList
 from hullmark.model.event import Event
 from hullmark.model.names import EVENTS
-from hullmark.model.records import EventBatch
+from hullmark.model.records import Change, EventBatch
 from hullmark.store.protocol import Delete, Put, Write
 
 _log = log.get("events")
+
+Tell = Callable[[str, str, Change, Mapping[str, str]], None]
+"""(kind, subject, change, fields): record an event of a change."""
 
 NUMBERS_SKIPPED = 10_000
 """More than can be pending; see `PENDING_MAX`."""

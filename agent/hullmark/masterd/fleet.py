@@ -47,7 +47,7 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Passage:
     """A host went over to another state: `silent`, `lost` or `ready` (it is back)."""
 
     host_id: str
@@ -94,8 +94,8 @@ class Fleet:
             if contact.epoch > epoch
         )
 
-    def hear(self, host_id: str, run: str) -> Optional[Turn]:
-        """The host called; a turn where it had been silent."""
+    def hear(self, host_id: str, run: str) -> Optional[Passage]:
+        """The host called; a passage where it had been silent."""
         now = self._clock()
         contact = self._contacts.setdefault(host_id, _Contact(now))
         silent_s = now - contact.heard_at
@@ -106,7 +106,7 @@ class Fleet:
         if contact.word == "ready":
             return None
         contact.word = "ready"
-        return Turn(host_id, "ready", silent_s)
+        return Passage(host_id, "ready", silent_s)
 
     def lacks_state(self, host_id: str, run: str) -> bool:
         """Whether a full report of this life of the agent is still missing."""
@@ -149,11 +149,11 @@ class Fleet:
         self._observed = {**self._observed, report.host_id: picture.state}
         return Merged(changed=True)
 
-    def tick(self) -> Iterable[Turn]:
+    def tick(self) -> Iterable[Passage]:
         """Called about once a second. After a stall of this process every host gets its time anew."""
         now = self._clock()
         late_s, self._ticked_at = now - self._ticked_at, now
-        turns = []
+        passages = []
         for host_id, contact in self._contacts.items():
             if late_s > STALL_S and contact.word == "ready":
                 contact.heard_at = now
@@ -165,5 +165,5 @@ class Fleet:
                 word = "silent"
             if word not in (contact.word, "ready"):
                 contact.word = word
-                turns.append(Turn(host_id, word, heard_s))
-        return turns
+                passages.append(Passage(host_id, word, heard_s))
+        return passages

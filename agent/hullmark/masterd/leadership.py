@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import log
-from hullmark.errors import Conflict, Refused, StaleEpoch, StoreUnavailable
+from hullmark.errors import Conflict, Refused, StoreUnavailable
+from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.view import decode, encode
 from hullmark.model.epoch import Epoch
 from hullmark.model.names import CLUSTER_KEY, LEADER_KEY, TERMS_KEY
@@ -70,7 +71,7 @@ class Leadership:
     def record(self) -> LeaderRecord:
         """Of this master's term, also after it ended. Raises StaleEpoch before the first."""
         if self._record is None:
-            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+            raise not_leading(self.why_not)
         return self._record
 
     async def take(self, now: float) -> LeaderRecord:
@@ -127,7 +128,7 @@ class Leadership:
         whether it happened, Refused where a limit of the store is passed.
         """
         if not self.is_leader:
-            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+            raise not_leading(self.why_not)
         done = await self._commit([Compare(LEADER_KEY, self._modified), *compares], writes)
         if done.succeeded:
             self._applied(writes, done.revision)
@@ -140,7 +141,7 @@ class Leadership:
         if entry is None or entry.modified != self._modified:
             self.step_down("another master leads since")
         if not self.is_leader:
-            raise StaleEpoch(f"this master does not lead: {self.why_not}")
+            raise not_leading(self.why_not)
 
     def saw_leader_change(self, revision: int) -> None:
         """The store says that the leader record changed at this revision."""

@@ -17,6 +17,7 @@ from hullmark.core.roster import Roster
 from hullmark.core.standing import ENGINE_AWAY
 from hullmark.errors import InvalidInput, NotFound
 from hullmark.masterd.desk import Desk
+from hullmark.masterd.refusals import no_app
 from hullmark.masterd.tasks import Mark, Piece, Question
 from hullmark.model.api import LogRecord
 from hullmark.model.moments import just_after, moment
@@ -199,7 +200,7 @@ def _must_be_known(snapshot: Snapshot, wanted: Wanted) -> None:
     """Raises NotFound for what the app doesn't have; what it has may have no instance yet."""
     record = snapshot.apps.get(wanted.app)
     if record is None:
-        raise NotFound(f"there is no app {wanted.app}", remedy="hullmark apps")
+        raise no_app(wanted.app)
     if wanted.service and wanted.service not in record.app.services:
         services = ", ".join(sorted(record.app.services))
         raise NotFound(

@@ -20,7 +20,7 @@ from typing import Callable, Optional
 
 from hullmark.errors import NotFound, StaleEpoch
 from hullmark.masterd.channel import Channel
-from hullmark.masterd.signals import Counter
+from hullmark.masterd.counter import Counter
 from hullmark.model.orders import Task
 
 

@@ -20,13 +20,13 @@ from typing import Any, Callable, TypeVar
 from hullmark import log
 from hullmark.core.schedule import Unplaced
 from hullmark.errors import Conflict, HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.answers import traced
+from hullmark.masterd.counter import Counter
 from hullmark.masterd.events import Journal
-from hullmark.masterd.faults import traced
-from hullmark.masterd.fleet import Fleet, Turn
+from hullmark.masterd.fleet import Fleet, Passage
 from hullmark.masterd.leadership import Leadership
-from hullmark.masterd.loop import SchedulingLoop
 from hullmark.masterd.orders import OrderBook
-from hullmark.masterd.signals import Counter
+from hullmark.masterd.scheduling import SchedulingLoop
 from hullmark.masterd.troubles import Troubles
 from hullmark.masterd.upkeep import outdated
 from hullmark.masterd.view import View, event_batches
@@ -72,7 +72,7 @@ class Term:
         master: str,
         address: str,
         settings: Settings,
-        turned: Callable[[Turn], None],
+        turned: Callable[[Passage], None],
     ) -> None:
         self._store = store
         self._master = master
@@ -86,7 +86,7 @@ class Term:
         self.version = Counter()
         self._over = Counter()
         self.unplaced: tuple[Unplaced, ...] = ()
-        self.turn = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
         self.view = View()
         self.book = OrderBook(self.view)
         self.leadership = Leadership(
@@ -104,7 +104,9 @@ class Term:
             added=self.version.bump,
         )
         self.troubles = Troubles()
-        self.loop = SchedulingLoop(self.leadership, self.turn, self.snapshot, self._planned)
+        self.loop = SchedulingLoop(
+            self.leadership, self.one_at_a_time, self.snapshot, self._planned
+        )
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call of the store in a thread."""
@@ -236,7 +238,7 @@ class Term:
             self.leadership.step_down("a loop of it failed: see its log")
 
     def _tell(self, kind: str) -> None:
-        """A turn of this master's own leading."""
+        """A change of this master's own leading."""
         record = self.leadership.record
         self.journal.add(
             Event(
@@ -282,10 +284,10 @@ class Term:
     async def _tick(self) -> None:
         while self.leadership.is_leader:
             await asyncio.sleep(TICK_S)
-            turns = list(self.fleet.tick())
-            for turn in turns:
-                self._turned(turn)
-            if turns:
+            passages = list(self.fleet.tick())
+            for passage in passages:
+                self._turned(passage)
+            if passages:
                 self.changed()
 
     async def _keep_up(self) -> None:

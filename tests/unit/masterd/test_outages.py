@@ -109,9 +109,9 @@ def test_a_host_that_died_before_this_leader_began_is_told_too() -> None:
     words = []
     while now < 15.0:
         now += 0.5
-        words += [turn.word for turn in fleet.tick()]
+        words += [passage.word for passage in fleet.tick()]
     assert words == ["silent", "lost"]
-    turn = fleet.hear("a", "run-1")
-    assert turn is not None
-    assert (turn.word, turn.heard_s) == ("ready", 15.0)
+    passage = fleet.hear("a", "run-1")
+    assert passage is not None
+    assert (passage.word, passage.heard_s) == ("ready", 15.0)
     assert fleet.heard_s() == {"a": 0.0}

@@ -13,8 +13,8 @@ from typing import Callable
 from hullmark import log
 from hullmark.core.schedule import Plan, Unplaced, plan
 from hullmark.errors import Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership, size_bytes
-from hullmark.masterd.signals import Counter
 from hullmark.masterd.view import encode
 from hullmark.model import names
 from hullmark.model.records import HostAssignments
@@ -40,18 +40,18 @@ Transaction = tuple[list[Compare], list[Write]]
 
 
 class SchedulingLoop:
-    """`turn` is held while a plan is made and committed, so that no change of an app comes between.
+    """`one_at_a_time` is held while a plan is made and committed, so that no change of an app comes between.
     `planned` is called with each plan's unplaced instances."""
 
     def __init__(
         self,
         leadership: Leadership,
-        turn: asyncio.Lock,
+        one_at_a_time: asyncio.Lock,
         snapshot: Callable[[], Snapshot],
         planned: Callable[[tuple[Unplaced, ...]], None],
     ) -> None:
         self._leadership = leadership
-        self._turn = turn
+        self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
         self._planned = planned
         self._wake = Counter(1)
@@ -80,7 +80,7 @@ class SchedulingLoop:
     async def converge(self) -> None:
         """Plan and commit until nothing is left to write. Raises what `Leadership.commit` does."""
         for _ in range(PASSES_MAX):
-            async with self._turn:
+            async with self._one_at_a_time:
                 snapshot = self._snapshot()
                 made = plan(snapshot)
                 self._planned(made.unplaced)
@@ -132,7 +132,7 @@ def transactions(snapshot: Snapshot, hosts: Mapping[str, HostAssignments]) -> It
 
 def _apps_of(orders: HostAssignments, snapshot: Snapshot) -> Sequence[str]:
     """Keys of the apps that the orders were made from. More than a transaction takes are not compared: the
-    turn keeps changes of apps out anyway, and the next plan mends what this one got wrong."""
+    lock keeps changes of apps out anyway, and the next plan mends what this one got wrong."""
     keys = {names.APPS + item.instance.app for item in orders.assignments}
     known = sorted(key for key in keys if key in snapshot.revisions)
     return known[: MAX_OPERATIONS // 2]
