@@ -31,20 +31,29 @@ def load(
 ) -> Loaded:
     """The app that the files describe; `-` is standard input. `images` take the place of a service's.
 
-    Raises InvalidInput with every problem found, each with file and line.
+    Raises InvalidInput with every problem found, by file and line.
     """
-    project = read_project(
-        files,
-        project_name=project_name,
-        environment=environment,
-        env_files=env_files,
-        profiles=profiles,
-    )
+    try:
+        project = read_project(
+            files,
+            project_name=project_name,
+            environment=environment,
+            env_files=env_files,
+            profiles=profiles,
+        )
+    except InvalidInput as error:
+        raise InvalidInput(_in_order(error.problems), remedy=error.remedy) from error
     try:
         app, warnings = build_app(project, images)
     except InvalidInput as error:
-        raise InvalidInput(_explained(project, error.problems), remedy=error.remedy) from error
+        problems = _explained(project, _in_order(error.problems))
+        raise InvalidInput(problems, remedy=error.remedy) from error
     return Loaded(app, tuple(warnings))
+
+
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """By file and line, as a person mends them; what belongs to no file stays last."""
+    return sorted(problems, key=lambda each: (not each.file, each.file, each.line or 0))
 
 
 def _explained(project: Project, problems: Sequence[Problem]) -> list[Problem]:

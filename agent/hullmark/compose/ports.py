@@ -15,7 +15,7 @@ from hullmark.compose.findings import Node
 from hullmark.compose.judging import judge
 from hullmark.document import MapValue
 from hullmark.errors import InvalidInput
-from hullmark.model.app import PortMode, PortSpec
+from hullmark.model.app import EVERY_ADDRESS, PortMode, PortSpec
 
 SHORT = "[[IP:]HOST:]CONTAINER[/PROTOCOL], ports from 1 to 65535, ranges of equal length"
 MAX_PORTS = 1000
@@ -41,8 +41,9 @@ class Taken:
         if not port.published_first or port.published_first != port.published_last:
             return True
         taken = self._addresses.setdefault((port.published_first, port.protocol), set())
-        free = not taken or (port.host_ip != "" and not taken & {"", port.host_ip})
-        taken.add(port.host_ip)
+        address = "" if port.host_ip in EVERY_ADDRESS else port.host_ip
+        free = not taken or (address != "" and not taken & {"", address})
+        taken.add(address)
         return free
 
 

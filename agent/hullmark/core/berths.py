@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from hullmark.core import constraints
-from hullmark.model.app import PortSpec, Resources, Service
+from hullmark.model.app import EVERY_ADDRESS, PortSpec, Resources, Service
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.sizes import in_words
 
 _CPU_GRAIN = 1e-6
 """Sums of decimal shares of a core are not exact."""
-
-_ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Hold:
         if (mine.published, mine.protocol) != (other.published, other.protocol):
             return False
         same = mine.host_ip == other.host_ip
-        return same or mine.host_ip in _ANY_ADDRESS or other.host_ip in _ANY_ADDRESS
+        return same or mine.host_ip in EVERY_ADDRESS or other.host_ip in EVERY_ADDRESS
 
 
 class Berth:

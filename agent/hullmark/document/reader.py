@@ -35,6 +35,8 @@ _OCTAL = re.compile(r"0o?[0-7]{1,18}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,15}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
 _MERGE = "<<"
+_TAB = re.compile(" *\t")
+_OF_TABS = re.compile("a tab character|cannot start any token")
 
 
 def read(path: Union[str, Path], *, tags: Collection[str] = ()) -> Any:
@@ -57,8 +59,12 @@ def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = error.problem or error.context or "cannot be read"
-        last = max(1, len(text.splitlines()))  # what is missing at the end is missed after it
-        line = min(mark.line + 1, last) if mark else None
+        lines = text.splitlines() or [""]
+        # What is missing at the end is missed after it.
+        line = min(mark.line + 1, len(lines)) if mark else None
+        # Elsewhere, as between braces, a tab may stand: then it is not what is wrong.
+        if line is not None and _OF_TABS.search(message) and _TAB.match(lines[line - 1]):
+            message = "a tab; YAML is indented by spaces"
         raise _wrong(name, line, f"not YAML: {message}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, text.find(chr(error.character))) + 1

@@ -68,6 +68,10 @@ class UpdateOrder(enum.Enum):
     START_FIRST = "start-first"
 
 
+EVERY_ADDRESS = ("", "0.0.0.0", "::")
+"""Of `host_ip`: a port that is published so leaves no address of the host free for another."""
+
+
 @dataclass(frozen=True)
 class PortSpec:
     """A declared port. `published_first` to `published_last` are host ports, 0 and 0 if any will do."""

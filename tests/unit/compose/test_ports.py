@@ -66,6 +66,12 @@ def test_wrong(entry: str, problem: str) -> None:
     assert problem in found[0]
 
 
+@pytest.mark.parametrize("every", ["0.0.0.0:", "[::]:", ""])
+def test_every_address_includes_each(every: str) -> None:
+    for ports in (f"['{every}80:80', '127.0.0.1:80:81']", f"['[::1]:80:80', '{every}80:81']"):
+        assert "host port 80/tcp is taken twice" in web_problems(f"ports: {ports}")[0]
+
+
 def test_a_host_port_is_taken_once() -> None:
     assert "host port 80/tcp is taken twice" in web_problems("ports: ['80:80', '80:81']")[0]
     assert "twice" in web_problems("ports: ['80:80', '127.0.0.1:80:81']")[0]

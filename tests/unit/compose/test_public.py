@@ -207,16 +207,16 @@ def test_elastic(folder: Path) -> None:
     stack = refused(folder, "elastic", {**variables, "ELASTIC_PASSWORD": "x"})
     assert stack == [
         (
-            "elastic.yaml:63: services.logstash.network_mode: shares with another container, which may be"
-            " replaced at any time (allowed: bridge, host, none)"
-        ),
-        (
             f"elastic.yaml:59: services.logstash.volumes[0]: {start} logstash/pipeline: No such file or"
             f" directory{WAY_OUT}"
         ),
         (
             f"elastic.yaml:60: services.logstash.volumes[1]: {start} logstash/logstash.yml: No such file"
             f" or directory{WAY_OUT}"
+        ),
+        (
+            "elastic.yaml:63: services.logstash.network_mode: shares with another container, which may be"
+            " replaced at any time (allowed: bridge, host, none)"
         ),
     ]
 

@@ -61,6 +61,17 @@ def test_lines_are_counted_with_every_line_end(end: str) -> None:
     assert document["b"].lines == {"c": 4}
 
 
+@pytest.mark.parametrize("text", ["a:\n\tb: 1\n", "a:\n  b: 1\n\tc: 2\n", "a:\n  b: 1\n  \tc: 2\n"])
+def test_a_tab_is_called_one(text: str) -> None:
+    line = text.count("\n", 0, text.index("\t")) + 1
+    assert problem(text.encode()) == f"f.yaml:{line}: not YAML: a tab; YAML is indented by spaces"
+
+
+def test_a_tab_that_may_stand_is_not_blamed() -> None:
+    assert value('{\n\t"a": 1\n}') == {"a": 1}
+    assert "tab" not in problem(b'{\n\t"a": 1\n\t"b": 2\n}')
+
+
 def test_where_things_stand() -> None:
     document = value("a:\n  - 1\n  - 2\n")
     assert line_of(document, "a") == ("f.yaml", 1)
@@ -251,7 +262,7 @@ def test_the_latest_anchor_counts() -> None:
             "a:\n  <<: [{}, x]",
             "f.yaml:2: `<<` of something else (allowed: a mapping or a list of them)",
         ),
-        ("a:\n\tb: 1", "f.yaml:2: not YAML: found character that cannot start any token"),
+        ("a:\n\tb: 1", "f.yaml:2: not YAML: a tab; YAML is indented by spaces"),
         ("a: [1,\nb: 2", "f.yaml:2: not YAML: "),
         ("a: 'x\n", "f.yaml:1: not YAML: found unexpected end of stream"),
         ("a: b: c", "f.yaml:1: not YAML: mapping values are not allowed in this context"),
