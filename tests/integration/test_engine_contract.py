@@ -308,13 +308,16 @@ def caught(yard: Yard, container_id: str, signal: int) -> bool:
 
 
 def test_health_is_seen_whoever_checks(yard: Yard) -> None:
-    check = Healthcheck(("CMD-SHELL", "test -e /tmp/well"), interval_s=0.5, timeout_s=5, retries=1)
+    test = "test -e /tmp/well || { echo probe says no; exit 1; }"
+    check = Healthcheck(("CMD-SHELL", test), interval_s=0.5, timeout_s=5, retries=1)
     container_id = yard.run(single("shop", replace(WEB, healthcheck=check)))
     found = yard.engine.container(container_id)
     assert found.healthcheck == check
     wait_until(lambda: yard.health(container_id) is Health.UNHEALTHY, "unhealthy")
+    assert yard.engine.container(container_id).health_output == "probe says no"
     yard.sh(container_id, "touch /tmp/well")
     wait_until(lambda: yard.health(container_id) is Health.HEALTHY, "healthy")
+    assert yard.engine.container(container_id).health_output == ""
     assert [row.health for row in yard.engine.listed()] == [Health.HEALTHY]
     yard.engine.stop(container_id)
     assert yard.engine.check_health(container_id) is not None
