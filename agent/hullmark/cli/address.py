@@ -25,14 +25,15 @@ _NAMES_SOCKET = re.compile(r"^[^#\n]*socket", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Address:
-    """A master by its Unix socket (`path`), or by host and port with a login (`token`) and a root to
-    verify it by."""
+    """A master by its Unix socket (`path`), or by host and port with a login (`token`, from `token_file`) and
+    a root to verify it by."""
 
     path: str = ""
     host: str = ""
     port: int = 0
     token: str = ""
     ca_file: str = ""
+    token_file: str = ""
 
     def __str__(self) -> str:
         if self.path:
@@ -73,8 +74,8 @@ def find(
             f"{ca_file} does not exist: the cluster's root certificate is needed to trust {url}",
             remedy="copy pki/root.pem of the master's state folder there, or name it: --ca FILE",
         )
-    token = read_token(Path(token_file).expanduser())
-    return Address(host=found.host, port=found.port, token=token, ca_file=str(ca_file))
+    path = Path(token_file).expanduser()
+    return Address("", found.host, found.port, read_token(path), str(ca_file), str(path))
 
 
 def parse_https(url: str) -> Optional[Address]:

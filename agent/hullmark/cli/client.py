@@ -5,6 +5,7 @@ A change whose answer was lost is sent again with the same request id, which doe
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -117,11 +118,9 @@ class Client:
             leader = _leader_of(answer)
             if leader is None or not self.address.token:
                 break
-            here = self.address
+            there = dataclasses.replace(self.address, host=leader.host, port=leader.port)
             self._transport.close()
-            self._transport = Transport(
-                Address(host=leader.host, port=leader.port, token=here.token, ca_file=here.ca_file)
-            )
+            self._transport = Transport(there)
         raise self._error(answer)
 
     def _exchanged(self, method: str, target: str, body: bytes, timeout_s: float) -> Answer:
@@ -132,9 +131,10 @@ class Client:
 
     def _unavailable(self, error: OSError) -> MasterUnavailable:
         if isinstance(error, LostError):
-            return MasterUnavailable(
-                f"{self.address}: {error}", remedy="ask again; look at the master's log"
-            )
+            remedy = error.remedy or "ask again; look at the master's log"
+            return MasterUnavailable(f"{self.address}: {error}", remedy=remedy)
+        if isinstance(error, NotReachedError) and error.remedy:
+            return MasterUnavailable(f"{self.address}: {error}", remedy=error.remedy)
         remedy = "start it: hullmark master run; or name another one: --master URL"
         if self.address.token:
             remedy = "check the address and the master; or name another one: --master URL"
@@ -151,6 +151,11 @@ class Client:
             return MasterUnavailable(
                 f"{self.address} answered with status {answer.status} and no explanation",
                 remedy="see whether a Hullmark master listens there",
+            )
+        if answer.status == 401 and self.address.token_file:
+            return errors.Forbidden(
+                f"{self.address} does not know the login in {self.address.token_file}: {told.message}",
+                remedy="on the master: hullmark login --token-file FILE, then copy FILE there",
             )
         kind = getattr(errors, told.error, None)
         if not (isinstance(kind, type) and issubclass(kind, HullmarkError)):

@@ -8,13 +8,16 @@ Forbidden         this user may not use the socket
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Optional
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional
 
 from hullmark.cli.address import Address
 from hullmark.cli.httpreader import MalformedError, Response
 from hullmark.errors import Forbidden
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_S = 5.0
 ANSWER_MAX_BYTES = 64 << 20
@@ -22,11 +25,19 @@ LINE_MAX_BYTES = 4 << 20
 
 
 class NotReachedError(OSError):
-    """There is no connection."""
+    """There is no connection. `remedy` empty: nothing in particular."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class LostError(OSError):
-    """The answer did not come, or not all of it, or it is not one of a master."""
+    """The answer did not come, or not all of it, or it is not one of a master. `remedy` as above."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,11 @@ class Transport:
         self.close()
         if isinstance(error, NotReachedError):
             return error
+        if _wants_certificate(error):
+            return LostError(
+                "it wants a host's certificate: this looks like the agents' port",
+                remedy="people use the API port, 7442 by default: --master https://HOST:7442",
+            )
         if isinstance(error, socket.timeout):
             return LostError(f"no answer within {timeout_s:g} s")
         return LostError(f"the answer did not come ({_why(error)})")
@@ -103,7 +119,11 @@ class Transport:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         connection, file = self._connected()
         connection.settimeout(timeout_s)
-        connection.sendall("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body)
+        try:
+            connection.sendall("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body)
+        except OSError:
+            connection.recv(1)  # who hangs up may have said why
+            raise
         return Response(file)
 
     def _connected(self) -> tuple[socket.socket, BinaryIO]:
@@ -122,7 +142,39 @@ class Transport:
                 remedy="use sudo; or from another machine: hullmark login",
             ) from error
         except OSError as error:
-            raise NotReachedError(_why(error)) from error
+            raise _not_reached(address, error) from error
+
+
+def _not_reached(address: Address, error: OSError) -> NotReachedError:
+    if getattr(error, "verify_code", 0) not in _WRONG_NAME:
+        return NotReachedError(_why(error))
+    names = _names_of(address)
+    known = f"is for {', '.join(names)}, not" if names else "is not"
+    return NotReachedError(
+        f"its certificate {known} for {address.host}",
+        remedy="use such an address; or add this one to `addresses` in master.yaml on the master,"
+        " and restart it",
+    )
+
+
+_WRONG_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h."""
+
+
+def _names_of(address: Address) -> Sequence[str]:
+    """Whom the certificate names. Nothing is said to the one who shows it, and its root is still ours."""
+    try:
+        with _to_port(address, any_name=True) as connection:
+            shown = connection.getpeercert() or {}
+    except OSError:
+        return ()
+    names: Any = shown.get("subjectAltName", ())
+    return [str(value) for _, value in names]
+
+
+def _wants_certificate(error: Exception) -> bool:
+    """TLS 1.3 tells it after the handshake (RFC 8446, 6.2), TLS 1.2 in it."""
+    return "CERTIFICATE_REQUIRED" in (getattr(error, "reason", None) or "")
 
 
 def _to_socket(path: str) -> socket.socket:
@@ -136,12 +188,13 @@ def _to_socket(path: str) -> socket.socket:
     return connection
 
 
-def _to_port(address: Address) -> socket.socket:
+def _to_port(address: Address, *, any_name: bool = False) -> ssl.SSLSocket:
     """Verified by the cluster's own root and nothing else."""
     import ssl  # takes longer to import than all of this module
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = not any_name
     context.load_verify_locations(address.ca_file)
     connection = socket.create_connection((address.host, address.port), CONNECT_S)
     try:

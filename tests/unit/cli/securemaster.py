@@ -35,7 +35,8 @@ class _Server(http.server.ThreadingHTTPServer):
 class SecureMaster:
     """Gives every question the same answer, and remembers the logins."""
 
-    def __init__(self, site: Site, answer: Any, status: int = 200) -> None:
+    def __init__(self, site: Site, answer: Any, status: int = 200, *, agents: bool = False) -> None:
+        """`agents`: it asks for a client's certificate, as the agents' port does."""
         logins: list[str] = []
         content = json.dumps(to_wire(answer)).encode()
 
@@ -56,6 +57,9 @@ class SecureMaster:
         self._server = _Server(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(site.folder / CERTIFICATE, site.folder / KEY)
+        if agents:
+            context.load_verify_locations(site.root)
+            context.verify_mode = ssl.CERT_REQUIRED
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )

@@ -24,8 +24,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def serve(site: Site) -> Iterator[Serve]:
     running = []
 
-    def serve(answer: Any, status: int = 200) -> SecureMaster:
-        running.append(SecureMaster(site, answer, status))
+    def serve(answer: Any, status: int = 200, **more: Any) -> SecureMaster:
+        running.append(SecureMaster(site, answer, status, **more))
         return running[-1]
 
     yield serve
@@ -116,6 +116,35 @@ def test_a_master_of_another_cluster(run: Run, serve: Serve, token: Path, tmp_pa
     )
     assert done.code == 3
     assert master.logins == [], "the token is shown to nobody who isn't trusted"
+
+
+def test_a_name_that_the_certificate_lacks(run: Run, serve: Serve, site: Site, token: Path) -> None:
+    master = serve(answers.STATUS)
+    url = f"https://localhost:{master.port}"
+    done = run("--master", url, "--token-file", str(token), "--ca", str(site.root), "status")
+    assert done.code == 3
+    assert f"{url}: its certificate is for " in done.err
+    assert "127.0.0.1, not for localhost" in done.err
+    assert "`addresses` in master.yaml" in done.err
+    assert master.logins == []
+
+
+def test_the_agents_port_is_known(run: Run, serve: Serve, site: Site, token: Path) -> None:
+    master = serve(answers.STATUS, agents=True)
+    done = run("--master", master.url, "--token-file", str(token), "--ca", str(site.root), "status")
+    assert done.code == 3
+    assert "this looks like the agents' port" in done.err
+    assert "7442" in done.err
+
+
+def test_a_login_that_the_master_does_not_know(
+    run: Run, serve: Serve, site: Site, token: Path
+) -> None:
+    master = serve({"error": "Forbidden", "message": "this token has expired"}, 401)
+    done = run("--master", master.url, "--token-file", str(token), "--ca", str(site.root), "status")
+    assert done.code == 2
+    assert f"the login in {token}: this token has expired" in done.err
+    assert "hullmark login" in done.err
 
 
 def test_a_standby_names_the_leader(run: Run, serve: Serve, site: Site, token: Path) -> None:
