@@ -9,7 +9,12 @@ import pytest
 
 from tests.cluster import OneHostCluster
 from tests.integration.engines import Engine
-from tests.integration.fixtures import engine, fresh_engine, registry  # noqa: F401
+from tests.integration.fixtures import (  # noqa: F401
+    clean_engine,
+    engine,
+    fresh_engine,
+    registry,
+)
 
 IMAGE = "localhost/hullmark-test:1"
 

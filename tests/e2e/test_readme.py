@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +50,8 @@ def block() -> str:
 
 
 @pytest.mark.timeout(120)
-def test_set_up_by_hand(engine: Engine, tmp_path: Path) -> None:
+def test_set_up_by_hand(clean_engine: Engine, tmp_path: Path) -> None:
+    engine = clean_engine
     engine.load_image(IMAGE)
     app = tmp_path / "app.yaml"
     app.write_text(SLEEPER.format(name="sleeper", image=IMAGE, pull="never", round=1, replicas=2))
@@ -57,25 +60,20 @@ def test_set_up_by_hand(engine: Engine, tmp_path: Path) -> None:
     )
     script = "\n".join([before, block(), AFTERWARDS.format(app=app)])
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            "--kill-child",
-            "bash",
-            "-c",
-            script,
-        ],
+    process = subprocess.Popen(
+        ["unshare", "--mount", "bash", "-c", script],
         env={**os.environ, "PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         cwd=tmp_path,
-        timeout=100,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stdout
-    assert "sleeper/s.2" in done.stdout
+    try:
+        output, _ = process.communicate(timeout=100)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, output
+    assert "sleeper/s.2" in output

@@ -67,6 +67,14 @@ def test_create_twice_on_two_networks_is_one_container_on_both(yard: Yard) -> No
     assert set(yard.engine.container(first).addresses) == {"shop_front", "shop_back"}
 
 
+def test_a_container_of_another_cluster_is_not_taken_over(yard: Yard) -> None:
+    request = request_for(single("shop", WEB))
+    theirs = yard.engine.create(replace(request, cluster_id="another"))
+    with pytest.raises(Conflict, match="of another cluster"):
+        yard.engine.create(request)
+    assert yard.engine.container(theirs).state is ContainerState.CREATED
+
+
 def test_create_with_another_spec_conflicts(yard: Yard) -> None:
     request = request_for(single("shop", WEB))
     first = yard.engine.create(request)

@@ -116,7 +116,7 @@ class DockerApiEngine:
             answer = self._connection.post("/containers/create", made, **parameters)
             container_id, connected = str(answer["Id"]), bundle.container.networks[:1]
         except Conflict as error:
-            container_id, connected = self._existing(name, request_.spec_hash, error), ()
+            container_id, connected = self._existing(request_, error), ()
         if len(bundle.container.networks) > 1:
             self._connect_networks(container_id, bundle, len(connected))
         return container_id
@@ -135,7 +135,8 @@ class DockerApiEngine:
         test = tuple((image.get("Healthcheck") or {}).get("Test") or ())
         return replace(bundle, container=replace(spec, healthcheck=replace(check, test=test)))
 
-    def _existing(self, name: str, spec_hash: str, error: Conflict) -> str:
+    def _existing(self, request_: CreateRequest, error: Conflict) -> str:
+        name = request_.instance.container_name
         try:
             found = self.container(name)
         except NotFound:
@@ -143,7 +144,12 @@ class DockerApiEngine:
                 f"a container {name} exists that is not ours: {error.message}",
                 remedy=f"rename or remove it: docker rename {name} NAME",
             ) from error
-        if found.spec_hash != spec_hash:
+        if found.cluster_id != request_.cluster_id:
+            raise Conflict(
+                f"a container {name} of another cluster is on this engine; if nobody needs it: "
+                f"docker rm -f {name}"
+            )
+        if found.spec_hash != request_.spec_hash:
             raise Conflict(f"container {name} exists with another spec")
         return found.container_id
 
