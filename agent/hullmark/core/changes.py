@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Optional
 
 from hullmark.model.epoch import Epoch
@@ -22,47 +23,37 @@ def changes(
     events: tuple[Event, ...] = (),
 ) -> Report:
     """`before`: what the leader is known to hold; None: nothing, so that everything is sent."""
-    if before is None:
-        return Report(
-            host_id,
-            run,
-            sequence,
-            epoch,
-            digest(after),
-            full=True,
-            facts=after.facts,
-            instances=after.instances,
-            orphans=after.orphans,
-            problems=after.problems,
-            accepted_revision=after.accepted_revision,
-            removed_volumes=after.removed_volumes,
-            events=events,
-        )
-    known = set(before.instances) | set(before.orphans)
-    return Report(
+    report = Report(
         host_id,
         run,
         sequence,
         epoch,
         digest(after),
-        facts=after.facts if after.facts != before.facts else None,
+        accepted_revision=after.accepted_revision,
+        events=events,
+    )
+    if before is None:
+        return replace(
+            report,
+            full=True,
+            facts=after.facts,
+            instances=after.instances,
+            orphans=after.orphans,
+            problems=after.problems,
+            removed_volumes=after.removed_volumes,
+        )
+    # One that moved between instances and orphans is taken out of both and sent again.
+    gone = {name for name in before.instances if name not in after.instances}
+    gone |= {name for name in before.orphans if name not in after.orphans}
+    same_volumes = after.removed_volumes == before.removed_volumes
+    return replace(
+        report,
+        facts=None if after.facts == before.facts else after.facts,
         instances=_changed(before.instances, after.instances),
         orphans=_changed(before.orphans, after.orphans),
-        # One that moved between the two is taken out of both and sent again.
-        gone=tuple(
-            sorted(
-                name
-                for name in known
-                if (name in before.instances and name not in after.instances)
-                or (name in before.orphans and name not in after.orphans)
-            )
-        ),
-        problems=after.problems if after.problems != before.problems else None,
-        accepted_revision=after.accepted_revision,
-        removed_volumes=(
-            after.removed_volumes if after.removed_volumes != before.removed_volumes else None
-        ),
-        events=events,
+        gone=tuple(sorted(gone)),
+        problems=None if after.problems == before.problems else after.problems,
+        removed_volumes=None if same_volumes else after.removed_volumes,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Optional
+from typing import Any, Optional
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,3 +139,21 @@ def test_events_go_along() -> None:
             before, state, host_id="h1", run="r", sequence=1, epoch=EPOCH, events=(event,)
         )
         assert made.events == (event,)
+
+
+def test_every_field_of_a_state_arrives() -> None:
+    """A field that `changes` or `merged` leaves out would be asked for again and again."""
+    status = InstanceStatus(NAMES[0], Phase.RUNNING)
+    values: dict[str, Any] = {
+        "facts": HostFacts("h1", cpus=2),
+        "instances": {NAMES[0].container_name: status},
+        "orphans": {NAMES[1].container_name: dataclasses.replace(status, instance=NAMES[1])},
+        "problems": (HostProblem("disk.full", "no room"),),
+        "accepted_revision": 7,
+        "removed_volumes": ("shop_data",),
+    }
+    for name, _, _ in wire.fields_of(HostState):
+        after = dataclasses.replace(HostState(), **{name: values[name]})
+        assert after != HostState()
+        for before in (None, HostState()):
+            assert merged(Picture(), report(before, after)).state == after, name
