@@ -21,7 +21,7 @@ from hullmark.model.orders import (
     Tombstone,
     VolumeRemoval,
 )
-from hullmark.model.records import AppRecord, HostAssignments
+from hullmark.model.records import NO_ASSIGNMENTS, AppRecord, HostAssignments
 from hullmark.model.snapshot import Snapshot
 
 Slot = tuple[str, str, int]
@@ -80,12 +80,9 @@ class Draft:
         before = self.snapshot.assignments
         for host_id in sorted({*before, *self.assignments, *self.tombstones, *self.removals}):
             orders = self.orders(host_id)
-            if orders != before.get(host_id, _NOTHING):
+            if orders != before.get(host_id, NO_ASSIGNMENTS):
                 found[host_id] = orders
         return found
-
-
-_NOTHING = HostAssignments()
 
 
 def _berths(snapshot: Snapshot) -> dict[str, Berth]:

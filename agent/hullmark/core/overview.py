@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from hullmark.core.draft import is_ready
 from hullmark.model.api import AppSummary, HostView, OrphanView
 from hullmark.model.epoch import Epoch
-from hullmark.model.observed import HostState
+from hullmark.model.observed import NO_STATE
 from hullmark.model.snapshot import Snapshot
-
-_UNKNOWN = HostState()
 
 
 def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...]:
     """All enrolled hosts, by name."""
     found = []
     for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
-        state = snapshot.observed.get(host.host_id, _UNKNOWN)
+        state = snapshot.observed.get(host.host_id, NO_STATE)
         heard_s = snapshot.heard_s.get(host.host_id)
         orders = snapshot.assignments.get(host.host_id)
         found.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.model.app import DeployMode
-from hullmark.model.observed import HostState, InstanceStatus
+from hullmark.model.observed import NO_STATE, HostState, InstanceStatus
 from hullmark.model.orders import Assignment, Tombstone
 from hullmark.model.records import AppRecord, HostAssignments
 from hullmark.model.snapshot import Snapshot
@@ -41,7 +41,7 @@ class Roster:
         self._placed: dict[tuple[str, str], list[Placed]] = defaultdict(list)
         self._leaving: dict[tuple[str, str], list[Leaving]] = defaultdict(list)
         for host_id in sorted(orders):
-            state = observed.get(host_id, _UNKNOWN)
+            state = observed.get(host_id, NO_STATE)
             for assignment in orders[host_id].assignments:
                 instance = assignment.instance
                 status = state.instances.get(instance.container_name)
@@ -95,6 +95,3 @@ class Roster:
         if deploy.mode is DeployMode.GLOBAL:
             return len(self.current(record, service))
         return deploy.replicas
-
-
-_UNKNOWN = HostState()

@@ -9,9 +9,7 @@ from __future__ import annotations
 from hullmark.core.draft import Draft, accepted_state, app_volumes
 from hullmark.model import names
 from hullmark.model.orders import VolumeRemoval
-from hullmark.model.records import AppRecord, HostAssignments
-
-_NOTHING = HostAssignments()
+from hullmark.model.records import NO_ASSIGNMENTS, AppRecord
 
 
 def order_removals(draft: Draft) -> None:
@@ -24,7 +22,7 @@ def order_removals(draft: Draft) -> None:
     for host_id in sorted({*draft.berths, *draft.snapshot.assignments}):
         wanted = [
             item
-            for item in draft.snapshot.assignments.get(host_id, _NOTHING).volume_removals
+            for item in draft.snapshot.assignments.get(host_id, NO_ASSIGNMENTS).volume_removals
             if not _is_over(draft, host_id, item)
         ]
         known = {(item.app, item.volume) for item in wanted}
@@ -53,7 +51,7 @@ def _is_done(draft: Draft, host_id: str, app: str, volume: str) -> bool:
 
 def removes_volumes_on(draft: Draft, app: str, host_id: str) -> bool:
     """Whether a volume of a former app of this name still has to go from the host."""
-    orders = draft.snapshot.assignments.get(host_id, _NOTHING)
+    orders = draft.snapshot.assignments.get(host_id, NO_ASSIGNMENTS)
     return any(
         item.app == app and not _is_over(draft, host_id, item) for item in orders.volume_removals
     )
@@ -70,7 +68,7 @@ def is_finished(draft: Draft, record: AppRecord) -> bool:
 
 def _has_let_go(draft: Draft, record: AppRecord, host_id: str) -> bool:
     app = record.app.name
-    orders = draft.snapshot.assignments.get(host_id, _NOTHING)
+    orders = draft.snapshot.assignments.get(host_id, NO_ASSIGNMENTS)
     if any(item.instance.app == app for item in orders.assignments):
         return False
     volumes = app_volumes(record) if record.remove_volumes and host_id in draft.berths else ()

@@ -6,11 +6,9 @@ from hullmark import log
 from hullmark.masterd.view import View
 from hullmark.model.names import ASSIGNMENTS
 from hullmark.model.orders import Orders
-from hullmark.model.records import HostAssignments, LeaderRecord
+from hullmark.model.records import NO_ASSIGNMENTS, LeaderRecord
 
 _log = log.get("orders")
-
-_NOTHING = HostAssignments()
 
 
 class OrderBook:
@@ -33,7 +31,7 @@ class OrderBook:
         return made
 
     def _make(self, cluster_id: str, leader: LeaderRecord, host_id: str) -> Orders:
-        kept = self._view.assignments.get(host_id, _NOTHING)
+        kept = self._view.assignments.get(host_id, NO_ASSIGNMENTS)
         bundles, assignments = {}, []
         for assignment in kept.assignments:
             bundle = self._view.bundle(assignment.spec_hash)

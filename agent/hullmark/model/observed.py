@@ -92,6 +92,9 @@ class HostState:
     removed_volumes: tuple[str, ...] = ()
 
 
+NO_STATE = HostState()
+
+
 @dataclass(frozen=True)
 class Report:
     """Changes of a host's observed state, or all of it.

@@ -96,6 +96,9 @@ class HostAssignments:
     volume_removals: tuple[VolumeRemoval, ...] = ()
 
 
+NO_ASSIGNMENTS = HostAssignments()
+
+
 @dataclass(frozen=True)
 class RequestRecord:
     """The answer given to a request id, so that a retry gets the same one. `answer` is JSON text."""
