@@ -42,6 +42,7 @@ from hullmark.masterd.notify import notify
 from hullmark.masterd.openapi import document_bytes
 from hullmark.masterd.routes import Login
 from hullmark.masterd.server import Listener, bind_port, bind_socket
+from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub
 from hullmark.model.app import App
 from hullmark.model.event import Event
@@ -50,7 +51,6 @@ from hullmark.model.protocol import NotLeader
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
 from hullmark.pki.tls import server_context
 from hullmark.store.protocol import Store
-from hullmark.store.sqlite import SqliteStore
 
 CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
@@ -91,7 +91,7 @@ class Master:
             )
         with contextlib.ExitStack() as stack:
             sockets = self._bind(stack)
-            store = SqliteStore(self._folder.store)
+            store = open_store(self._config, self._folder)
             stack.callback(store.close)
             authority = Authority.load(self._folder.pki)
             await self._serve(stopping, ready, store, authority, sockets)

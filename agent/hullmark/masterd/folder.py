@@ -23,6 +23,7 @@ from hullmark.masterd import certificate
 from hullmark.model.names import HOST_NAME
 from hullmark.pki import authority
 from hullmark.pki.files import write_file
+from hullmark.store.sqlite import SqliteStore
 
 OF_ENGINES = ("docker", "br-", "veth", "podman", "cni", "virbr", "lo")
 """Interfaces whose addresses other hosts can't reach."""
@@ -49,11 +50,15 @@ class Folder:
         return (self.pki / authority.KEY).exists()
 
     @property
+    def has_store(self) -> bool:
+        return SqliteStore.exists(self.store)
+
+    @property
     def complete(self) -> bool:
         """Whether `init` came to its end here. Raises Refused for a folder that this user may not enter."""
         try:
             made = (self.pki / certificate.CERTIFICATE).exists()
-            return made and self.has_authority and self.store.exists()
+            return made and self.has_authority and self.has_store
         except PermissionError as error:
             raise self.not_usable(error) from error
 

@@ -17,13 +17,13 @@ from hullmark.config import MasterConfig, values
 from hullmark.errors import BrokenState, Conflict, InvalidInput, Problem, UsageError
 from hullmark.masterd.certificate import CERTIFICATE, ensure_certificate
 from hullmark.masterd.folder import Folder, found_here, reachable_at, system_name
+from hullmark.masterd.storage import open_store
 from hullmark.masterd.view import decode, encode
 from hullmark.model.names import CLUSTER_KEY
 from hullmark.model.records import ClusterRecord
 from hullmark.pki import certificates
 from hullmark.pki.authority import ROOT_KEY, Authority, adopt_authority, create_authority
-from hullmark.store.protocol import Compare, Put, Store
-from hullmark.store.sqlite import SqliteStore
+from hullmark.store.protocol import Compare, Put
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def init(
         return _there(config, folder, asked, shop)
     folder.make()
     try:
-        cluster_id = _cluster(folder, at)
+        cluster_id = _cluster(config, folder, at)
         _authority(folder, cluster_id, shop, at)
         if not folder.addresses_file.exists():
             folder.remember(asked if asked or config.addresses else found_here())
@@ -124,14 +124,14 @@ def _made(
     )
 
 
-def _cluster(folder: Folder, now: float) -> str:
+def _cluster(config: MasterConfig, folder: Folder, now: float) -> str:
     """The cluster's id, from its store, which is made where there is none."""
-    if folder.has_authority and not folder.store.exists():
+    if folder.has_authority and not folder.has_store:
         raise BrokenState(
             f"{folder.store} is missing, though the cluster's authority is there",
             remedy="restore the store from a copy; for a new cluster, move the whole folder away first",
         )
-    store: Store = SqliteStore(folder.store)
+    store = open_store(config, folder)
     try:
         record = ClusterRecord(uuid.uuid4().hex, now)
         store.commit([Compare(CLUSTER_KEY, 0)], [Put(CLUSTER_KEY, encode(record))])

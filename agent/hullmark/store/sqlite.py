@@ -62,6 +62,11 @@ class SqliteStore:
             os.close(self._lock_file)
             raise
 
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Raises OSError where that can't be seen."""
+        return path.exists()
+
     def get(self, key: str) -> Optional[Entry]:
         check_key(key)
         with self._locked():
