@@ -14,7 +14,6 @@ import contextlib
 import gzip
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from urllib.parse import urljoin
 import bcrypt
 import requests
 
+from tests.cluster import free_port
 from tests.integration import image
 from tests.integration.daemon import required
 from tests.integration.workspace import Workspace
@@ -191,10 +191,3 @@ def _split(name: str) -> tuple[str, str]:
     """Repository, and the tag or digest."""
     repository, _, reference = name.partition("@") if "@" in name else name.rpartition(":")
     return repository, reference
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
