@@ -53,7 +53,7 @@ class News:
         subject = str(now.instance)
         if now.state is FoundState.RUNNING and now.health is not before.health:
             if now.health is Health.UNHEALTHY:
-                self._outbox.add("instance.unhealthy", subject)
+                self._outbox.add("instance.unhealthy", subject, now.health_output)
             elif now.health is Health.HEALTHY:
                 self._outbox.add("instance.healthy", subject)
         if now.state is FoundState.PAUSED and before.state is not FoundState.PAUSED:

@@ -25,6 +25,8 @@ from hullmark.pki.certificates import fingerprint, load_chain
 
 LINE_MAX_BYTES = 1 << 20
 """One line of a task's answer; an engine cuts lines of output at 16 KiB."""
+TOLD_BY_MASTERS = ("app", "host", "master", "session")
+"""Nouns of events: what these events say is also read back, as when a problem of a host began."""
 RESEND_AGAIN_S = 2.0
 """A poll that was just answered with `resend` is not cut short for it again."""
 
@@ -71,12 +73,15 @@ async def orders(desk: Desk, call: Call) -> OrdersAnswer:
 
 
 async def report(desk: Desk, call: Call) -> ReportAnswer:
-    """What a host says of itself. Its events are its own: none can name another origin, or a person."""
+    """What a host says of itself. Its events are its own: none can name another origin, or a person, or tell what
+    only masters tell."""
     body: Report = call.body
     if body.host_id != call.caller.host_id:
         raise Forbidden(f"this certificate is not that of host {body.host_id[:64]}")
     events = tuple(
-        dataclasses.replace(event, origin=call.caller.who, by="") for event in body.events
+        dataclasses.replace(event, origin=call.caller.who, by="")
+        for event in body.events
+        if event.kind.partition(".")[0] not in TOLD_BY_MASTERS
     )
     return await desk.cluster.merge(dataclasses.replace(body, events=events))
 

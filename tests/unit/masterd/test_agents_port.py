@@ -109,11 +109,12 @@ def test_a_host_can_not_speak_in_the_name_of_others(tmp_path: Path) -> None:
         event = {
             "event_id": "e1",
             "at": 1.0e9 * 2,
-            "kind": "app.applied",
+            "kind": "order.refused",
             "subject": "shop",
             "origin": "m1",
             "by": "alice",
         }
+        forged = {**event, "event_id": "e2", "kind": "host.problem-over"}
         report = {
             "host_id": host.host_id,
             "run": "run-1",
@@ -121,11 +122,12 @@ def test_a_host_can_not_speak_in_the_name_of_others(tmp_path: Path) -> None:
             "epoch": {"incarnation": 1, "term": 1},
             "digest": "",
             "full": True,
-            "events": [event],
+            "events": [event, forged],
         }
         assert (await host.post("/agent/v1/report", report))[0] == 200
         events = await served.read(EventList, "/v1/events?limit=1")
         assert (events.events[0].origin, events.events[0].by) == ("h1", "")
+        assert events.events[0].kind == "order.refused"
 
     serve(tmp_path, test)
 
