@@ -32,7 +32,7 @@ ROOMS: Mapping[str, Room] = {
     "engine": room("model", ANY),
     "host": room("model", ANY),
     "agentd": room("core engine host model config pki", ANY),
-    "masterd": room("core store model config pki compose", ANY),
+    "masterd": room("core store compose config host pki model", ANY),
     "cli": room("model compose document config", ANY),
 }
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 
 from hullmark import __version__
+from hullmark.host.interfaces import is_local
 from hullmark.model.host import HostFacts
-
-_BRIDGES = ("docker", "br-", "podman", "cni", "veth", "hm")
 
 
 def gather(root: Path = Path("/"), host_name: str = "") -> HostFacts:
@@ -54,7 +53,7 @@ def addresses() -> tuple[str, ...]:
     """The host's IPv4 and IPv6 addresses that others could dial: no loopback, link-local or bridge."""
     found = []
     for name, given in sorted(psutil.net_if_addrs().items()):
-        if name == "lo" or name.startswith(_BRIDGES):
+        if is_local(name):
             continue
         for address in given:
             text = address.address.partition("%")[0]

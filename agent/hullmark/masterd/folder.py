@@ -19,14 +19,12 @@ import psutil
 
 from hullmark.config import Loaded, MasterConfig
 from hullmark.errors import BrokenState, Refused
+from hullmark.host.interfaces import is_local
 from hullmark.masterd import certificate
 from hullmark.model.names import HOST_NAME
 from hullmark.pki import authority
 from hullmark.pki.files import write_file
 from hullmark.store.sqlite import SqliteStore
-
-OF_ENGINES = ("docker", "br-", "veth", "podman", "cni", "virbr", "lo")
-"""Interfaces whose addresses other hosts can't reach."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def found_here() -> list[str]:
     """The system's name, and the addresses of its interfaces that other hosts may reach."""
     addresses = []
     for interface, entries in sorted(psutil.net_if_addrs().items()):
-        if interface.startswith(OF_ENGINES):
+        if is_local(interface):
             continue
         for entry in entries:
             if entry.family in (socket.AF_INET, socket.AF_INET6):
