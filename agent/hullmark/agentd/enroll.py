@@ -22,7 +22,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from hullmark.agentd import certify, enrolment
-from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.enrolment import SET_CLOCK, Enrolment
 from hullmark.errors import (
     BrokenState,
     Conflict,
@@ -41,7 +41,6 @@ from hullmark.pki.invites import Invite
 
 TIMEOUT_S = 10.0
 ANSWER_MAX_BYTES = 1 << 20
-SET_CLOCK = "set the clock: check chronyc tracking or timedatectl"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from hullmark.pki.files import write_file
 RECORD, ROOT = "enrolment.json", "root.pem"
 FIRST_PAIR = "host"
 KEY, CERTIFICATE = f"{FIRST_PAIR}.key", f"{FIRST_PAIR}.pem"
+SET_CLOCK = "set the clock: check chronyc tracking or timedatectl"
 AGAIN = "on a master: hullmark invite {host}; here: hullmark agent enroll --force --token-file FILE"
 
 
@@ -91,7 +92,7 @@ def check_validity(enrolment: Enrolment, now: float) -> None:
         raise BrokenState(
             f"this host's certificate begins on {day(enrolment.valid_from)}, "
             "and its clock is before that",
-            remedy="set the clock: check chronyc tracking or timedatectl",
+            remedy=SET_CLOCK,
         )
 
 
