@@ -18,6 +18,7 @@ from hullmark.agentd.news import News
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.waits import Waits
 from hullmark.agentd.worker import Worker
 from hullmark.core.found import Found
 from hullmark.core.reconcile import (
@@ -88,7 +89,7 @@ class Reconciler:
         self._networks_at = 0.0
         self._named: dict[str, tuple[str, ...]] = {}
         self._swept_for: Optional[Orders] = None
-        self._retry_s = ENGINE_RETRY_S[0]
+        self._waits = Waits(*ENGINE_RETRY_S)
 
     def wake(self) -> None:
         self._wake.set()
@@ -111,10 +112,9 @@ class Reconciler:
             next_s = self.step()
         except HullmarkError as error:
             self._show_trouble(error)
-            next_s, self._retry_s = self._retry_s, min(self._retry_s * 2, ENGINE_RETRY_S[1])
-            return next_s
+            return self._waits.next()
         self._parts.problems.clear("engine.unavailable", "engine.refuses")
-        self._retry_s = ENGINE_RETRY_S[0]
+        self._waits.reset()
         return next_s
 
     def step(self) -> float:
@@ -222,7 +222,7 @@ class Reconciler:
         parts = self._parts
         if isinstance(error, EngineUnavailable):
             parts.problems.set_error("engine.unavailable", error)
-        elif self._retry_s > ENGINE_RETRY_S[0]:
+        elif self._waits.grown:
             # Not at once: Podman fails to list while a container is being removed.
             parts.problems.set(
                 "engine.refuses", f"the engine refuses: {error.message}", error.remedy

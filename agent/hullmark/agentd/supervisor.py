@@ -13,6 +13,7 @@ from typing import Callable
 
 from hullmark import log
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.waits import Waits
 
 _log = log.get("supervisor")
 
@@ -55,7 +56,7 @@ class Supervisor:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _keep(self, name: str, loop: Loop) -> None:
-        failures = 0
+        waits = Waits(*RETRY_S)
         while not self._stopping.is_set():
             began = self._clock()
             try:
@@ -63,12 +64,12 @@ class Supervisor:
                 self._problems.clear(f"agent.fault.{name}")
                 return
             except Exception as error:  # noqa: BLE001 - the one place
-                ran_s = self._clock() - began
-                failures = 1 if ran_s >= STEADY_S else failures + 1
+                if self._clock() - began >= STEADY_S:
+                    waits.reset()
                 _log.exception("a loop failed, and is started again", loop=name)
                 self._problems.set(
                     f"agent.fault.{name}",
                     f"the agent's {name} loop failed: {type(error).__name__}: {error}",
                     "this is a fault of the agent: report it with its log",
                 )
-            self._stopping.wait(min(RETRY_S[0] * 2.0 ** (failures - 1), RETRY_S[1]))
+            self._stopping.wait(waits.next())

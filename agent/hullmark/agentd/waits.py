@@ -18,6 +18,11 @@ class Waits:
         wait_s, self._next_s = self._next_s, min(self._next_s * 2, self._longest_s)
         return wait_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
 
+    @property
+    def grown(self) -> bool:
+        """Whether a wait was asked for since it last went well."""
+        return self._next_s > self._first_s
+
     def reset(self) -> None:
         """It went well."""
         self._next_s = self._first_s

@@ -278,7 +278,8 @@ def test_no_engine_is_one_problem_and_what_was_known_stands(agent: Agent) -> Non
     agent.settle()
     agent.engine.trouble = lambda method: EngineUnavailable("gone", remedy="start it")
     waits = [agent.reconciler.turn() for _ in range(8)]
-    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
+    longest = (0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
+    assert all(most / 2 <= wait <= most for wait, most in zip(waits, longest))
     assert agent.problem_codes() == {"engine.unavailable"}
     assert agent.phases() == {NAME: "running"}
     agent.engine.trouble = lambda method: None
@@ -297,9 +298,9 @@ def test_a_state_from_before_the_first_look_is_of_no_orders(agent: Agent) -> Non
 
 def test_an_engine_that_says_no_is_a_problem_too(agent: Agent) -> None:
     agent.engine.trouble = lambda method: Refused("500") if method == "listed" else None
-    assert agent.reconciler.turn() == 0.5
+    assert agent.reconciler.turn() <= 0.5
     assert agent.problem_codes() == set(), "once may be by chance"
-    assert agent.reconciler.turn() == 1.0
+    assert 0.5 <= agent.reconciler.turn() <= 1.0
     assert agent.problem_codes() == {"engine.refuses"}
     agent.engine.trouble = lambda method: None
     agent.reconciler.turn()

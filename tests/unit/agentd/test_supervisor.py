@@ -56,7 +56,9 @@ def test_a_loop_that_fails_is_started_again_with_growing_waits_and_shown() -> No
     supervisor.start()
     assert well.wait(PATIENCE_S)
     assert shown == ["agent.fault.frail"]
-    assert impatient.waits[:8] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    longest = (1, 2, 4, 8, 16, 32, 60, 60)
+    assert all(most / 2 <= wait <= most for wait, most in zip(impatient.waits, longest))
+    assert len(impatient.waits) >= len(longest)
     assert supervisor.stop(lambda: None, PATIENCE_S)
     assert problems.all() == ()
 
