@@ -15,7 +15,6 @@ import gzip
 import json
 import os
 import subprocess
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Optional
@@ -24,7 +23,7 @@ from urllib.parse import urljoin
 import bcrypt
 import requests
 
-from tests.cluster import free_port
+from tests.cluster import free_port, wait_until
 from tests.integration import image
 from tests.integration.daemon import required
 from tests.integration.workspace import Workspace
@@ -160,15 +159,16 @@ class Registry:
         return answer
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + 15
-        while True:
-            with contextlib.suppress(requests.RequestException):
-                if requests.get(f"http://{self.host}/v2/", timeout=5).status_code in {200, 401}:
-                    return
-            if time.monotonic() > deadline:
-                log = (self.workspace.path / "registry.log").read_text()
-                raise RuntimeError(f"docker-registry did not start:\n{log}")
-            time.sleep(0.02)
+        try:
+            wait_until(self._answers, "docker-registry answers", 15.0)
+        except AssertionError as error:
+            log = (self.workspace.path / "registry.log").read_text()
+            raise RuntimeError(f"docker-registry did not start:\n{log}") from error
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"http://{self.host}/v2/", timeout=5).status_code in {200, 401}
+        return False
 
     def __enter__(self) -> Registry:
         try:
