@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 LINE_MAX_BYTES = 16 << 10
 HEADERS_MAX = 100
+CUT_OFF = "cut off"
 
 
 class MalformedError(ValueError):
@@ -57,7 +58,7 @@ class Response:
             if not part:
                 if left is None:
                     return
-                raise MalformedError("cut off")
+                raise MalformedError(CUT_OFF)
             left = None if left is None else left - len(part)
             yield part
 
@@ -75,7 +76,7 @@ class Response:
                 return
             part = self._file.read(left)
             if len(part) < left or self._file.read(2) != b"\r\n":
-                raise MalformedError("cut off")
+                raise MalformedError(CUT_OFF)
             yield part
 
 
@@ -103,5 +104,5 @@ def _line(file: BinaryIO) -> bytes:
     """Without its end."""
     line = file.readline(LINE_MAX_BYTES)
     if not line.endswith(b"\n"):
-        raise MalformedError("cut off" if len(line) < LINE_MAX_BYTES else "a line without end")
+        raise MalformedError(CUT_OFF if len(line) < LINE_MAX_BYTES else "a line without end")
     return line.rstrip(b"\r\n")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.cli.standing import NOT_PLACED
 from hullmark.model.api import AppDetail, InstanceView
 from hullmark.model.observed import Health, Phase
 
@@ -19,8 +20,6 @@ FAILURES = 5
 FAILING_S = 15.0
 """Five failures may take two seconds; what an instance needs from elsewhere may take longer to come up."""
 NO_END_S = float("inf")
-NOT_PLACED = "not placed: "
-"""As `core.standing` begins the line of an instance that no host can take."""
 
 _MOVING = (Phase.PULLING, Phase.CREATING, Phase.STARTING, Phase.STOPPING)
 

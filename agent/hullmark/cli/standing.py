@@ -9,6 +9,10 @@ from hullmark.model.api import AppDetail, AppSummary, InstanceView
 from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
 
+NOT_PLACED = "not placed: "
+_OUT_OF_REACH = ("as last seen: ", "its host ")
+"""How `core.standing` begins the line of an instance that no host can take, and of one that nobody can see now."""
+
 
 def numbers(app: AppSummary) -> tuple[int, int]:
     """(instances that serve or have completed, instances wanted)"""
@@ -30,15 +34,14 @@ def state(instance: InstanceView) -> str:
     if instance.removing:
         return "removing"
     if status is None:
-        return "waiting" if instance.host else "not placed"
+        return "not placed" if instance.why.startswith(NOT_PLACED) else "waiting"
     if status.phase is Phase.RUNNING and status.health is not Health.NONE:
         word = str(status.health.value)
     else:
         word = str(status.phase.value)
     if status.phase is Phase.BACKOFF and instance.why.startswith("paused "):
         return "paused"
-    # What serves has no reason not to, unless its host or its engine is out of reach.
-    return f"was {word}" if status.serving and instance.why else word
+    return f"was {word}" if instance.why.startswith(_OUT_OF_REACH) else word
 
 
 def told(instance: InstanceView) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Optional
 
 from hullmark.cli.address import Address
-from hullmark.cli.httpreader import MalformedError, Response
+from hullmark.cli.httpreader import CUT_OFF, MalformedError, Response
 from hullmark.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0
 ANSWER_MAX_BYTES = 64 << 20
 LINE_MAX_BYTES = 4 << 20
+
+
+_API_PORT = "people use the API port, 7442 by default: --master https://HOST:7442"
+_OTHER_PORT = f"if this is the agents' port: {_API_PORT}; else ask again, and see the master's log"
 
 
 class NotReachedError(OSError):
@@ -105,8 +109,13 @@ class Transport:
         if _wants_certificate(error):
             return LostError(
                 "it wants a host's certificate: this looks like the agents' port",
-                remedy="people use the API port, 7442 by default: --master https://HOST:7442",
+                remedy=_API_PORT,
             )
+        if self.address.token and (
+            isinstance(error, ConnectionResetError) or str(error) == CUT_OFF
+        ):
+            # Nothing tells in TLS 1.3 that a certificate is missed, where the one who misses it hangs up first.
+            return LostError(f"it hung up ({_why(error)})", remedy=_OTHER_PORT)
         if isinstance(error, socket.timeout):
             return LostError(f"no answer within {timeout_s:g} s")
         return LostError(f"the answer did not come ({_why(error)})")
@@ -169,7 +178,7 @@ def _names_of(address: Address) -> Sequence[str]:
     except OSError:
         return ()
     names: Any = shown.get("subjectAltName", ())
-    return [str(value) for _, value in names]
+    return [str(value) for kind, value in names if kind in ("DNS", "IP Address")]
 
 
 def _wants_certificate(error: Exception) -> bool:

@@ -243,7 +243,7 @@ class Cluster:
             if trouble
             else self._settings.store_name,
             hosts_total=len(hosts),
-            hosts_ready=sum(host.state == "ready" for host in hosts),
+            hosts_ready=sum(host.state == "ready" and not host.problems for host in hosts),
             apps_total=len(apps),
             apps_ok=sum(app.state not in ("degraded", "failed") for app in apps),
             version=hullmark.__version__,

@@ -35,8 +35,17 @@ class _Server(http.server.ThreadingHTTPServer):
 class SecureMaster:
     """Gives every question the same answer, and remembers the logins."""
 
-    def __init__(self, site: Site, answer: Any, status: int = 200, *, agents: bool = False) -> None:
-        """`agents`: it asks for a client's certificate, as the agents' port does."""
+    def __init__(
+        self,
+        site: Site,
+        answer: Any,
+        status: int = 200,
+        *,
+        agents: bool = False,
+        hangs_up: bool = False,
+    ) -> None:
+        """`agents`: it asks for a client's certificate, as the agents' port does. `hangs_up`: it gives no
+        answer."""
         logins: list[str] = []
         content = json.dumps(to_wire(answer)).encode()
 
@@ -45,6 +54,9 @@ class SecureMaster:
 
             def do_GET(self) -> None:
                 logins.append(self.headers["Authorization"])
+                if hangs_up:
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

@@ -123,8 +123,7 @@ def test_a_name_that_the_certificate_lacks(run: Run, serve: Serve, site: Site, t
     url = f"https://localhost:{master.port}"
     done = run("--master", url, "--token-file", str(token), "--ca", str(site.root), "status")
     assert done.code == 3
-    assert f"{url}: its certificate is for " in done.err
-    assert "127.0.0.1, not for localhost" in done.err
+    assert f"{url}: its certificate is for 127.0.0.1, not for localhost" in done.err
     assert "`addresses` in master.yaml" in done.err
     assert master.logins == []
 
@@ -135,6 +134,16 @@ def test_the_agents_port_is_known(run: Run, serve: Serve, site: Site, token: Pat
     assert done.code == 3
     assert "this looks like the agents' port" in done.err
     assert "7442" in done.err
+
+
+def test_a_port_that_hangs_up_may_be_the_agents(
+    run: Run, serve: Serve, site: Site, token: Path
+) -> None:
+    master = serve(answers.STATUS, hangs_up=True)
+    done = run("--master", master.url, "--token-file", str(token), "--ca", str(site.root), "status")
+    assert done.code == 3
+    assert "it hung up (cut off)" in done.err
+    assert "if this is the agents' port: people use the API port, 7442 by default" in done.err
 
 
 def test_a_login_that_the_master_does_not_know(

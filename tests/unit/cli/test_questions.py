@@ -191,6 +191,8 @@ def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
         answers.instance(1, why="as last seen: the host's engine does not answer"),
         answers.instance(2, Phase.BACKOFF, "paused by somebody; docker unpause x"),
         answers.instance(3, why="not placed: no room", status=None, host=""),
+        answers.instance(4, why="runs, and has to complete"),
+        answers.instance(5, why="not scheduled yet", status=None, host=""),
     )
     master.answers["GET /v1/instances"] = InstanceList(views)
     lines = run("ps", "shop").out.splitlines()
@@ -198,6 +200,7 @@ def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
     assert lines[2] == "  as last seen: the host's engine does not answer"
     assert lines[3].split()[2] == "paused"
     assert lines[6] == "  no room"
+    assert [lines[7].split()[2], lines[9].split()[2]] == ["healthy", "waiting"]
 
 
 def test_a_moment_that_has_not_come_is_null(master: FakeMaster, run: Run) -> None:

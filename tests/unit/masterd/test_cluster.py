@@ -38,7 +38,7 @@ from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.event import Event
 from hullmark.model.host import HostRecord
 from hullmark.model.names import LEADER_KEY, REQUESTS
-from hullmark.model.observed import Phase
+from hullmark.model.observed import HostProblem, Phase
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.records import InviteRecord, LeaderRecord, SessionRecord
 from hullmark.store.memory import MemoryStore
@@ -385,6 +385,25 @@ def test_an_invite_is_used_once() -> None:
             await cluster.enroll("d" * 64, "h1", lambda invite, existing: record)
         with pytest.raises(InvalidInput, match="host name"):
             await cluster.invite(InviteRequest("No Host"), "e" * 64, ALICE)
+
+    lead(test)
+
+
+def test_status_tells_of_hosts_that_are_invited_enrolled_and_troubled() -> None:
+    async def test(cluster: Cluster) -> None:
+        await cluster.invite(InviteRequest("h1"), "a" * 64, ALICE)
+        found = cluster.status()
+        assert (found.state, found.notes) == ("ok", ("no host is enrolled; invited: h1",))
+        await cluster.apply(request(app(image="web@sha256:" + "a" * 64), "r1"), ALICE, no_digest)
+        assert cluster.status().state == "degraded"
+        record = await enroll(cluster, "h1", "b" * 64)
+        assert "invited" not in " ".join(cluster.status().notes)
+        agent = FakeAgent(cluster, record.host_id)
+        await agent.begin()
+        assert cluster.status().hosts_ready == 1
+        await agent.report({}, problems=(HostProblem("engine.unavailable", "no engine"),))
+        found = cluster.status()
+        assert (found.state, found.hosts_ready, found.hosts_total) == ("degraded", 0, 1)
 
     lead(test)
 
