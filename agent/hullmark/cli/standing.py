@@ -10,7 +10,7 @@ from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
 
 NOT_PLACED = "not placed: "
-_OUT_OF_REACH = ("as last seen: ", "its host ")
+_OUT_OF_REACH = ("as last seen ", "its host ")
 """How `core.standing` begins the line of an instance that no host can take, and of one that nobody can see now."""
 
 

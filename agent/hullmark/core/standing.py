@@ -54,10 +54,17 @@ class _Judged:
 
 
 class Standing:
-    """Views of one snapshot. `unplaced` is what the newest plan could not place."""
+    """Views of one snapshot. `unplaced` is what the newest plan could not place; `blind_s` for how long
+    hosts, by id, have had one of `ENGINE_AWAY`."""
 
-    def __init__(self, snapshot: Snapshot, unplaced: Sequence[Unplaced] = ()) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        unplaced: Sequence[Unplaced] = (),
+        blind_s: Mapping[str, float] = {},
+    ) -> None:
         self._snapshot = snapshot
+        self._blind_s = blind_s
         self._roster = Roster.of(snapshot)
         self._in_reach = {
             host.name
@@ -182,7 +189,8 @@ class Standing:
             return Grade.TROUBLED, self._silence(item.host_id)
         trouble = self._engine_trouble(item.host_id)
         if trouble:
-            return Grade.TROUBLED, f"as last seen: {trouble}" if item.status else trouble
+            seen = f"as last seen {self._blind_s.get(item.host_id, 0.0):.0f} s ago: {trouble}"
+            return Grade.TROUBLED, seen if item.status is not None else trouble
         if not item.assignment.released:
             return self._held(record, item)
         if item.status is None:

@@ -24,7 +24,7 @@ from typing import Any, Callable, Optional
 
 import hullmark
 from hullmark.core.overview import host_views, orphan_views, outlook
-from hullmark.core.standing import Standing
+from hullmark.core.standing import ENGINE_AWAY, Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.fleet import Passage
@@ -84,6 +84,7 @@ class Cluster:
         self._check = check
         self._shown = shown
         self._term_now: Optional[Term] = None
+        self._blind_since: dict[str, float] = {}
 
     async def start(self) -> None:
         """Begin to lead: a term above every former one. Raises what `Term.start` does."""
@@ -303,6 +304,7 @@ class Cluster:
         """Take in what a host says. The caller has made sure that it is that host who says it."""
         self.heard(report.host_id, report.run)
         merged = self._term.fleet.merge(report)
+        self._note_sight(report.host_id)
         for event in report.events:
             self._term.journal.add(event)
         if merged.changed:
@@ -322,7 +324,17 @@ class Cluster:
         return record
 
     def _standing(self) -> Standing:
-        return Standing(self.snapshot(), self._term.unplaced)
+        now = self._settings.clock()
+        blind_s = {host_id: now - since for host_id, since in self._blind_since.items()}
+        return Standing(self.snapshot(), self._term.unplaced, blind_s)
+
+    def _note_sight(self, host_id: str) -> None:
+        """Remember since when a host can't see its own containers."""
+        state = self._term.fleet.observed.get(host_id)
+        if state is not None and any(problem.code in ENGINE_AWAY for problem in state.problems):
+            self._blind_since.setdefault(host_id, self._settings.clock())
+        else:
+            self._blind_since.pop(host_id, None)
 
     def _claims(self) -> list[tuple[str, Epoch]]:
         hosts = self._term.view.hosts

@@ -188,7 +188,7 @@ def test_ps(master: FakeMaster, run: Run) -> None:
 
 def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
     views = (
-        answers.instance(1, why="as last seen: the host's engine does not answer"),
+        answers.instance(1, why="as last seen 40 s ago: the host's engine does not answer"),
         answers.instance(2, Phase.BACKOFF, "paused by somebody; docker unpause x"),
         answers.instance(3, why="not placed: no room", status=None, host=""),
         answers.instance(4, why="runs, and has to complete"),
@@ -197,7 +197,7 @@ def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
     master.answers["GET /v1/instances"] = InstanceList(views)
     lines = run("ps", "shop").out.splitlines()
     assert lines[1].split()[2:4] == ["was", "healthy"]
-    assert lines[2] == "  as last seen: the host's engine does not answer"
+    assert lines[2] == "  as last seen 40 s ago: the host's engine does not answer"
     assert lines[3].split()[2] == "paused"
     assert lines[6] == "  no room"
     assert [lines[7].split()[2], lines[9].split()[2]] == ["healthy", "waiting"]

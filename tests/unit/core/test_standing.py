@@ -175,7 +175,9 @@ def test_a_host_whose_engine_is_away_says_nothing_of_its_containers(code: str) -
     away = dataclasses.replace(there, observed={"h1": trouble})
     state, why = standing(away)
     assert state == "degraded"
-    assert why[0].startswith("web.1 on h1: as last seen: the host's engine ")
+    assert why[0].startswith("web.1 on h1: as last seen 0 s ago: the host's engine ")
+    (later,) = Standing(away, blind_s={"h1": 40.2}).instances()
+    assert later.why.startswith("as last seen 40 s ago: the host's engine ")
     assert Standing(away).summary(away.apps["shop"]).services[0].serving == 0
     full = dataclasses.replace(trouble, problems=(HostProblem("disk.full", "no room"),))
     assert standing(dataclasses.replace(there, observed={"h1": full})) == ("running", ())

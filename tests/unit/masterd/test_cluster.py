@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import Optional
 
 import pytest
@@ -408,6 +409,27 @@ def test_status_tells_of_hosts_that_are_invited_enrolled_and_troubled() -> None:
     lead(test)
 
 
+def test_how_long_an_engine_has_been_away_is_told() -> None:
+    async def test(cluster: Cluster) -> None:
+        agent = FakeAgent(cluster, (await enroll(cluster)).host_id)
+        await agent.begin()
+        await cluster.apply(request(app(image="web@sha256:" + "a" * 64), "r1"), ALICE, no_digest)
+        await until(cluster, lambda: bool(agent.fetch().assignments), "it is assigned")
+        await agent.obey()
+        assert cluster.instances("shop").instances[0].why == ""
+        away = (HostProblem("engine.unavailable", "no engine"),)
+        await agent.report({}, problems=away)
+        later = dataclasses.replace(cluster._settings, clock=lambda: time.monotonic() + 30.0)
+        cluster._settings = later
+        await agent.report({}, problems=away)
+        why = cluster.instances("shop").instances[0].why
+        assert why == "as last seen 30 s ago: the host's engine does not answer"
+        await agent.report({}, problems=())
+        assert cluster.instances("shop").instances[0].why == ""
+
+    lead(test)
+
+
 def test_the_same_key_may_repeat_its_enrolment() -> None:
     async def test(cluster: Cluster) -> None:
         record = await enroll(cluster, "h0", "z" * 64)
@@ -581,7 +603,7 @@ def test_events_are_kept_and_told_once() -> None:
 
 
 class Flaky(MemoryStore):
-    """Loses the answers of its commits: of those that happened (`after`), or before they did."""
+    """Loses the answers of people's changes, which happened (`after`); or takes nothing at all (`before`)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -589,7 +611,7 @@ class Flaky(MemoryStore):
 
     def commit(self, compares, writes):
         wanted = any(write.key.startswith(REQUESTS) for write in writes)
-        if self.lose and wanted:
+        if self.lose == "before" or (self.lose and wanted):
             if self.lose == "after":
                 super().commit(compares, writes)
             raise StoreUnavailable("the disk is gone")
