@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,21 @@ def test_restart_policy(cluster: OneHostCluster, tmp_path: Path, code: int) -> N
     else:
         assert log.count("started") == 1
     cluster.hullmark("rm", "--wait", "ends")
+
+
+def test_what_could_not_be_started_is_removed_at_once(
+    cluster: OneHostCluster, tmp_path: Path
+) -> None:
+    """Not after the delay of its next attempt, which is 8 s after four that failed."""
+    file = tmp_path / "compose.yaml"
+    file.write_text(f"name: never\nservices:\n  t:\n    image: {IMAGE}\n    command: [/no/such]\n")
+    cluster.hullmark("apply", "--no-wait", str(file))
+
+    def failures() -> int:
+        lines = cluster.agent.log.read_text().splitlines()
+        return sum("never.t.1.g1" in line and "failed" in line for line in lines)
+
+    wait_until(lambda: failures() >= 4, "it failed to start four times", 30)
+    began = time.monotonic()
+    cluster.hullmark("rm", "--wait", "never")
+    assert time.monotonic() - began < 5

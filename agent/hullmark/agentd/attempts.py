@@ -1,6 +1,6 @@
 """What is remembered of failures: counts that survive the agent, so that a limit of restarts means what it says.
 
-Kept by what the work was for: a container's name, or `spec/HASH`, `network/APP/KEY`, `volume/APP/KEY`.
+Kept by what the work was for: a container's name, or `remove/NAME`, `spec/HASH`, `network/APP/KEY`, `volume/APP/KEY`.
 """
 
 from __future__ import annotations
