@@ -289,8 +289,8 @@ def test_an_end_for_want_of_memory_is_seen(yard: Yard) -> None:
     hungry = script("x=a; while :; do x=$x$x; done", limits=Resources(memory_bytes=16 << 20))
     found = yard.ended(yard.run(single("shop", hungry)))
     assert found.exit_code == 137
-    # Podman's monitor (conmon 2.1.6) tells nobody where the cgroups are of version 1.
-    assert found.oom_killed is (yard.engine.info().name == "docker")
+    # Podman's monitor of that time (conmon 2.1.6) tells nobody where the cgroups are of version 1.
+    assert found.oom_killed or yard.engine.info().version.startswith("4.3")
 
 
 def test_stop_sends_the_signal_and_waits_for_the_grace(yard: Yard) -> None:
