@@ -76,7 +76,7 @@ def outlook(
     `invited` are hosts with an invite that can still be used."""
     findings = [
         *_master_findings(not_leading, store_trouble),
-        *_claim_findings(snapshot, claims),
+        *_claim_findings(snapshot, claims, len(hosts)),
         *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
         *_app_findings(apps),
         *_invite_findings(invited if hosts else ()),
@@ -104,13 +104,19 @@ def _master_findings(not_leading: str, store_trouble: str) -> Iterable[_Finding]
         yield 2, note, "look at the store's disk; running apps go on"
 
 
-def _claim_findings(snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]]) -> Iterable[_Finding]:
+def _claim_findings(
+    snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]], hosts: int
+) -> Iterable[_Finding]:
+    """One host of several may be wrong, or lie; when all say so, this master is in the wrong."""
     for name, epoch in claims:
         note = (
             f"host {name} obeys epoch {epoch}, later than this leader's {snapshot.leader.epoch}: "
             "this master's store may be an old copy"
         )
-        yield 2, note, "stop this master and look for the one that leads"
+        if len(claims) < hosts:
+            yield 1, note, f"look at the log of host {name}: which master did it obey?"
+        else:
+            yield 2, note, "stop this master and look for the one that leads"
 
 
 def _no_host_findings(apps: Sequence[AppSummary], invited: Sequence[str]) -> Iterable[_Finding]:
@@ -153,9 +159,11 @@ def _is_new(snapshot: Snapshot, host: HostView) -> bool:
 
 def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:
     for app in apps:
+        why = next((line for service in app.services for line in service.why), "")
         if app.state in ("degraded", "failed"):
-            why = next((line for service in app.services for line in service.why), "")
             yield 1, f"app {app.name} {app.state}: {why}", f"hullmark ps {app.name}"
+        elif app.state == "changing":
+            yield 0, f"app {app.name} is changing" + (f": {why}" if why else ""), ""
 
 
 def _orphan_findings(orphans: int) -> Iterable[_Finding]:

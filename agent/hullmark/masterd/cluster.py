@@ -246,7 +246,7 @@ class Cluster:
             hosts_total=len(hosts),
             hosts_ready=sum(host.state == "ready" and not host.problems for host in hosts),
             apps_total=len(apps),
-            apps_ok=sum(app.state not in ("degraded", "failed") for app in apps),
+            apps_ok=sum(app.state == "running" for app in apps),
             version=hullmark.__version__,
             notes=seen.notes,
             next=seen.next,

@@ -404,7 +404,8 @@ def seen(
 
 def test_all_is_well() -> None:
     assert seen(READY) == Outlook("ok", (), "")
-    assert seen(READY, apps=(AppSummary("shop", "changing", 1, CHANGE),)).state == "ok"
+    changing = seen(READY, apps=(AppSummary("shop", "changing", 1, CHANGE),))
+    assert changing == Outlook("ok", ("app shop is changing",), "")
 
 
 @pytest.mark.parametrize(
@@ -437,7 +438,7 @@ def test_all_is_well() -> None:
             "hullmark ps shop",
         ),
         (
-            seen(apps=(AppSummary("shop", "changing", 1, CHANGE),)),
+            seen(apps=(AppSummary("shop", "running", 1, CHANGE),)),
             "degraded",
             "no host is enrolled",
             "hullmark invite HOST",
@@ -483,6 +484,12 @@ def test_all_is_well() -> None:
             "failed",
             "the store does not answer, nothing can be changed: disk full",
             "look at the store's disk; running apps go on",
+        ),
+        (
+            seen(READY, HostView("id2", "h2", "ready", 0.5), claims=[("h1", Epoch(1, 9))]),
+            "degraded",
+            "host h1 obeys epoch 1.9, later than this leader's 1.1: this master's store may be an old copy",
+            "look at the log of host h1: which master did it obey?",
         ),
         (
             seen(READY, claims=[("h1", Epoch(1, 9))]),
