@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.cli.standing import NOT_PLACED
-from hullmark.model.api import AppDetail, InstanceView
+from hullmark.model.api import NOT_PLACED, AppDetail, InstanceView
 from hullmark.model.observed import Health, Phase
 
 STEADY_S = 1.0

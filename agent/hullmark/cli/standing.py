@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 
 from hullmark.cli.words import age, one_line
-from hullmark.model.api import AppDetail, AppSummary, InstanceView
+from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView
 from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
 
-NOT_PLACED = "not placed: "
 _OUT_OF_REACH = ("as last seen ", "its host ")
-"""How `core.standing` begins the line of an instance that no host can take, and of one that nobody can see now."""
+"""How `core.standing` begins the line of an instance that nobody can see now."""
 
 
 def numbers(app: AppSummary) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.draft import is_ready
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
-from hullmark.model.api import AppDetail, AppSummary, InstanceView, ServiceView
+from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView, ServiceView
 from hullmark.model.observed import Health, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
 from hullmark.model.records import AppRecord
@@ -19,9 +19,6 @@ from hullmark.model.snapshot import Snapshot
 
 MAX_WHY = 12
 """Lines of explanation for one service; `hullmark ps` has one for each instance."""
-
-NOT_PLACED = "not placed: "
-"""Begins the line of an instance that no host can take; the command looks for it."""
 
 ENGINE_AWAY = {
     "engine.unavailable": "the host's engine does not answer",

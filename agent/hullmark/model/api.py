@@ -130,6 +130,10 @@ class ServiceView:
     why: tuple[str, ...] = ()
 
 
+NOT_PLACED = "not placed: "
+"""What `why` of an instance that fits no host begins with."""
+
+
 @dataclass(frozen=True)
 class InstanceView:
     """An instance with its host's name; `status` None: not placed, or not yet heard of."""
