@@ -159,9 +159,11 @@ def test_old_versions_are_not_spoken(place: Place) -> None:
     for context in (place.agents_port, place.host):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     old = place.host
+    assert shake(place.agents_port, old)["answer"] == b"yes"
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(OSError, match=r"(?i)version|protocol|alert|reset|eof|closed|no ciphers"):
+    # Which of the two sides is heard first, and in which words, is left to chance.
+    with pytest.raises((ssl.SSLError, ConnectionError)):
         shake(place.agents_port, old)
 
 
