@@ -31,7 +31,7 @@ from hullmark.core.sweep import sweep
 from hullmark.core.volumes import is_finished, order_removals, removes_volumes_on
 from hullmark.model.app import DeployMode, Service
 from hullmark.model.orders import Assignment, InstanceId, PublishedPort
-from hullmark.model.records import AppRecord, HostAssignments
+from hullmark.model.records import AppRecord, HomesRecord, HostAssignments, Rollout
 from hullmark.model.snapshot import Snapshot
 
 MAX_REASONS = 8
@@ -52,11 +52,16 @@ class Unplaced:
 @dataclass(frozen=True)
 class Plan:
     """`hosts` has the new orders of each host whose orders change. `finished` are removed apps of which
-    nothing is left to order: their records may go once `hosts` is empty."""
+    nothing is left to order: their records may go once `hosts` is empty. `homes` and `rollouts` are those
+    that change, by app; homes are written before the orders that make them. `again_in_s`: when time alone
+    may change the plan."""
 
     hosts: Mapping[str, HostAssignments] = field(default_factory=dict)
     unplaced: tuple[Unplaced, ...] = ()
     finished: tuple[str, ...] = ()
+    homes: Mapping[str, HomesRecord] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    again_in_s: Optional[float] = None
 
 
 def plan(snapshot: Snapshot) -> Plan:

@@ -40,7 +40,7 @@ from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.notify import notify
 from hullmark.masterd.openapi import document_bytes
-from hullmark.masterd.routes import Login
+from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub

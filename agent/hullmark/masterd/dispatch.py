@@ -28,7 +28,7 @@ from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.gate import request_came
 from hullmark.masterd.identity import Caller, anyone
 from hullmark.masterd.requestbody import decode_body, read_body
-from hullmark.masterd.routes import Login, Route, find
+from hullmark.masterd.route import Login, Route, find
 from hullmark.model.wire import from_wire
 
 LOOK_S = 1.0

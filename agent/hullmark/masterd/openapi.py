@@ -15,7 +15,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, Union
 
-from hullmark.masterd.routes import Login, Parameter, Route
+from hullmark.masterd.route import Login, Parameter, Route
 from hullmark.model.api import ErrorAnswer
 from hullmark.model.wire import MISSING, fields_of, to_wire
 

@@ -18,11 +18,14 @@ from hullmark.model.records import (
     AppRecord,
     ClusterRecord,
     EventBatch,
+    HomesRecord,
     HostAssignments,
     InviteRecord,
     LeaderRecord,
     RequestRecord,
+    Rollout,
     SessionRecord,
+    TokenRecord,
 )
 from hullmark.store.protocol import Entry, Listing, Put, Write
 
@@ -33,6 +36,9 @@ _TABLES: Mapping[str, type] = {
     names.REQUESTS: RequestRecord,
     names.INVITES: InviteRecord,
     names.SESSIONS: SessionRecord,
+    names.TOKENS: TokenRecord,
+    names.HOMES: HomesRecord,
+    names.ROLLOUTS: Rollout,
 }
 
 
@@ -90,6 +96,18 @@ class View:
     @property
     def sessions(self) -> Mapping[str, SessionRecord]:
         return self._tables[names.SESSIONS]
+
+    @property
+    def tokens(self) -> Mapping[str, TokenRecord]:
+        return self._tables[names.TOKENS]
+
+    @property
+    def homes(self) -> Mapping[str, HomesRecord]:
+        return self._tables[names.HOMES]
+
+    @property
+    def rollouts(self) -> Mapping[str, Rollout]:
+        return self._tables[names.ROLLOUTS]
 
     def modified(self, key: str) -> int:
         """The revision of the key's last change, 0 if there is no such key: for a compare."""

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Optional
+
+
+@dataclass(frozen=True, order=True)
+class Listener:
+    """A port of the host that something else than our containers listens on. `address` as the kernel shows
+    it, `0.0.0.0` or `::` for all; `process` is its name, empty where that can't be seen."""
+
+    port: int
+    protocol: str = "tcp"
+    address: str = ""
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,18 +35,43 @@ class HostFacts:
     engine_socket: str = ""
     addresses: tuple[str, ...] = ()
     boot_id: str = ""
+    listeners: tuple[Listener, ...] = ()
 
 
 NO_FACTS = HostFacts()
 """Of a host that has said nothing yet."""
 
 
+class Availability(enum.Enum):
+    """What an operator lets a host be used for."""
+
+    ACTIVE = "active"
+    CORDONED = "cordoned"  # keeps what it has, gets nothing new
+    DRAINING = "draining"  # gets nothing new, and what can go elsewhere does
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """Planned work on a host: its silence is expected, and nothing moves because of it. Times are seconds
+    since 1970; after `until` the host counts as any other."""
+
+    since: float
+    until: float
+    by: str
+    ticket: str = ""
+
+
 @dataclass(frozen=True)
 class HostRecord:
-    """What the store keeps of an enrolled host. `certificate_sha256` is of the newest one issued."""
+    """What the store keeps of an enrolled host. `certificate_sha256` is of the newest one issued, and
+    `former_sha256` of the one before it, which holds until the newest was used: an answer that was lost must
+    not lock a host out. A new enrolment leaves no former one."""
 
     host_id: str
     name: str
     enrolled_at: float
     labels: Mapping[str, str] = field(default_factory=dict)
     certificate_sha256: str = ""
+    former_sha256: str = ""
+    availability: Availability = Availability.ACTIVE
+    maintenance: Optional[Maintenance] = None

@@ -41,12 +41,17 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Run this instance. Until `released` (its dependencies hold) the host may only pull its image."""
+    """Run this instance. Until `released` (its dependencies hold) the host may only pull its image.
+
+    `stop_unheard_s` above 0 (`on_host_lost: stop`): the agent stops it once its last successful sync was sent
+    so many seconds ago, and starts it again only after another.
+    """
 
     instance: InstanceId
     spec_hash: str
     ports: tuple[PublishedPort, ...] = ()
     released: bool = True
+    stop_unheard_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,15 @@ class Tombstone:
     """Stop and remove this instance: the only thing that ever removes a container.
 
     `epoch` is the leader's that decided it; `reason` is shown to people. `ports` are held by the
-    instance until it is gone, so nobody else gets them before.
+    instance until it is gone, so nobody else gets them before. `abandoned`: its host was lost and its slot
+    runs elsewhere already, so its going is not waited for.
     """
 
     instance: InstanceId
     epoch: Epoch
     reason: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    abandoned: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Optional
 
 from hullmark.model.app import App
 from hullmark.model.epoch import Epoch
@@ -73,6 +75,7 @@ class AppRecord:
 
     `generations` gives for each service the generation in which its instances' spec last changed, so
     that an unchanged service keeps its containers. A one-shot's moves whenever any service's does.
+    `rolled_back_to` above 0: this generation took back the spec of that one, at `rollback_config`'s pace.
     `removing`: a person removed it; the record goes once every host has its tombstones (and, with
     `remove_volumes`, its volume removals).
     """
@@ -83,6 +86,7 @@ class AppRecord:
     generations: Mapping[str, int] = field(default_factory=dict)
     spec_hashes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    rolled_back_to: int = 0
     removing: bool = False
     remove_volumes: bool = False
 
@@ -97,6 +101,69 @@ class HostAssignments:
 
 
 NO_ASSIGNMENTS = HostAssignments()
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a slot's local data is: the host, and the named volumes there by their keys in the app (none
+    where it has binds only). `leave` is an operator's word that the slot is to go from that host, whatever
+    becomes of the data: it goes with the slot's next placement, to `host_id` where that is set."""
+
+    host_id: str
+    volumes: tuple[str, ...] = ()
+    leave: str = ""
+    change: Optional[Change] = None
+
+
+@dataclass(frozen=True)
+class HomesRecord:
+    """The homes of an app's slots, keyed `service.slot`. They outlive the app until its volumes are removed:
+    whoever applies it again finds the data."""
+
+    slots: Mapping[str, Home] = field(default_factory=dict)
+
+
+class RolloutState(enum.Enum):
+    ROLLING = "rolling"
+    PAUSED = "paused"  # by a person, or because too many of the new instances failed
+    UNDOING = (
+        "undoing"  # too many failed: the leader is about to take back the last good generation
+    )
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far an app's generation has come. `good` is the newest generation whose rollout was done, 0 if
+    none was. `reason` says why it stopped, `by` who stopped it: empty for the leader itself."""
+
+    generation: int
+    state: RolloutState = RolloutState.ROLLING
+    good: int = 0
+    reason: str = ""
+    by: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class GenerationRecord:
+    """One generation of an app as history keeps it. `differences` are for people, values masked."""
+
+    record: AppRecord
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """A machine's login, kept by the SHA-256 of its secret. `networks` are the sources that it may come
+    from, in CIDR notation; none: any."""
+
+    name: str
+    role: str
+    created_at: float
+    expires_at: float
+    by: str
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import HostState
-from hullmark.model.records import AppRecord, ClusterRecord, HostAssignments, LeaderRecord
+from hullmark.model.records import (
+    AppRecord,
+    ClusterRecord,
+    HomesRecord,
+    HostAssignments,
+    LeaderRecord,
+    Rollout,
+)
+
+
+class Strategy(enum.Enum):
+    """Which of the hosts that fit is best."""
+
+    SPREAD = "spread"  # the one with the least on it
+    BINPACK = "binpack"  # the fullest one that has room, so that others stay free
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Apps are keyed by name; hosts, assignments, observed and heard by host id.
+    """Apps, homes and rollouts are keyed by app; hosts, assignments, observed and heard by host id.
 
     `observed` has a host only once it has sent a full report to this leader. `heard_s` is the time in
-    seconds since each host's last sync, absent if this leader never heard it. `revisions` gives the
+    seconds since each host's last sync, absent if this leader never heard it; for those it has waited
+    `waited_s`, which begins anew with each term and after each stall. `silent_after_s` is the silence that
+    counts for the brake: longer than any poll is held, so short that hosts which fell silent together are
+    all counted when the first of them is lost. `serving_s` is for how long each instance has served without a
+    break, as far as this leader knows, by (host id, container name). `now` is the wall clock. `revisions` gives the
     modified revision of each store key that was read, so that a plan can be committed only if they stand.
     """
 
@@ -26,6 +45,13 @@ class Snapshot:
     assignments: Mapping[str, HostAssignments] = field(default_factory=dict)
     observed: Mapping[str, HostState] = field(default_factory=dict)
     heard_s: Mapping[str, float] = field(default_factory=dict)
+    waited_s: float = 0.0
     lost_after_s: float = 10.0
+    silent_after_s: float = 5.5
+    homes: Mapping[str, HomesRecord] = field(default_factory=dict)
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+    serving_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    strategy: Strategy = Strategy.SPREAD
+    now: float = 0.0
     revision: int = 0
     revisions: Mapping[str, int] = field(default_factory=dict)

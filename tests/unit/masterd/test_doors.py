@@ -20,7 +20,8 @@ from hullmark.masterd.identity import (
     local_person,
     user_name,
 )
-from hullmark.masterd.routes import API, Login
+from hullmark.masterd.route import Login
+from hullmark.masterd.routes import API
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority
 from tests.unit.masterd.serving import Host, Served, apply_body, serve

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hullmark.masterd.openapi import document, schema_of
-from hullmark.masterd.routes import API, Login, Route, find
+from hullmark.masterd.route import Login, Route, find
+from hullmark.masterd.routes import API
 from hullmark.model import api
 from tests.unit.masterd.serving import APP, Served, apply_body, serve
 
