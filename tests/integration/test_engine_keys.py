@@ -746,7 +746,8 @@ services:
 
 def test_a_published_udp_port(yard: Yard) -> None:
     port = free_port()
-    container_id = yard.up(service(f"ports: ['{port}:5000/udp']"))
+    entry = f"{{target: 5000, published: {port}, protocol: udp, mode: host}}"
+    container_id = yard.up(service(f"ports: [{entry}]"))
 
     def arrived() -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:

@@ -7,7 +7,7 @@ from hullmark.compose.containers import shared_targets, ulimit_fits
 from hullmark.compose.deploy import swap_problem
 from hullmark.compose.health import test_fits
 from hullmark.compose.networks import address_problem
-from hullmark.compose.ports import MAX_PORTS, Taken
+from hullmark.compose.ports import MAX_PORTS, Taken, mode_problem
 from hullmark.compose.probe import Probe
 from hullmark.model.app import (
     App,
@@ -184,6 +184,9 @@ def _check_ports(probe: Probe, at: str, ports: tuple[PortSpec, ...]) -> None:
         probe.form(f"{field}.target", port.target, forms.PORT)
         probe.form(f"{field}.protocol", port.protocol, forms.PROTOCOL)
         probe.form(f"{field}.host_ip", port.host_ip, forms.optional(forms.ADDRESS))
+        problem = mode_problem(port)
+        if problem:
+            probe.wrong(f"{field}.mode", problem, "host")
         first, last = port.published_first, port.published_last
         if (first, last) != (0, 0) and not 1 <= first <= last <= 65535:
             probe.wrong(field, f"published from {first} to {last}", "ports from 1 to 65535, or 0")

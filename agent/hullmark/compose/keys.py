@@ -161,8 +161,8 @@ format          honoured `raw`: values as they stand
 target          honoured
 published       honoured a port or a range of them; without it any free port
 host_ip         honoured
-protocol        honoured `tcp`, `udp` or `sctp`
-mode            honoured `ingress` or `host`
+protocol        honoured `tcp`; `udp` and `sctp` with `mode: host` only
+mode            honoured `ingress`, or `host`: bound on the host itself
 name            warned   it is a comment
 app_protocol    warned   it is a comment
 

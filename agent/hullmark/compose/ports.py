@@ -1,6 +1,8 @@
 """Ports: short and long forms, ranges written out.
 
-80  8080:80  127.0.0.1:8080:80/udp  [::1]:8080:80  3000-3005  9090-9091:8080-8081  8000-9000:80
+80  8080:80  127.0.0.1:8080:80/tcp  [::1]:8080:80  3000-3005  9090-9091:8080-8081  8000-9000:80
+
+What is not TCP is bound on the host itself, which is `mode: host`: only the long form can say that.
 """
 
 from __future__ import annotations
@@ -47,13 +49,36 @@ class Taken:
         return free
 
 
-def read_ports(service: Node) -> tuple[PortSpec, ...]:
+def mode_problem(port: PortSpec) -> str:
+    """Why the port can't be published in its mode; empty where it can."""
+    if port.protocol == "tcp" or port.mode is PortMode.HOST:
+        return ""
+    return f"{port.protocol[:8]} is published with mode: host only"
+
+
+def as_host_port(port: PortSpec) -> str:
+    """The long form, on one line, of the same port on the host itself."""
+    first, last = port.published_first, port.published_last
+    published = f"{first}" if first == last else f"{first}-{last}"
+    fields = {
+        "target": str(port.target),
+        "published": published if first else "",
+        "host_ip": f'"{port.host_ip}"' if port.host_ip else "",
+        "protocol": port.protocol,
+        "mode": "host",
+    }
+    return "{" + ", ".join(f"{key}: {value}" for key, value in fields.items() if value) + "}"
+
+
+def read_ports(service: Node, *, on_host: bool) -> tuple[PortSpec, ...]:
+    """`on_host`: the service is on the host's own network, where every port is the host's."""
     found: dict[PortSpec, None] = {}
     taken = Taken()
     listed = service.get("ports")
     for item in listed.items() if listed is not None else ():
         ports = _one_entry(item)
         _count(item, len(ports))
+        _check_mode(item, () if on_host else ports)
         for port in ports:
             if port not in found and not taken.take(port):
                 item.wrong(f"host port {port.published_first}/{port.protocol} is taken twice")
@@ -68,6 +93,15 @@ def _one_entry(item: Node) -> tuple[PortSpec, ...]:
         return _long(item)
     nothing: tuple[PortSpec, ...] = ()
     return item.read(short, nothing)
+
+
+def _check_mode(item: Node, ports: Sequence[PortSpec]) -> None:
+    """One problem for an entry, however many ports its range has."""
+    for port in ports:
+        problem = mode_problem(port)
+        if problem:
+            item.wrong(problem, f"the long form, such as {as_host_port(port)}")
+            return
 
 
 def read_expose(service: Node) -> tuple[str, ...]:

@@ -181,7 +181,7 @@ class _Builder:
         return places
 
     def _ports(self, node: Node, spec: ContainerSpec) -> tuple[PortSpec, ...]:
-        ports = read_ports(node)
+        ports = read_ports(node, on_host=spec.network_mode == "host")
         if not ports or spec.network_mode not in ("host", "none"):
             return ports
         place = node.child("ports")

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 ENTRIES: dict[str, list[object]] = {
     "command": ["a 'b c'", ["a", 1], [], None, "'"],
     "environment": [{"A": "1", "B": None}, ["A=1", "B"], {"A B": 1}, {"A": "\ud800"}],
-    "ports": [["80"], ["8080:80", "8080:80/udp"], ["1-5"], [{"target": 80}], ["80:80", "80:81"]],
+    "ports": [
+        ["80"],
+        ["8080:80", "8080:80/udp"],
+        ["8080:80/tcp"],
+        ["1-5"],
+        [{"target": 80}],
+        ["80:80", "80:81"],
+    ],
     "expose": [["80", 81], ["80-90/udp"], ["0"], ["99999"]],
     "volumes": [
         ["/a:/b"],

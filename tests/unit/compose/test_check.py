@@ -346,6 +346,11 @@ def with_web(**changes: Any) -> App:
         ),
         (with_web(ports=(PortSpec(80),) * 1001), "services.web.ports", "1001 ports"),
         (
+            with_web(ports=(PortSpec(53, 53, 53, "udp"),)),
+            "services.web.ports[0].mode",
+            "udp is published with mode: host only",
+        ),
+        (
             with_web(depends_on=(Dependency("gone"),)),
             "services.web.depends_on[0]",
             "no service gone",

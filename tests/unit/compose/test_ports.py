@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullmark.compose.ports import short
+from hullmark.compose.ports import as_host_port, short
 from hullmark.model.app import PortMode, PortSpec
 from tests.unit.compose.apps import container, web, web_problems, web_warnings
 
@@ -17,8 +17,11 @@ from tests.unit.compose.apps import container, web, web_problems, web_warnings
         ("8080:80", [PortSpec(80, 8080, 8080)]),
         ("'22:22'", [PortSpec(22, 22, 22)]),
         ("0:80", [PortSpec(80)]),
-        ("8080:80/udp", [PortSpec(80, 8080, 8080, "udp")]),
-        ("80/sctp", [PortSpec(80, protocol="sctp")]),
+        ("8080:80/tcp", [PortSpec(80, 8080, 8080)]),
+        (
+            "{target: 80, protocol: sctp, mode: host}",
+            [PortSpec(80, protocol="sctp", mode=PortMode.HOST)],
+        ),
         ("127.0.0.1:8080:80", [PortSpec(80, 8080, 8080, host_ip="127.0.0.1")]),
         ("127.0.0.1::80", [PortSpec(80, host_ip="127.0.0.1")]),
         ("'[::1]:8080:80'", [PortSpec(80, 8080, 8080, host_ip="::1")]),
@@ -75,9 +78,40 @@ def test_every_address_includes_each(every: str) -> None:
 def test_a_host_port_is_taken_once() -> None:
     assert "host port 80/tcp is taken twice" in web_problems("ports: ['80:80', '80:81']")[0]
     assert "twice" in web_problems("ports: ['80:80', '127.0.0.1:80:81']")[0]
-    apart = web("ports: ['80:80', '80:80/udp', '127.0.0.1:81:80', '127.0.0.2:81:80']")
+    udp = "{target: 80, published: 80, protocol: udp, mode: host}"
+    apart = web(f"ports: ['80:80', {udp}, '127.0.0.1:81:80', '127.0.0.2:81:80']")
     assert len(apart.ports) == 4
     assert len(web("ports: ['80:80', '80:80', '8000-8009:1', '8000-8009:2']").ports) == 3
+
+
+@pytest.mark.parametrize(
+    ("entry", "protocol", "instead"),
+    [
+        ("53:53/udp", "udp", "{target: 53, published: 53, protocol: udp, mode: host}"),
+        ("53/udp", "udp", "{target: 53, protocol: udp, mode: host}"),
+        ("80/sctp", "sctp", "{target: 80, protocol: sctp, mode: host}"),
+        ("'[::1]:53:53/udp'", "udp", '{target: 53, published: 53, host_ip: "::1", protocol: udp'),
+        ("5000-5009:53/udp", "udp", "{target: 53, published: 5000-5009, protocol: udp, mode"),
+        ("6000-6009:7000-7009/udp", "udp", "{target: 7000, published: 6000, protocol: udp, mode"),
+        ("{target: 53, protocol: udp}", "udp", "{target: 53, protocol: udp, mode: host}"),
+        ("{target: 53, protocol: udp, mode: ingress}", "udp", "mode: host}"),
+    ],
+)
+def test_what_is_not_tcp_is_the_hosts_own(entry: str, protocol: str, instead: str) -> None:
+    (found,) = web_problems(f"ports:\n  - 443\n  - {entry}")
+    assert found.startswith("compose.yaml:6: services.web.ports[1]: ")
+    assert f"{protocol} is published with mode: host only (allowed: the long form, such as" in found
+    assert instead in found
+
+
+def test_the_long_form_that_is_proposed_is_taken() -> None:
+    port = PortSpec(53, 5000, 5009, "udp", "::1", PortMode.HOST)
+    assert web(f"ports: [{as_host_port(port)}]").ports == (port,)
+
+
+def test_on_the_hosts_network_udp_needs_no_long_form() -> None:
+    found = web("network_mode: host\nports: ['53:53/udp']").ports
+    assert found == (PortSpec(53, 53, 53, "udp", mode=PortMode.HOST),)
 
 
 def test_too_many_ports() -> None:

@@ -17,6 +17,10 @@ WAY_OUT = (
     " (allowed: an absolute path on the hosts, a named volume, or `configs`, which ship single files"
     " of at most 256 KiB)"
 )
+UDP = (
+    "udp is published with mode: host only (allowed: the long form, such as"
+    " {target: PORT, published: PORT, protocol: udp, mode: host})"
+)
 BESIDE = {
     "prometheus.yml": "scrape_configs: []\n",
     "init.js": "db.createUser({})\n",
@@ -57,6 +61,14 @@ def refused(folder: Path, name: str, environment: Mapping[str, str] = {}) -> Seq
     with pytest.raises(InvalidInput) as caught:
         loaded(folder, name, environment)
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def with_udp_on_the_host(file: Path, entry: str, port: str) -> None:
+    """Do what the refusal says to do."""
+    text = file.read_text()
+    assert entry in text
+    entry_now = f'{{target: "{port}", published: "{port}", protocol: udp, mode: host}}'
+    file.write_text(text.replace(entry, entry_now))
 
 
 def essentials(app: App) -> Sequence[str]:
@@ -413,8 +425,12 @@ def test_mattermost(folder: Path) -> None:
         (
             "mattermost.yaml:15: services.postgres.volumes[0]: a relative bind ships one file with the"
             f" app, but volumes/db: No such file or directory{WAY_OUT}"
-        )
+        ),
+        f"mattermost.yaml:44: services.mattermost.ports[0]: {UDP.replace('PORT', '8443')}",
     ]
+    with_udp_on_the_host(
+        folder / "mattermost.yaml", "${CALLS_PORT}:${CALLS_PORT}/udp", "${CALLS_PORT}"
+    )
     found = loaded(folder, "mattermost", {"POSTGRES_DATA_PATH": "/srv/mattermost/db"})
     assert essentials(found.app) == [
         (
@@ -440,17 +456,19 @@ def test_mattermost(folder: Path) -> None:
 
 def test_vaultwarden(folder: Path) -> None:
     assert refused(folder, "vaultwarden") == [
+        f"vaultwarden.yaml:34: services.caddy.ports[2]: {UDP.replace('PORT', '443')}",
         (
             'vaultwarden.yaml:47: secrets.admin_token.file: "./secrets/admin_token" does not fit here'
             " (allowed: an absolute path on the host: a secret is not shipped, so there is nothing that a"
             " relative path could start from)"
-        )
+        ),
     ]
 
 
 def test_vaultwarden_with_its_secret_on_the_host(folder: Path) -> None:
     file = folder / "vaultwarden.yaml"
     file.write_text(file.read_text().replace("./secrets", "/etc/vaultwarden"))
+    with_udp_on_the_host(file, "443:443/udp", "443")
     found = loaded(folder, "vaultwarden")
     assert essentials(found.app) == [
         "vaultwarden: vaultwarden/server:latest vw-data:/data file:/run/secrets/admin_token",
