@@ -15,6 +15,7 @@ from hullmark.model.app import (
     ContainerSpec,
     DeployMode,
     DeploySpec,
+    FailureAction,
     FileRef,
     Healthcheck,
     Mount,
@@ -160,6 +161,9 @@ def _check_deploy(probe: Probe, at: str, deploy: DeploySpec) -> None:
     probe.pairs(f"{at}.labels", deploy.labels, forms.LABEL)
     _check_update(probe, f"{at}.update", deploy.update)
     _check_update(probe, f"{at}.rollback", deploy.rollback)
+    if deploy.rollback.failure_action is FailureAction.ROLLBACK:
+        field = f"{at}.rollback.failure_action"
+        probe.wrong(field, "there is nothing to go back to from a way back", "pause, continue")
 
 
 def _check_resources(probe: Probe, at: str, wanted: Resources) -> None:

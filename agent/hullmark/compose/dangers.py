@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 
 from hullmark.compose.findings import Node
-from hullmark.model.app import ContainerSpec, DeployMode, DeploySpec, Mount, MountKind, Volume
+from hullmark.model.app import ContainerSpec, Mount, MountKind, Volume
 
 _KEYS = {
     ("privileged", True): "the host: every device, every capability",
@@ -88,18 +88,6 @@ def warn_volume(item: Node, volume: Volume) -> None:
     what = _of_path(options.get("device", "")) if words & {"bind", "rbind"} else ""
     if what:
         item.warn(f"{_GIVES} {what}")
-
-
-def warn_shared_data(service: Node, spec: ContainerSpec, deploy: DeploySpec) -> None:
-    """Several instances of a service may stand on one host, and a host has each volume once."""
-    alone = deploy.placement.max_replicas_per_node == 1 or deploy.mode is DeployMode.GLOBAL
-    if alone or deploy.replicas < 2:
-        return
-    for mount in spec.mounts:
-        if mount.kind is MountKind.VOLUME and mount.source and not mount.read_only:
-            service.child("volumes").warn(
-                f"{deploy.replicas} instances share volume {mount.source} where they are on one host"
-            )
 
 
 def _of_path(source: str) -> str:

@@ -214,12 +214,18 @@ EXPOSED = Form(
 )
 
 # Placement
-_SUBJECT = r"node\.(id|hostname|platform\.os|platform\.arch|labels\.[A-Za-z0-9._/-]+)"
-SPREAD = pattern(_SUBJECT, "node.labels.NAME, node.hostname, node.id, node.platform.os or .arch")
+_SUBJECT = (
+    r"node\.(id|hostname|platform\.os|platform\.arch|facts\.os|facts\.kernel|facts\.engine|"
+    r"labels\.[A-Za-z0-9._/-]+)"
+)
+_SUBJECTS = (
+    "node.labels.NAME, node.hostname, node.id, node.platform.os, node.platform.arch, "
+    "node.facts.os, node.facts.kernel or node.facts.engine"
+)
+SPREAD = pattern(_SUBJECT, _SUBJECTS)
 CONSTRAINT = pattern(
     rf" *{_SUBJECT} *(==|!=) *([^{_NOT}]( *[^{_NOT}])*)? *",
-    "KEY == VALUE or KEY != VALUE, KEY being node.labels.NAME, node.hostname, node.id, "
-    "node.platform.os or node.platform.arch",
+    f"KEY == VALUE or KEY != VALUE, KEY being {_SUBJECTS}",
 )
 
 # Numbers

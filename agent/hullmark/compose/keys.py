@@ -144,7 +144,7 @@ working_dir     honoured
 x-hullmark      honoured
 
 [services.*.x-hullmark] Hullmark's own key
-on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`; kept with the app, and not acted on yet
+on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
 one_shot        honoured runs once for each generation of the app; see below
 
 [services.*.depends_on.*] A dependency
@@ -266,7 +266,7 @@ generic_resources refused  use placement.constraints on labels of hosts
 devices         refused  Hullmark doesn't hand out GPUs and other devices
 
 [services.*.deploy.placement] Placement
-constraints     honoured node.labels.NAME, node.hostname, node.id, node.platform.os, node.platform.arch; there is no node.role
+constraints     honoured node.labels.NAME, node.hostname, node.id, node.platform.os, node.platform.arch, node.facts.os, node.facts.kernel, node.facts.engine; there is no node.role
 preferences     honoured
 max_replicas_per_node honoured
 

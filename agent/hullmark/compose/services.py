@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from hullmark.compose import forms, values
 from hullmark.compose.check import check
 from hullmark.compose.containers import read_container, refuse_shared_targets
-from hullmark.compose.dangers import warn_container, warn_shared_data
+from hullmark.compose.dangers import warn_container
 from hullmark.compose.dependencies import awaited, read_dependencies, read_links, refuse_hopeless
 from hullmark.compose.deploy import read_deploy
 from hullmark.compose.files import Shelf, read_references, read_secrets
 from hullmark.compose.findings import Findings, Node, located, root
 from hullmark.compose.judging import OWN, judge
+from hullmark.compose.localdata import warn_local_data
 from hullmark.compose.mounts import Mounts
 from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_volumes
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
@@ -137,7 +138,7 @@ class _Builder:
         refuse_shared_targets(node, spec)
         warn_container(node, spec)
         deploy = read_deploy(node)
-        warn_shared_data(node, spec, deploy)
+        warn_local_data(node, spec, deploy, self._volumes)
         if deploy.replicas > 1 and any(
             place.ipv4_address or place.ipv6_address for place in networks
         ):

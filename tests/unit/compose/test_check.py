@@ -26,6 +26,7 @@ from hullmark.model.app import (
     DependencyCondition,
     DeployMode,
     DeploySpec,
+    FailureAction,
     FileRef,
     Healthcheck,
     Logging,
@@ -332,6 +333,13 @@ def with_web(**changes: Any) -> App:
             with_web(deploy=DeploySpec(placement=Placement(("node.role == manager",)))),
             "services.web.deploy.placement.constraints[0]",
             "does not fit",
+        ),
+        (
+            with_web(
+                deploy=DeploySpec(rollback=UpdateConfig(failure_action=FailureAction.ROLLBACK))
+            ),
+            "services.web.deploy.rollback.failure_action",
+            "nothing to go back to",
         ),
         (
             with_web(ports=(PortSpec(80, 90, 80),)),

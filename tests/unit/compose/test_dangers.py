@@ -65,15 +65,3 @@ def test_a_volume_that_binds_the_host_is_no_way_around() -> None:
     assert "volumes.all: gives the container all of the host's files" in found[0]
     nfs = "volumes:\n  all: {driver_opts: {type: nfs, o: addr=192.0.2.1, device: '/'}}\n"
     assert web_warnings("volumes: ['all:/x']", nfs) == []
-
-
-def test_instances_that_share_data_are_told_once() -> None:
-    more = "volumes: {data: }\n"
-    two = "volumes: ['data:/x']\ndeploy: {replicas: 2}"
-    found = web_warnings(two, more)
-    assert len(found) == 1
-    assert "2 instances share volume data where they are on one host" in found[0]
-    assert web_warnings(two.replace("2}", "1}"), more) == []
-    assert web_warnings(two.replace("/x'", "/x:ro'"), more) == []
-    apart = two.replace("2}", "2, placement: {max_replicas_per_node: 1}}")
-    assert web_warnings(apart, more) == []

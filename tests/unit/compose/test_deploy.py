@@ -55,6 +55,20 @@ GIB = 1 << 30
         (
             """
             deploy:
+              placement:
+                constraints: [node.facts.os == a b, node.facts.kernel!=6.1, node.facts.engine==docker]
+                preferences: [{spread: node.facts.os}]
+            """,
+            DeploySpec(
+                placement=Placement(
+                    ("node.facts.os == a b", "node.facts.kernel!=6.1", "node.facts.engine==docker"),
+                    ("node.facts.os",),
+                )
+            ),
+        ),
+        (
+            """
+            deploy:
               update_config:
                 parallelism: 0
                 delay: 10s
@@ -190,6 +204,14 @@ def test_a_job_without_an_end() -> None:
             "deploy.update_config.max_failure_ratio",
             "from 0 to 1",
         ),
+        ("deploy: {update_config: {parallelism: -1}}", "deploy.update_config.parallelism", "0 to"),
+        ("deploy: {update_config: {delay: -1s}}", "deploy.update_config.delay", "such as 10s"),
+        ("deploy: {update_config: {monitor: 25h}}", "deploy.update_config.monitor", "to 24h"),
+        (
+            "deploy: {rollback_config: {order: together}}",
+            "deploy.rollback_config.order",
+            "stop-first, start-first",
+        ),
         (
             "deploy: {update_config: {paralelism: 2}}",
             "deploy.update_config.paralelism",
@@ -199,6 +221,11 @@ def test_a_job_without_an_end() -> None:
             "deploy: {placement: {constraints: [node.role == manager]}}",
             "deploy.placement.constraints[0]",
             "node.labels.NAME",
+        ),
+        (
+            "deploy: {placement: {constraints: [node.facts.memory == 1]}}",
+            "deploy.placement.constraints[0]",
+            "node.facts.os, node.facts.kernel or node.facts.engine",
         ),
         (
             "deploy: {placement: {constraints: [node.labels.a = b]}}",

@@ -285,7 +285,8 @@ def test_traefik(folder: Path) -> None:
         (
             "traefik.yaml:29: services.reverse-proxy.deploy.placement.constraints[0]:"
             ' "node.role == manager" does not fit here (allowed: KEY == VALUE or KEY != VALUE, KEY being'
-            " node.labels.NAME, node.hostname, node.id, node.platform.os or node.platform.arch)"
+            " node.labels.NAME, node.hostname, node.id, node.platform.os, node.platform.arch,"
+            " node.facts.os, node.facts.kernel or node.facts.engine)"
         )
     ]
 
