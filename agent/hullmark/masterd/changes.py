@@ -11,9 +11,10 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
+from hullmark.compose.localdata import sharing
 from hullmark.core import difference, generations, schedule
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
@@ -92,7 +93,8 @@ class Changes:
             record = generations.next_record(old, app, change)
             if record is not old:
                 record = dataclasses.replace(record, warnings=old.warnings)
-            answer = await self._write(old, record, request.request_id, body, change, ())
+            warnings = tuple(_shared_data(app, request.services))
+            answer = await self._write(old, record, request.request_id, body, change, warnings)
         if answer.changed:
             wanted = {key: str(value) for key, value in sorted(request.services.items())}
             self._tell("app.scaled", name, change, wanted)
@@ -204,6 +206,14 @@ class Changes:
                 f"app {request.app.name} {now}, not at {expected}",
                 remedy="look at `hullmark plan`, then apply without or with the right generation",
             )
+
+
+def _shared_data(app: App, services: Iterable[str]) -> Iterator[str]:
+    """The warnings that their file would get, had it these numbers of replicas."""
+    for name in sorted(services):
+        service = app.services[name]
+        for text in sharing(service.container, service.deploy):
+            yield f"services.{name}.volumes: {text}"
 
 
 def _repeated(known: RequestRecord, body: str) -> ApplyAnswer:

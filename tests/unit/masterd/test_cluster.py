@@ -348,6 +348,25 @@ def test_scale_refuses_what_cannot_be() -> None:
     lead(test)
 
 
+def test_scaling_what_has_a_volume_warns_as_its_file_would() -> None:
+    mounts = (Mount(MountKind.VOLUME, "/data", "data"),)
+    db = Service(ContainerSpec("db:1", mounts=mounts))
+    spec = dataclasses.replace(app(db=db), volumes={"data": Volume()})
+
+    async def test(cluster: Cluster) -> None:
+        await cluster.apply(request(spec, "r1"), ALICE, no_digest)
+        answer = await cluster.scale("shop", ScaleRequest({"db": 3, "web": 2}, "r2"), ALICE)
+        assert answer.warnings == (
+            "services.db.volumes: 3 instances share volume data where they are on one host",
+        )
+        repeated = await cluster.scale("shop", ScaleRequest({"db": 3, "web": 2}, "r2"), ALICE)
+        assert repeated == answer
+        answer = await cluster.scale("shop", ScaleRequest({"db": 1, "web": 3}, "r3"), ALICE)
+        assert answer.warnings == ()
+
+    lead(test)
+
+
 def test_an_app_too_large_for_the_store_is_refused() -> None:
     async def test(cluster: Cluster) -> None:
         large = Service(ContainerSpec("x", labels={"a": "y" * (1 << 20)}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import click
 
-from hullmark.cli import changing, door
+from hullmark.cli import changing, door, failure
 from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.waiting import settle
@@ -48,6 +48,8 @@ def command(
     answer = client.decoded(
         ApplyAnswer, client.change("POST", f"/v1/apps/{app}/scale", to_wire(request))
     )
+    if not (asked.json or quiet):
+        failure.warn(answer.warnings)
     waited = None
     if wait:
         waited = changing.wait(
