@@ -1,16 +1,9 @@
-"""Changes of apps by people: apply, scale, remove. Each is one transaction, and safe to ask for again.
-
-The answer to a request id is written in the same transaction as the change, so a repeat after a lost answer,
-a killed master or a change of leader gets that answer and does nothing twice.
-"""
+"""Changes of apps by people: apply, scale, remove. Each is one transaction, and safe to ask for again (`repeats`)."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
@@ -19,21 +12,21 @@ from hullmark.core import difference, generations, schedule
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
 from hullmark.masterd.events import Tell
-from hullmark.masterd.leadership import Leadership, size_bytes
+from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app
-from hullmark.masterd.view import View, decode, encode
-from hullmark.model import wire
+from hullmark.masterd.repeats import REQUEST_ID, Asked, Repeats, asked
+from hullmark.masterd.view import View, encode
 from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
 from hullmark.model.app import App
-from hullmark.model.names import APPS, REQUESTS
-from hullmark.model.records import AppRecord, Change, RequestRecord
+from hullmark.model.names import APPS
+from hullmark.model.records import AppRecord, Change
 from hullmark.model.snapshot import Snapshot
-from hullmark.store.protocol import MAX_TRANSACTION_BYTES, Compare, Put, Write
+from hullmark.store.protocol import Compare, Put
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-RESERVED_BYTES = 4096
-"""Of a transaction, for the fence's key and the compares."""
+__all__ = ["REQUEST_ID", "Changes", "Check"]
+
+TOO_LARGE = "keep large files on the hosts and mount them, rather than as configs"
 
 Check = Callable[[App], Sequence[Problem]]
 
@@ -51,7 +44,7 @@ class Changes:
         check: Check,
         tell: Tell,
     ) -> None:
-        self._leadership = leadership
+        self._repeats = Repeats(leadership, view)
         self._view = view
         self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
@@ -60,15 +53,15 @@ class Changes:
 
     async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer:
         name = request.app.name
-        body = _fingerprint("apply", name, wire.to_wire(request))
-        known = self._answered(request.request_id, body)
+        asked_for = asked("apply", name, request)
+        known = self._repeats.answer(ApplyAnswer, asked_for)
         if known is not None:
             return known
         self._must_be_valid(request.app)
         self._must_be_at(request)
         app, warnings = await pinning.pinned(request.app, self._view.apps.get(name), resolve)
         async with self._one_at_a_time:
-            known = self._answered(request.request_id, body)
+            known = self._repeats.answer(ApplyAnswer, asked_for)
             if known is not None:
                 return known
             self._must_be_at(request)
@@ -77,15 +70,15 @@ class Changes:
             record = generations.next_record(old, app, change, floor=floor)
             if record is not old:
                 record = dataclasses.replace(record, warnings=warnings)
-            answer = await self._write(old, record, request.request_id, body, change, warnings)
+            answer = await self._write(old, record, asked_for, change, warnings)
         if answer.changed:
             self._tell("app.applied", name, change, {"generation": str(answer.generation)})
         return answer
 
     async def scale(self, name: str, request: ScaleRequest, change: Change) -> ApplyAnswer:
-        body = _fingerprint("scale", name, wire.to_wire(request))
+        asked_for = asked("scale", name, request)
         async with self._one_at_a_time:
-            known = self._answered(request.request_id, body)
+            known = self._repeats.answer(ApplyAnswer, asked_for)
             if known is not None:
                 return known
             old = self._alive(name)
@@ -94,7 +87,7 @@ class Changes:
             if record is not old:
                 record = dataclasses.replace(record, warnings=old.warnings)
             warnings = tuple(_shared_data(app, request.services))
-            answer = await self._write(old, record, request.request_id, body, change, warnings)
+            answer = await self._write(old, record, asked_for, change, warnings)
         if answer.changed:
             wanted = {key: str(value) for key, value in sorted(request.services.items())}
             self._tell("app.scaled", name, change, wanted)
@@ -102,9 +95,9 @@ class Changes:
 
     async def remove(self, name: str, request: RemoveRequest, change: Change) -> ApplyAnswer:
         """Removing what is being removed is fine, and may ask for the volumes too."""
-        body = _fingerprint("remove", name, wire.to_wire(request))
+        asked_for = asked("remove", name, request)
         async with self._one_at_a_time:
-            known = self._answered(request.request_id, body)
+            known = self._repeats.answer(ApplyAnswer, asked_for)
             if known is not None:
                 return known
             old = self._view.apps.get(name)
@@ -116,7 +109,7 @@ class Changes:
                 record = dataclasses.replace(
                     old, change=change, removing=True, remove_volumes=volumes
                 )
-            answer = await self._write(old, record, request.request_id, body, change, ())
+            answer = await self._write(old, record, asked_for, change, ())
         if answer.changed:
             self._tell("app.removed", name, change, {"volumes": "yes"} if volumes else {})
         return answer
@@ -139,43 +132,22 @@ class Changes:
         self,
         old: Optional[AppRecord],
         record: AppRecord,
-        request_id: str,
-        body: str,
+        request: Asked,
         change: Change,
         warnings: tuple[str, ...],
     ) -> ApplyAnswer:
         """Record and answer in one transaction; an unchanged record is not written, its answer is."""
         name = record.app.name
-        answer = ApplyAnswer(name, record.generation, record is not old, warnings)
-        kept = RequestRecord(
-            request_id, change.at, body, wire.canonical(wire.to_wire(answer)).decode()
+        key = APPS + name
+        return await self._repeats.commit(
+            request,
+            ApplyAnswer(name, record.generation, record is not old, warnings),
+            change.at,
+            [Compare(key, self._view.modified(key))],
+            [Put(key, encode(record))] if record is not old else [],
+            subject=f"app {name}",
+            remedy=TOO_LARGE,
         )
-        key, request_key = APPS + name, REQUESTS + request_id
-        compares = [
-            Compare(request_key, 0),
-            Compare(key, self._view.modified(key)),
-        ]
-        # The request comes first: it tells afterwards whether a transaction without an answer happened.
-        writes: list[Write] = [Put(request_key, encode(kept))]
-        if record is not old:
-            writes.append(Put(key, encode(record)))
-        _must_fit(name, writes)
-        done = await self._leadership.commit(compares, writes)
-        if done.succeeded:
-            return answer
-        # An earlier attempt whose outcome was unknown may have happened after all.
-        entry = await self._leadership.read(request_key)
-        if entry is None:
-            raise Conflict(f"app {name} was changed at the same moment", remedy="ask again")
-        return _repeated(decode(RequestRecord, request_key, entry.value), body)
-
-    def _answered(self, request_id: str, body: str) -> Optional[ApplyAnswer]:
-        """The answer that this request id got. Raises Conflict where it was another request."""
-        if not REQUEST_ID.fullmatch(request_id):
-            allowed = "1 to 128 letters, digits and . _ : -"
-            raise InvalidInput([Problem("not a request id", field="request_id", allowed=allowed)])
-        known = self._view.requests.get(request_id)
-        return None if known is None else _repeated(known, body)
 
     def _alive(self, name: str) -> AppRecord:
         record = self._view.apps.get(name)
@@ -214,28 +186,3 @@ def _shared_data(app: App, services: Iterable[str]) -> Iterator[str]:
         service = app.services[name]
         for text in sharing(service.container, service.deploy):
             yield f"services.{name}.volumes: {text}"
-
-
-def _repeated(known: RequestRecord, body: str) -> ApplyAnswer:
-    """The answer that a request id got. Raises Conflict where it was another request's."""
-    if known.body_sha256 != body:
-        raise Conflict(
-            f"request id {known.request_id} was used for another request",
-            remedy="use a new request id for a new change",
-        )
-    return decode(ApplyAnswer, REQUESTS + known.request_id, known.answer.encode())
-
-
-def _fingerprint(verb: str, name: str, body: object) -> str:
-    """What must be the same for a request to be a repeat."""
-    text = json.dumps([verb, name, body], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _must_fit(name: str, writes: Sequence[Write]) -> None:
-    size, limit = size_bytes(writes), MAX_TRANSACTION_BYTES - RESERVED_BYTES
-    if size > limit:
-        raise InvalidInput(
-            [Problem(f"app {name} takes {size} bytes", allowed=f"at most {limit} bytes")],
-            remedy="keep large files on the hosts and mount them, rather than as configs",
-        )
