@@ -5,6 +5,7 @@ A `Berth` is a working copy that belongs to one call of `schedule.plan`; it chan
 
 from __future__ import annotations
 
+import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,44 @@ _CPU_GRAIN = 1e-6
 """Sums of decimal shares of a core are not exact."""
 
 
+class Filter(enum.Enum):
+    """What can rule a host out, in the order in which it is looked at. The values are stable names."""
+
+    FORMER = "former"  # the slot's former instance has to go first
+    DATA = "data"  # its local data is on another host
+    ABSENCE = "absence"  # the host is not heard
+    AVAILABILITY = "availability"  # cordoned, draining or in maintenance
+    PLATFORM = "platform"
+    CONSTRAINT = "constraint"
+    VOLUMES = "volumes"  # of a former app of this name, still being removed
+    MOST = "max_replicas_per_node"
+    PORT = "port"
+    CPUS = "cpus"
+    MEMORY = "memory"
+
+    @property
+    def rank(self) -> int:
+        return _RANKS[self]
+
+
+_RANKS = {member: rank for rank, member in enumerate(Filter)}
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why an instance can't be put on a host. `group` is the same for hosts that fail alike; `detail` continues
+    it for this host; `nearness` is highest for the host that comes closest."""
+
+    filter: Filter
+    group: str
+    detail: str = ""
+    nearness: float = 0.0
+
+
 @dataclass(frozen=True)
 class Hold:
-    """A host port in use. `slot` is None for one that no slot of an app holds: an orphan's."""
+    """A host port in use. `slot`: of an instance that is on its way out; None where nobody's next instance may
+    count on its going."""
 
     port: PublishedPort
     slot: Optional[tuple[str, str, int]]
@@ -52,23 +88,39 @@ class Berth:
     def take(
         self, instance: InstanceId, reserved: Resources, ports: Iterable[PublishedPort]
     ) -> None:
-        """Put an instance here."""
+        """Put an instance here. Its ports are nobody else's, not even its own slot's next one's."""
         self.instances += 1
         self.by_service[instance.app, instance.service] += 1
         self.cpus += reserved.cpus
         self.memory_bytes += reserved.memory_bytes
-        self.hold(instance, ports, str(instance))
+        self._hold(ports, None, str(instance))
 
-    def hold(self, instance: InstanceId, ports: Iterable[PublishedPort], holder: str) -> None:
-        """Keep ports for an instance that is here, or that still has to go."""
-        self._hold(ports, (instance.app, instance.service, instance.slot), holder)
+    def give_back(
+        self, instance: InstanceId, reserved: Resources, ports: Iterable[PublishedPort]
+    ) -> None:
+        """Take an instance off again, as if it had never been put here."""
+        self.instances -= 1
+        self.by_service[instance.app, instance.service] -= 1
+        self.cpus -= reserved.cpus
+        self.memory_bytes -= reserved.memory_bytes
+        for port in ports:
+            if port.published:
+                self._holds[port.published, port.protocol].remove(Hold(port, None, str(instance)))
+
+    def hold_until_gone(self, instance: InstanceId, ports: Iterable[PublishedPort]) -> None:
+        """Keep ports for an instance that still has to go."""
+        slot = instance.app, instance.service, instance.slot
+        self._hold(ports, slot, f"{instance}, which is being removed")
 
     def hold_for_nobody(self, ports: Iterable[PublishedPort], holder: str) -> None:
         """Keep ports that something uses which no order names."""
         self._hold(ports, None, holder)
 
     def _hold(
-        self, ports: Iterable[PublishedPort], slot: Optional[tuple[str, str, int]], holder: str
+        self,
+        ports: Iterable[PublishedPort],
+        slot: Optional[tuple[str, str, int]],
+        holder: str,
     ) -> None:
         for port in ports:
             if port.published:
@@ -76,11 +128,20 @@ class Berth:
                 held.append(Hold(port, slot, holder))
 
     def taker(self, port: PublishedPort, slot: tuple[str, str, int]) -> Optional[Hold]:
-        """Who has this port. A slot's former instance is no obstacle to its next: the agent stops first."""
+        """Who has this port. A slot's instance that is to go is no obstacle to its next: the agent stops
+        it first."""
         for held in self._holds.get((port.published, port.protocol), ()):
             if held.slot != slot and held.clashes(port):
                 return held
         return None
+
+    @property
+    def fullness(self) -> float:
+        """The larger of the reserved shares of its memory and its CPUs."""
+        if self.facts is None:
+            return 0.0
+        memory = self.memory_bytes / self.facts.memory_bytes if self.facts.memory_bytes else 0.0
+        return max(memory, self.cpus / self.facts.cpus if self.facts.cpus else 0.0)
 
     def lacks(self, wanted: Resources) -> Optional[Obstacle]:
         """The first resource of which too little is left. What is not known is no obstacle."""
@@ -89,12 +150,13 @@ class Berth:
         cpus = self.facts.cpus - self.cpus
         if wanted.cpus and wanted.cpus > cpus + _CPU_GRAIN:
             free = max(cpus, 0.0)
-            return Obstacle(7, f"CPUs: need {wanted.cpus:g}", f", free {free:g}", free)
+            return Obstacle(Filter.CPUS, f"CPUs: need {wanted.cpus:g}", f", free {free:g}", free)
         memory = self.facts.memory_bytes - self.memory_bytes
         if wanted.memory_bytes > max(memory, 0):
             free = max(memory, 0)
             need = in_words(wanted.memory_bytes)
-            return Obstacle(8, f"memory: need {need}", f", free {in_words(free)}", free)
+            detail = f", free {in_words(free)}"
+            return Obstacle(Filter.MEMORY, f"memory: need {need}", detail, free)
         return None
 
     def mismatch(self, service: Service) -> Optional[Obstacle]:
@@ -102,21 +164,9 @@ class Berth:
         platform = service.container.platform
         if self.facts is not None and not constraints.platform_fits(platform, self.facts):
             has = self.facts.architecture or "unknown"
-            return Obstacle(2, f"platform {platform} asked for", f", host is {has}")
+            return Obstacle(Filter.PLATFORM, f"platform {platform} asked for", f", host is {has}")
         failing = constraints.failing(service.deploy.placement.constraints, self.host, self.facts)
-        return None if failing is None else Obstacle(3, f"constraint {failing}")
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why an instance can't be put on a host. `rank` is the filter's place in the row of filters;
-    `group` is the same for hosts that fail alike; `detail` continues it for this host; `nearness` is
-    highest for the host that comes closest."""
-
-    rank: int
-    group: str
-    detail: str = ""
-    nearness: float = 0.0
+        return None if failing is None else Obstacle(Filter.CONSTRAINT, f"constraint {failing}")
 
 
 def choose_ports(
@@ -161,5 +211,5 @@ def _choose(
         holder = holder or taker.holder
     text = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
     if len(numbers) > 1:
-        return Obstacle(6, f"no port free in {text}/{spec.protocol}")
-    return Obstacle(6, f"port {text}/{spec.protocol} taken", f" by {holder}")
+        return Obstacle(Filter.PORT, f"no port free in {text}/{spec.protocol}")
+    return Obstacle(Filter.PORT, f"port {text}/{spec.protocol} taken", f" by {holder}")

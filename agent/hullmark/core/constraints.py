@@ -1,7 +1,7 @@
 """Placement constraints and platforms: may this service run on that kind of host at all?
 
 A constraint is `KEY == VALUE` or `KEY != VALUE`, as in Docker Swarm. A host that lacks a label
-satisfies `!=` and fails `==`.
+satisfies `!=` and fails `==`. `node.facts.*` are what the host says of itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from hullmark.model.host import HostFacts, HostRecord
 
 LABEL = "node.labels."
 _ARCHITECTURE_KEY = "node.platform.arch"
+_FACTS = {
+    "node.facts.os": "os",
+    "node.facts.kernel": "kernel",
+    "node.facts.engine": "engine",
+}
+"""Constraint keys to fields of `HostFacts`. Versions are compared as a whole: there is no "newer than"."""
 _CONSTRAINT = re.compile(r"\s*(?P<key>[A-Za-z0-9._/-]+)\s*(?P<test>==|!=)\s*(?P<value>.*?)\s*")
 
 # Kernel names of architectures to the names that images use (the Go project's).
@@ -56,6 +62,8 @@ def value(key: str, host: HostRecord, facts: Optional[HostFacts]) -> Optional[st
         return "linux"
     if key == _ARCHITECTURE_KEY:
         return None if facts is None else architecture(facts.architecture)
+    if key in _FACTS:
+        return None if facts is None else str(getattr(facts, _FACTS[key]))
     if key.startswith(LABEL):
         return host.labels.get(key[len(LABEL) :], "")
     return None
@@ -67,10 +75,10 @@ def _holds(constraint: str, host: HostRecord, facts: Optional[HostFacts]) -> boo
         return False
     key, wanted = match["key"], match["value"]
     known = value(key, host, facts)
+    if facts is None and (key == _ARCHITECTURE_KEY or key in _FACTS):
+        return True
     if key == _ARCHITECTURE_KEY:
         wanted = architecture(wanted)
-        if facts is None:
-            return True
     return known is not None and (known == wanted) is (match["test"] == "==")
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.core import absence
 from hullmark.core.berths import Berth
+from hullmark.core.homes import Homes
 from hullmark.model import names
 from hullmark.model.app import Resources
-from hullmark.model.observed import HostState
+from hullmark.model.explanation import Refusal
+from hullmark.model.observed import HostState, InstanceStatus
 from hullmark.model.orders import (
     Assignment,
     InstanceId,
@@ -32,38 +36,125 @@ def slot_of(instance: InstanceId) -> Slot:
     return instance.app, instance.service, instance.slot
 
 
+@dataclass(frozen=True)
+class Unplaced:
+    """An instance that is not where it should be, and why. Slot 0 stands for a global service that fits no
+    host. `kept_on`: the host whose instance of this slot stays meanwhile, by name; empty where there is none.
+    `reasons` are lines for people, and `refusals` the same filter by filter."""
+
+    app: str
+    service: str
+    slot: int
+    generation: int
+    reasons: tuple[str, ...]
+    refusals: tuple[Refusal, ...] = ()
+    kept_on: str = ""
+
+
+@dataclass(frozen=True)
+class Post:
+    """An assignment on its host."""
+
+    host_id: str
+    assignment: Assignment
+
+    @property
+    def instance(self) -> InstanceId:
+        return self.assignment.instance
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A slot that needs an instance, and those that it has until then. `copy`: the very instance that is to be
+    placed once more, None for one of the wanted generation. `beside` stays whatever happens; the lost ones
+    go once there is another, the draining ones once it serves, and those that leave before there is one."""
+
+    copy: Optional[Assignment] = None
+    beside: tuple[Post, ...] = ()
+    lost: tuple[Post, ...] = ()
+    draining: tuple[Post, ...] = ()
+    leaving: tuple[Post, ...] = ()
+
+    @property
+    def posts(self) -> tuple[Post, ...]:
+        return self.beside + self.lost + self.draining + self.leaving
+
+
 class Draft:
-    """`berths` has the enrolled hosts by id, in order of name. `used` gives for each (app, service) the host
-    of each slot. `leaving` gives for each slot the hosts where a former instance has to go, and its ports."""
+    """`berths` has the enrolled hosts by id, in order of name. `used` gives for each (app, service) the slots
+    that need nothing, and `pending` those that do although they have an instance. `serves_on` are the hosts that
+    have one of the service, for services that want one on each. `leaving` gives for each slot the hosts where
+    a former instance has to go, and its ports; `under_way` how many slots of a service are about to leave a host
+    that is drained. `emptied` are drained hosts on which nothing is left but what runs on every host."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.berths = _berths(snapshot)
+        self.brake = absence.brake(snapshot)
+        self.homes = Homes(snapshot.homes)
         self.assignments: dict[str, dict[InstanceId, Assignment]] = defaultdict(dict)
         self.tombstones: dict[str, dict[InstanceId, Tombstone]] = defaultdict(dict)
         self.removals: dict[str, tuple[VolumeRemoval, ...]] = {}
-        self.used: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+        self.used: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self.pending: dict[tuple[str, str], dict[int, Pending]] = defaultdict(dict)
+        self.serves_on: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.under_way: dict[tuple[str, str], int] = defaultdict(int)
+        self.emptied: set[str] = set()
         self.leaving: dict[Slot, dict[str, tuple[PublishedPort, ...]]] = defaultdict(dict)
+        self.unplaced: list[Unplaced] = []
 
-    def assign(self, host_id: str, assignment: Assignment, reserved: Resources) -> None:
+    def assign(self, host_id: str, assignment: Assignment) -> None:
         """Put an instance on a host. A tombstone for the very same one is withdrawn."""
         instance = assignment.instance
         self.assignments[host_id][instance] = assignment
-        self.used[instance.app, instance.service][instance.slot] = host_id
+        self.serves_on[instance.app, instance.service].add(host_id)
         if self.tombstones[host_id].pop(instance, None) is not None:
             self.leaving[slot_of(instance)].pop(host_id, None)
         if host_id in self.berths:
+            reserved = reserved_by(self.snapshot, instance)
             self.berths[host_id].take(instance, reserved, assignment.ports)
 
     def bury(self, host_id: str, tombstone: Tombstone) -> None:
-        """Order an instance's removal, or repeat that order. Its ports stay taken until it is gone."""
+        """Order an instance's removal, or repeat that order. Its ports stay taken until it is gone. On a host
+        that was removed nobody would obey."""
         instance = tombstone.instance
+        if absence.is_gone(self.snapshot, host_id):
+            return
         self.tombstones[host_id][instance] = tombstone
-        self.leaving[slot_of(instance)][host_id] = tombstone.ports
+        if not tombstone.abandoned:
+            self.leaving[slot_of(instance)][host_id] = tombstone.ports
+        self.berths[host_id].hold_until_gone(instance, tombstone.ports)
+
+    def retire(self, post: Post, reason: str, *, abandoned: bool = False) -> None:
+        """Order the removal of an instance, whether it was put into the draft already or not."""
+        instance, host_id = post.instance, post.host_id
+        if self.assignments[host_id].pop(instance, None) is not None:
+            self._take_off(post)
+        epoch = self.snapshot.leader.epoch
+        self.bury(host_id, Tombstone(instance, epoch, reason, post.assignment.ports, abandoned))
+
+    def _take_off(self, post: Post) -> None:
+        instance, host_id = post.instance, post.host_id
+        key = instance.app, instance.service
+        if not any((i.app, i.service) == key for i in self.assignments[host_id]):
+            self.serves_on[key].discard(host_id)
         if host_id in self.berths:
-            self.berths[host_id].hold(
-                instance, tombstone.ports, f"{instance}, which is being removed"
-            )
+            reserved = reserved_by(self.snapshot, instance)
+            self.berths[host_id].give_back(instance, reserved, post.assignment.ports)
+
+    def host_name(self, host_id: str) -> str:
+        host = self.snapshot.hosts.get(host_id)
+        return host.name if host is not None else host_id
+
+    def status(self, post: Post) -> Optional[InstanceStatus]:
+        """What its host last said of it; None where it has not spoken of it."""
+        state = self.snapshot.observed.get(post.host_id)
+        return None if state is None else state.instances.get(post.instance.container_name)
+
+    def serves(self, post: Post) -> bool:
+        status = self.status(post)
+        ready = absence.is_ready(self.snapshot, post.host_id)
+        return ready and status is not None and status.serving
 
     def orders(self, host_id: str) -> HostAssignments:
         assignments = self.assignments.get(host_id, {})
@@ -88,20 +179,31 @@ class Draft:
 def _berths(snapshot: Snapshot) -> dict[str, Berth]:
     found = {}
     for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
-        state = snapshot.observed.get(host.host_id)
-        berth = Berth(
-            host, None if state is None else state.facts, ready=is_ready(snapshot, host.host_id)
-        )
-        for status in () if state is None else state.orphans.values():
-            berth.hold_for_nobody(status.ports, f"the orphan {status.instance.container_name}")
-        found[host.host_id] = berth
+        host_id = host.host_id
+        state = snapshot.observed.get(host_id)
+        ready = absence.is_ready(snapshot, host_id)
+        berth = found[host_id] = Berth(host, None if state is None else state.facts, ready=ready)
+        if state is not None:
+            for status in state.orphans.values():
+                berth.hold_for_nobody(status.ports, f"the orphan {status.instance.container_name}")
+            _hold_listeners(berth, state, snapshot.assignments.get(host_id, NO_ASSIGNMENTS))
     return found
 
 
-def is_ready(snapshot: Snapshot, host_id: str) -> bool:
-    """Heard within `lost_after_s`, and its whole state is known: it may get new work."""
-    heard_s = snapshot.heard_s.get(host_id)
-    return heard_s is not None and heard_s <= snapshot.lost_after_s and host_id in snapshot.observed
+def _hold_listeners(berth: Berth, state: HostState, orders: HostAssignments) -> None:
+    """Ports of the host's own processes. One that an instance of ours publishes there is that instance's,
+    whoever listens for it."""
+    if not state.facts.listeners:
+        return
+    published = [item.ports for item in orders.assignments]
+    published += [item.ports for item in orders.tombstones]
+    published += [status.ports for status in state.instances.values()]
+    ours = {(port.published, port.protocol) for ports in published for port in ports}
+    for listener in state.facts.listeners:
+        if (listener.port, listener.protocol) not in ours:
+            port = PublishedPort(0, listener.port, listener.protocol, listener.address)
+            who = f"process {listener.process}" if listener.process else "another process"
+            berth.hold_for_nobody([port], who)
 
 
 def accepted_state(snapshot: Snapshot, host_id: str) -> Optional[HostState]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hullmark.core.draft import is_ready
+from hullmark.core.absence import is_ready
 from hullmark.model.api import AppSummary, HostView, OrphanView
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import NO_STATE

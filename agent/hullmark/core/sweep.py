@@ -1,72 +1,370 @@
-"""The first step of a plan: what of the hosts' orders stands, and what has to go."""
+"""The first step of a plan: what of the hosts' orders stands, what has to go, and which slots need another
+instance although they have one.
+
+A slot may have several: an older one beside its successor, one on a host that is drained, one on a host that is
+lost, one that an operator told to leave. `fate` says what becomes of each; then at most one instance
+of the wanted generation and one older one stay.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from hullmark.core.draft import Draft, accepted_state, all_assignments, reserved_by
-from hullmark.model.app import DeployMode
-from hullmark.model.orders import Assignment, InstanceId, Tombstone
+from hullmark.core import absence
+from hullmark.core.draft import (
+    Draft,
+    Pending,
+    Post,
+    Slot,
+    Unplaced,
+    accepted_state,
+    all_assignments,
+    slot_of,
+)
+from hullmark.core.wishes import Wish
+from hullmark.model.app import DeployMode, HostLoss
+from hullmark.model.observed import Phase
+from hullmark.model.orders import Assignment, Tombstone
+from hullmark.model.records import Home
+
+Wishes = Mapping[tuple[str, str], Wish]
+
+TAKEN = "its slot is taken on another host"
 
 
-def sweep(draft: Draft) -> None:
+class Fate(enum.Enum):
+    STAYS = "stays"
+    LOST = "lost"  # goes once its slot has another, which need not serve
+    DRAINS = "drains"  # goes once its slot has another that serves
+    LEAVES = "leaves"  # goes before its slot gets another
+
+
+def sweep(draft: Draft, wishes: Wishes) -> None:
     """Fill the draft: tombstones that are still needed, assignments that stay, and a tombstone
     for each assignment that doesn't."""
-    snapshot = draft.snapshot
-    for host_id, orders in sorted(snapshot.assignments.items()):
-        state = accepted_state(snapshot, host_id)
+    _keep_tombstones(draft, wishes)
+    slots: dict[Slot, list[Post]] = defaultdict(list)
+    for host_id, assignment in all_assignments(draft.snapshot):
+        slots[slot_of(assignment.instance)].append(Post(host_id, assignment))
+    for slot in sorted(slots):
+        app, service, number = slot
+        wish = wishes.get((app, service))
+        if wish is not None and not _is_too_many(wish, number):
+            _settle(draft, wish, number, slots[slot])
+            continue
+        for post in slots[slot]:
+            reason = _reason_to_go(draft, wish, app)
+            if reason:
+                draft.retire(post, reason)
+            else:
+                draft.assign(post.host_id, post.assignment)
+    _empty_drained_hosts(draft, wishes)
+
+
+def _keep_tombstones(draft: Draft, wishes: Wishes) -> None:
+    for host_id, orders in sorted(draft.snapshot.assignments.items()):
+        state = accepted_state(draft.snapshot, host_id)
         for tombstone in orders.tombstones:
             name = tombstone.instance.container_name
             if state is not None and name not in state.instances and name not in state.orphans:
                 continue
+            wish = wishes.get((tombstone.instance.app, tombstone.instance.service))
+            if wish is not None and not tombstone.abandoned:
+                # An agent that got it stops the instance; one that didn't still has what it was told before.
+                former = Assignment(tombstone.instance, "", stop_unheard_s=wish.stop_unheard_s)
+                post = Post(host_id, former)
+                if _is_given_up(draft, wish, post, _home(draft, wish, post)):
+                    tombstone = dataclasses.replace(tombstone, abandoned=True)
             draft.bury(host_id, tombstone)
-    for host_id, assignment in all_assignments(snapshot):
-        reason = _reason_to_go(draft, host_id, assignment)
-        if reason is None:
-            draft.assign(host_id, assignment, reserved_by(snapshot, assignment.instance))
-        else:
-            instance = assignment.instance
-            epoch = snapshot.leader.epoch
-            draft.bury(host_id, Tombstone(instance, epoch, reason, assignment.ports))
 
 
-def _reason_to_go(draft: Draft, host_id: str, assignment: Assignment) -> Optional[str]:
-    """Why an assigned instance must not stay; None: it stays.
+def _is_too_many(wish: Wish, slot: int) -> bool:
+    deploy = wish.service.deploy
+    return deploy.mode is DeployMode.REPLICATED and slot > deploy.replicas
 
-    An app's record goes only after all its instances have tombstones. An instance without a record
-    is therefore a fault of ours, and no reason to stop anything.
-    """
-    instance = assignment.instance
-    record = draft.snapshot.apps.get(instance.app)
+
+def _reason_to_go(draft: Draft, wish: Optional[Wish], app: str) -> str:
+    """Why an instance must go that nobody wants. An app's record goes only after all its instances have
+    tombstones: one without a record is a fault of ours, and no reason to stop anything."""
+    if wish is not None:
+        return f"scaled to {wish.service.deploy.replicas}"
+    record = draft.snapshot.apps.get(app)
     if record is None:
-        return None
-    if record.removing:
-        return "the app was removed"
-    service = record.app.services.get(instance.service)
-    if service is None:
-        return "the service was removed"
-    if instance.generation != record.generations[instance.service]:
-        return f"replaced by generation {record.generations[instance.service]}"
-    deploy = service.deploy
-    if deploy.mode is DeployMode.REPLICATED and instance.slot > deploy.replicas:
-        return f"scaled to {deploy.replicas}"
-    if instance.slot in draft.used[instance.app, instance.service]:
-        return "its slot is taken on another host"
-    return _misplaced(draft, host_id, instance)
+        return ""
+    return "the app was removed" if record.removing else "the service was removed"
 
 
-def _misplaced(draft: Draft, host_id: str, instance: InstanceId) -> Optional[str]:
-    """Why this host may not keep the instance. A host that isn't ready keeps what it has; room that shrank
-    is no reason either: only new instances are measured against it."""
-    berth = draft.berths.get(host_id)
-    if berth is None or not berth.ready:
+def _settle(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
+    """What becomes of one slot's instances."""
+    _note_home(draft, wish, slot, posts)
+    groups: dict[tuple[bool, Fate], list[Post]] = defaultdict(list)
+    for post in _one_outdated_generation(draft, wish, posts):
+        fate = _fate(draft, wish, post)
+        if fate is not None:
+            groups[_is_current(wish, post), fate].append(_updated(draft, wish, post))
+    current = _best(draft, wish, groups[True, Fate.STAYS])
+    outdated = _best(draft, wish, groups[False, Fate.STAYS])
+    if current is not None:
+        _keep_current(draft, wish, slot, current, outdated, groups)
+        return
+    begun = any(groups[True, fate] for fate in Fate)
+    replace = begun or slot in wish.pace.replace or wish.one_shot
+    if outdated is not None and replace and not wish.start_first:
+        draft.retire(outdated, f"replaced by generation {wish.generation}")
+        outdated = None
+    elif outdated is not None and not begun and slot not in wish.pace.replace:
+        _keep_outdated(draft, wish, slot, outdated, groups)
+        return
+    lost, draining, leaving = (
+        tuple(groups[True, fate] + groups[False, fate])
+        for fate in (Fate.LOST, Fate.DRAINS, Fate.LEAVES)
+    )
+    found = lost + draining + leaving
+    copy = None if replace or not found else found[0].assignment
+    beside = () if outdated is None else (outdated,)
+    pending = Pending(copy, beside, lost, draining, leaving)
+    for post in pending.posts:
+        draft.assign(post.host_id, post.assignment)
+    if pending.posts:
+        draft.pending[wish.app, wish.name][slot] = pending
+
+
+def _note_home(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
+    """Of a slot that had its instance before homes were remembered, or before it had data."""
+    if wish.keeps_home and draft.homes.find(wish.app, wish.name, slot) is None:
+        best = max(posts, key=lambda post: (draft.serves(post), _is_current(wish, post)))
+        draft.homes.settle(wish.app, wish.name, wish.service, slot, best.host_id)
+
+
+def _keep_current(
+    draft: Draft,
+    wish: Wish,
+    slot: int,
+    current: Post,
+    outdated: Optional[Post],
+    groups: Mapping[tuple[bool, Fate], Sequence[Post]],
+) -> None:
+    """The slot has what is wanted; others go as soon as they may."""
+    _keep(draft, wish, slot, current)
+    _let_go(draft, wish, current, groups)
+    if outdated is not None:
+        if slot in wish.pace.retire or not wish.start_first:
+            draft.retire(outdated, f"replaced by generation {wish.generation}")
+        else:
+            draft.assign(outdated.host_id, outdated.assignment)
+
+
+def _keep_outdated(
+    draft: Draft,
+    wish: Wish,
+    slot: int,
+    outdated: Post,
+    groups: Mapping[tuple[bool, Fate], Sequence[Post]],
+) -> None:
+    """The slot's turn to be replaced has not come."""
+    _keep(draft, wish, slot, outdated)
+    _let_go(draft, wish, outdated, groups)
+
+
+def _keep(draft: Draft, wish: Wish, slot: int, post: Post) -> None:
+    draft.assign(post.host_id, post.assignment)
+    draft.used[wish.app, wish.name].add(slot)
+    draft.homes.settle(wish.app, wish.name, wish.service, slot, post.host_id)
+    why = _why_kept(draft, wish, post)
+    if why:
+        name = draft.host_name(post.host_id)
+        generation = post.instance.generation
+        draft.unplaced.append(Unplaced(wish.app, wish.name, slot, generation, (why,), (), name))
+
+
+def _let_go(
+    draft: Draft,
+    wish: Wish,
+    stays: Post,
+    groups: Mapping[tuple[bool, Fate], Sequence[Post]],
+) -> None:
+    """Those of a slot's instances for which there is another now."""
+    where = draft.host_name(stays.host_id)
+    serves = draft.serves(stays)
+    under_way = False
+    for (_, fate), posts in groups.items():
+        for post in posts if fate is not Fate.STAYS else ():
+            here = draft.host_name(post.host_id)
+            if fate is Fate.LOST:
+                draft.retire(post, f"{here} was lost; it runs on {where}", abandoned=True)
+            elif fate is Fate.DRAINS and not serves:
+                draft.assign(post.host_id, post.assignment)
+                under_way = True
+            else:
+                verb = "drained" if fate is Fate.DRAINS else "left"
+                draft.retire(post, f"{here} is {verb}; it runs on {where}")
+    draft.under_way[wish.app, wish.name] += under_way
+
+
+def _best(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Optional[Post]:
+    """The one that stays of several that could; the others get tombstones."""
+    if len(posts) < 2:
+        return posts[0] if posts else None
+    home = _home(draft, wish, posts[0])
+    at_home = home.host_id if home is not None and not home.leave else ""
+
+    def worth(post: Post) -> tuple[bool, bool, bool]:
+        ready = absence.is_ready(draft.snapshot, post.host_id)
+        return post.host_id == at_home, draft.serves(post), ready
+
+    best = max(posts, key=worth)
+    for post in posts:
+        if post is not best:
+            away = not absence.is_ready(draft.snapshot, post.host_id)
+            draft.retire(post, TAKEN, abandoned=away)
+    return best
+
+
+def _one_outdated_generation(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Sequence[Post]:
+    """Without the older ones of a slot that was changed twice before its first successor served."""
+    outdated = [post for post in posts if not _is_current(wish, post)]
+    if len({post.instance.generation for post in outdated}) < 2:
+        return posts
+    best = max(outdated, key=lambda post: (draft.serves(post), -post.instance.generation))
+    kept = []
+    for post in posts:
+        if _is_current(wish, post) or post.instance.generation == best.instance.generation:
+            kept.append(post)
+        else:
+            draft.retire(post, f"replaced by generation {wish.generation}")
+    return kept
+
+
+def _is_current(wish: Wish, post: Post) -> bool:
+    return post.instance.generation == wish.generation
+
+
+def _updated(draft: Draft, wish: Wish, post: Post) -> Post:
+    """With what its agent is to know of `on_host_lost`. One that can't be told keeps what it was told: what is
+    concluded from its silence rests on that."""
+    said = post.assignment.stop_unheard_s
+    if said == wish.stop_unheard_s or not absence.is_ready(draft.snapshot, post.host_id):
+        return post
+    told = dataclasses.replace(post.assignment, stop_unheard_s=wish.stop_unheard_s)
+    return Post(post.host_id, told)
+
+
+def _home(draft: Draft, wish: Wish, post: Post) -> Optional[Home]:
+    return draft.homes.find(wish.app, wish.name, post.instance.slot)
+
+
+def _fate(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
+    """None: it has got a tombstone."""
+    home = _home(draft, wish, post)
+    if wish.is_global and absence.is_gone(draft.snapshot, post.host_id):
+        draft.retire(post, "its host was removed")
         return None
-    service = draft.snapshot.apps[instance.app].app.services[instance.service]
-    there = berth.by_service[instance.app, instance.service]
-    if service.deploy.mode is DeployMode.GLOBAL and there:
+    if _is_given_up(draft, wish, post, home) and not _has_ended(draft, wish, post):
+        return Fate.LOST
+    ready = absence.is_ready(draft.snapshot, post.host_id)
+    if not ready or draft.brake is not None:
+        return Fate.STAYS
+    if home is not None and home.leave == post.host_id:
+        return Fate.LEAVES
+    if absence.is_draining(draft.snapshot, post.host_id) and wish.may_move and not wish.one_shot:
+        return Fate.DRAINS
+    reason = _misplaced(draft, wish, post) if _is_current(wish, post) else None
+    if reason is not None:
+        draft.retire(post, reason)
+        return None
+    return Fate.STAYS
+
+
+def _is_given_up(draft: Draft, wish: Wish, post: Post, home: Optional[Home]) -> bool:
+    """Whether its slot may run elsewhere although nobody can say that this one ended."""
+    snapshot, host_id = draft.snapshot, post.host_id
+    leaves = home is not None and home.leave == host_id
+    if absence.is_gone(snapshot, host_id):
+        return leaves or wish.may_move
+    if draft.brake is not None or absence.in_maintenance(snapshot, host_id):
+        return False
+    silence_s = absence.silence_s(snapshot, host_id)
+    if leaves and silence_s > snapshot.lost_after_s:
+        return True
+    after_s = wish.given_up_after_s(post.assignment)
+    return wish.may_move and after_s is not None and silence_s > after_s
+
+
+def _has_ended(draft: Draft, wish: Wish, post: Post) -> bool:
+    """Whether a one-shot ended, or may have: it must not run again because its host was lost."""
+    if not wish.one_shot or not _is_current(wish, post):
+        return False
+    status = draft.status(post)
+    if status is None:
+        return post.host_id not in draft.snapshot.observed
+    return status.phase in (Phase.COMPLETED, Phase.FAILED)
+
+
+def _why_kept(draft: Draft, wish: Wish, post: Post) -> str:
+    """Why an instance stays on a host where it can't be seen; empty where it can, or is about to be."""
+    snapshot, host_id = draft.snapshot, post.host_id
+    name = draft.host_name(host_id)
+    home = _home(draft, wish, post)
+    data = " and its data is there" if home is not None else ""
+    if absence.is_gone(snapshot, host_id):
+        return f"its host {name} was removed{data}"
+    if not absence.is_lost(snapshot, host_id) or wish.is_global:
+        return ""
+    if absence.in_maintenance(snapshot, host_id):
+        return f"its host {name} is in maintenance and silent; nothing moves off it"
+    lost = f"its host {name} is lost"
+    if draft.brake is not None:
+        return f"{lost}; {draft.brake.note}"
+    if _has_ended(draft, wish, post):
+        known = draft.status(post) is not None
+        return "" if known else f"{lost}, and whether it has completed is not known"
+    if wish.policy is HostLoss.STOP and post.assignment.stop_unheard_s:
+        return f"{lost}; it is stopped there first, then started elsewhere"
+    if wish.policy is HostLoss.STOP:
+        return f"{lost}, and was not told before to stop it when it is cut off"
+    return f"{lost}{data or ', and it is to be kept'}"
+
+
+def _misplaced(draft: Draft, wish: Wish, post: Post) -> Optional[str]:
+    """Why this host may not keep the instance. Room that shrank is no reason: only new instances are measured
+    against it."""
+    berth = draft.berths[post.host_id]
+    there = berth.by_service[wish.app, wish.name]
+    if wish.is_global and any(
+        instance.slot != post.instance.slot
+        for instance in draft.assignments[post.host_id]
+        if (instance.app, instance.service) == (wish.app, wish.name)
+    ):
         return "one on each host is enough"
-    most = service.deploy.placement.max_replicas_per_node
+    most = wish.service.deploy.placement.max_replicas_per_node
     if most and there >= most:
         return f"more than {most} on this host (max_replicas_per_node)"
-    misfit = berth.mismatch(service)
+    misfit = berth.mismatch(wish.service)
     return None if misfit is None else f"does not fit this host any more: {misfit.group}"
+
+
+def _empty_drained_hosts(draft: Draft, wishes: Wishes) -> None:
+    """What runs on every host goes last from one that is drained: once nothing else runs there."""
+    for host_id in draft.berths:
+        ready = absence.is_ready(draft.snapshot, host_id)
+        if draft.brake is not None or not ready or not absence.is_draining(draft.snapshot, host_id):
+            continue
+        posts = [Post(host_id, item) for item in draft.assignments[host_id].values()]
+        going = [Post(host_id, Assignment(item, "")) for item in draft.tombstones[host_id]]
+        if any(_is_left(draft, wishes, post) for post in (*posts, *going)):
+            continue
+        draft.emptied.add(host_id)
+        for post in posts:
+            wish = wishes.get((post.instance.app, post.instance.service))
+            if wish is not None and wish.is_global:
+                draft.retire(post, "its host is drained")
+
+
+def _is_left(draft: Draft, wishes: Wishes, post: Post) -> bool:
+    """Neither one of those that run on every host, nor a job that is over."""
+    wish = wishes.get((post.instance.app, post.instance.service))
+    return wish is None or not (wish.is_global or _has_ended(draft, wish, post))

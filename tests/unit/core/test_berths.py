@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullmark.core.berths import Berth, Hold, Obstacle, choose_ports
+from hullmark.core.berths import Berth, Filter, Hold, Obstacle, choose_ports
 from hullmark.model.app import PortSpec, Resources
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -44,13 +44,18 @@ def test_clashes(one: PublishedPort, other: PublishedPort, clash: bool) -> None:
     assert Hold(other, None, "").clashes(one) is clash
 
 
-def test_a_port_is_taken_but_not_from_ones_own_slot() -> None:
+def test_a_port_is_taken_but_not_from_the_next_of_a_slot_that_goes() -> None:
     place = berth()
     place.take(ONE, Resources(), [PublishedPort(80, 8080)])
-    taken = choose_ports(place, SLOT, [PortSpec(80, 8080, 8080)])
-    assert taken == Obstacle(6, "port 8080/tcp taken", " by shop/web.1")
-    assert choose_ports(place, ("shop", "web", 1), [PortSpec(80, 8080, 8080)]) == (
-        PublishedPort(80, 8080),
+    taken = Obstacle(Filter.PORT, "port 8080/tcp taken", " by shop/web.1")
+    spec = [PortSpec(80, 8080, 8080)]
+    assert choose_ports(place, SLOT, spec) == taken
+    assert choose_ports(place, ("shop", "web", 1), spec) == taken, "it serves until its next does"
+    place.give_back(ONE, Resources(), [PublishedPort(80, 8080)])
+    place.hold_until_gone(ONE, [PublishedPort(80, 8080)])
+    assert choose_ports(place, ("shop", "web", 1), spec) == (PublishedPort(80, 8080),)
+    assert choose_ports(place, SLOT, spec) == Obstacle(
+        Filter.PORT, "port 8080/tcp taken", " by shop/web.1, which is being removed"
     )
 
 
@@ -63,7 +68,7 @@ def test_a_range_gives_the_lowest_free_port() -> None:
     had = [PublishedPort(80, 8083), PublishedPort(80, 9999)]
     assert choose_ports(place, SLOT, [spec], had) == (PublishedPort(80, 8083),)
     assert choose_ports(place, SLOT, [PortSpec(80, 8080, 8081)]) == Obstacle(
-        6, "no port free in 8080-8081/tcp"
+        Filter.PORT, "no port free in 8080-8081/tcp"
     )
 
 
@@ -75,7 +80,7 @@ def test_two_ports_of_one_instance_are_apart() -> None:
     )
     fixed = PortSpec(80, 8080, 8080)
     assert choose_ports(berth(), SLOT, [fixed, fixed]) == Obstacle(
-        6, "port 8080/tcp taken", " by another port of its own"
+        Filter.PORT, "port 8080/tcp taken", " by another port of its own"
     )
 
 
@@ -95,7 +100,9 @@ def test_room() -> None:
         assert place.lacks(wanted) is None
         place.take(ONE, wanted, [])
     assert place.lacks(Resources(cpus=3.0)) is None, "tenths add up to a whole"
-    assert place.lacks(Resources(cpus=3.1)) == Obstacle(7, "CPUs: need 3.1", ", free 3", 3.0)
+    assert place.lacks(Resources(cpus=3.1)) == Obstacle(
+        Filter.CPUS, "CPUs: need 3.1", ", free 3", 3.0
+    )
     lacking = place.lacks(Resources(memory_bytes=512 << 20))
     assert lacking is not None
     assert (lacking.group, lacking.detail) == ("memory: need 512 MiB", ", free 24 MiB")
@@ -124,7 +131,7 @@ def test_chosen_ports_are_in_their_ranges_and_free(specs: list[PortSpec], used: 
     place.take(ONE, Resources(), [PublishedPort(80, number) for number in used])
     chosen = choose_ports(place, SLOT, specs)
     if isinstance(chosen, Obstacle):
-        assert chosen.rank == 6
+        assert chosen.filter is Filter.PORT
         return
     numbers = [port.published for port in chosen]
     assert len(set(numbers)) == len(numbers)

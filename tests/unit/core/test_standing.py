@@ -213,7 +213,7 @@ def test_replacing_scaling_and_removing() -> None:
     assert rows == [
         ("shop/web.1", 2, False, "its host has not taken it up yet"),
         ("shop/web.1", 1, True, "replaced by generation 2"),
-        ("shop/web.2", 1, True, "replaced by generation 2"),
+        ("shop/web.2", 1, True, "scaled to 1"),
     ]
     done = planned(obeyed(changed, {}))
     assert Standing(done).detail(done.apps["shop"], 8, {}).settled

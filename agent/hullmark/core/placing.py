@@ -1,0 +1,193 @@
+"""The second step of a plan: each slot of a service that needs an instance gets a host, or is explained."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Optional
+
+from hullmark.core import absence
+from hullmark.core.berths import Filter, Obstacle
+from hullmark.core.draft import Draft, Pending, Unplaced
+from hullmark.core.placement import Found, Obstacles, Search, Wanted, lines, refusals
+from hullmark.core.wishes import Wish
+from hullmark.model.app import PortSpec
+from hullmark.model.orders import Assignment, InstanceId
+
+_NOTHING = Pending()
+
+
+def place(draft: Draft, wish: Wish) -> None:
+    """Every slot of the service that needs an instance."""
+    if wish.is_global:
+        _place_global(draft, wish)
+    else:
+        _place_replicated(draft, wish)
+
+
+def _place_replicated(draft: Draft, wish: Wish) -> None:
+    app, name = wish.app, wish.name
+    used, pending = draft.used[app, name], draft.pending[app, name]
+    search = Search(draft, wish, draft.berths)
+    stuck: Optional[Unplaced] = None
+    for slot in range(1, wish.service.deploy.replicas + 1):
+        if slot in used:
+            continue
+        plain = slot not in pending and not draft.leaving.get((app, name, slot))
+        plain = plain and not wish.keeps_home and draft.homes.find(app, name, slot) is None
+        if stuck is not None and plain:
+            # Nothing was placed since: what kept the former slot off every host keeps this one too.
+            draft.unplaced.append(dataclasses.replace(stuck, slot=slot))
+            continue
+        unplaced = _place_slot(draft, wish, search, slot, pending.get(slot, _NOTHING))
+        stuck = unplaced if plain else None
+        if unplaced is not None:
+            draft.unplaced.append(unplaced)
+
+
+def _place_global(draft: Draft, wish: Wish) -> None:
+    """One instance on each host that fits. Slots are only names here; a host keeps the one it had."""
+    app, name = wish.app, wish.name
+    search = Search(draft, wish, draft.berths)
+    for slot, pending in sorted(draft.pending[app, name].items()):
+        _follow_on_host(draft, wish, slot, pending)
+    misfits: dict[str, Obstacle] = {}
+    formers = _former_slots(draft, wish)
+    for host_id, berth in draft.berths.items():
+        if host_id in draft.serves_on[app, name]:
+            continue
+        had = 0 if host_id in draft.emptied else formers.get(host_id, 0)
+        misfit = search.misfit(host_id) or (None if had else search.closed(host_id))
+        if misfit is not None:
+            misfits[host_id] = misfit
+            continue
+        slot = had or _free_slot(draft, wish)
+        unplaced = _place_slot(draft, wish, Search(draft, wish, {host_id: berth}), slot, _NOTHING)
+        if unplaced is not None:
+            draft.unplaced.append(unplaced)
+    if not draft.serves_on[app, name] and len(misfits) == len(draft.berths):
+        draft.unplaced.append(_unplaced(draft, wish, 0, wish.generation, misfits))
+
+
+def _follow_on_host(draft: Draft, wish: Wish, slot: int, pending: Pending) -> None:
+    """A successor beside the one that it follows."""
+    for post in pending.posts:
+        berth = draft.berths.get(post.host_id)
+        if berth is not None:
+            search = Search(draft, wish, {post.host_id: berth})
+            unplaced = _place_slot(draft, wish, search, slot, pending)
+            if unplaced is not None:
+                draft.unplaced.append(unplaced)
+
+
+def _former_slots(draft: Draft, wish: Wish) -> dict[str, int]:
+    """For each host the lowest slot of the service whose former instance goes from it, and from
+    nowhere else."""
+    found: dict[str, int] = {}
+    used = draft.used[wish.app, wish.name]
+    for (owner, name, slot), hosts in sorted(draft.leaving.items()):
+        if (owner, name) == (wish.app, wish.name) and len(hosts) == 1 and slot not in used:
+            found.setdefault(next(iter(hosts)), slot)
+    return found
+
+
+def _free_slot(draft: Draft, wish: Wish) -> int:
+    slot, key = 1, (wish.app, wish.name)
+    while slot in draft.used[key] or slot in draft.pending[key] or draft.leaving.get((*key, slot)):
+        slot += 1
+    return slot
+
+
+def _place_slot(
+    draft: Draft, wish: Wish, search: Search, slot: int, pending: Pending
+) -> Optional[Unplaced]:
+    """Give the slot its instance, or say why not."""
+    if pending.draining and not pending.lost and not pending.leaving:
+        most = wish.service.deploy.update.parallelism
+        if most and draft.under_way[wish.app, wish.name] >= most:
+            return None  # its turn comes; it serves where it is until then
+    former = {} if pending.leaving else draft.leaving.get((wish.app, wish.name, slot), {})
+    wanted = Wanted(slot, _specs(wish, pending), former, dict(_avoided(draft, wish, slot, pending)))
+    found = search.find(wanted)
+    instance = InstanceId(wish.app, wish.name, slot, wish.generation)
+    if pending.copy is not None:
+        instance = pending.copy.instance
+    if not isinstance(found, Found):
+        return _stuck(draft, wish, instance, pending, found)
+    if pending.leaving:
+        for post in pending.leaving:
+            draft.retire(post, "an operator moves it")
+        return None  # it gets its new place once it is gone from here
+    spec_hash = wish.record.spec_hashes[wish.name]
+    if pending.copy is not None:
+        spec_hash = pending.copy.spec_hash
+    # Nothing is released before the plan's own step for it has seen all of the plan.
+    draft.assign(
+        found.host_id,
+        Assignment(instance, spec_hash, found.ports, False, wish.stop_unheard_s),
+    )
+    draft.used[wish.app, wish.name].add(slot)
+    draft.homes.settle(wish.app, wish.name, wish.service, slot, found.host_id)
+    where = draft.host_name(found.host_id)
+    for post in pending.lost:
+        here = draft.host_name(post.host_id)
+        draft.retire(post, f"{here} was lost; it runs on {where}", abandoned=True)
+    draft.under_way[wish.app, wish.name] += bool(pending.draining)
+    return None
+
+
+def _specs(wish: Wish, pending: Pending) -> tuple[PortSpec, ...]:
+    """What ports it wants; of a copy, those that it has."""
+    if pending.copy is None:
+        return wish.service.ports
+    return tuple(
+        PortSpec(port.target, port.published, port.published, port.protocol, port.host_ip)
+        for port in pending.copy.ports
+    )
+
+
+def _avoided(
+    draft: Draft, wish: Wish, slot: int, pending: Pending
+) -> Iterator[tuple[str, Obstacle]]:
+    for post in (*pending.lost, *pending.draining):
+        # Its own state says why; where that has changed since, it is still not where to go.
+        yield post.host_id, _own_state(draft, post.host_id)
+    home = draft.homes.find(wish.app, wish.name, slot)
+    if home is not None and home.leave:
+        yield home.leave, Obstacle(Filter.DATA, "an operator moves it away from here")
+
+
+def _own_state(draft: Draft, host_id: str) -> Obstacle:
+    if absence.is_draining(draft.snapshot, host_id):
+        return Obstacle(Filter.AVAILABILITY, "draining")
+    heard_s = absence.silence_s(draft.snapshot, host_id)
+    return Obstacle(Filter.ABSENCE, "silent", f" for {heard_s:.0f} s", -heard_s)
+
+
+def _stuck(
+    draft: Draft, wish: Wish, instance: InstanceId, pending: Pending, obstacles: Obstacles
+) -> Unplaced:
+    """Of a slot whose instances stay, because there is no other place for it."""
+    slot, posts = instance.slot, pending.posts
+    if not posts:
+        return _unplaced(draft, wish, slot, instance.generation, obstacles)
+    name = draft.host_name(posts[0].host_id)
+    if pending.lost:
+        gone = absence.is_gone(draft.snapshot, pending.lost[0].host_id)
+        why = f"its host {name} {'was removed' if gone else 'is lost'}"
+    elif pending.draining:
+        why = f"its host {name} is draining"
+    elif pending.leaving:
+        why = f"an operator moves it away from {name}"
+    else:
+        why = f"generation {instance.generation} has to start before the former on {name} stops"
+    found = _unplaced(draft, wish, slot, posts[0].instance.generation, obstacles)
+    first = f"{why}; elsewhere: {found.reasons[0]}" if found.reasons else why
+    return dataclasses.replace(found, reasons=(first, *found.reasons[1:]), kept_on=name)
+
+
+def _unplaced(
+    draft: Draft, wish: Wish, slot: int, generation: int, obstacles: Obstacles
+) -> Unplaced:
+    found = refusals(draft, obstacles)
+    return Unplaced(wish.app, wish.name, slot, generation, lines(draft, found), found)
