@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "ps": "List instances",
     "logs": "Show the output of instances",
     "hosts": "List hosts",
+    "ports": "List host ports that are held, and by whom",
     "status": "How the cluster stands, and what to do next",
     "events": "What happened",
     "orphans": "List containers that no order names",
