@@ -58,6 +58,14 @@ class MasterConfig:
     session_valid: float
     invite_valid: float
     events_keep: int
+    roles_viewer_users: tuple[str, ...]
+    roles_viewer_groups: tuple[str, ...]
+    roles_auditor_users: tuple[str, ...]
+    roles_auditor_groups: tuple[str, ...]
+    roles_deployer_users: tuple[str, ...]
+    roles_deployer_groups: tuple[str, ...]
+    roles_admin_users: tuple[str, ...]
+    roles_admin_groups: tuple[str, ...]
     log_level: str
     log_form: str
 
@@ -111,6 +119,14 @@ MASTER_KEYS = (
         10000,
         "how many events are kept, each for at most 30 days",
     ),
+    Key("roles.viewer.users", values.accounts, (), "who may see how things stand"),
+    Key("roles.viewer.groups", values.accounts, (), "groups of the same"),
+    Key("roles.auditor.users", values.accounts, (), "who may see all but apps' output"),
+    Key("roles.auditor.groups", values.accounts, (), "groups of the same"),
+    Key("roles.deployer.users", values.accounts, (), "who may change apps too"),
+    Key("roles.deployer.groups", values.accounts, (), "groups of the same"),
+    Key("roles.admin.users", values.accounts, (), "who may do everything, beside root"),
+    Key("roles.admin.groups", values.accounts, (), "groups of the same"),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
 )

@@ -10,6 +10,8 @@ from typing import Any
 from hullmark.model.durations import in_seconds
 from hullmark.model.names import HOST_NAME
 
+ACCOUNT_MAX_CHARACTERS = 256
+
 _URL = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 _LISTENER = re.compile(r"(?P<address>[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 
@@ -45,6 +47,22 @@ def addresses(value: Any) -> tuple[str, ...]:
         if not isinstance(item, str) or not (pattern.fullmatch(item) or _is_address(item)):
             raise ValueError("a list of host names and IP addresses")
     return tuple(value)
+
+
+def accounts(value: Any) -> tuple[str, ...]:
+    """Names of users or groups as the system has them, which may hold `@`, `\\` and spaces where they come from
+    elsewhere. A number is no name: it would be another user's the day that ids are given anew."""
+    if isinstance(value, list) and all(_is_account(item) for item in value):
+        return tuple(value)
+    raise ValueError("a list of names of users or groups")
+
+
+def _is_account(value: Any) -> bool:
+    if not isinstance(value, str) or not 0 < len(value) <= ACCOUNT_MAX_CHARACTERS:
+        return False
+    return (
+        value.isprintable() and ":" not in value and value.strip() == value and not value.isdigit()
+    )
 
 
 def _is_address(text: str) -> bool:

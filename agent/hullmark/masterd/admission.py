@@ -1,4 +1,4 @@
-"""Who may come in: invites, the hosts that use them, and people's sessions."""
+"""Which hosts may come in: invites, and the hosts that use them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hullmark.masterd.refusals import not_enrolled
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import InviteRequest
 from hullmark.model.host import HostRecord
-from hullmark.model.names import HOST_NAME, HOSTS, INVITES, SESSIONS
-from hullmark.model.records import Change, InviteRecord, SessionRecord
+from hullmark.model.names import HOST_NAME, HOSTS, INVITES
+from hullmark.model.records import Change, InviteRecord
 from hullmark.store.protocol import Compare, Put
 
 INVITE_MIN_S = 1.0
@@ -126,18 +126,6 @@ class Admission:
         fields = {"certificate_sha256": certificate_sha256}
         self._tell("host.certificate-renewed", f"host {record.name}", change, fields)
         return renewed
-
-    async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
-        key = SESSIONS + token_sha256
-        done = await self._leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
-        if not done.succeeded:
-            raise Conflict("this session exists already", remedy="log in again")
-        self._tell("session.opened", record.who, change, {"role": record.role})
-
-    def session(self, token_sha256: str) -> Optional[SessionRecord]:
-        """The session, if it is known and has not expired."""
-        record = self._view.sessions.get(token_sha256)
-        return record if record is not None and self._wall() < record.expires_at else None
 
 
 def _invite_problems(request: InviteRequest) -> list[Problem]:

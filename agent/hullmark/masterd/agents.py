@@ -25,7 +25,7 @@ from hullmark.pki.certificates import fingerprint, load_chain
 
 LINE_MAX_BYTES = 1 << 20
 """One line of a task's answer; an engine cuts lines of output at 16 KiB."""
-TOLD_BY_MASTERS = ("app", "host", "master", "session")
+TOLD_BY_MASTERS = ("app", "host", "master", "request", "session", "token")
 """Nouns of events: what these events say is also read back, as when a problem of a host began."""
 RESEND_AGAIN_S = 2.0
 """A poll that was just answered with `resend` is not cut short for it again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from aiohttp import web
@@ -38,10 +39,20 @@ class TooLarge(errors.InvalidInput):
     status = 413
 
 
+class WrongType(errors.InvalidInput):
+    """The body is said to be something else than this question takes: status 415."""
+
+    status = 415
+
+
 class WrongMethod(errors.Refused):
     """The path is known, and not with this method: status 405."""
 
     status = 405
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{method[:16]} is not possible here", remedy=f"use {', '.join(allowed)}")
+        self.allowed = allowed
 
 
 def status_of(error: HullmarkError) -> int:
@@ -69,6 +80,8 @@ def error_response(error: HullmarkError) -> web.Response:
     response = json_response(error_answer(error), status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, WrongMethod):
+        response.headers["Allow"] = ", ".join(error.allowed)
     if status in (400, 413):
         response.force_close()
     return response

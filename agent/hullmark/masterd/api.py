@@ -13,6 +13,7 @@ from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd import resolving
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.logs import LogReader, Wanted
+from hullmark.masterd.route import ADMINS
 from hullmark.model.api import (
     AppDetail,
     AppList,
@@ -27,17 +28,13 @@ from hullmark.model.api import (
     InviteAnswer,
     OrphanList,
     PlanAnswer,
-    SessionAnswer,
 )
 from hullmark.model.host import HostRecord
 from hullmark.model.moments import seconds
-from hullmark.model.records import InviteRecord, SessionRecord
+from hullmark.model.records import InviteRecord
 from hullmark.model.wire import canonical, to_wire
 from hullmark.pki.certificates import fingerprint, load_chain, load_request
 from hullmark.pki.invites import Invite, new_secret, secret_hash
-
-SESSION_PREFIX = "hms1."
-SESSION_S = (60.0, 604800.0)
 
 
 async def openapi(desk: Desk, call: Call) -> web.Response:
@@ -117,6 +114,8 @@ async def scale(desk: Desk, call: Call) -> ApplyAnswer:
 
 
 async def remove(desk: Desk, call: Call) -> ApplyAnswer:
+    if call.body.volumes:
+        call.must_be(ADMINS, "removing volumes with what is in them")
     change = call.change(desk, call.body.request_id, call.body.ticket)
     return await desk.cluster.remove(call.names["app"], call.body, change)
 
@@ -190,16 +189,3 @@ async def invite(desk: Desk, call: Call) -> InviteAnswer:
     record = await desk.cluster.invite(body, secret_hash(secret), call.change(desk))
     token = Invite(desk.terms.api_urls, desk.authority.root_fingerprint, record.host, secret).text()
     return InviteAnswer(record.host, token, record.expires_at)
-
-
-async def open_session(desk: Desk, call: Call) -> SessionAnswer:
-    """Only over the Unix socket: whoever may use that gets a token for the API port."""
-    valid_s = call.body.valid_s if "valid_s" in call.given else desk.terms.session_valid_s
-    if not SESSION_S[0] <= valid_s <= SESSION_S[1]:
-        allowed = f"{SESSION_S[0]:.0f} to {SESSION_S[1]:.0f} seconds"
-        raise InvalidInput([Problem(f"{valid_s:g} s", field="valid_s", allowed=allowed)])
-    now, caller = desk.wall(), call.caller
-    token = SESSION_PREFIX + new_secret()
-    record = SessionRecord(caller.who, caller.role, now, now + valid_s)
-    await desk.cluster.open_session(secret_hash(token), record, call.change(desk))
-    return SessionAnswer(token, record.who, record.role, record.expires_at)

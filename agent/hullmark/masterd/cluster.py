@@ -28,6 +28,7 @@ from hullmark.core.standing import ENGINE_AWAY, Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.fleet import Passage
+from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
 from hullmark.masterd.term import Settings, Term
@@ -53,7 +54,7 @@ from hullmark.model.host import HostRecord
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
 from hullmark.model.protocol import Former, ReportAnswer
-from hullmark.model.records import Change, InviteRecord, LeaderRecord, SessionRecord
+from hullmark.model.records import Change, InviteRecord, LeaderRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Store
 
@@ -102,6 +103,7 @@ class Cluster:
         self._admission = Admission(
             term.leadership, term.view, term.one_at_a_time, self._settings.wall, self._tell
         )
+        self.people = People(term, self._settings.wall, self._tell)
 
     async def stop(self) -> None:
         """Finish what is under way, write pending events, give leadership back. Twice is fine."""
@@ -187,13 +189,6 @@ class Cluster:
     async def renewed(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
         """A host got a newer certificate. Raises NotFound."""
         return await self._term.whole(self._admission.renew(host_id, certificate_sha256, change))
-
-    async def open_session(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
-        await self._term.whole(self._admission.open_session(token_sha256, record, change))
-
-    def session(self, token_sha256: str) -> Optional[SessionRecord]:
-        """None where there is none, or it has expired."""
-        return self._admission.session(token_sha256)
 
     def app_list(self) -> AppList:
         return AppList(self._standing().summaries())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import signal
 import socket
@@ -35,11 +36,13 @@ from hullmark.masterd.brake import Brake
 from hullmark.masterd.changes import Check
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.desk import Desk, Terms
+from hullmark.masterd.directory import Directory, Rules
 from hullmark.masterd.dispatch import Dispatcher
 from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.notify import notify
 from hullmark.masterd.openapi import document_bytes
+from hullmark.masterd.recording import Recorder
 from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
@@ -54,7 +57,7 @@ from hullmark.store.protocol import Store
 
 CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
-AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST = 4096, 512, 128
+AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 4096, 512, 128, 32
 """Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
 PEOPLE_EACH = 64
 """Of one address at the API, so that one caller can't keep all others out."""
@@ -75,6 +78,8 @@ class Master:
         self._shown = shown
         self._folder = Folder(Path(config.state_dir))
         self._name = master_name(config)
+        self._rules = Rules.of(config)
+        self._directory = Directory(self._rules, time.monotonic)
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
 
@@ -103,7 +108,8 @@ class Master:
         for bind in (
             partial(bind_port, self._config.agents_listen, "agents.listen"),
             partial(bind_port, self._config.api_listen, "api.listen"),
-            partial(bind_socket, path),
+            # Open to everybody where anybody has a role: who it is and may do is judged by the kernel's word.
+            partial(bind_socket, path, 0o600 if self._rules.empty else 0o666),
         ):
             found.append(bind())
             stack.callback(found[-1].close)
@@ -123,6 +129,7 @@ class Master:
         record = cluster.leader_record
         hub = Hub(record.epoch.term << 32)
         cluster_id = cluster.snapshot().cluster.cluster_id
+        warning = asyncio.ensure_future(self._warn_of_unknown())
         renewal = asyncio.ensure_future(self._keep_certificate(cluster, authority, cluster_id))
         lost = asyncio.ensure_future(cluster.lost())
         stop = asyncio.ensure_future(stopping.wait())
@@ -135,7 +142,7 @@ class Master:
             ready()
             await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (renewal, stop, lost):
+            for task in (renewal, stop, lost, warning):
                 task.cancel()
             await self._stop(cluster, hub)
         if lost.done() and not lost.cancelled():
@@ -145,6 +152,11 @@ class Master:
             )
         if renewal.done() and not renewal.cancelled():
             renewal.result()
+
+    async def _warn_of_unknown(self) -> None:
+        """Names in `roles` that the system does not know: they may come from elsewhere, and come later."""
+        for name in await self._directory.unknown():
+            _log.warning("the system does not know a name of `roles`", name=name)
 
     def _cluster(self, store: Store) -> Cluster:
         config = self._config
@@ -185,16 +197,25 @@ class Master:
         people = frozenset({Login.NOBODY, Login.PERSON})
         cluster_id = desk.terms.cluster_id
         host = partial(identity.calling_host, cluster=desk.cluster, cluster_id=cluster_id)
-        token = partial(identity.person_with_token, cluster=desk.cluster)
+        login = partial(identity.bearer, cluster=desk.cluster, directory=self._directory)
+        person = partial(identity.local_person, directory=self._directory)
+        recorder = Recorder(desk)
         agents = Dispatcher(
-            desk, routes.AGENTS, frozenset({Login.HOST}), host, brake, partial(_not_leader, desk)
+            desk,
+            routes.AGENTS,
+            frozenset({Login.HOST}),
+            host,
+            brake,
+            recorder,
+            partial(_not_leader, desk),
         )
-        api = Dispatcher(desk, routes.API, people, token, brake)
-        local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, identity.local_person, brake)
+        api = Dispatcher(desk, routes.API, people, login, brake, recorder)
+        local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, person, brake, recorder)
+        own = frozenset({"uid 0", f"uid {os.geteuid()}"})
         self._listeners = [
             Listener("agents", sockets[0], agents, AGENTS_MOST, self._contexts[0]),
             Listener("api", sockets[1], api, PEOPLE_MOST, self._contexts[1], PEOPLE_EACH),
-            Listener("socket", sockets[2], local, LOCAL_MOST),
+            Listener("socket", sockets[2], local, LOCAL_MOST, each=LOCAL_EACH, always=own),
         ]
         for listener in self._listeners:
             await listener.start()
@@ -205,6 +226,7 @@ class Master:
             listener.close()
         hub.stop()
         await cluster.stop()
+        self._directory.close()
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
 
     def _renew(self, authority: Authority, cluster_id: str) -> bool:

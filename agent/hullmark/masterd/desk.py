@@ -11,9 +11,10 @@ from typing import Any, Callable
 from aiohttp import web
 
 from hullmark.masterd.cluster import Cluster
-from hullmark.masterd.identity import Caller
+from hullmark.masterd.identity import Caller, may_not
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
+from hullmark.model.people import Role
 from hullmark.model.records import Change
 from hullmark.pki.authority import Authority
 
@@ -70,6 +71,11 @@ class Call:
 
     def change(self, desk: Desk, request_id: str = "", ticket: str = "") -> Change:
         return Change(self.caller.who, request_id, desk.wall(), ticket, self.caller.origin)
+
+    def must_be(self, roles: frozenset[Role], what: str) -> None:
+        """For what needs more than the route. `what` as in "deleting volumes". Raises Forbidden."""
+        if self.caller.role not in roles:
+            raise may_not(self.caller, roles, what)
 
     def hang_up(self) -> None:
         """End the connection: the only way to say that an answer which has begun is not whole."""

@@ -1,21 +1,23 @@
 """From a request to an answer: find the route, know the caller, read the body, ask the handler, name errors.
 
-Each handler runs in a task of its own, which is cancelled when the caller goes away or the master ends. What
-a handler raises by mistake is a fault of ours: it is logged under an id, and the caller gets only the id.
+Each handler runs in a task of its own, which is cancelled when the caller goes away, when its login ends, or
+when the master does. What a handler raises by mistake is a fault of ours: it is logged under an id, and the
+caller gets only the id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional
+from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
 from hullmark import log
-from hullmark.errors import Forbidden, HullmarkError, InvalidInput, Problem, StaleEpoch
+from hullmark.errors import Forbidden, HullmarkError, InvalidInput, NotFound, Problem, StaleEpoch
 from hullmark.masterd.answers import (
     NotLoggedIn,
     error_response,
@@ -25,16 +27,17 @@ from hullmark.masterd.answers import (
 )
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
-from hullmark.masterd.gate import request_came
-from hullmark.masterd.identity import Caller, anyone
-from hullmark.masterd.requestbody import decode_body, read_body
+from hullmark.masterd.gate import request_came, request_over
+from hullmark.masterd.identity import Caller, anyone, may_not
+from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
+from hullmark.masterd.requestbody import check_type, decode_body, read_body
 from hullmark.masterd.route import Login, Route, find
 from hullmark.model.wire import from_wire
 
 LOOK_S = 1.0
-"""How often a held request looks whether its caller is still there."""
+"""How often a held request looks whether its caller is still there, and may still ask."""
 
-Identify = Callable[[web.BaseRequest], Caller]
+Identify = Callable[[web.BaseRequest], Awaitable[Caller]]
 OnStale = Callable[[StaleEpoch], web.Response]
 
 _log = log.get("http")
@@ -50,6 +53,7 @@ class Dispatcher:
         logins: frozenset[Login],
         identify: Identify,
         brake: Brake,
+        recorder: Recorder,
         on_stale: OnStale = error_response,
     ) -> None:
         self._desk = desk
@@ -57,32 +61,43 @@ class Dispatcher:
         self._logins = logins
         self._identify = identify
         self._brake = brake
+        self._recorder = recorder
         self._on_stale = on_stale
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         request_came(request)
         began = self._desk.clock()
-        task = asyncio.ensure_future(self._answer(request))
+        seen = Seen(anyone(request), request.method, request.path)
+        task = asyncio.ensure_future(self._answer(request, seen))
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK_S)
-                if request.transport is None or request.transport.is_closing():
+                if _is_gone(request):
+                    break
+                seen.over = not self._may_stay(seen.caller)
+                if seen.over:
                     break
         finally:
             task.cancel()
         await asyncio.wait({task})
-        response = await self._outcome(request, task)
-        took_s = round(self._desk.clock() - began, 3)
-        path = request.path[:200]
-        _log.debug(
-            "answered", method=request.method, path=path, status=response.status, took_s=took_s
-        )
+        response = await self._outcome(request, seen, task)
+        if request.can_read_body and not request.content.at_eof():
+            # What is left of the body would be read as the next request.
+            response.force_close()
+        self._recorder.tell(seen, response, self._desk.clock() - began)
+        request_over(request)
         return response
 
+    def _may_stay(self, caller: Caller) -> bool:
+        """A login that ended ends what it holds open, such as a followed log."""
+        return not caller.secret_sha256 or self._desk.cluster.people.holds(caller.secret_sha256)
+
     async def _outcome(
-        self, request: web.BaseRequest, task: asyncio.Future[web.StreamResponse]
+        self, request: web.BaseRequest, seen: Seen, task: asyncio.Future[web.StreamResponse]
     ) -> web.StreamResponse:
         if task.cancelled():
+            if seen.over:
+                return error_response(NotLoggedIn("this login has ended"))
             return web.Response(status=499)
         error = task.exception()
         if error is None:
@@ -94,62 +109,77 @@ class Dispatcher:
         if isinstance(error, StaleEpoch):
             return self._on_stale(error)
         if isinstance(error, HullmarkError):
-            return await self._refused(request, error)
+            return await self._refused(seen, error)
         fault_id = uuid.uuid4().hex[:12]
-        _log.error(
-            "a request failed", id=fault_id, path=request.path[:200], traceback=traced(error)
-        )
+        path = request.path[:PATH_MAX_CHARACTERS]
+        _log.error("a request failed", id=fault_id, path=path, traceback=traced(error))
         return fault_response(fault_id)
 
-    async def _refused(self, request: web.BaseRequest, error: HullmarkError) -> web.Response:
-        caller = anyone(request)
-        careful = isinstance(error, NotLoggedIn) or (
-            isinstance(error, Forbidden) and request.path == "/v1/enroll"
-        )
-        if isinstance(error, Forbidden):
-            _log.info("refused", origin=caller.origin, path=request.path[:200], why=error.message)
-        if careful:
-            await asyncio.sleep(self._brake.failed(caller.origin))
+    async def _refused(self, seen: Seen, error: HullmarkError) -> web.Response:
+        seen.why = error.message
+        careful = seen.route is not None and seen.route.careful
+        if isinstance(error, NotLoggedIn) or (careful and isinstance(error, Forbidden)):
+            await asyncio.sleep(self._brake.failed(seen.caller.origin))
         return error_response(error)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        route, names = find(self._routes, request.method, request.path)
-        caller = self._admitted(request, route)
+    async def _answer(self, request: web.BaseRequest, seen: Seen) -> web.StreamResponse:
+        route, seen.names = find(self._routes, request.method, _parts(request))
+        seen.route = route
+        await self._admit(request, route, seen)
         query = route.read_query(list(request.query.items()))
         body, given = await self._body(request, route)
-        call = Call(caller, request, body, given, names, query)
+        call = Call(seen.caller, request, body, given, seen.names, query)
         answer = await route.handler(self._desk, call)
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        if route.method != "GET" and route.login is not Login.HOST:
-            by, path = caller.who or caller.origin, request.path[:200]
-            _log.info("done", method=route.method, path=path, by=by, origin=caller.origin)
-        return json_response(answer)
+        return answer if isinstance(answer, web.StreamResponse) else json_response(answer)
 
-    def _admitted(self, request: web.BaseRequest, route: Route) -> Caller:
-        """Raises StaleEpoch, NotLoggedIn or Forbidden."""
+    async def _admit(self, request: web.BaseRequest, route: Route, seen: Seen) -> None:
+        """Raises StaleEpoch, NotLoggedIn, Forbidden, or Unavailable where nobody says who it is."""
         if route.login is Login.NOBODY:
             if route.careful:
                 self._desk.must_lead()
-            return anyone(request)
+            return
         self._desk.must_lead()
-        caller = self._identify(request)
+        caller = seen.caller = await self._identify(request)
+        if caller.refusal is not None:
+            raise caller.refusal
         if route.login not in self._logins:
             raise Forbidden(
                 "this is possible over the master's Unix socket only",
                 remedy="log in on the master's host, and ask there",
             )
-        return caller
+        if route.login is not Login.HOST and caller.role not in route.roles:
+            raise may_not(caller, route.roles, "this")
 
     async def _body(
         self, request: web.BaseRequest, route: Route
     ) -> tuple[Optional[Any], frozenset[str]]:
         if route.streams:
             return None, frozenset()
+        people = route.login is not Login.HOST
+        if people and route.body is not None:
+            check_type(request)
         raw = await read_body(request, route.body_max_bytes)
         if route.body is None:
             return None, frozenset()
-        data = decode_body(raw)
+        data = decode_body(raw, strict=people)
         # Daemons may be one minor version apart; people are told of what is not understood.
-        body: Any = from_wire(route.body, data, ignore_unknown=route.login is Login.HOST)
+        body: Any = from_wire(route.body, data, ignore_unknown=not people)
         return body, frozenset(data) if isinstance(data, dict) else frozenset()
+
+
+def _is_gone(request: web.BaseRequest) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _parts(request: web.BaseRequest) -> list[str]:
+    """The path's parts, as they stand between its slashes: `%2F` is none. Raises NotFound for what has no name."""
+    raw = request.raw_path.partition("?")[0]
+    if not raw.startswith("/"):
+        raw = request.rel_url.raw_path  # of a whole URL, as a proxy is asked (RFC 9112, 3.2.2)
+    try:
+        parts = [unquote(part, errors="strict") for part in raw.split("/")]
+    except UnicodeDecodeError as error:
+        raise NotFound("there is nothing at a path that is not UTF-8") from error
+    if any("/" in part or part in (".", "..") or not part.isprintable() for part in parts):
+        raise NotFound(f"there is nothing at {raw[:PATH_MAX_CHARACTERS]}")
+    return parts

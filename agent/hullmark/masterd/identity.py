@@ -1,17 +1,15 @@
 """Who calls: each listener has one way to know, and nothing in a request can say otherwise.
 
-Unix socket   the kernel's word on the peer (SO_PEERCRED, unix(7)): root, or the master's own user. The
+Unix socket   the kernel's word on the peer (SO_PEERCRED, unix(7)), whose user has a role by `directory`. The
               name is that of the login (/proc/PID/loginuid), so that `sudo` does not hide who it was
-API port      `Authorization: Bearer TOKEN`, a session's token, kept by its hash
+API port      `Authorization: Bearer TOKEN`: a person's session, whose role is judged anew each time, or a
+              machine's token, which is good from some networks only. The store has their hashes
 agents' port  the one URI in the client certificate, which the cluster's authority gave
 """
 
 from __future__ import annotations
 
-import os
-import pwd
-import socket
-import struct
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,29 +17,53 @@ from typing import Any, Optional
 
 from aiohttp import web
 
-from hullmark.errors import BrokenState, Forbidden
+from hullmark.errors import BrokenState, Forbidden, HullmarkError
 from hullmark.masterd.answers import NotLoggedIn
 from hullmark.masterd.cluster import Cluster
+from hullmark.masterd.directory import Directory
+from hullmark.masterd.gate import peer_of
+from hullmark.model.people import Role
+from hullmark.model.records import SessionRecord, TokenRecord
 from hullmark.pki.certificates import Identity
 from hullmark.pki.invites import secret_hash
 
-ADMIN = "admin"
 LOCAL = "local"
 TOKEN_MAX_CHARACTERS = 512
+MACHINE = "token:"
+"""What the name of who is no human begins with; no user's name holds a colon."""
+LOG_IN = (
+    "on the master: `hullmark login`, or for automation `hullmark token create`;"
+    " pass it as `Authorization: Bearer TOKEN`"
+)
+ANOTHER_ROLE = "ask somebody who may, or an administrator for that role; or use sudo on the master"
+NO_ROLE = "an administrator gives roles in /etc/hullmark/master.yaml, under `roles`; or use sudo"
 
 _NO_LOGIN = 0xFFFFFFFF
-_CREDENTIALS = struct.Struct("iII")
-"""struct ucred of unix(7): process, user, group."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`origin` is `local` or the address that the connection comes from. `host_id` is set for a host only."""
+    """`origin` is `local` or the address that the connection comes from. `host_id` is set for a host only.
+    `uid` and `login_uid`: the peer's and its login's, on the Unix socket. `secret_sha256`: what a session or a
+    token is kept by. `refusal`: why one who is known may do nothing."""
 
     who: str
     origin: str
-    role: str = ""
+    role: Optional[Role] = None
     host_id: str = ""
+    human: bool = True
+    user: str = ""
+    uid: int = -1
+    login_uid: int = -1
+    secret_sha256: str = ""
+    refusal: Optional[HullmarkError] = None
+
+
+def may_not(caller: Caller, roles: frozenset[Role], what: str) -> Forbidden:
+    """Why a person or a machine may not do something, which is for these roles."""
+    needed = " or ".join(role.value for role in Role if role in roles)
+    role = "no role" if caller.role is None else f"the role {caller.role.value}"
+    return Forbidden(f"{caller.who} has {role}, and {what} needs {needed}", remedy=ANOTHER_ROLE)
 
 
 def anyone(request: web.BaseRequest) -> Caller:
@@ -50,23 +72,43 @@ def anyone(request: web.BaseRequest) -> Caller:
 
 def origin_of(request: web.BaseRequest) -> str:
     peer = _extra(request, "peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else LOCAL
+    return plain_address(str(peer[0])) if isinstance(peer, tuple) and peer else LOCAL
 
 
-def local_person(request: web.BaseRequest, proc: Path = Path("/proc")) -> Caller:
-    """Raises Forbidden for a user who may not. The socket's mode keeps those out already."""
+def plain_address(text: str) -> str:
+    """An IPv4 address also where a dual-stack socket shows it as IPv6 (RFC 4291, 2.5.5.2); without a zone."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+async def local_person(
+    request: web.BaseRequest, directory: Directory, proc: Path = Path("/proc")
+) -> Caller:
+    """Raises Unavailable where the system doesn't say who it is."""
     connection = _extra(request, "socket")
     if connection is None:
-        raise NotLoggedIn("the connection is gone")
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid, uid, _ = _CREDENTIALS.unpack(raw)
-    if uid not in (0, os.geteuid()):
-        raise Forbidden(
-            f"user {user_name(uid)} may not use this socket",
-            remedy="use sudo, or a session's token",
-        )
+        raise ConnectionResetError("the connection is gone")
+    pid, uid, _ = peer_of(connection)
     login = _login_uid(proc / str(pid) / "loginuid")
-    return Caller(user_name(uid if login is None else login), LOCAL, ADMIN)
+    person = await directory.person(uid)
+    login_uid = uid if login is None else login
+    name = person.name if login_uid == uid else await directory.name(login_uid)
+    refusal = None
+    if person.role is None:
+        refusal = Forbidden(f"user {person.name} has no role here", remedy=NO_ROLE)
+    return Caller(
+        name,
+        LOCAL,
+        person.role,
+        user=person.name,
+        uid=uid,
+        login_uid=login_uid,
+        refusal=refusal,
+    )
 
 
 def _login_uid(path: Path) -> Optional[int]:
@@ -78,31 +120,85 @@ def _login_uid(path: Path) -> Optional[int]:
     return None if uid == _NO_LOGIN else uid
 
 
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+async def bearer(request: web.BaseRequest, cluster: Cluster, directory: Directory) -> Caller:
+    """Raises NotLoggedIn for who is not known."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        raise NotLoggedIn("a login is needed here", remedy=LOG_IN)
+    if len(secret) <= TOKEN_MAX_CHARACTERS and secret.isascii():
+        key = secret_hash(secret)
+        session, token = cluster.people.session(key), cluster.people.token(key)
+        if session is not None:
+            return await _of_session(session, origin_of(request), key, directory)
+        if token is not None:
+            return _of_token(token, origin_of(request), key, cluster)
+    raise NotLoggedIn("this login is not known, or it has expired", remedy=LOG_IN)
 
 
-def person_with_token(request: web.BaseRequest, cluster: Cluster) -> Caller:
-    """Raises NotLoggedIn."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    token = token.strip()
-    remedy = (
-        "get one with `hullmark login` on the master, and pass it as `Authorization: Bearer TOKEN`"
+async def _of_session(
+    session: SessionRecord, origin: str, key: str, directory: Directory
+) -> Caller:
+    """Judged as at the login: who lost the role, or is no user any more, loses the session with it."""
+    person = await directory.person(session.uid)
+    same = person.name == session.user
+    if session.login_uid != session.uid:
+        same = same and await directory.name(session.login_uid) == session.who
+    refusal: Optional[HullmarkError] = None
+    if not same:
+        refusal = NotLoggedIn("the user of this login is not there any more", remedy=LOG_IN)
+    elif person.role is None:
+        refusal = Forbidden(f"user {person.name} has no role here any more", remedy=NO_ROLE)
+    return Caller(
+        session.who,
+        origin,
+        person.role,
+        user=session.user,
+        uid=session.uid,
+        login_uid=session.login_uid,
+        secret_sha256=key,
+        refusal=refusal,
     )
-    if scheme.lower() != "bearer" or not token:
-        raise NotLoggedIn("a session's token is needed here", remedy=remedy)
-    session = None
-    if len(token) <= TOKEN_MAX_CHARACTERS and token.isascii():
-        session = cluster.session(secret_hash(token))
-    if session is None:
-        raise NotLoggedIn("this session is not known, or it has expired", remedy=remedy)
-    return Caller(session.who, origin_of(request), session.role)
 
 
-def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: str) -> Caller:
+def _of_token(token: TokenRecord, origin: str, key: str, cluster: Cluster) -> Caller:
+    refusal: Optional[HullmarkError] = None
+    role = next((each for each in Role if each.value == token.role), None)
+    if not cluster.people.holds(key):
+        refusal = NotLoggedIn("this token has expired", remedy=LOG_IN)
+    elif not _is_from(origin, token.networks):
+        # Which ones it is for would help only who took it.
+        refusal = Forbidden(
+            f"token {token.name} is not for use from {origin}",
+            remedy="use it where it was made for, or make one for there: hullmark token create",
+        )
+    elif role is None:  # a newer master made it
+        refusal = Forbidden(
+            f"token {token.name} has the role {token.role}, which is not known here"
+        )
+    else:
+        cluster.people.used(key)
+    return Caller(
+        MACHINE + token.name,
+        origin,
+        role,
+        human=False,
+        secret_sha256=key,
+        refusal=refusal,
+    )
+
+
+def _is_from(origin: str, networks: tuple[str, ...]) -> bool:
+    if not networks:
+        return True
+    try:
+        address = ipaddress.ip_address(origin)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: str) -> Caller:
     """Raises Forbidden for a certificate of another cluster, of a master, or of a host that is not enrolled."""
     try:
         identity = certificate_identity(_extra(request, "peercert") or {})

@@ -17,9 +17,22 @@ from typing import Any, Union
 
 from hullmark.masterd.route import Login, Parameter, Route
 from hullmark.model.api import ErrorAnswer
+from hullmark.model.people import Role
 from hullmark.model.wire import MISSING, fields_of, to_wire
 
 VERSION = "3.1.0"
+
+ERRORS = {
+    400: "The request is wrong: `problems` by field",
+    401: "Not logged in",
+    403: "May not",
+    404: "There is no such thing",
+    409: "It changed meanwhile, or clashes with something that is there",
+    413: "The body is too large",
+    415: "The body is said not to be JSON",
+    421: "This master does not lead",
+    503: "No answer from the store, from a host or from the system: ask again",
+}
 
 _SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _NAMES = re.compile(r"\{(\w+)\}")
@@ -38,7 +51,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"login": {"type": "http", "scheme": "bearer"}},
         },
     }
 
@@ -50,21 +63,46 @@ def document_bytes(routes: Sequence[Route], version: str) -> bytes:
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     kind = "application/x-ndjson" if route.lines else "application/json"
     schema = {} if route.answer is None else reference(route.answer, schemas)
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": route.summary,
-        "security": [{"session": []}] if route.login is not Login.NOBODY else [],
+        "security": [{"login": []}] if route.login is not Login.NOBODY else [],
         "parameters": list(_parameters(route)),
         "responses": {
             "200": {"description": "The answer", "content": {kind: {"schema": schema}}},
-            "default": {"description": "An error", "content": error},
+            **{str(status): _error(status) for status in _statuses(route)},
         },
     }
+    if route.login is not Login.NOBODY:
+        operation["x-hullmark-roles"] = [role.value for role in Role if role in route.roles]
+    if route.login is Login.LOCAL:
+        operation["x-hullmark-unix-socket-only"] = True
     if route.body is not None:
         content = {"application/json": {"schema": reference(route.body, schemas)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _statuses(route: Route) -> Iterable[int]:
+    """Of errors that this route may answer with."""
+    yield 400
+    if route.login is not Login.NOBODY:
+        yield 401
+    if route.login is not Login.NOBODY or route.careful:
+        yield 403
+    if route.method != "GET" or route.query or "{" in route.path:
+        yield 404
+    if route.method != "GET":
+        yield 409
+    yield 413
+    if route.body is not None:
+        yield 415
+    yield from (421, 503)
+
+
+def _error(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+    return {"description": ERRORS[status], "content": {"application/json": {"schema": schema}}}
 
 
 def _parameters(route: Route) -> Iterable[dict[str, Any]]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
 
 from hullmark.errors import InvalidInput, Problem
-from hullmark.masterd.answers import TooLarge
+from hullmark.masterd.answers import TooLarge, WrongType
 
 BODY_S = 20.0
 """A body has to be here within this time."""
+DEPTH_MAX = 64
+JSON = "application/json"
 NUMBER_MAX_CHARACTERS = 40
 """A whole number of the wire has at most 20 digits; reading one with millions takes minutes."""
 
@@ -46,13 +50,29 @@ async def _read(request: web.BaseRequest, limit_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def decode_body(body: bytes) -> Any:
-    """The JSON value of a body. Raises InvalidInput."""
+def check_type(request: web.BaseRequest) -> None:
+    """Raises WrongType for a body that is said to be something else than JSON. One of which nothing is said is read."""
+    said = request.headers.get("Content-Type", JSON).partition(";")[0].strip().lower()
+    if said != JSON:
+        raise WrongType([Problem(f"the body is said to be {said[:80]!r}", allowed=JSON)])
+
+
+def decode_body(body: bytes, *, strict: bool = True) -> Any:
+    """The JSON value of a body. `strict`, as people's are read: also what readers of JSON differ about is wrong,
+    such as a key that stands twice. Raises InvalidInput."""
     if not body:
         raise _wrong("there is no body", "a JSON object")
     try:
         text = body.decode()
-        data = json.loads(text, parse_int=_whole_number)
+        data = json.loads(
+            text,
+            parse_int=_whole_number,
+            parse_float=_decimal if strict else None,
+            parse_constant=_no_number,
+            object_pairs_hook=_object if strict else None,
+        )
+        if strict:
+            _check_depth(data)
         if _HALF_CHARACTER.search(text):
             json.dumps(data, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -73,6 +93,41 @@ def _whole_number(digits: str) -> int:
     if len(digits) > NUMBER_MAX_CHARACTERS:
         raise ValueError(f"a number with {len(digits)} digits")
     return int(digits)
+
+
+def _decimal(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number that is out of range")
+    return value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} stands twice")
+        found[key] = value
+    return found
+
+
+def _check_depth(data: Any) -> None:
+    """Raises RecursionError for what functions that go down into it could not go down into."""
+    layer = [data]
+    for _ in range(DEPTH_MAX):
+        layer = [
+            item
+            for value in layer
+            if isinstance(value, (dict, list))
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not layer:
+            return
+    raise RecursionError
 
 
 def _wrong(message: str, allowed: str) -> InvalidInput:

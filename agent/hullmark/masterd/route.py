@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
@@ -10,11 +11,25 @@ from typing import Any, Callable, Optional, Union
 from hullmark.errors import InvalidInput, NotFound, Problem
 from hullmark.masterd.answers import WrongMethod
 from hullmark.masterd.desk import Call, Desk
+from hullmark.model.people import Role
+
+READERS = frozenset(Role)
+RECORDS = frozenset({Role.AUDITOR, Role.DEPLOYER, Role.ADMIN})
+"""Who did what, from where."""
+DEPLOYERS = frozenset({Role.DEPLOYER, Role.ADMIN})
+ACCESS = frozenset({Role.AUDITOR, Role.ADMIN})
+"""Who can come in."""
+ADMINS = frozenset({Role.ADMIN})
 
 SMALL_BODY_MAX_BYTES = 16 << 10
 
 Handler = Callable[[Desk, Call], Awaitable[Any]]
 Value = Union[str, int, float, bool]
+
+
+# What `int` and `float` read is more: other scripts' digits, underscores, "infinity".
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_DECIMAL = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,3})?")
 
 
 class Login(enum.Enum):
@@ -44,12 +59,12 @@ class Parameter:
             return text == "true"
         if isinstance(self.default, str):
             return text
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        whole = isinstance(self.default, int)
+        kind = "a whole number" if whole else "a number"
         allowed = f"{kind} from {self.least:g} to {self.most:g}"
-        try:
-            value = int(text[:20]) if isinstance(self.default, int) else float(text[:40])
-        except ValueError:
-            raise ValueError(allowed) from None
+        if not (_WHOLE if whole else _DECIMAL).fullmatch(text):
+            raise ValueError(allowed)
+        value = int(text) if whole else float(text)
         if not self.least <= value <= self.most:
             raise ValueError(allowed)
         return value
@@ -58,7 +73,9 @@ class Parameter:
 @dataclass(frozen=True)
 class Route:
     """`path` has names in braces. `answer` is a dataclass; with `lines` the answer is one on each line.
-    `streams`: the handler reads the body itself. `careful`: failures are slowed down."""
+    `streams`: the handler reads the body itself. `careful`: failures are slowed down. `sync`: agents ask it all
+    the time, so only what is refused is logged. `needs`: the roles of which a person must have one; left out,
+    whoever reads may ask a GET, and only an administrator anything else."""
 
     method: str
     path: str
@@ -72,6 +89,12 @@ class Route:
     lines: bool = False
     streams: bool = False
     careful: bool = False
+    sync: bool = False
+    needs: frozenset[Role] = frozenset()
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        return self.needs or (READERS if self.method == "GET" else ADMINS)
 
     def match(self, parts: Sequence[str]) -> Optional[dict[str, str]]:
         """The names of the path, or None where it is another's."""
@@ -90,8 +113,12 @@ class Route:
         """Raises InvalidInput."""
         known = {parameter.name: parameter for parameter in self.query}
         values = {parameter.name: parameter.default for parameter in self.query}
-        problems = []
+        problems, seen = [], set()
         for name, text in given:
+            if name in seen:
+                problems.append(Problem("given twice", field=name[:64], allowed="once"))
+                continue
+            seen.add(name)
             if name not in known:
                 allowed = ", ".join(known) or "none here"
                 problems.append(Problem("unknown parameter", field=name[:64], allowed=allowed))
@@ -105,9 +132,11 @@ class Route:
         return values
 
 
-def find(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """Raises NotFound, or WrongMethod where only the method differs."""
-    parts = path.split("/")
+def find(
+    routes: Sequence[Route], method: str, parts: Sequence[str]
+) -> tuple[Route, dict[str, str]]:
+    """`parts` are those of the path between its slashes. Raises NotFound, or WrongMethod where only the method
+    differs."""
     allowed = []
     for route in routes:
         names = route.match(parts)
@@ -116,5 +145,6 @@ def find(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[s
                 return route, names
             allowed.append(route.method)
     if allowed:
-        raise WrongMethod(f"{method[:16]} is not possible here", remedy=f"use {', '.join(allowed)}")
+        raise WrongMethod(method, allowed)
+    path = "/".join(parts)
     raise NotFound(f"there is nothing at {path[:200]}", remedy="GET /v1/openapi.json lists all")

@@ -5,8 +5,15 @@ The API's own description (`openapi`) is made from the same table, so it can't s
 
 from __future__ import annotations
 
-from hullmark.masterd import agents, api
-from hullmark.masterd.route import Login, Parameter, Route
+from hullmark.masterd import agents, api, people_api
+from hullmark.masterd.route import (
+    ADMINS,
+    DEPLOYERS,
+    RECORDS,
+    Login,
+    Parameter,
+    Route,
+)
 from hullmark.model import api as forms
 from hullmark.model import protocol
 from hullmark.model.observed import Report
@@ -66,6 +73,7 @@ API: tuple[Route, ...] = (
         forms.PlanAnswer,
         forms.PlanRequest,
         body_max_bytes=_CHANGE_MAX,
+        needs=DEPLOYERS,
     ),
     Route(
         "PUT",
@@ -75,6 +83,7 @@ API: tuple[Route, ...] = (
         forms.ApplyAnswer,
         forms.ApplyRequest,
         body_max_bytes=_CHANGE_MAX,
+        needs=DEPLOYERS,
     ),
     Route(
         "GET",
@@ -91,6 +100,7 @@ API: tuple[Route, ...] = (
         "Change numbers of replicas",
         forms.ApplyAnswer,
         forms.ScaleRequest,
+        needs=DEPLOYERS,
     ),
     Route(
         "DELETE",
@@ -99,6 +109,7 @@ API: tuple[Route, ...] = (
         "Remove an app",
         forms.ApplyAnswer,
         forms.RemoveRequest,
+        needs=DEPLOYERS,
     ),
     Route(
         "GET",
@@ -108,6 +119,7 @@ API: tuple[Route, ...] = (
         forms.LogRecord,
         query=_LOGS,
         lines=True,
+        needs=DEPLOYERS,
     ),
     Route(
         "GET",
@@ -129,6 +141,7 @@ API: tuple[Route, ...] = (
             Parameter("limit", 100, "at most so many", 1, EVENTS_MAX),
             Parameter("hold_s", 0.0, "how long to wait for the next one", most=HOLD_MAX_S),
         ),
+        needs=RECORDS,
     ),
     Route("GET", "/v1/orphans", api.orphans, "Containers that no order names", forms.OrphanList),
     Route(
@@ -138,16 +151,9 @@ API: tuple[Route, ...] = (
         "Invite a host",
         forms.InviteAnswer,
         forms.InviteRequest,
+        needs=ADMINS,
     ),
-    Route(
-        "POST",
-        "/v1/sessions",
-        api.open_session,
-        "A token for the API's port; over the Unix socket only",
-        forms.SessionAnswer,
-        forms.SessionRequest,
-        login=Login.LOCAL,
-    ),
+    *people_api.ROUTES,
 )
 
 AGENTS: tuple[Route, ...] = (
@@ -159,6 +165,7 @@ AGENTS: tuple[Route, ...] = (
         protocol.PollAnswer,
         protocol.PollRequest,
         login=Login.HOST,
+        sync=True,
     ),
     Route(
         "POST",
@@ -167,6 +174,7 @@ AGENTS: tuple[Route, ...] = (
         "The host's orders",
         protocol.OrdersAnswer,
         login=Login.HOST,
+        sync=True,
     ),
     Route(
         "POST",
@@ -176,6 +184,7 @@ AGENTS: tuple[Route, ...] = (
         protocol.ReportAnswer,
         Report,
         login=Login.HOST,
+        sync=True,
         body_max_bytes=REPORT_BODY_MAX_BYTES,
     ),
     Route(
@@ -184,6 +193,7 @@ AGENTS: tuple[Route, ...] = (
         agents.answer_task,
         "The answer to a task",
         login=Login.HOST,
+        sync=True,
         streams=True,
     ),
     Route(

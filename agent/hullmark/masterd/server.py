@@ -50,14 +50,14 @@ def _cannot_listen(listen: str, key: str, port: str, error: OSError) -> Hullmark
     return Refused(f"can't listen on {listen}: {error.strerror}", remedy=f"set another `{key}`")
 
 
-def bind_socket(path: Path) -> socket.socket:
-    """Listen on a Unix socket of mode 0600. One that a dead master left is replaced. Raises Conflict or Refused."""
+def bind_socket(path: Path, mode: int = 0o600) -> socket.socket:
+    """Listen on a Unix socket. One that a dead master left is replaced. Raises Conflict or Refused."""
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _clear(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # The mode holds from the start: nobody can connect in between.
-        before = os.umask(0o177)
+        before = os.umask(0o777 & ~mode)
         try:
             listener.bind(str(path))
             listener.listen(BACKLOG)
@@ -89,7 +89,7 @@ def _clear(path: Path) -> None:
 
 
 class Listener:
-    """One of the three. `most`: connections at a time; `each`: of one address."""
+    """One of the three. `most`, `each`, `always`: of connections at a time, see `Gate`."""
 
     def __init__(
         self,
@@ -99,6 +99,7 @@ class Listener:
         most: int,
         context: Optional[ssl.SSLContext] = None,
         each: Optional[int] = None,
+        always: frozenset[str] = frozenset(),
     ) -> None:
         self._name = name
         self._socket = listening
@@ -106,6 +107,7 @@ class Listener:
         self._most = most
         self._context = context
         self._each = most if each is None else each
+        self._always = always
         self._http: Optional[web.Server] = None
         self._server: Optional[asyncio.AbstractServer] = None
 
@@ -120,7 +122,7 @@ class Listener:
             keepalive_timeout=KEEPALIVE_S,
             lingering_time=LINGER_S,
         )
-        gate = Gate(http, self._name, self._most, self._each)
+        gate = Gate(http, self._name, self._most, self._each, self._always)
         loop = asyncio.get_running_loop()
         self._http = http
         if self._socket.family == socket.AF_UNIX:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hullmark.masterd.view import View
-from hullmark.model.names import INVITES, REQUESTS, SESSIONS
+from hullmark.model.names import INVITES, REQUESTS, SESSIONS, TOKENS
 from hullmark.store.protocol import Compare, Delete
 
 REQUESTS_KEPT_S = 86400.0
 INVITES_KEPT_S = 7 * 86400.0
 """After they expired, so that a late try is told why it is refused."""
+TOKENS_KEPT_S = 30 * 86400.0
+"""After they expired, so that `token list` shows why a job fails."""
 AT_ONCE = 40
 """Keys that one transaction deletes; each takes two operations."""
 
@@ -24,6 +26,11 @@ def outdated(view: View, now: float) -> tuple[list[Compare], list[Delete]]:
         INVITES + name
         for name, invite in view.invites.items()
         if invite.expires_at + INVITES_KEPT_S < now
+    ]
+    keys += [
+        TOKENS + name
+        for name, token in view.tokens.items()
+        if token.expires_at + TOKENS_KEPT_S < now
     ]
     keys += [SESSIONS + name for name, session in view.sessions.items() if session.expires_at < now]
     chosen = sorted(keys)[:AT_ONCE]

@@ -156,7 +156,7 @@ class GenerationRecord:
 @dataclass(frozen=True)
 class TokenRecord:
     """A machine's login, kept by the SHA-256 of its secret. `networks` are the sources that it may come
-    from, in CIDR notation; none: any."""
+    from, in CIDR notation; none: any. `request_id` is of the request that made it."""
 
     name: str
     role: str
@@ -164,6 +164,7 @@ class TokenRecord:
     expires_at: float
     by: str
     networks: tuple[str, ...] = ()
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,16 @@ class InviteRecord:
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """A person's login, kept by the SHA-256 of its token."""
+    """A person's login, kept by the SHA-256 of its token. `role` is the one at that time; what counts is what the
+    user (`user`, `uid`) may do when it is used. `login_uid` is the user that `who` names: another one under sudo."""
 
     who: str
     role: str
     created_at: float
     expires_at: float
+    user: str = ""
+    uid: int = -1
+    login_uid: int = -1
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ class Served:
         session: Optional[aiohttp.ClientSession] = None,
     ) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         chosen = self._session if session is None else session
         async with chosen.request(

@@ -503,11 +503,12 @@ def test_what_make_host_raises_ends_the_enrolment() -> None:
 
 def test_sessions_expire() -> None:
     async def test(cluster: Cluster) -> None:
-        await cluster.open_session("t" * 64, SessionRecord("alice", "admin", 0.0, 4e9), ALICE)
-        await cluster.open_session("u" * 64, SessionRecord("alice", "admin", 0.0, 1.0), ALICE)
-        assert cluster.session("t" * 64) is not None
-        assert cluster.session("u" * 64) is None
-        assert cluster.session("v" * 64) is None
+        people = cluster.people
+        await people.open_session("t" * 64, SessionRecord("alice", "admin", 0.0, 4e9), ALICE)
+        await people.open_session("u" * 64, SessionRecord("alice", "admin", 0.0, 1.0), ALICE)
+        assert people.session("t" * 64) is not None
+        assert people.session("u" * 64) is None
+        assert people.session("v" * 64) is None
 
     lead(test)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pwd
 import socket
 import stat
 import struct
@@ -11,17 +13,19 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from hullmark.errors import BrokenState, Forbidden
+from hullmark.errors import BrokenState
 from hullmark.masterd import brake
+from hullmark.masterd.directory import Directory, Rules
 from hullmark.masterd.identity import (
     Caller,
     _login_uid,
     certificate_identity,
     local_person,
-    user_name,
+    plain_address,
 )
 from hullmark.masterd.route import Login
 from hullmark.masterd.routes import API
+from hullmark.model.people import Role
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority
 from tests.unit.masterd.serving import Host, Served, apply_body, serve
@@ -165,9 +169,14 @@ def test_the_login_is_who_a_person_is(tmp_path: Path) -> None:
     (tmp_path / "loginuid").write_text("4294967295")
     assert _login_uid(tmp_path / "loginuid") is None
     assert _login_uid(tmp_path / "none") is None
-    assert user_name(0) == "root"
-    assert user_name(987654) == "uid 987654"
     assert Caller("alice", "local").host_id == ""
+
+
+NOBODY = Rules({}, {})
+
+
+def has_user(uid: int) -> bool:
+    return any(entry.pw_uid == uid for entry in pwd.getpwall())
 
 
 class Peer:
@@ -175,6 +184,7 @@ class Peer:
 
     def __init__(self, pid: int, uid: int) -> None:
         self.transport = self
+        self.family = socket.AF_UNIX
         self._credentials = struct.pack("iII", pid, uid, 0)
 
     def get_extra_info(self, name: str) -> object:
@@ -185,19 +195,54 @@ class Peer:
         return self._credentials
 
 
+def judged(peer: Peer, proc: Path, rules: Rules = NOBODY) -> Caller:
+    async def judge() -> Caller:
+        directory = Directory(rules, lambda: 0.0)
+        try:
+            return await local_person(peer, directory, proc)  # type: ignore[arg-type]
+        finally:
+            directory.close()
+
+    return asyncio.run(judge())
+
+
 @pytest.mark.parametrize(
-    ("login", "who"),
-    [("2", user_name(2)), ("4294967295", "root"), ("", "root"), ("987654", "uid 987654")],
+    ("login", "who", "login_uid"),
+    [
+        ("2", pwd.getpwuid(2).pw_name if has_user(2) else "uid 2", 2),
+        ("4294967295", "root", 0),
+        ("", "root", 0),
+        ("987654", "uid 987654", 987654),
+    ],
 )
-def test_sudo_does_not_hide_who_it_was(tmp_path: Path, login: str, who: str) -> None:
+def test_sudo_does_not_hide_who_it_was(
+    tmp_path: Path, login: str, who: str, login_uid: int
+) -> None:
     (tmp_path / "77").mkdir()
     (tmp_path / "77" / "loginuid").write_text(login)
-    caller = local_person(Peer(77, 0), tmp_path)  # type: ignore[arg-type]
-    assert caller == Caller(who, "local", "admin")
+    caller = judged(Peer(77, 0), tmp_path)
+    assert caller == Caller(who, "local", Role.ADMIN, user="root", uid=0, login_uid=login_uid)
 
 
 def test_another_user_is_refused_also_where_the_socket_is_open_to_it(tmp_path: Path) -> None:
-    for uid in (1, 65534):
-        with pytest.raises(Forbidden, match="may not use this socket") as caught:
-            local_person(Peer(77, uid), tmp_path)  # type: ignore[arg-type]
-        assert "sudo" in caught.value.remedy
+    for uid in (1, 65534, 987654):
+        caller = judged(Peer(77, uid), tmp_path)
+        assert caller.role is None
+        assert caller.refusal is not None
+        assert "has no role here" in caller.refusal.message
+        assert "master.yaml" in caller.refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::FFFF:a00:1", "10.0.0.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("fd00:0::1", "fd00::1"),
+        ("", ""),
+    ],
+)
+def test_an_address_has_one_form(text: str, plain: str) -> None:
+    assert plain_address(text) == plain

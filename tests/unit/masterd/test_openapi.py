@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hullmark import model
 from hullmark.masterd.openapi import document, schema_of
 from hullmark.masterd.route import Login, Route, find
 from hullmark.masterd.routes import API
 from hullmark.model import api
 from tests.unit.masterd.serving import APP, Served, apply_body, serve
 
+TOKEN = {"name": "ci", "role": "deployer", "request_id": "t1", "networks": ["10.0.0.0/8"]}
+
+LISTED = re.compile(r"^ *(GET|POST|PUT|DELETE) +(/v1/\S+)", re.MULTILINE)
+"""In the docstrings of the modules that have the forms."""
+NAMES = re.compile(r"\{(\w+)\}")
 KINDS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -75,11 +84,16 @@ def test_every_route_is_described() -> None:
     described = {(method.upper(), path) for path, item in made["paths"].items() for method in item}
     assert described == {(route.method, route.path) for route in API}
     listed = {
-        tuple(line.split()[:2])
-        for line in (api.__doc__ or "").splitlines()
-        if line.strip().startswith(("GET", "POST", "PUT", "DELETE"))
+        (method, path)
+        for module in pkgutil.iter_modules(model.__path__)
+        for method, path in LISTED.findall(
+            importlib.import_module(f"hullmark.model.{module.name}").__doc__ or ""
+        )
     }
-    assert {(method, path.replace("{app}", "APP")) for method, path in described} == listed
+    named = {
+        (method, NAMES.sub(lambda found: found[1].upper(), path)) for method, path in described
+    }
+    assert named == listed
     names = [item["operationId"] for each in made["paths"].values() for item in each.values()]
     assert len(names) == len(set(names))
     schemas = made["components"]["schemas"]
@@ -97,9 +111,9 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         async def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
             got, answer = await served.local(method, path, body)
             assert got == status, answer
-            route, _ = find(API, method, path.partition("?")[0])
+            route, _ = find(API, method, path.partition("?")[0].split("/"))
             responses = made["paths"][route.path][method.lower()]["responses"]
-            chosen = responses["200" if status == 200 else "default"]
+            chosen = responses[str(status)]
             (content,) = chosen["content"].values()
             assert wrongs(answer, content["schema"], schemas) == []
             if status == 200:
@@ -119,6 +133,9 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/instances?app=shop")
         await ask("POST", "/v1/invites", {"host": "h2", "labels": {"zone": "a"}})
         await ask("POST", "/v1/sessions", {})
+        await ask("POST", "/v1/tokens", TOKEN)
+        await ask("GET", "/v1/tokens")
+        await ask("DELETE", "/v1/tokens/ci", {"request_id": "r4"})
         await ask("GET", "/v1/apps")
         await ask("GET", "/v1/hosts")
         await ask("GET", "/v1/events?limit=1000")
