@@ -28,6 +28,7 @@ from hullmark.core.standing import ENGINE_AWAY, Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.fleet import Passage
+from hullmark.masterd.moving import Moving
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
@@ -103,6 +104,7 @@ class Cluster:
         self._admission = Admission(
             term.leadership, term.view, term.one_at_a_time, self._settings.wall, self._tell
         )
+        self.moving = Moving(term, self._tell)
         self.people = People(term, self._settings.wall, self._tell)
 
     async def stop(self) -> None:

@@ -131,6 +131,8 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", f"/v1/apps/shop?after={detail['version']}&hold_s=0.01")
         await ask("POST", "/v1/apps/shop/scale", {"services": {"web": 2}, "request_id": "r2"})
         await ask("GET", "/v1/instances?app=shop")
+        await ask("GET", "/v1/ports?host=h1")
+        await ask("POST", "/v1/apps/shop/move", {"service": "web", "request_id": "r5"})
         await ask("POST", "/v1/invites", {"host": "h2", "labels": {"zone": "a"}})
         await ask("POST", "/v1/sessions", {})
         await ask("POST", "/v1/tokens", TOKEN)
