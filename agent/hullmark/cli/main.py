@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "orphans": "List containers that no order names",
     "invite": "Make a token with which a host joins",
     "login": "Make a token for use from another machine",
+    "token": "Logins of machines: make, list, revoke",
     "config": "Check and show the daemons' configuration",
     "agent": "Enroll this host, run its agent",
     "master": "Make a cluster, run its master",

@@ -21,7 +21,7 @@ def document(name: str, value: Any, **more: Any) -> None:
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
-NOT_YET = ("started_at", "finished_at")
+NOT_YET = ("started_at", "finished_at", "used_at")
 """Moments that the model has as 0.0 until they come; a document has null then."""
 
 
