@@ -54,6 +54,7 @@ class MasterConfig:
     agents_listen: str
     store_kind: str
     lost_after: float
+    scheduler_strategy: str
     lease: float
     session_valid: float
     invite_valid: float
@@ -105,6 +106,12 @@ MASTER_KEYS = (
     Key("agents.listen", values.listener, "0.0.0.0:7441", "agents"),
     Key("store.kind", values.choice("sqlite"), "sqlite", "the cluster's store"),
     Key("lost_after", values.duration(2, 3600), 10.0, "silence after which a host counts as lost"),
+    Key(
+        "scheduler.strategy",
+        values.choice("spread", "binpack"),
+        "spread",
+        "which host that fits is best: the emptiest, or the fullest",
+    ),
     Key(
         "lease",
         values.duration(1, 600),

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.absence import is_ready
+from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
 from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView, ServiceView

@@ -73,13 +73,16 @@ def _keep_tombstones(draft: Draft, wishes: Wishes) -> None:
             if state is not None and name not in state.instances and name not in state.orphans:
                 continue
             wish = wishes.get((tombstone.instance.app, tombstone.instance.service))
-            if wish is not None and not tombstone.abandoned:
-                # An agent that got it stops the instance; one that didn't still has what it was told before.
-                former = Assignment(tombstone.instance, "", stop_unheard_s=wish.stop_unheard_s)
-                post = Post(host_id, former)
-                if _is_given_up(draft, wish, post, _home(draft, wish, post)):
-                    tombstone = dataclasses.replace(tombstone, abandoned=True)
-            draft.bury(host_id, tombstone)
+            given_up = wish is not None and _is_tombstone_given_up(draft, wish, host_id, tombstone)
+            abandoned = tombstone.abandoned or given_up
+            draft.bury(host_id, dataclasses.replace(tombstone, abandoned=abandoned))
+
+
+def _is_tombstone_given_up(draft: Draft, wish: Wish, host_id: str, tombstone: Tombstone) -> bool:
+    """An agent that got it stops the instance; one that didn't still has what it was told before."""
+    former = Assignment(tombstone.instance, "", stop_unheard_s=wish.stop_unheard_s)
+    post = Post(host_id, former)
+    return _is_given_up(draft, wish, post, _home(draft, wish, post))
 
 
 def _is_too_many(wish: Wish, slot: int) -> bool:

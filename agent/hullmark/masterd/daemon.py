@@ -51,6 +51,7 @@ from hullmark.model.app import App
 from hullmark.model.event import Event
 from hullmark.model.moments import day
 from hullmark.model.protocol import NotLeader
+from hullmark.model.snapshot import Strategy
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
 from hullmark.pki.tls import server_context
 from hullmark.store.protocol import Store
@@ -164,6 +165,7 @@ class Master:
         port = config.agents_listen.rpartition(":")[2]
         settings = Settings(
             lost_after_s=config.lost_after,
+            strategy=Strategy(config.scheduler_strategy),
             silent_after_s=config.lost_after * 0.8,
             events_kept=config.events_keep,
             store_name=config.store_kind,

@@ -1,23 +1,23 @@
 """The scheduling loop: plan, commit what differs, again until nothing does.
 
-It is woken by everything that a plan depends on. A pass runs at once; the pause after it grows with what it
-cost, so that a storm of reports takes a bounded share of the processor.
+It is woken by everything that a plan depends on, and by time where a plan says so. A pass runs at once; the pause
+after it grows with what it cost, so that a storm of reports takes a bounded share of the processor.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Callable
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.core.schedule import Plan, Unplaced, plan
-from hullmark.errors import Refused, StaleEpoch, StoreUnavailable
+from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership, size_bytes
 from hullmark.masterd.view import encode
 from hullmark.model import names
-from hullmark.model.records import HostAssignments
+from hullmark.model.records import NO_ASSIGNMENTS, HostAssignments, RolloutState
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import (
     MAX_OPERATIONS,
@@ -33,15 +33,18 @@ _log = log.get("loop")
 PASSES_MAX = 20
 """A plan is complete after two or three passes; more means that something goes round in circles."""
 RETRY_S = 1.0
+IDLE_S = 3600.0
 PAUSE_SHARE = 3.0
 PAUSE_MAX_S = 0.5
 
 Transaction = tuple[list[Compare], list[Write]]
+_Part = tuple[dict[str, Compare], list[Write]]
 
 
 class SchedulingLoop:
     """`one_at_a_time` is held while a plan is made and committed, so that no change of an app comes between.
-    `planned` is called with each plan's unplaced instances."""
+    `planned` is called with each plan's unplaced instances, `undo` with each app whose rollout is to be taken
+    back, and not while the lock is held: taking it back is a change like any other."""
 
     def __init__(
         self,
@@ -49,11 +52,14 @@ class SchedulingLoop:
         one_at_a_time: asyncio.Lock,
         snapshot: Callable[[], Snapshot],
         planned: Callable[[tuple[Unplaced, ...]], None],
+        undo: Optional[Callable[[str], Awaitable[object]]] = None,
     ) -> None:
         self._leadership = leadership
         self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
         self._planned = planned
+        self.undo = undo
+        self._again_in_s = IDLE_S
         self._wake = Counter(1)
 
     def wake(self) -> None:
@@ -64,10 +70,11 @@ class SchedulingLoop:
         clock = asyncio.get_running_loop().time
         seen = 0
         while self._leadership.is_leader:
-            seen = await self._wake.passed(seen, 3600.0)
+            seen = await self._wake.passed(seen, self._again_in_s)
             began = clock()
             try:
                 await self.converge()
+                await self._undo()
             except StaleEpoch:
                 return
             except (StoreUnavailable, Refused) as error:
@@ -84,48 +91,99 @@ class SchedulingLoop:
                 snapshot = self._snapshot()
                 made = plan(snapshot)
                 self._planned(made.unplaced)
+                self._again_in_s = IDLE_S if made.again_in_s is None else made.again_in_s
                 if not await self._carry_out(snapshot, made):
                     return
         _log.error("planning does not come to rest", passes=PASSES_MAX)
 
     async def _carry_out(self, snapshot: Snapshot, made: Plan) -> bool:
-        """Commit the plan, or, where nothing is left of it, the end of removed apps. False: nothing to do."""
+        """Commit the plan, or, where nothing is left of it, the end of removed apps. False: nothing to do.
+
+        What is remembered of apps is written first: an instance must not be somewhere without its home being known.
+        """
         written = False
-        for compares, writes in transactions(snapshot, made.hosts):
+        for compares, writes in (*notes(snapshot, made), *transactions(snapshot, made.hosts)):
             done = await self._leadership.commit(compares, writes)
             written = True
             if not done.succeeded:
                 _log.info("the plan was made from something older; planning again")
-                break
+                return True
         for app in made.finished if not made.hosts else ():
-            key = names.APPS + app
-            compare = Compare(key, snapshot.revisions[key])
-            await self._leadership.commit([compare], [Delete(key)])
+            key, rollout = names.APPS + app, names.ROLLOUTS + app
+            gone = [Delete(name) for name in (key, rollout) if name in snapshot.revisions]
+            await self._leadership.commit([Compare(key, snapshot.revisions[key])], gone)
             written = True
         return written
 
+    async def _undo(self) -> None:
+        """Also those that a former leader left to its successor."""
+        for app, rollout in sorted(self._snapshot().rollouts.items()):
+            if rollout.state is RolloutState.UNDOING and self.undo is not None:
+                try:
+                    await self.undo(app)
+                except (StaleEpoch, StoreUnavailable):
+                    raise
+                except HullmarkError as error:
+                    _log.error("a rollout is not taken back", app=app, why=error.message)
+
+
+def notes(snapshot: Snapshot, made: Plan) -> Iterator[Transaction]:
+    """What the plan remembers of apps: their slots' homes, and how far their changes have come."""
+    return _together(
+        _part(snapshot, [names.APPS + app], _notes_of(snapshot, made, app))
+        for app in sorted({*made.homes, *made.rollouts})
+    )
+
+
+def _notes_of(snapshot: Snapshot, made: Plan, app: str) -> Iterator[Write]:
+    rollout, homes = made.rollouts.get(app), made.homes.get(app)
+    if homes is not None and homes.slots:
+        yield Put(names.HOMES + app, encode(homes))
+    elif homes is not None and names.HOMES + app in snapshot.revisions:
+        yield Delete(names.HOMES + app)
+    if rollout is not None:
+        yield Put(names.ROLLOUTS + app, encode(rollout))
+
 
 def transactions(snapshot: Snapshot, hosts: Mapping[str, HostAssignments]) -> Iterator[Transaction]:
-    """The plan in transactions that fit the store's limits. Each holds whole hosts, and compares those and
-    the apps that they run with what the plan was made from, so each is safe without the next."""
+    """The hosts' orders. Each transaction holds whole hosts, and compares those and the apps that they run with what
+    the plan was made from, so each is safe without the next."""
+    return _together(
+        _part(snapshot, _apps_of(orders, snapshot), [_order(snapshot, host_id, orders)])
+        for host_id, orders in hosts.items()
+    )
+
+
+def _order(snapshot: Snapshot, host_id: str, orders: HostAssignments) -> Write:
+    key = names.ASSIGNMENTS + host_id
+    if host_id not in snapshot.hosts and orders == NO_ASSIGNMENTS:
+        return Delete(key)
+    return Put(key, encode(orders))
+
+
+def _part(snapshot: Snapshot, keys: Sequence[str], writes: Iterable[Write]) -> _Part:
+    """Writes that belong together, with a compare of each key written and of others."""
+    listed = list(writes)
+    compared = [*(write.key for write in listed), *keys]
+    return {key: Compare(key, snapshot.revisions.get(key, 0)) for key in compared}, listed
+
+
+def _together(parts: Iterable[_Part]) -> Iterator[Transaction]:
+    """The parts in transactions that fit the store's limits."""
     compares: dict[str, Compare] = {}
     writes: list[Write] = []
-    for host_id, orders in hosts.items():
-        key = names.ASSIGNMENTS + host_id
-        put = Put(key, encode(orders))
-        needed = {key: Compare(key, snapshot.revisions.get(key, 0))}
-        for app in _apps_of(orders, snapshot):
-            needed[app] = Compare(app, snapshot.revisions[app])
+    for needed, added in parts:
         together = {**compares, **needed}
         # One operation and some bytes are the fence's.
-        operations = len(together) + len(writes) + 2
+        operations = len(together) + len(writes) + len(added) + 1
         if writes and (
-            operations > MAX_OPERATIONS or _bytes(together, [*writes, put]) > MAX_TRANSACTION_BYTES
+            operations > MAX_OPERATIONS
+            or _bytes(together, [*writes, *added]) > MAX_TRANSACTION_BYTES
         ):
             yield list(compares.values()), writes
             together, writes = needed, []
         compares = together
-        writes = [*writes, put]
+        writes = [*writes, *added]
     if writes:
         yield list(compares.values()), writes
 

@@ -32,7 +32,7 @@ from hullmark.masterd.upkeep import outdated
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
 from hullmark.model.event import Event
-from hullmark.model.snapshot import Snapshot
+from hullmark.model.snapshot import Snapshot, Strategy
 from hullmark.store.protocol import Compacted, Store, Write
 
 _log = log.get("term")
@@ -45,6 +45,9 @@ RETRY_S = 1.0
 LOG_KEPT = 1000
 """Revisions of the store's change log that compaction leaves."""
 
+_PLANNED = (names.APPS, names.HOSTS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS)
+"""Keys that a plan is made from."""
+
 T = TypeVar("T")
 
 
@@ -55,6 +58,7 @@ class Settings:
 
     lost_after_s: float = 10.0
     silent_after_s: float = 8.0
+    strategy: Strategy = Strategy.SPREAD
     events_kept: int = 10_000
     events_kept_s: float = 30 * 86400.0
     store_name: str = "sqlite"
@@ -168,7 +172,12 @@ class Term:
             heard_s=self.fleet.heard_s(),
             lost_after_s=self._settings.lost_after_s,
             revision=self.view.revision,
-            revisions=self.view.revisions(names.APPS, names.ASSIGNMENTS),
+            homes=self.view.homes,
+            rollouts=self.view.rollouts,
+            strategy=self._settings.strategy,
+            revisions=self.view.revisions(
+                names.APPS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS
+            ),
         )
 
     async def lost(self) -> str:
@@ -211,7 +220,7 @@ class Term:
     def _notice(self, key: str, revision: int) -> None:
         if key == names.LEADER_KEY:
             self.leadership.saw_leader_change(revision)
-        elif key.startswith((names.APPS, names.HOSTS, names.ASSIGNMENTS)):
+        elif key.startswith(_PLANNED):
             self.changed()
             if key.startswith(names.ASSIGNMENTS):
                 self.told(key[len(names.ASSIGNMENTS) :]).bump()
