@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what applying would change",
     "apply": "Run a Compose app, or change it",
     "scale": "Change numbers of replicas",
+    "move": "Move a service to another host",
     "rm": "Remove an app",
     "apps": "List apps",
     "ps": "List instances",
