@@ -47,22 +47,25 @@ _RANKS = {member: rank for rank, member in enumerate(Filter)}
 @dataclass(frozen=True)
 class Obstacle:
     """Why an instance can't be put on a host. `group` is the same for hosts that fail alike; `detail` continues
-    it for this host; `nearness` is highest for the host that comes closest."""
+    it for this host; `nearness` is highest for the host that comes closest. `party` is who stands in the way,
+    where that is somebody: hosts with different ones don't fail alike."""
 
     filter: Filter
     group: str
     detail: str = ""
     nearness: float = 0.0
+    party: str = ""
 
 
 @dataclass(frozen=True)
 class Hold:
     """A host port in use. `slot`: of an instance that is on its way out; None where nobody's next instance may
-    count on its going."""
+    count on its going. `party` is the same for all instances of a service."""
 
     port: PublishedPort
     slot: Optional[tuple[str, str, int]]
     holder: str
+    party: str = ""
 
     def clashes(self, port: PublishedPort) -> bool:
         mine, other = self.port, port
@@ -93,7 +96,7 @@ class Berth:
         self.by_service[instance.app, instance.service] += 1
         self.cpus += reserved.cpus
         self.memory_bytes += reserved.memory_bytes
-        self._hold(ports, None, str(instance))
+        self._hold(ports, None, str(instance), _party(instance))
 
     def give_back(
         self, instance: InstanceId, reserved: Resources, ports: Iterable[PublishedPort]
@@ -105,27 +108,29 @@ class Berth:
         self.memory_bytes -= reserved.memory_bytes
         for port in ports:
             if port.published:
-                self._holds[port.published, port.protocol].remove(Hold(port, None, str(instance)))
+                hold = Hold(port, None, str(instance), _party(instance))
+                self._holds[port.published, port.protocol].remove(hold)
 
     def hold_until_gone(self, instance: InstanceId, ports: Iterable[PublishedPort]) -> None:
         """Keep ports for an instance that still has to go."""
         slot = instance.app, instance.service, instance.slot
-        self._hold(ports, slot, f"{instance}, which is being removed")
+        self._hold(ports, slot, f"{instance}, which is being removed", _party(instance))
 
     def hold_for_nobody(self, ports: Iterable[PublishedPort], holder: str) -> None:
         """Keep ports that something uses which no order names."""
-        self._hold(ports, None, holder)
+        self._hold(ports, None, holder, holder)
 
     def _hold(
         self,
         ports: Iterable[PublishedPort],
         slot: Optional[tuple[str, str, int]],
         holder: str,
+        party: str,
     ) -> None:
         for port in ports:
             if port.published:
                 held = self._holds.setdefault((port.published, port.protocol), [])
-                held.append(Hold(port, slot, holder))
+                held.append(Hold(port, slot, holder, party))
 
     def taker(self, port: PublishedPort, slot: tuple[str, str, int]) -> Optional[Hold]:
         """Who has this port. A slot's instance that is to go is no obstacle to its next: the agent stops
@@ -200,7 +205,7 @@ def _choose(
         return at(0)
     numbers = range(spec.published_first, spec.published_last + 1)
     had = [port.published for port in former if port.published in numbers]
-    holder = ""
+    holder, party = "", ""
     for port in map(at, (*had, *numbers)):
         if any(Hold(other, None, "").clashes(port) for other in chosen):
             holder = holder or "another port of its own"
@@ -208,8 +213,13 @@ def _choose(
         taker = berth.taker(port, slot)
         if taker is None:
             return port
-        holder = holder or taker.holder
+        holder, party = holder or taker.holder, party or taker.party
     text = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
     if len(numbers) > 1:
         return Obstacle(Filter.PORT, f"no port free in {text}/{spec.protocol}")
-    return Obstacle(Filter.PORT, f"port {text}/{spec.protocol} taken", f" by {holder}")
+    taken = f"port {text}/{spec.protocol} taken"
+    return Obstacle(Filter.PORT, taken, f" by {holder}", party=party)
+
+
+def _party(instance: InstanceId) -> str:
+    return f"{instance.app}/{instance.service}"

@@ -199,20 +199,19 @@ def _spread(draft: Draft, wish: Wish) -> Callable[[Berth], tuple[int, ...]]:
 
 def refusals(draft: Draft, obstacles: Obstacles) -> tuple[Refusal, ...]:
     """One for all hosts that fail alike, in the order of the filters; the most common first."""
-    groups: dict[tuple[Filter, str], list[tuple[float, str, Obstacle]]] = {}
+    groups: dict[tuple[Filter, str, str], list[tuple[float, str, Obstacle]]] = {}
     for host_id, berth in draft.berths.items():
         obstacle = obstacles.get(host_id)
         if obstacle is not None:
-            groups.setdefault((obstacle.filter, obstacle.group), []).append(
-                (-obstacle.nearness, berth.host.name, obstacle)
-            )
+            alike = obstacle.filter, obstacle.group, obstacle.party
+            groups.setdefault(alike, []).append((-obstacle.nearness, berth.host.name, obstacle))
     found = []
-    for (kind, text), members in sorted(
+    for (kind, text, party), members in sorted(
         groups.items(), key=lambda item: (item[0][0].rank, -len(item[1]))
     ):
         _, name, nearest = min(members, key=lambda item: item[:2])
         hosts = tuple(name for _, name, _ in members)
-        found.append(Refusal(kind.value, text, hosts, name + nearest.detail))
+        found.append(Refusal(kind.value, text, hosts, name + nearest.detail, party))
     return tuple(found)
 
 

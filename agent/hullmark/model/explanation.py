@@ -8,12 +8,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Refusal:
     """Hosts that one filter rules out alike. `filter` is its stable name; `text` says why; `hosts` are names.
-    `nearest` is the host that comes closest, with what it lacks: `web7, free 1.4 GiB`."""
+    `nearest` is the host that comes closest, with what it lacks: `web7, free 1.4 GiB`. `party` is who stands in the
+    way, where that is somebody: `shop/web`, `process nginx`."""
 
     filter: str
     text: str
     hosts: tuple[str, ...]
     nearest: str = ""
+    party: str = ""
 
 
 @dataclass(frozen=True)
