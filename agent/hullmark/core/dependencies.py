@@ -49,13 +49,16 @@ def hopeless(roster: Roster, record: AppRecord, service: str) -> tuple[str, ...]
 def _holds(
     record: AppRecord, dependency: Dependency, placed: Sequence[Placed], wanted: int
 ) -> bool:
-    """All wanted instances fulfil the condition; with none wanted it holds. One that is not
-    required is waited for only while it can still make it."""
+    """All wanted instances fulfil the condition, each slot by any of those that it has; with none wanted it
+    holds. One that is not required is waited for only while it can still make it."""
     condition, needed = dependency.condition, record.app.services[dependency.service]
-    done = sum(_fulfils(condition, item) for item in placed)
-    if not dependency.required:
-        done += sum(bool(_obstacle(condition, needed, item)) for item in placed)
-    return done >= wanted
+    done = {
+        item.assignment.instance.slot
+        for item in placed
+        if _fulfils(condition, item)
+        or (not dependency.required and _obstacle(condition, needed, item))
+    }
+    return len(done) >= wanted
 
 
 def _fulfils(condition: DependencyCondition, item: Placed) -> bool:

@@ -181,8 +181,10 @@ def _stuck(
         why = f"an operator moves it away from {name}"
     else:
         why = f"generation {instance.generation} has to start before the former on {name} stops"
-    found = _unplaced(draft, wish, slot, posts[0].instance.generation, obstacles)
-    first = f"{why}; elsewhere: {found.reasons[0]}" if found.reasons else why
+    own = {post.host_id for post in (*pending.lost, *pending.draining, *pending.leaving)}
+    others = {host_id: item for host_id, item in obstacles.items() if host_id not in own}
+    found = _unplaced(draft, wish, slot, posts[0].instance.generation, others)
+    first = f"{why}; elsewhere: {found.reasons[0]}" if others else f"{why}; there is no other host"
     return dataclasses.replace(found, reasons=(first, *found.reasons[1:]), kept_on=name)
 
 

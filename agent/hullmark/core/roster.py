@@ -67,13 +67,24 @@ class Roster:
         return self._placed.get((app, service), [])
 
     def current(self, record: AppRecord, service: str) -> list[Placed]:
-        """The service's assignments of the generation that it is to have."""
+        """The service's assignments of the generation that it is to have. A slot that is about to change hosts
+        has two."""
         generation = record.generations.get(service)
         return [
             item
             for item in self.placed(record.app.name, service)
             if item.assignment.instance.generation == generation
         ]
+
+    def by_slot(self, record: AppRecord, service: str) -> dict[int, list[Placed]]:
+        """All assignments of each slot that the service is to have, of whatever generation, in order of slot."""
+        deploy = record.app.services[service].deploy
+        found: dict[int, list[Placed]] = defaultdict(list)
+        for item in self.placed(record.app.name, service):
+            slot = item.assignment.instance.slot
+            if deploy.mode is DeployMode.GLOBAL or slot <= deploy.replicas:
+                found[slot].append(item)
+        return found
 
     def leaving(self, app: str = "", service: str = "") -> list[Leaving]:
         """Tombstones of one service, of the whole app, or of all apps."""
@@ -93,5 +104,5 @@ class Roster:
             return 0
         deploy = record.app.services[service].deploy
         if deploy.mode is DeployMode.GLOBAL:
-            return len(self.current(record, service))
+            return len(self.by_slot(record, service))
         return deploy.replicas

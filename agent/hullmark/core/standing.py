@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-import enum
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.absence import is_ready
-from hullmark.core.dependencies import hopeless, waits
+from hullmark.core.absence import is_draining, is_ready
+from hullmark.core.grades import ENGINE_AWAY, Grade, Graded, Grader
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
 from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView, ServiceView
-from hullmark.model.observed import Health, InstanceStatus, Phase
+from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
-from hullmark.model.records import AppRecord
+from hullmark.model.records import AppRecord, Rollout, RolloutState
 from hullmark.model.snapshot import Snapshot
+
+__all__ = ["ENGINE_AWAY", "MAX_WHY", "Standing"]
 
 MAX_WHY = 12
 """Lines of explanation for one service; `hullmark ps` has one for each instance."""
 
-ENGINE_AWAY = {
-    "engine.unavailable": "the host's engine does not answer",
-    "engine.refuses": "the host's engine refuses the agent",
-}
-"""By the code of a host's problem: nothing can be said of its containers while it lasts."""
-
-_PROGRESS = {
-    Phase.WAITING: "waits to be started",
-    Phase.PULLING: "its image is being pulled",
-    Phase.CREATING: "is being created",
-    Phase.STARTING: "is being started",
-    Phase.STOPPING: "is being stopped",
-}
-
-
-class Grade(enum.Enum):
-    """What can be said of one wanted instance. Only the first is where it should be."""
-
-    GOOD = "good"  # serving, or completed
-    UNDER_WAY = "under way"
-    TROUBLED = "troubled"  # may mend by itself: a pull is tried again, a host comes back
-    FAILED = "failed"  # waiting won't mend it
-
 
 @dataclass(frozen=True)
 class _Judged:
+    """One slot, or a further instance of one (`extra`). `statuses` are what can be relied on of all of the
+    slot's instances: it counts once, whichever of them serves."""
+
     view: InstanceView
     grade: Grade
+    statuses: tuple[InstanceStatus, ...] = ()
+    extra: bool = False
 
 
 class Standing:
@@ -61,13 +45,8 @@ class Standing:
         blind_s: Mapping[str, float] = {},
     ) -> None:
         self._snapshot = snapshot
-        self._blind_s = blind_s
         self._roster = Roster.of(snapshot)
-        self._in_reach = {
-            host.name
-            for host_id, host in snapshot.hosts.items()
-            if is_ready(snapshot, host_id) and not self._engine_trouble(host_id)
-        }
+        self._grader = Grader(snapshot, self._roster, blind_s)
         self._unplaced: dict[tuple[str, str], list[Unplaced]] = {}
         for item in unplaced:
             self._unplaced.setdefault((item.app, item.service), []).append(item)
@@ -84,11 +63,13 @@ class Standing:
         judged = self._judge_app(record)
         summary = self._summary(record, judged)
         wanted = [item.view for items in judged.values() for item in items]
+        rollout = self._rollout(record)
+        stopped = rollout is not None and rollout.state is RolloutState.PAUSED
         return AppDetail(
             summary,
             version,
             settled=summary.state == "running",
-            failed=summary.state == "failed",
+            failed=summary.state == "failed" or stopped,
             instances=tuple(wanted) + self._leaving_views(record.app.name),
             warnings=record.warnings,
             app=shown,
@@ -109,30 +90,38 @@ class Standing:
             self._service_view(record, name, items) for name, items in sorted(judged.items())
         )
         grades = {item.grade for items in judged.values() for item in items}
-        return AppSummary(
-            record.app.name, self._state(record, grades), record.generation, record.change, services
-        )
+        state = self._state(record, grades)
+        return AppSummary(record.app.name, state, record.generation, record.change, services)
 
     def _state(self, record: AppRecord, grades: set[Grade]) -> str:
+        rollout = self._rollout(record)
         if record.removing:
             return "removing"
         if Grade.FAILED in grades:
             return "failed"
         if Grade.TROUBLED in grades:
             return "degraded"
+        if rollout is not None and rollout.state is not RolloutState.DONE:
+            return "degraded" if rollout.state is RolloutState.PAUSED else "changing"
         on_reach = (
             is_ready(self._snapshot, item.host_id) for item in self._roster.leaving(record.app.name)
         )
         return "changing" if Grade.UNDER_WAY in grades or any(on_reach) else "running"
 
+    def _rollout(self, record: AppRecord) -> Optional[Rollout]:
+        """Of the app's newest generation, once a plan has looked at it."""
+        rollout = self._snapshot.rollouts.get(record.app.name)
+        return rollout if rollout is not None and rollout.generation == record.generation else None
+
     def _service_view(self, record: AppRecord, name: str, judged: Sequence[_Judged]) -> ServiceView:
         container = record.app.services[name].container
-        statuses = [
+        slots = [item for item in judged if not item.extra]
+        seen = [
             item.view.status
-            for item in judged
-            if item.view.status is not None and item.view.host in self._in_reach
+            for item in slots
+            if item.view.status is not None and item.view.status in item.statuses
         ]
-        why = tuple(_line(item.view) for item in judged if item.grade is not Grade.GOOD)
+        why = self._why(record, judged)
         if len(why) > MAX_WHY:
             why = (*why[: MAX_WHY - 1], f"and {len(why) - MAX_WHY + 1} more")
         return ServiceView(
@@ -141,13 +130,21 @@ class Standing:
             digest=container.digest,
             generation=record.generations[name],
             wanted=self._roster.wanted(record, name),
-            running=sum(status.phase is Phase.RUNNING for status in statuses),
-            serving=sum(status.serving for status in statuses),
+            running=sum(any(_runs(one) for one in item.statuses) for item in slots),
+            serving=sum(any(one.serving for one in item.statuses) for item in slots),
             one_shot=container.one_shot,
-            completed=sum(status.phase is Phase.COMPLETED for status in statuses),
-            failed=sum(status.phase is Phase.FAILED for status in statuses),
+            completed=sum(status.phase is Phase.COMPLETED for status in seen),
+            failed=sum(status.phase is Phase.FAILED for status in seen),
             why=why,
         )
+
+    def _why(self, record: AppRecord, judged: Sequence[_Judged]) -> tuple[str, ...]:
+        lines = [_line(item.view) for item in judged if item.grade is not Grade.GOOD]
+        rollout = self._rollout(record)
+        if lines and rollout is not None and rollout.state is RolloutState.PAUSED:
+            reason = f": {rollout.reason}" if rollout.reason else ""
+            lines.insert(0, f"the change to generation {rollout.generation} is paused{reason}")
+        return tuple(lines)
 
     def _judge_app(self, record: AppRecord) -> dict[str, list[_Judged]]:
         """Wanted instances by service, in order of slot."""
@@ -159,71 +156,55 @@ class Standing:
 
     def _judge_service(self, record: AppRecord, name: str) -> Iterable[_Judged]:
         app, generation = record.app.name, record.generations[name]
-        found: dict[int, _Judged] = {}
-        for item in self._roster.current(record, name):
-            found[item.assignment.instance.slot] = self._judge(record, item)
-        for unplaced in self._unplaced.get((app, name), ()):
-            if unplaced.generation == generation and unplaced.slot not in found:
-                instance = InstanceId(app, name, unplaced.slot, generation)
-                why = NOT_PLACED + "; ".join(unplaced.reasons)
-                found[unplaced.slot] = _Judged(_view(instance, why=why), Grade.TROUBLED)
         wanted = self._roster.wanted(record, name)
+        unplaced = {item.slot: item for item in self._unplaced.get((app, name), ())}
+        found: dict[int, list[_Judged]] = {}
+        for slot, posts in self._roster.by_slot(record, name).items():
+            found[slot] = list(self._judge(record, posts, unplaced.get(slot)))
+        for slot, item in unplaced.items():
+            if item.generation == generation and slot not in found:
+                view = _view(
+                    InstanceId(app, name, slot, generation),
+                    why=NOT_PLACED + "; ".join(item.reasons),
+                )
+                found[slot] = [_Judged(view, Grade.TROUBLED)]
         for slot in range(1, wanted + 1):
             if slot not in found and len(found) < wanted:
-                instance = InstanceId(app, name, slot, generation)
-                view = _view(instance, why="not scheduled yet")
-                found[slot] = _Judged(view, Grade.UNDER_WAY)
-        return [found[slot] for slot in sorted(found)]
+                view = _view(InstanceId(app, name, slot, generation), why="not scheduled yet")
+                found[slot] = [_Judged(view, Grade.UNDER_WAY)]
+        return [item for slot in sorted(found) for item in found[slot]]
 
-    def _judge(self, record: AppRecord, item: Placed) -> _Judged:
-        instance = item.assignment.instance
-        host = self._host_name(item.host_id)
-        grade, why = self._grade(record, item)
-        return _Judged(_view(instance, host=host, status=item.status, why=why), grade)
+    def _judge(
+        self, record: AppRecord, posts: list[Placed], unplaced: Optional[Unplaced]
+    ) -> Iterable[_Judged]:
+        """One slot: the instance that counts, then the others that it has for a while."""
+        first, *others = self._grader.best_first(record, posts)
+        if unplaced is not None and first.grade is not Grade.GOOD:
+            first = Graded(first.placed, Grade.TROUBLED, "; ".join(unplaced.reasons))
+        statuses = tuple(
+            post.status
+            for post in posts
+            if post.status is not None and self._grader.in_reach(post.host_id)
+        )
+        yield _Judged(self._placed_view(first), first.grade, statuses)
+        where = self._grader.host_name(first.placed.host_id)
+        for other in others:
+            why = other.why or f"its slot has another on {where}"
+            if is_draining(self._snapshot, other.placed.host_id):
+                why = f"its host is draining; it goes to {where}"
+            view = self._placed_view(dataclasses.replace(other, why=why))
+            yield _Judged(view, Grade.UNDER_WAY, extra=True)
 
-    def _grade(self, record: AppRecord, item: Placed) -> tuple[Grade, str]:
-        if not is_ready(self._snapshot, item.host_id):
-            return Grade.TROUBLED, self._silence(item.host_id)
-        trouble = self._engine_trouble(item.host_id)
-        if trouble:
-            seen = f"as last seen {self._blind_s.get(item.host_id, 0.0):.0f} s ago: {trouble}"
-            return Grade.TROUBLED, seen if item.status is not None else trouble
-        if not item.assignment.released:
-            return self._held(record, item)
-        if item.status is None:
-            return Grade.UNDER_WAY, "its host has not taken it up yet"
-        service = record.app.services[item.assignment.instance.service]
-        if service.container.one_shot and item.status.phase is Phase.RUNNING:
-            return Grade.UNDER_WAY, "runs, and has to complete"
-        return _grade_of(item.status)
-
-    def _held(self, record: AppRecord, item: Placed) -> tuple[Grade, str]:
-        service = item.assignment.instance.service
-        never = hopeless(self._roster, record, service)
-        if never:
-            return Grade.FAILED, "can't start: " + " and ".join(never)
-        if item.status is not None and item.status.phase is Phase.BACKOFF:
-            return Grade.TROUBLED, item.status.detail or "is tried again later"
-        missing = waits(self._roster, record, service)
-        return Grade.UNDER_WAY, "waits for " + (" and ".join(missing) or "the leader's release")
-
-    def _silence(self, host_id: str) -> str:
-        heard_s = self._snapshot.heard_s.get(host_id)
-        if heard_s is None or host_id not in self._snapshot.observed:
-            return "its host has not been heard since this leader began"
-        return f"its host is silent for {heard_s:.0f} s"
-
-    def _engine_trouble(self, host_id: str) -> str:
-        """Why what the host says of its containers is old; empty where it isn't."""
-        state = self._snapshot.observed.get(host_id)
-        codes = {problem.code for problem in state.problems} if state is not None else set()
-        return next((text for code, text in ENGINE_AWAY.items() if code in codes), "")
+    def _placed_view(self, item: Graded) -> InstanceView:
+        host = self._grader.host_name(item.placed.host_id)
+        instance = item.placed.assignment.instance
+        return _view(instance, host=host, status=item.placed.status, why=item.why)
 
     def _leaving_views(self, app: str = "") -> tuple[InstanceView, ...]:
         return tuple(
             _view(
                 item.tombstone.instance,
-                host=self._host_name(item.host_id),
+                host=self._grader.host_name(item.host_id),
                 removing=True,
                 status=item.status,
                 why=self._leaving_why(item),
@@ -234,13 +215,13 @@ class Standing:
     def _leaving_why(self, item: Leaving) -> str:
         reason = item.tombstone.reason
         if not is_ready(self._snapshot, item.host_id):
-            return f"{reason}; {self._silence(item.host_id)}"
-        trouble = self._engine_trouble(item.host_id)
+            return f"{reason}; {self._grader.silence(item.host_id)}"
+        trouble = self._grader.engine_trouble(item.host_id)
         return f"{reason}; {trouble}" if trouble else reason
 
-    def _host_name(self, host_id: str) -> str:
-        host = self._snapshot.hosts.get(host_id)
-        return host.name if host is not None else host_id
+
+def _runs(status: InstanceStatus) -> bool:
+    return status.phase is Phase.RUNNING
 
 
 def _view(
@@ -262,26 +243,6 @@ def _view(
         status=status,
         why=why,
     )
-
-
-def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
-    """Of an instance that may run, by what its host says."""
-    detail = status.detail
-    if status.serving or status.phase is Phase.COMPLETED:
-        return Grade.GOOD, ""
-    if status.phase is Phase.FAILED:
-        return Grade.FAILED, detail or _exit(status)
-    if status.phase is Phase.BACKOFF:
-        return Grade.TROUBLED, detail or _exit(status)
-    if status.phase is Phase.RUNNING and status.health is Health.UNHEALTHY:
-        return Grade.TROUBLED, detail or "its health check fails"
-    if status.phase is Phase.RUNNING:
-        return Grade.UNDER_WAY, detail or "its health check has not passed yet"
-    return Grade.UNDER_WAY, detail or _PROGRESS[status.phase]
-
-
-def _exit(status: InstanceStatus) -> str:
-    return "ended" if status.exit_code is None else f"ended with exit code {status.exit_code}"
 
 
 def _line(view: InstanceView) -> str:

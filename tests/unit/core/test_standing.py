@@ -158,8 +158,13 @@ def test_a_global_service_that_fits_nowhere_is_in_the_list() -> None:
 
 def test_a_silent_host() -> None:
     there = obeyed(planned(one_host(app())), {})
+    quiet = dataclasses.replace(there, heard_s={"h1": 9.0})
+    assert standing(quiet) == ("running", ())
     state, why = standing(silent(there, ["h1"]))
-    assert (state, why) == ("degraded", ("web.1 on h1: its host is silent for 60 s",))
+    lost = "web.1 on h1: its host h1 is lost; there is no other host"
+    assert (state, why) == ("degraded", (lost,))
+    unplanned = Standing(silent(there, ["h1"])).summary(there.apps["shop"])
+    assert unplanned.services[0].why == ("web.1 on h1: its host is silent for 60 s",)
     unheard = dataclasses.replace(there, heard_s={}, observed={})
     assert standing(unheard)[1] == (
         "web.1 on h1: its host has not been heard since this leader began",
