@@ -1,0 +1,193 @@
+"""Explanations: for each instance that is not as it should be why, what would mend it by itself, and what to type.
+
+The reasons are the plan's own. Here they are only put beside what the hosts say, with the way out that is nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Optional
+
+from hullmark.core import absence
+from hullmark.core.berths import Filter
+from hullmark.core.constraints import LABEL
+from hullmark.core.homes import has_local_data
+from hullmark.core.schedule import Unplaced
+from hullmark.core.standing import Standing
+from hullmark.errors import NotFound
+from hullmark.model.api import InstanceView, ServiceView
+from hullmark.model.app import DeployMode
+from hullmark.model.explanation import (
+    Explanation,
+    Refusal,
+    ServiceExplanation,
+    SlotExplanation,
+)
+from hullmark.model.records import AppRecord, RolloutState
+from hullmark.model.snapshot import Snapshot
+
+LABELS_SHOWN = 3
+"""Of several hosts that could be given a label, so many are named in commands."""
+
+
+def explanation(
+    snapshot: Snapshot,
+    unplaced: Sequence[Unplaced],
+    record: AppRecord,
+    service: str = "",
+    blind_s: Mapping[str, float] = {},
+) -> Explanation:
+    """Of one service, or of all of the app's. `unplaced` is of the newest plan, `blind_s` as `Standing` takes it.
+
+    Raises NotFound for a service that the app lacks.
+    """
+    app = record.app.name
+    if service and service not in record.app.services:
+        raise NotFound(
+            f"app {app} has no service {service[:80]}",
+            remedy=f"its services: {', '.join(sorted(record.app.services))}",
+        )
+    standing = Standing(snapshot, unplaced, blind_s)
+    summary = standing.summary(record)
+    instances = standing.instances(app)
+    services = [
+        _service(snapshot, unplaced, record, view, instances)
+        for view in summary.services
+        if service in ("", view.service)
+    ]
+    return Explanation(
+        app,
+        summary.state,
+        record.generation,
+        len(snapshot.hosts),
+        tuple(services),
+        tuple(_notes(snapshot, record)),
+    )
+
+
+def _notes(snapshot: Snapshot, record: AppRecord) -> Iterator[str]:
+    app = record.app.name
+    brake = absence.brake(snapshot)
+    if brake is not None:
+        yield f"{brake.note}; check the network between master and hosts"
+    rollout = snapshot.rollouts.get(app)
+    if rollout is None or rollout.generation != record.generation:
+        return
+    reason = f": {rollout.reason}" if rollout.reason else ""
+    if rollout.state is RolloutState.PAUSED:
+        ways = f"hullmark rollout resume {app}, or hullmark rollout undo {app}"
+        yield f"the change to generation {rollout.generation} is paused{reason}; {ways}"
+    elif rollout.state is RolloutState.UNDOING:
+        yield f"the change to generation {rollout.generation} is being taken back{reason}"
+
+
+def _service(
+    snapshot: Snapshot,
+    unplaced: Sequence[Unplaced],
+    record: AppRecord,
+    view: ServiceView,
+    instances: Sequence[InstanceView],
+) -> ServiceExplanation:
+    key = record.app.name, view.service
+    stuck = {item.slot: item for item in unplaced if (item.app, item.service) == key}
+    found: dict[tuple[int, str], SlotExplanation] = {}
+    shown = [item for item in instances if item.service == view.service and not item.removing]
+    for item in shown:
+        reasons = stuck.get(item.slot)
+        if item.why or (reasons is not None and reasons.kept_on == item.host):
+            found[item.slot, item.host] = _slot(snapshot, record, item, reasons, len(stuck))
+    return ServiceExplanation(
+        view.service,
+        view.wanted,
+        view.running,
+        view.serving,
+        tuple(found[key] for key in sorted(found)),
+    )
+
+
+def _slot(
+    snapshot: Snapshot,
+    record: AppRecord,
+    view: InstanceView,
+    unplaced: Optional[Unplaced],
+    stuck: int,
+) -> SlotExplanation:
+    ours = unplaced if unplaced is not None and unplaced.kept_on == view.host else None
+    refusals = () if ours is None else ours.refusals
+    why = view.why if ours is None or not ours.kept_on else ours.reasons[0]
+    if ours is not None and refusals:
+        # The rest is told filter by filter.
+        why = why.partition("; elsewhere:")[0] if ours.kept_on else "no host fits"
+    commands: list[str] = []
+    if ours is not None:
+        commands = [*_commands(record, ours, refusals), *_fewer(record, ours, stuck)]
+    return SlotExplanation(
+        view.name,
+        view.slot,
+        view.generation,
+        view.host,
+        why,
+        refusals,
+        _nearest(ours, refusals),
+        tuple(dict.fromkeys(commands)),
+    )
+
+
+def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
+    """The host that passes most filters, and what it still has to become."""
+    if unplaced is None:
+        return ""
+    if not refusals:
+        return f"{unplaced.kept_on}, once it is heard again" if unplaced.kept_on else ""
+    last = refusals[-1]
+    name = last.nearest.partition(",")[0]
+    lacking = last.nearest[len(name) :].strip(", ")
+    texts = {
+        Filter.FORMER: f"any that fits, once the former instance is gone: {last.text}",
+        Filter.DATA: "the host where its data is",
+        Filter.ABSENCE: f"{name}, once it is heard again",
+        Filter.AVAILABILITY: f"{name}, once it is no longer {last.text}",
+        Filter.VOLUMES: f"{name}, once they are removed",
+        Filter.MOST: f"{name}, with a higher max_replicas_per_node",
+        Filter.PORT: f"{name}, once the port is free" + (f" ({lacking})" if lacking else ""),
+        Filter.CPUS: f"{name}: {last.text}, {lacking}",
+        Filter.MEMORY: f"{name}: {last.text}, {lacking}",
+    }
+    return texts.get(Filter(last.filter), f"{name}, if {last.text} held")
+
+
+def _commands(record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]) -> Iterator[str]:
+    """What could be typed, the least drastic first."""
+    for refusal in refusals:
+        name = refusal.nearest.partition(",")[0]
+        kind = Filter(refusal.filter)
+        if kind is Filter.AVAILABILITY and refusal.text == "in maintenance":
+            yield f"hullmark maintenance end {name}"
+        elif kind is Filter.AVAILABILITY:
+            yield f"hullmark host uncordon {name}"
+        elif kind is Filter.CONSTRAINT:
+            yield from _labelling(refusal)
+    kinds = {Filter(refusal.filter) for refusal in refusals}
+    service = record.app.services[unplaced.service]
+    lost = unplaced.kept_on and not refusals and service.deploy.mode is DeployMode.REPLICATED
+    if Filter.DATA in kinds or lost:
+        what = f"{unplaced.app}/{unplaced.service}.{unplaced.slot}"
+        accept = " --accept-data-loss" if has_local_data(service) else ""
+        yield f"hullmark move {what}{accept}"
+
+
+def _labelling(refusal: Refusal) -> Iterable[str]:
+    """Of a constraint on a label that a host only lacks."""
+    subject, test, value = refusal.text[len("constraint ") :].partition("==")
+    key = subject.strip()
+    if test and key.startswith(LABEL):
+        for name in refusal.hosts[:LABELS_SHOWN]:
+            yield f"hullmark host label {name} {key[len(LABEL) :]}={value.strip()}"
+
+
+def _fewer(record: AppRecord, unplaced: Unplaced, stuck: int) -> Iterable[str]:
+    """Wanting no more than there is room for."""
+    deploy = record.app.services[unplaced.service].deploy
+    fits = deploy.replicas - stuck
+    if deploy.mode is DeployMode.REPLICATED and fits > 0 and not unplaced.kept_on:
+        yield f"hullmark scale {unplaced.app}/{unplaced.service}={fits}"
