@@ -135,7 +135,7 @@ _REMEDIES = {
     Outcome.FAILED: "hullmark logs {app}; mend the file, then apply it again",
     Outcome.FAILING: "it keeps failing, and the agent goes on trying; see hullmark logs {app}",
     Outcome.TIMEOUT: "it goes on; see hullmark ps {app}, hullmark logs {app}, hullmark status",
-    Outcome.UNPLACED: "make room, or mend the file; the leader goes on looking for a place",
+    Outcome.UNPLACED: "hullmark explain {app}; the leader goes on looking for a place",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from hullmark.core.schedule import Unplaced
 from hullmark.model.api import Difference, PlanAnswer
 from hullmark.model.app import App, DeployMode, Service
+from hullmark.model.explanation import SlotExplanation
 from hullmark.model.records import AppRecord
 
 
@@ -19,17 +20,21 @@ def compare(
     `unplaced` is of a plan made with the new record."""
     alive = old if old is not None and not old.removing else None
     differences = tuple(_differences(alive, new))
+    own = [item for item in unplaced if item.app == new.app.name]
     return PlanAnswer(
         changed=new is not old,
         generation=new.generation,
         differences=differences,
-        unplaced=tuple(
-            f"{item.service}.{item.slot}: " + "; ".join(item.reasons)
-            for item in unplaced
-            if item.app == new.app.name
-        ),
+        unplaced=tuple(f"{item.service}.{item.slot}: " + "; ".join(item.reasons) for item in own),
         warnings=new.warnings,
+        stuck=tuple(map(_stuck, own)),
     )
+
+
+def _stuck(item: Unplaced) -> SlotExplanation:
+    name = f"{item.app}/{item.service}" + (f".{item.slot}" if item.slot else "")
+    why = "; ".join(item.reasons)
+    return SlotExplanation(name, item.slot, item.generation, item.kept_on, why, item.refusals)
 
 
 def _differences(old: Optional[AppRecord], new: AppRecord) -> Iterable[Difference]:

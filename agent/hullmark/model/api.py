@@ -35,6 +35,7 @@ from typing import Optional
 
 from hullmark.model.app import App
 from hullmark.model.event import Event
+from hullmark.model.explanation import SlotExplanation
 from hullmark.model.host import NO_FACTS, HostFacts
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Change
@@ -203,13 +204,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class PlanAnswer:
-    """`changed` False: applying would do nothing. `unplaced` explains instances that would not fit."""
+    """`changed` False: applying would do nothing. `unplaced` explains in one line each the instances that would not
+    be where they should, and `stuck` says the same filter by filter."""
 
     changed: bool
     generation: int
     differences: tuple[Difference, ...] = ()
     unplaced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    stuck: tuple[SlotExplanation, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from hullmark.model.api import (
     PlanAnswer,
 )
 from hullmark.model.event import Event
+from hullmark.model.explanation import Refusal, SlotExplanation
 from hullmark.model.observed import Health, Phase
 from hullmark.model.records import Change
 from hullmark.model.wire import from_wire
@@ -413,7 +414,16 @@ def test_plan(master: FakeMaster, run: Run, file: str) -> None:
         Difference("create", "service web", "2 instances"),
         Difference("replace", "service db", "1 instance", ("container.image", "container.user")),
     )
-    master.answers["POST /v1/plan"] = PlanAnswer(True, 4, found, ("web.2: no room",))
+    refusals = (
+        Refusal("port", "port 80/tcp taken", ("h1", "h2"), "h1 by edge/lb.1", "edge/lb"),
+        Refusal("memory", "memory: need 2 GiB", ("h3",), "h3, free 1.4 GiB"),
+    )
+    stuck = (
+        SlotExplanation("shop/web.2", 2, 4, "", "no room", refusals),
+        SlotExplanation("shop/web.3", 3, 4, "", "no room", refusals),
+        SlotExplanation("shop/db.1", 1, 3, "h1", "its host h1 is lost and its data is there"),
+    )
+    master.answers["POST /v1/plan"] = PlanAnswer(True, 4, found, ("no room",) * 2, (), stuck)
     done = run("plan", file)
     assert done.code == 1
     assert done.out.splitlines() == [
@@ -421,10 +431,21 @@ def test_plan(master: FakeMaster, run: Run, file: str) -> None:
         "+ create   service web  2 instances",
         "! replace  service db  1 instance",
         "             container.image, container.user",
-        "  no place for web.2: no room",
+        "no place for web.2, web.3",
+        "  3 hosts:  2 port 80/tcp taken by edge/lb (h1 by edge/lb.1)",
+        "            1 h3: memory: need 2 GiB, free 1.4 GiB",
+        "db.1 would stay on h1",
+        "  its host h1 is lost and its data is there",
     ]
     document = run("plan", file, "-o", "json").document
     assert document["schema"] == "hullmark.plan/1"
+    assert document["stuck"][0]["refusals"][0] == {
+        "filter": "port",
+        "text": "port 80/tcp taken",
+        "hosts": ["h1", "h2"],
+        "nearest": "h1 by edge/lb.1",
+        "party": "edge/lb",
+    }
     assert document["differences"][0] == {
         "action": "create",
         "subject": "service web",

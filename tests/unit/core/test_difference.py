@@ -24,6 +24,7 @@ from hullmark.model.app import (
     Service,
     Volume,
 )
+from hullmark.model.explanation import Refusal, SlotExplanation
 from tests.unit.core.fleets import CHANGE, app_specs
 
 SECRET = "hunter2"
@@ -159,12 +160,18 @@ def test_what_is_being_removed_counts_as_gone() -> None:
 
 
 def test_instances_that_would_not_fit() -> None:
+    refusals = (Refusal("port", "port 80/tcp taken", ("h2",), "h2 by edge/lb.1", "edge/lb"),)
+    reasons = ("host h1: silent", "host h2: port 80/tcp taken")
     unplaced = [
-        Unplaced("shop", "web", 2, 1, ("host h1: silent", "host h2: port 80/tcp taken")),
+        Unplaced("shop", "web", 2, 1, reasons, refusals, "h1"),
+        Unplaced("shop", "web", 0, 1, ("no host is enrolled",)),
         Unplaced("blog", "web", 1, 1, ("of another app",)),
     ]
-    assert compare(None, OLD, unplaced).unplaced == (
-        "web.2: host h1: silent; host h2: port 80/tcp taken",
+    answer = compare(None, OLD, unplaced)
+    assert answer.unplaced[0] == "web.2: host h1: silent; host h2: port 80/tcp taken"
+    assert answer.stuck == (
+        SlotExplanation("shop/web.2", 2, 1, "h1", "; ".join(reasons), refusals),
+        SlotExplanation("shop/web", 0, 1, "", "no host is enrolled"),
     )
 
 

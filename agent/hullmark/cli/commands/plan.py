@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from hullmark.cli import composefiles, door, failure, show
 from hullmark.cli.composefiles import Project
+from hullmark.cli.obstacles import alike, obstacle_lines
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.words import one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import Difference, PlanAnswer, PlanRequest
+from hullmark.model.explanation import SlotExplanation
 from hullmark.model.wire import to_wire
 
 EPILOG = """\b
@@ -25,6 +27,8 @@ Example:
 Exit codes: 0 nothing would change, 1 something would.
 """
 _CONTENT = re.compile(r"\b(content_b64|sha256|size_bytes)$")
+NAMED = 5
+"""Of the instances that lack the same."""
 _SIGNS = {"create": "+", "remove": "-", "replace": "!", "scale": "~", "change": "~", "none": " "}
 
 
@@ -46,6 +50,7 @@ def command(asked: Asked, project: Project) -> int:
             "generation": answer.generation,
             "differences": answer.differences,
             "unplaced": answer.unplaced,
+            "stuck": answer.stuck,
             "warnings": warnings,
         }
         show.document("plan", fields)
@@ -62,8 +67,20 @@ def _lines(app: str, answer: PlanAnswer) -> Iterator[str]:
     yield f"{app}  would become generation {answer.generation}"
     for item in answer.differences:
         yield from _difference(item, width())
-    for line in answer.unplaced:
-        yield from wrapped(f"no place for {line}", width())
+    for slots in alike(answer.stuck):
+        yield from _stuck(slots, width())
+
+
+def _stuck(slots: Sequence[SlotExplanation], columns: int) -> Iterator[str]:
+    """Slots of one service that lack the same."""
+    first = slots[0]
+    names = ", ".join(slot.name.partition("/")[2] for slot in slots[:NAMED])
+    names += f" and {len(slots) - NAMED} more" if len(slots) > NAMED else ""
+    yield one_line(f"{names} would stay on {first.host}" if first.host else f"no place for {names}")
+    if first.refusals:
+        yield from (f"  {line}" for line in obstacle_lines(first.refusals, columns))
+    else:
+        yield from wrapped(first.why, columns)
 
 
 def _difference(item: Difference, columns: int) -> Iterator[str]:
