@@ -140,7 +140,7 @@ def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
     if not refusals:
         return f"{unplaced.kept_on}, once it is heard again" if unplaced.kept_on else ""
     last = refusals[-1]
-    name = last.nearest.partition(",")[0]
+    name = _nearest_host(last)
     lacking = last.nearest[len(name) :].strip(", ")
     texts = {
         Filter.FORMER: f"any that fits, once the former instance is gone: {last.text}",
@@ -149,17 +149,23 @@ def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
         Filter.AVAILABILITY: f"{name}, once it is no longer {last.text}",
         Filter.VOLUMES: f"{name}, once they are removed",
         Filter.MOST: f"{name}, with a higher max_replicas_per_node",
-        Filter.PORT: f"{name}, once the port is free" + (f" ({lacking})" if lacking else ""),
+        Filter.PORT: f"{name}, once it is free: {last.text} {lacking}".rstrip(),
         Filter.CPUS: f"{name}: {last.text}, {lacking}",
         Filter.MEMORY: f"{name}: {last.text}, {lacking}",
     }
     return texts.get(Filter(last.filter), f"{name}, if {last.text} held")
 
 
+def _nearest_host(refusal: Refusal) -> str:
+    """The name with which `nearest` begins."""
+    begun = (host for host in refusal.hosts if refusal.nearest.startswith(host))
+    return max(begun, key=len, default="")
+
+
 def _commands(record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]) -> Iterator[str]:
     """What could be typed, the least drastic first."""
     for refusal in refusals:
-        name = refusal.nearest.partition(",")[0]
+        name = _nearest_host(refusal)
         kind = Filter(refusal.filter)
         if kind is Filter.AVAILABILITY and refusal.text == "in maintenance":
             yield f"hullmark maintenance end {name}"

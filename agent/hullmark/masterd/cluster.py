@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 import hullmark
+from hullmark.core.explain import explanation
 from hullmark.core.overview import host_views, orphan_views, outlook
 from hullmark.core.standing import ENGINE_AWAY, Standing
 from hullmark.masterd.admission import Admission, MakeHost
@@ -51,6 +52,7 @@ from hullmark.model.api import (
 from hullmark.model.app import App
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
+from hullmark.model.explanation import Explanation
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
@@ -202,6 +204,14 @@ class Cluster:
             raise no_app(name)
         return self._standing().detail(record, self.version, self._shown(record.app))
 
+    def explain(self, name: str, service: str = "") -> Explanation:
+        """Raises NotFound."""
+        record = self._term.view.apps.get(name)
+        if record is None:
+            raise no_app(name)
+        unplaced, blind_s = self._term.unplaced, self._blind_s()
+        return explanation(self.snapshot(), unplaced, record, service, blind_s)
+
     def instances(self, app: str = "") -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""
         found = self._standing().instances(app)
@@ -321,9 +331,11 @@ class Cluster:
         return record
 
     def _standing(self) -> Standing:
+        return Standing(self.snapshot(), self._term.unplaced, self._blind_s())
+
+    def _blind_s(self) -> Mapping[str, float]:
         now = self._settings.clock()
-        blind_s = {host_id: now - since for host_id, since in self._blind_since.items()}
-        return Standing(self.snapshot(), self._term.unplaced, blind_s)
+        return {host_id: now - since for host_id, since in self._blind_since.items()}
 
     def _note_sight(self, host_id: str) -> None:
         """Remember since when a host can't see its own containers."""

@@ -5,7 +5,7 @@ The API's own description (`openapi`) is made from the same table, so it can't s
 
 from __future__ import annotations
 
-from hullmark.masterd import agents, api, moving_api, people_api, ports_api
+from hullmark.masterd import agents, api, explain_api, moving_api, people_api, ports_api
 from hullmark.masterd.route import (
     ADMINS,
     DEPLOYERS,
@@ -154,6 +154,7 @@ API: tuple[Route, ...] = (
         needs=ADMINS,
     ),
     *people_api.ROUTES,
+    *explain_api.ROUTES,
     *moving_api.ROUTES,
     *ports_api.ROUTES,
 )

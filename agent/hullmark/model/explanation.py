@@ -1,4 +1,7 @@
-"""Why instances are where they are, or nowhere: filter by filter, for people and for machines."""
+"""Why instances are where they are, or nowhere: filter by filter, for people and for machines.
+
+    GET    /v1/apps/APP/explain   ?service=   -> Explanation
+"""
 
 from __future__ import annotations
 
