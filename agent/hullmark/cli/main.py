@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "rm": "Remove an app",
     "apps": "List apps",
     "ps": "List instances",
+    "explain": "Why instances are not as they should be",
     "logs": "Show the output of instances",
     "hosts": "List hosts",
     "ports": "List host ports that are held, and by whom",

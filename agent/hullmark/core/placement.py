@@ -109,7 +109,7 @@ class Search:
             return Obstacle(Filter.VOLUMES, text)
         most = wish.service.deploy.placement.max_replicas_per_node
         if most and berth.by_service[wish.app, wish.name] >= most:
-            return Obstacle(Filter.MOST, f"{most} there already (max_replicas_per_node)")
+            return Obstacle(Filter.MOST, f"max_replicas_per_node: {most} there already")
         ports = choose_ports(berth, slot, wanted.specs, wanted.former.get(host_id, ()))
         if isinstance(ports, Obstacle):
             return ports

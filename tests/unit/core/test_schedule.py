@@ -493,7 +493,7 @@ def test_most_on_one_host() -> None:
     assert sorted(Counter(homes(state).values()).values()) == [2, 2, 2]
     (unplaced,) = plan(state).unplaced
     assert unplaced.slot == 7
-    assert unplaced.reasons == ("3 hosts: 2 there already (max_replicas_per_node)",)
+    assert unplaced.reasons == ("3 hosts: max_replicas_per_node: 2 there already",)
     # A lower limit moves those that are too many; they go first, and have no other place.
     lower = Placement(max_replicas_per_node=1)
     state = planned(applied(obeyed(state, {}), web(replicas=7, placement=lower)))
