@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hullmark.cli.commands import move
+from hullmark.cli import arrival
+from hullmark.model.explanation import (
+    Explanation,
+    Refusal,
+    ServiceExplanation,
+    SlotExplanation,
+)
 from hullmark.model.move import MoveAnswer, MovedSlot
 from hullmark.model.observed import Phase
 from tests.unit.cli import answers
@@ -98,9 +104,45 @@ def test_as_json(master: FakeMaster, run: Run) -> None:
 def test_a_wait_outlives_a_master_that_is_restarted(
     master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(move, "PAUSE_S", 0.01)
+    monkeypatch.setattr(arrival, "PAUSE_S", 0.01)
     master.answers = {MOVE: ANSWER, APP: [Raw(b""), THERE]}
     assert run("move", "shop/web").code == 0
+
+
+def test_a_slot_that_fits_nowhere_is_not_waited_for(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "STUCK_S", 0.02)
+    refused = (Refusal("memory", "memory: need 2 GiB", ("web7",), "web7, free 1 GiB"),)
+    slot = SlotExplanation("shop/web.1", 1, 1, "web3", "moved away", refused)
+    service = ServiceExplanation("web", 1, 1, 1, (slot,))
+    master.answers = {
+        MOVE: ANSWER,
+        APP: HERE,
+        "GET /v1/apps/shop/explain": Explanation("shop", "running", 1, 2, (service,)),
+    }
+    done = run("move", "shop/web")
+    assert done.code == 1
+    assert "shop/web.1 is not elsewhere yet" in done.err
+    assert run("move", "shop/web", "-o", "json").document["outcome"] == "unplaced"
+
+
+def test_a_slot_that_is_under_way_is_waited_for(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "STUCK_S", 0.0)
+    service = ServiceExplanation("web", 1, 0, 0)
+    master.answers = {
+        MOVE: ANSWER,
+        APP: [HERE, STARTING, THERE],
+        "GET /v1/apps/shop/explain": Explanation("shop", "changing", 1, 2, (service,)),
+    }
+    assert run("move", "shop/web").code == 0
+
+
+def test_an_app_that_is_removed_meanwhile(master: FakeMaster, run: Run) -> None:
+    master.answers = {MOVE: ANSWER, APP: [HERE, refusal("NotFound", "there is no app", 404)]}
+    assert run("move", "shop/web").code == 1
 
 
 def test_a_refusal_says_what_would_be_left(master: FakeMaster, run: Run) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Optional
 
 import click
 
 from hullmark.cli import door, show, target
+from hullmark.cli.arrival import Arrival, await_arrival
 from hullmark.cli.client import Client, new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.table import width, wrapped
@@ -17,14 +18,9 @@ from hullmark.cli.words import age, duration
 from hullmark.errors import (
     EXIT_DEGRADED,
     EXIT_OK,
-    MasterUnavailable,
-    StaleEpoch,
-    StoreUnavailable,
     UsageError,
 )
-from hullmark.model.api import AppDetail, InstanceView
-from hullmark.model.move import MoveAnswer, MovedSlot, MoveRequest
-from hullmark.model.observed import Phase
+from hullmark.model.move import MoveAnswer, MoveRequest
 from hullmark.model.wire import to_wire
 
 EPILOG = """\b
@@ -34,11 +30,9 @@ Example:
   hullmark move shop/db --accept-data-loss
 
 \b
-Exit codes: 0 done (with --no-wait: accepted), 1 time is over and
-something is not elsewhere yet, 2 failed.
+Exit codes: 0 done (with --no-wait: accepted), 1 something is not
+elsewhere: no other host fits it, or time is over, 2 failed.
 """
-HOLD_S = 20.0
-PAUSE_S = 0.5
 
 
 @click.command(epilog=EPILOG)
@@ -88,15 +82,26 @@ def command(
         show.lines(*_lines(answer))
         show.flush()
     begin = time.monotonic()
-    left = _wait(client, answer, timeout_s, told=not asked.json) if wait else ()
+    arrival = _waited(asked, client, answer, timeout_s) if wait else Arrival("accepted", ())
+    seconds = time.monotonic() - begin
     if asked.json:
-        outcome = "accepted" if not wait else "timeout" if left else "settled"
-        names = [moved.name for moved in left]
-        seconds = round(time.monotonic() - begin, 3)
-        show.document("move", answer, outcome=outcome, seconds=seconds, waiting=names)
+        names = [moved.name for moved in arrival.left]
+        show.document(
+            "move", answer, outcome=arrival.outcome, seconds=round(seconds, 3), waiting=names
+        )
     else:
-        _tell(answer, left, wait, quiet, time.monotonic() - begin)
-    return EXIT_DEGRADED if left else EXIT_OK
+        _tell(answer, arrival, quiet, seconds)
+    return EXIT_DEGRADED if arrival.left else EXIT_OK
+
+
+def _waited(asked: Asked, client: Client, answer: MoveAnswer, timeout_s: float) -> Arrival:
+    """Ctrl-C ends the wait and not the move, and says so."""
+    try:
+        return await_arrival(client, answer, timeout_s)
+    except KeyboardInterrupt:
+        if not asked.json:
+            sys.stderr.write(f"the move goes on; see how it stands: hullmark ps {answer.app}\n")
+        raise click.Abort from None
 
 
 def _lines(answer: MoveAnswer) -> Iterable[str]:
@@ -109,57 +114,14 @@ def _lines(answer: MoveAnswer) -> Iterable[str]:
             yield from wrapped(f"left there: {', '.join(moved.data)}", width())
 
 
-def _tell(
-    answer: MoveAnswer, left: Sequence[MovedSlot], waited: bool, quiet: bool, seconds: float
-) -> None:
+def _tell(answer: MoveAnswer, arrival: Arrival, quiet: bool, seconds: float) -> None:
     """How it ended, or how to see it."""
-    if left:
-        service = left[0].name.rpartition(".")[0]
-        for moved in left:
-            sys.stderr.write(f"{moved.name} is not elsewhere yet; it goes once a host fits it\n")
+    for moved in arrival.left:
+        sys.stderr.write(f"{moved.name} is not elsewhere yet; it goes once a host fits it\n")
+    if arrival.left:
+        service = arrival.left[0].name.rpartition(".")[0]
         sys.stderr.write(f"  what to do: hullmark explain {service}\n")
     elif not quiet:
-        show.lines(
-            f"done in {age(seconds)}" if waited else f"not waited for; see hullmark ps {answer.app}"
-        )
-
-
-def _wait(
-    client: Client, answer: MoveAnswer, timeout_s: float, *, told: bool
-) -> Sequence[MovedSlot]:
-    """Until every slot serves, or has completed, on another host; those that don't when time is over."""
-    deadline = time.monotonic() + timeout_s
-    path, version = f"/v1/apps/{answer.app}", 0
-    left = [moved for moved in answer.slots if not moved.withdrawn]
-    try:
-        while left:
-            left_s = max(0.0, deadline - time.monotonic())
-            hold_s = round(min(HOLD_S, left_s), 3)
-            query = {"after": version, "hold_s": hold_s} if version else {}
-            try:
-                detail = client.ask(AppDetail, path, query, hold_s)
-            except (MasterUnavailable, StoreUnavailable, StaleEpoch):
-                if left_s <= PAUSE_S:
-                    raise
-                time.sleep(PAUSE_S)
-                continue
-            version = detail.version
-            left = [moved for moved in left if not _is_there(moved, detail.instances)]
-            if not left_s:
-                break
-    except KeyboardInterrupt:
-        if told:
-            sys.stderr.write(f"the move goes on; see how it stands: hullmark ps {answer.app}\n")
-        raise click.Abort from None
-    return left
-
-
-def _is_there(moved: MovedSlot, instances: Iterable[InstanceView]) -> bool:
-    return any(
-        item.name == moved.name
-        and not item.removing
-        and item.host not in ("", moved.leaves)
-        and item.status is not None
-        and (item.status.serving or item.status.phase is Phase.COMPLETED)
-        for item in instances
-    )
+        waited = arrival.outcome == "settled"
+        see = f"not waited for; see hullmark ps {answer.app}"
+        show.lines(f"done in {age(seconds)}" if waited else see)
