@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hullmark.core.absence import is_ready
-from hullmark.model.api import AppSummary, HostView, OrphanView
+from hullmark.core.absence import in_maintenance, is_ready
+from hullmark.model.api import AppSummary, HostGroup, HostView, OrphanView
 from hullmark.model.epoch import Epoch
+from hullmark.model.host import Availability
 from hullmark.model.observed import NO_STATE
 from hullmark.model.snapshot import Snapshot
 
@@ -29,9 +31,41 @@ def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...
                 labels=host.labels,
                 facts=state.facts,
                 problems=state.problems,
+                availability=host.availability,
+                maintenance=host.maintenance if in_maintenance(snapshot, host.host_id) else None,
+                leaving=0 if orders is None else len(orders.tombstones),
             )
         )
     return tuple(found)
+
+
+_GROUPS = ("ok", "draining", "cordoned", "maintenance", "troubled", "silent", "lost", "never")
+
+
+def host_groups(hosts: Sequence[HostView], now: float) -> tuple[HostGroup, ...]:
+    """Each host once, by what is said of it first."""
+    numbers = Counter(map(_group, hosts))
+    works = [host.maintenance for host in hosts if host.maintenance is not None]
+    details = {}
+    if works:
+        first = min(works, key=lambda work: work.until)
+        over = f"{max(0.0, first.until - now) / 60:.0f} min left"
+        details["maintenance"] = ", ".join(filter(None, (first.ticket, over)))
+        if len(works) > 1:
+            details["maintenance"] = f"first {details['maintenance']}"
+    return tuple(
+        HostGroup(word, numbers[word], details.get(word, "")) for word in _GROUPS if numbers[word]
+    )
+
+
+def _group(host: HostView) -> str:
+    if host.maintenance is not None:
+        return "maintenance"
+    if host.state != "ready":
+        return host.state
+    if host.problems:
+        return "troubled"
+    return "ok" if host.availability is Availability.ACTIVE else host.availability.value
 
 
 def _host_state(snapshot: Snapshot, host_id: str, silent_after_s: float) -> str:

@@ -24,7 +24,7 @@ from typing import Any, Callable, Optional
 
 import hullmark
 from hullmark.core.explain import explanation
-from hullmark.core.overview import host_views, orphan_views, outlook
+from hullmark.core.overview import host_groups, host_views, orphan_views, outlook
 from hullmark.core.standing import ENGINE_AWAY, Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
@@ -258,6 +258,7 @@ class Cluster:
             notes=seen.notes,
             next=seen.next,
             orphans=len(orphans),
+            hosts=host_groups(hosts, snapshot.now),
         )
 
     def events(self, after: int = 0, limit: int = 100) -> EventList:

@@ -36,7 +36,7 @@ from typing import Optional
 from hullmark.model.app import App
 from hullmark.model.event import Event
 from hullmark.model.explanation import SlotExplanation
-from hullmark.model.host import NO_FACTS, HostFacts
+from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Change
 
@@ -97,7 +97,8 @@ class EnrollAnswer:
 @dataclass(frozen=True)
 class HostView:
     """`state` is `ready`, `silent`, `lost` or `never` (enrolled, not heard since this leader began).
-    Seconds are since the last sync; None where there was none."""
+    Seconds are since the last sync; None where there was none. `instances` are assigned there, `leaving` have to go
+    from there. `maintenance` is there while it lasts."""
 
     host_id: str
     name: str
@@ -107,6 +108,19 @@ class HostView:
     labels: Mapping[str, str] = field(default_factory=dict)
     facts: HostFacts = NO_FACTS
     problems: tuple[HostProblem, ...] = ()
+    availability: Availability = Availability.ACTIVE
+    maintenance: Optional[Maintenance] = None
+    leaving: int = 0
+
+
+@dataclass(frozen=True)
+class HostGroup:
+    """How many hosts are alike: `ok`, `draining`, `cordoned`, `maintenance`, `troubled`, `silent`, `lost` or `never`.
+    `detail` is for people."""
+
+    word: str
+    number: int
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -316,7 +330,8 @@ class SessionAnswer:
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """`state`: `ok`, `degraded` or `failed`. `next` is the next thing to type, empty if nothing is."""
+    """`state`: `ok`, `degraded` or `failed`. `next` is the next thing to type, empty if nothing is. `hosts` has each
+    host once."""
 
     cluster_id: str
     state: str
@@ -332,3 +347,4 @@ class ClusterStatus:
     notes: tuple[str, ...] = ()
     next: str = ""
     orphans: int = 0
+    hosts: tuple[HostGroup, ...] = ()

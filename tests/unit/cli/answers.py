@@ -9,6 +9,7 @@ from hullmark.model.api import (
     AppDetail,
     AppSummary,
     ClusterStatus,
+    HostGroup,
     HostView,
     InstanceView,
     LogRecord,
@@ -20,7 +21,9 @@ from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.records import Change
 
 CHANGE = Change("anna", "r1", 1700000000.0, "CHG-881")
-STATUS = ClusterStatus("c1", "ok", "m1", "1.4", 90.0, "sqlite", 1, 1, 1, 1, "0.1.0")
+STATUS = ClusterStatus(
+    "c1", "ok", "m1", "1.4", 90.0, "sqlite", 1, 1, 1, 1, "0.1.0", hosts=(HostGroup("ok", 1),)
+)
 FACTS = HostFacts("web3", "Debian 12", "6.1", "x86_64", 4, 8 << 30, "0.1.0", "docker", "26.1")
 HOST = HostView("h1", "web3", "ready", 0.4, 2, {"scope": "cde"}, FACTS)
 PROBLEM = HostProblem("state.write", "no space left on /var/lib", "df /var/lib")

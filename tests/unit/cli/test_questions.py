@@ -12,12 +12,14 @@ from hullmark.cli.commands import logs, status
 from hullmark.model.api import (
     AppList,
     EventList,
+    HostGroup,
     HostList,
     InstanceList,
     OrphanList,
     OrphanView,
 )
 from hullmark.model.event import Event
+from hullmark.model.host import Availability, Maintenance
 from hullmark.model.observed import Phase
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
@@ -61,8 +63,23 @@ def test_status_document(master: FakeMaster, run: Run) -> None:
         "notes": [],
         "next": "",
         "orphans": 0,
+        "hosts": [{"word": "ok", "number": 1, "detail": ""}],
     }
     assert next(iter(done.document)) == "schema"
+
+
+def test_status_counts_hosts_by_how_they_are(master: FakeMaster, run: Run) -> None:
+    groups = (
+        HostGroup("ok", 28),
+        HostGroup("maintenance", 1, "CHG-881, 40 min left"),
+        HostGroup("silent", 1),
+        HostGroup("never", 2),
+    )
+    master.answers["GET /v1/status"] = dataclasses.replace(answers.STATUS, hosts=groups)
+    expected = "hosts     28 ok, 1 maintenance (CHG-881, 40 min left), 1 silent, 2 not heard yet"
+    assert expected in run("status").out.splitlines()
+    master.answers["GET /v1/status"] = dataclasses.replace(answers.STATUS, hosts=())
+    assert "hosts     none" in run("status").out.splitlines()
 
 
 @pytest.mark.parametrize("wait", ["0s", "20ms", "30s"])
@@ -129,6 +146,49 @@ def test_hosts_that_are_away(master: FakeMaster, run: Run, state: str) -> None:
     master.answers["GET /v1/hosts"] = HostList((silent,))
     assert "  not heard for 40 s; what runs there goes on" in run("hosts").out
     assert run("hosts", "-o", "json").document["hosts"][0]["state"] == state
+
+
+def test_hosts_that_are_set_aside(master: FakeMaster, run: Run) -> None:
+    work = Maintenance(1e9, 1.6e9, "anna", "CHG-881")
+    drains, cordoned = Availability.DRAINING, Availability.CORDONED
+    master.answers["GET /v1/hosts"] = HostList(
+        (
+            dataclasses.replace(answers.HOST, name="a", state="lost", maintenance=work),
+            dataclasses.replace(answers.HOST, name="b", availability=cordoned),
+            dataclasses.replace(answers.HOST, name="c", availability=drains),
+            dataclasses.replace(
+                answers.HOST, name="d", availability=drains, instances=0, leaving=1
+            ),
+            dataclasses.replace(answers.HOST, name="e", availability=drains, instances=0),
+        )
+    )
+    done = run("hosts")
+    assert done.code == 0, "all of it was asked for"
+    assert done.out.splitlines() == [
+        "HOST  STATE        HEARD  INST  ENGINE       CPUS  MEMORY  OS",
+        "a     maintenance  0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "  in maintenance until 2020-09-13 12:26:40, by anna, CHG-881",
+        "b     cordoned     0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "  cordoned: it keeps what it has, and gets nothing new",
+        "c     draining     0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "  draining: 2 instances to go; see hullmark explain APP for what can't",
+        "d     draining     0 s    0     docker 26.1  4     8 GiB   Debian 12",
+        "  draining: 1 container to go",
+        "e     draining     0 s    0     docker 26.1  4     8 GiB   Debian 12",
+        "  drained: nothing of ours is left on it",
+    ]
+
+
+def test_a_drained_host_that_is_lost_is_lost(master: FakeMaster, run: Run) -> None:
+    lost = dataclasses.replace(
+        answers.HOST, state="lost", heard_s=40.0, availability=Availability.DRAINING
+    )
+    master.answers["GET /v1/hosts"] = HostList((lost,))
+    done = run("hosts")
+    assert done.code == 1
+    assert done.out.splitlines()[1].split()[1] == "lost"
+    assert "draining: 2 instances to go" in done.out
+    assert "not heard for 40 s" in done.out
 
 
 def test_hosts_document(master: FakeMaster, run: Run) -> None:

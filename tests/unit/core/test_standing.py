@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.dependencies import hopeless, waits
-from hullmark.core.overview import Outlook, host_views, orphan_views, outlook
+from hullmark.core.overview import Outlook, host_groups, host_views, orphan_views, outlook
 from hullmark.core.roster import Roster
 from hullmark.core.schedule import plan
 from hullmark.core.standing import MAX_WHY, Standing
-from hullmark.model.api import AppSummary, HostView
+from hullmark.model.api import AppSummary, HostGroup, HostView
 from hullmark.model.app import (
     App,
     ContainerSpec,
@@ -28,9 +28,10 @@ from hullmark.model.app import (
     Service,
 )
 from hullmark.model.epoch import Epoch
-from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.host import Availability, HostFacts, HostRecord, Maintenance
 from hullmark.model.observed import Health, HostProblem, HostState, InstanceStatus, Phase
-from hullmark.model.orders import InstanceId
+from hullmark.model.orders import InstanceId, Tombstone
+from hullmark.model.records import HostAssignments
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.fleets import (
     CHANGE,
@@ -387,6 +388,51 @@ def test_hosts() -> None:
 def test_a_host_that_polls_but_has_not_reported_is_not_counted_on() -> None:
     state = dataclasses.replace(one_host(), observed={})
     assert host_views(state, 5.0)[0].state == "never"
+
+
+def test_what_an_operator_said_of_a_host_is_shown() -> None:
+    work = Maintenance(50.0, 200.0, "anna", "CHG-881")
+    drained = HostRecord("id1", "h1", 1.0, availability=Availability.DRAINING, maintenance=work)
+    state = snapshot({}, [drained], {"id1": HostState()})
+    tombstone = Tombstone(InstanceId("shop", "web", 1, 1), Epoch(1, 1))
+    state = dataclasses.replace(
+        state, assignments={"id1": HostAssignments((), (tombstone,))}, now=100.0
+    )
+    (view,) = host_views(state, 5.0)
+    assert (view.availability, view.maintenance) == (Availability.DRAINING, work)
+    assert (view.instances, view.leaving) == (0, 1)
+    (view,) = host_views(dataclasses.replace(state, now=200.0), 5.0)
+    assert view.maintenance is None, "it is over"
+
+
+def test_hosts_are_counted_once_each() -> None:
+    problem = (HostProblem("x", "no room"),)
+    work = Maintenance(0.0, 3000.0, "anna", "CHG-881")
+    views = [
+        *[READY] * 3,
+        dataclasses.replace(READY, availability=Availability.DRAINING),
+        dataclasses.replace(READY, availability=Availability.CORDONED),
+        dataclasses.replace(READY, availability=Availability.CORDONED, problems=problem),
+        dataclasses.replace(READY, state="lost", maintenance=work),
+        dataclasses.replace(READY, state="silent", availability=Availability.DRAINING),
+        dataclasses.replace(READY, state="lost", problems=problem),
+        dataclasses.replace(READY, state="never"),
+    ]
+    assert host_groups(views, 600.0) == (
+        HostGroup("ok", 3),
+        HostGroup("draining", 1),
+        HostGroup("cordoned", 1),
+        HostGroup("maintenance", 1, "CHG-881, 40 min left"),
+        HostGroup("troubled", 1),
+        HostGroup("silent", 1),
+        HostGroup("lost", 1),
+        HostGroup("never", 1),
+    )
+    sooner = dataclasses.replace(READY, maintenance=Maintenance(0.0, 1200.0, "anna"))
+    assert host_groups([*views[6:7], sooner], 600.0) == (
+        HostGroup("maintenance", 2, "first 10 min left"),
+    )
+    assert host_groups([], 0.0) == ()
 
 
 def test_orphans() -> None:

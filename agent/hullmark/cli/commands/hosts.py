@@ -9,9 +9,10 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import table, width, wrapped
-from hullmark.cli.words import age
+from hullmark.cli.words import age, count, moment
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import HostList, HostView
+from hullmark.model.host import Availability
 from hullmark.model.sizes import in_words
 
 EPILOG = """\b
@@ -20,7 +21,8 @@ Example:
   hullmark hosts --output json
 
 \b
-Exit codes: 0 all hosts are ready and without problems, 1 not so.
+Exit codes: 0 all hosts are ready and without problems, or in
+maintenance, 1 not so.
 """
 HEADS = ("HOST", "STATE", "HEARD", "INST", "ENGINE", "CPUS", "MEMORY", "OS")
 
@@ -36,7 +38,10 @@ def command(asked: Asked) -> int:
         show.lines(*_lines(hosts, width()))
     else:
         show.lines("no host is enrolled; next: hullmark invite HOST")
-    well = all(host.state == "ready" and not host.problems for host in hosts)
+    well = all(
+        host.maintenance is not None or (host.state == "ready" and not host.problems)
+        for host in hosts
+    )
     return EXIT_OK if well else EXIT_DEGRADED
 
 
@@ -45,7 +50,7 @@ def _lines(hosts: Sequence[HostView], columns: int) -> Iterator[str]:
     yield head
     for host, row in zip(hosts, rows):
         yield row
-        for text in _away(host):
+        for text in (*_set_aside(host), *_away(host)):
             yield from wrapped(text, columns)
         for problem in host.problems:
             yield from wrapped(problem.message, columns)
@@ -53,9 +58,25 @@ def _lines(hosts: Sequence[HostView], columns: int) -> Iterator[str]:
                 yield from wrapped(f"fix: {problem.remedy}", columns)
 
 
+def _set_aside(host: HostView) -> Iterator[str]:
+    """What an operator said of the host, and how far that is."""
+    work = host.maintenance
+    if work is not None:
+        ticket = f", {work.ticket}" if work.ticket else ""
+        yield f"in maintenance until {moment(work.until)}, by {work.by}{ticket}"
+    if host.availability is Availability.CORDONED:
+        yield "cordoned: it keeps what it has, and gets nothing new"
+    elif host.availability is Availability.DRAINING and host.instances:
+        left = count(host.instances, "instance")
+        yield f"draining: {left} to go; see hullmark explain APP for what can't"
+    elif host.availability is Availability.DRAINING:
+        word = f"draining: {count(host.leaving, 'container')} to go" if host.leaving else ""
+        yield word or "drained: nothing of ours is left on it"
+
+
 def _away(host: HostView) -> Iterator[str]:
-    """Why the leader can't say how the host is, and what to do."""
-    if host.state not in ("silent", "lost", "never"):
+    """Why the leader can't say how the host is, and what to do; of one in maintenance that is expected."""
+    if host.maintenance is not None or host.state not in ("silent", "lost", "never"):
         return
     if host.heard_s is None:
         yield "not heard since this leader began"
@@ -66,8 +87,14 @@ def _away(host: HostView) -> Iterator[str]:
 
 
 def _state(host: HostView) -> str:
-    """A host that can be heard and has problems is not simply ready."""
-    return "troubled" if host.state == "ready" and host.problems else host.state
+    """A host that can be heard and has problems, or is set aside, is not simply ready."""
+    if host.maintenance is not None:
+        return "maintenance"
+    if host.state != "ready":
+        return host.state
+    if host.problems:
+        return "troubled"
+    return "ready" if host.availability is Availability.ACTIVE else str(host.availability.value)
 
 
 def _row(host: HostView) -> tuple[str, ...]:

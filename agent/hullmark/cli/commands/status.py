@@ -35,6 +35,7 @@ Exit codes: 0 ok, 1 degraded, 2 failed, 3 no master answers.
 PAUSE_S = 0.2
 _EXITS = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED}
 _INDENT = " " * 10
+WORDS = {"never": "not heard yet"}
 
 
 @click.command(epilog=EPILOG)
@@ -80,12 +81,24 @@ def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:
     lead = f"{status.master}  epoch {status.epoch}, {age(status.leading_s)}"
     yield f"leader    {one_line(lead)}"
     yield f"store     {one_line(status.store)}"
-    yield f"hosts     {_of(status.hosts_ready, status.hosts_total, 'host')}"
+    head = wrapped(_hosts(status), columns, _INDENT)
+    yield f"hosts     {head[0].strip()}"
+    yield from head[1:]
     yield f"apps      {_of(status.apps_ok, status.apps_total, 'app')}"
     if status.orphans:
         yield f"orphans   {count(status.orphans, 'container')}, kept"
     if status.next:
         yield f"next      {one_line(status.next)}"
+
+
+def _hosts(status: ClusterStatus) -> str:
+    """`28 ok, 1 maintenance (CHG-881, 40 min left), 1 silent`"""
+    told = [
+        f"{group.number} {WORDS.get(group.word, group.word)}"
+        + (f" ({group.detail})" if group.detail else "")
+        for group in status.hosts
+    ]
+    return ", ".join(told) or "none"
 
 
 def _of(good: int, total: int, noun: str) -> str:
