@@ -6,7 +6,7 @@ Standard output has answers only, so that a file or a pipe never gets an error i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hullmark.cli.words import one_line
 from hullmark.errors import HullmarkError, InvalidInput
@@ -56,14 +56,8 @@ def tell_interrupted(*, as_json: bool) -> None:
         sys.stderr.write("hullmark: interrupted\n")
 
 
-NOTES = ("is shipped with the app as it is now", " becomes a name of ", ": needless: ")
-"""In those remarks on a Compose file that tell what happens, and ask for nothing."""
-
-
-def warn(texts: Iterable[str], *, notes: bool = True) -> None:
-    """Lines that don't change the outcome. `notes` False: without those that nobody needs to hear twice."""
+def warn(texts: Iterable[str], notes: Collection[str] = ()) -> None:
+    """Lines that don't change the outcome. `notes` are those of them that ask for nothing."""
     for text in texts:
-        is_note = any(part in text for part in NOTES)
-        if notes or not is_note:
-            sys.stderr.write(f"{'note' if is_note else 'warning'}: {one_line(text)}\n")
+        sys.stderr.write(f"{'note' if text in notes else 'warning'}: {one_line(text)}\n")
     sys.stderr.flush()

@@ -8,7 +8,8 @@ Two halves: `project` reads files into one merged document (variables, `extends`
 """
 
 from hullmark.compose.check import check
-from hullmark.compose.loading import Loaded, load
+from hullmark.compose.loading import load
+from hullmark.compose.services import Loaded
 from hullmark.compose.shown import shown
 
 __all__ = ["Loaded", "check", "load", "shown"]

@@ -19,10 +19,12 @@ MAX_PROBLEMS = 100
 
 @dataclass
 class Findings:
-    """All problems and warnings of one app, in the order found; and how many ports its ranges come to."""
+    """All problems and warnings of one app, in the order found; and how many ports its ranges come to. `notes` are
+    those of the warnings that tell what happens, and ask for nothing."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     ports: int = 0
 
 
@@ -56,6 +58,11 @@ class Node:
 
     def warn(self, message: str) -> None:
         self.findings.warnings.append(str(problem_at(self.holder, self.key, self.field, message)))
+
+    def note(self, message: str) -> None:
+        """A warning that tells what happens, and asks for nothing."""
+        self.warn(message)
+        self.findings.notes.append(self.findings.warnings[-1])
 
     def unfit(self, allowed: str) -> None:
         """The value is not what it should be."""

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.compose.project import Project, read_project
-from hullmark.compose.services import build_app
+from hullmark.compose.services import Loaded, build_app
 from hullmark.errors import InvalidInput, Problem
-from hullmark.model.app import App
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """`warnings` are lines of the form `FILE:LINE: field: message`."""
-
-    app: App
-    warnings: tuple[str, ...] = ()
 
 
 def load(
@@ -44,11 +34,10 @@ def load(
     except InvalidInput as error:
         raise InvalidInput(_in_order(error.problems), remedy=error.remedy) from error
     try:
-        app, warnings = build_app(project, images)
+        return build_app(project, images)
     except InvalidInput as error:
         problems = _explained(project, _in_order(error.problems))
         raise InvalidInput(problems, remedy=error.remedy) from error
-    return Loaded(app, tuple(warnings))
 
 
 def _in_order(problems: Sequence[Problem]) -> list[Problem]:

@@ -70,7 +70,7 @@ class Mounts:
         except Unreadable as error:
             item.wrong(f"a relative bind ships one file with the app, but {error}", WAY_OUT)
             return
-        item.warn(
+        item.note(
             f"{path} is shipped with the app as it is now, read-only:"
             f" {config.size_bytes} bytes, sha256 {config.sha256}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hullmark.compose import forms, values
 from hullmark.compose.check import check
@@ -37,11 +38,18 @@ from hullmark.model.app import (
 NO_IMAGE = "[REGISTRY/]NAME[:TAG]"
 
 
-def build_app(project: Project, images: Mapping[str, str]) -> tuple[App, tuple[str, ...]]:
-    """The app and its warnings, `FILE:LINE: field: message` each. `images` (by service) win over the file.
+@dataclass(frozen=True)
+class Loaded:
+    """`warnings` are lines of the form `FILE:LINE: field: message`. `notes` are those of them that tell what
+    happens, and ask for nothing."""
 
-    Raises InvalidInput with every problem found.
-    """
+    app: App
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def build_app(project: Project, images: Mapping[str, str]) -> Loaded:
+    """`images` (by service) win over the file. Raises InvalidInput with every problem found."""
     findings = Findings(warnings=list(project.warnings))
     top = root(project.document, findings)
     judge(top, "")
@@ -52,7 +60,9 @@ def build_app(project: Project, images: Mapping[str, str]) -> tuple[App, tuple[s
         findings.problems += [located(top, problem) for problem in check(app)]
     if findings.problems:
         raise InvalidInput(findings.problems)
-    return app, tuple(dict.fromkeys(findings.warnings))
+    return Loaded(
+        app, tuple(dict.fromkeys(findings.warnings)), tuple(dict.fromkeys(findings.notes))
+    )
 
 
 def _refuse_own_key(top: Node) -> None:
@@ -212,9 +222,9 @@ def _link(nodes: Mapping[str, Node], services: dict[str, Service]) -> None:
                 )
                 continue
             if link.alias == link.service:
-                link.node.warn(f"needless: {link.service} is reached by its name anyhow")
+                link.node.note(f"needless: {link.service} is reached by its name anyhow")
                 continue
-            link.node.warn(
+            link.node.note(
                 f"{link.alias} becomes a name of {link.service} for all on {', '.join(sorted(shared))}"
             )
             container = dataclasses.replace(

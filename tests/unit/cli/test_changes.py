@@ -365,11 +365,14 @@ def test_quiet(master: FakeMaster, run: Run, file: str) -> None:
 def test_warnings_come_before_the_wait_and_notes_are_no_warnings(
     master: FakeMaster, run: Run, file: str
 ) -> None:
-    note = "compose.yaml:3: web: ./web is shipped with the app as it is now, read-only: 4 bytes"
-    answer = ApplyAnswer("shop", 3, True, (note, "web: image x is not pinned"))
+    (Path(file).parent / "site.ini").write_text("a=b\n")
+    text = "name: shop\nservices: {web: {image: x, volumes: ['./site.ini:/site.ini']}}\n"
+    Path(file).write_text(text)
+    answer = ApplyAnswer("shop", 3, True, ("web: image x is not pinned",))
     master.answers = {APPLY: answer, APP: [UNDER_WAY, SETTLED]}
     lines = run("apply", file).err.splitlines()
-    assert f"note: {note}" in lines
+    assert lines[0].startswith(f"note: {file}:2: services.web.volumes[0]: ")
+    assert "site.ini is shipped with the app as it is now" in lines[0]
     assert lines.index("warning: web: image x is not pinned") < lines.index(
         "shop/web.2 on web3: pulling: its image is being pulled"
     )

@@ -36,10 +36,12 @@ def build(
     images: Optional[Mapping[str, str]] = None,
 ) -> tuple[App, tuple[str, ...]]:
     """The app and its warnings. Whatever is built passes the master's check and goes over the wire."""
-    app, warnings = build_app(project(text, folder, environment), images or {})
+    loaded = build_app(project(text, folder, environment), images or {})
+    app = loaded.app
     assert check(app) == []
     assert wire.from_wire(App, wire.to_wire(app)) == app
-    return app, warnings
+    assert set(loaded.notes) <= set(loaded.warnings)
+    return app, loaded.warnings
 
 
 def problems(

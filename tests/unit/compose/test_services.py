@@ -138,7 +138,7 @@ def test_what_is_built_passes_the_check_by_itself(text: str) -> None:
     """The reader alone lets nothing through that the master would refuse, and every problem has a line."""
     with mock.patch.object(services, "check", return_value=[]):
         try:
-            app, _ = services.build_app(project(text), {})
+            app = services.build_app(project(text), {}).app
         except InvalidInput as error:
             without_place = [each for each in error.problems if not each.line or not each.file]
         else:

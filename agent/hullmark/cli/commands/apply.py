@@ -73,7 +73,7 @@ def command(
     warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
     answer = ApplyAnswer(answer.app, answer.generation, answer.changed, warnings)
     if not (asked.json or quiet):
-        failure.warn(warnings)
+        failure.warn(warnings, loaded.notes)
     waited = None
     if wait:
         waited = changing.wait(

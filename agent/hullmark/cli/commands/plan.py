@@ -55,7 +55,7 @@ def command(asked: Asked, project: Project) -> int:
         }
         show.document("plan", fields)
     else:
-        failure.warn(warnings, notes=False)
+        failure.warn(text for text in warnings if text not in loaded.notes)
         show.lines(*_lines(loaded.app.name, answer))
     return EXIT_DEGRADED if answer.changed else EXIT_OK
 

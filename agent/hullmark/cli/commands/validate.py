@@ -32,10 +32,13 @@ def command(asked: Asked, project: Project, quiet: bool) -> None:
 
     loaded = composefiles.load(project)
     if asked.json:
-        show.document("validate", {"app": shown(loaded.app), "warnings": loaded.warnings})
+        show.document(
+            "validate",
+            {"app": shown(loaded.app), "warnings": loaded.warnings, "notes": loaded.notes},
+        )
         return
     if not quiet:
-        failure.warn(loaded.warnings)
+        failure.warn(loaded.warnings, loaded.notes)
         show.lines(f"{loaded.app.name}  valid, {count(len(loaded.app.services), 'service')}")
         for name, service in loaded.app.services.items():
             show.lines(f"  {name}  {service.container.image}")
