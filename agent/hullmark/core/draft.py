@@ -114,14 +114,14 @@ class Draft:
             reserved = reserved_by(self.snapshot, instance)
             self.berths[host_id].take(instance, reserved, assignment.ports)
 
-    def bury(self, host_id: str, tombstone: Tombstone) -> None:
-        """Order an instance's removal, or repeat that order. Its ports stay taken until it is gone. On a host
-        that was removed nobody would obey."""
+    def bury(self, host_id: str, tombstone: Tombstone, *, awaited: bool = True) -> None:
+        """Order an instance's removal, or repeat that order. Its ports stay taken until it is gone, and its slot
+        where that is `awaited`. On a host that was removed nobody would obey."""
         instance = tombstone.instance
         if absence.is_gone(self.snapshot, host_id):
             return
         self.tombstones[host_id][instance] = tombstone
-        if not tombstone.abandoned:
+        if awaited and not tombstone.abandoned:
             self.leaving[slot_of(instance)][host_id] = tombstone.ports
         self.berths[host_id].hold_until_gone(instance, tombstone.ports)
 
@@ -130,8 +130,13 @@ class Draft:
         instance, host_id = post.instance, post.host_id
         if self.assignments[host_id].pop(instance, None) is not None:
             self._take_off(post)
-        epoch = self.snapshot.leader.epoch
-        self.bury(host_id, Tombstone(instance, epoch, reason, post.assignment.ports, abandoned))
+        epoch, assignment = self.snapshot.leader.epoch, post.assignment
+        self.bury(
+            host_id,
+            Tombstone(
+                instance, epoch, reason, assignment.ports, abandoned, assignment.stop_unheard_s
+            ),
+        )
 
     def _take_off(self, post: Post) -> None:
         instance, host_id = post.instance, post.host_id

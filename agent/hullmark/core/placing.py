@@ -52,6 +52,7 @@ def _place_global(draft: Draft, wish: Wish) -> None:
     for slot, pending in sorted(draft.pending[app, name].items()):
         _follow_on_host(draft, wish, slot, pending)
     misfits: dict[str, Obstacle] = {}
+    tried: set[int] = set()
     formers = _former_slots(draft, wish)
     for host_id, berth in draft.berths.items():
         if host_id in draft.serves_on[app, name]:
@@ -61,7 +62,8 @@ def _place_global(draft: Draft, wish: Wish) -> None:
         if misfit is not None:
             misfits[host_id] = misfit
             continue
-        slot = had or _free_slot(draft, wish)
+        slot = had or _free_slot(draft, wish, tried)
+        tried.add(slot)
         unplaced = _place_slot(draft, wish, Search(draft, wish, {host_id: berth}), slot, _NOTHING)
         if unplaced is not None:
             draft.unplaced.append(unplaced)
@@ -91,9 +93,11 @@ def _former_slots(draft: Draft, wish: Wish) -> dict[str, int]:
     return found
 
 
-def _free_slot(draft: Draft, wish: Wish) -> int:
-    slot, key = 1, (wish.app, wish.name)
-    while slot in draft.used[key] or slot in draft.pending[key] or draft.leaving.get((*key, slot)):
+def _free_slot(draft: Draft, wish: Wish, tried: set[int]) -> int:
+    key = wish.app, wish.name
+    taken = draft.used[key] | draft.pending[key].keys() | tried
+    slot = 1
+    while slot in taken or draft.leaving.get((*key, slot)):
         slot += 1
     return slot
 
@@ -117,7 +121,8 @@ def _place_slot(
     if pending.leaving:
         for post in pending.leaving:
             draft.retire(post, "an operator moves it")
-        return None  # it gets its new place once it is gone from here
+        # It gets its new place once it is gone from here; until then that is why it has none.
+        return _place_slot(draft, wish, search, slot, dataclasses.replace(pending, leaving=()))
     spec_hash = wish.record.spec_hashes[wish.name]
     if pending.copy is not None:
         spec_hash = pending.copy.spec_hash

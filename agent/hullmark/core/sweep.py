@@ -74,13 +74,12 @@ def _keep_tombstones(draft: Draft, wishes: Wishes) -> None:
                 continue
             wish = wishes.get((tombstone.instance.app, tombstone.instance.service))
             given_up = wish is not None and _is_tombstone_given_up(draft, wish, host_id, tombstone)
-            abandoned = tombstone.abandoned or given_up
-            draft.bury(host_id, dataclasses.replace(tombstone, abandoned=abandoned))
+            draft.bury(host_id, tombstone, awaited=not given_up)
 
 
 def _is_tombstone_given_up(draft: Draft, wish: Wish, host_id: str, tombstone: Tombstone) -> bool:
     """An agent that got it stops the instance; one that didn't still has what it was told before."""
-    former = Assignment(tombstone.instance, "", stop_unheard_s=wish.stop_unheard_s)
+    former = Assignment(tombstone.instance, "", stop_unheard_s=tombstone.stop_unheard_s)
     post = Post(host_id, former)
     return _is_given_up(draft, wish, post, _home(draft, wish, post))
 
@@ -238,7 +237,8 @@ def _one_outdated_generation(draft: Draft, wish: Wish, posts: Sequence[Post]) ->
         if _is_current(wish, post) or post.instance.generation == best.instance.generation:
             kept.append(post)
         else:
-            draft.retire(post, f"replaced by generation {wish.generation}")
+            given_up = _is_given_up(draft, wish, post, _home(draft, wish, post))
+            draft.retire(post, f"replaced by generation {wish.generation}", abandoned=given_up)
     return kept
 
 

@@ -60,7 +60,8 @@ class Tombstone:
 
     `epoch` is the leader's that decided it; `reason` is shown to people. `ports` are held by the
     instance until it is gone, so nobody else gets them before. `abandoned`: its host was lost and its slot
-    runs elsewhere already, so its going is not waited for.
+    runs elsewhere already, so its going is not waited for. `stop_unheard_s` is as its assignment had it: what an
+    agent does that never hears of this.
     """
 
     instance: InstanceId
@@ -68,6 +69,7 @@ class Tombstone:
     reason: str = ""
     ports: tuple[PublishedPort, ...] = ()
     abandoned: bool = False
+    stop_unheard_s: float = 0.0
 
 
 @dataclass(frozen=True)
