@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.model.api import NOT_PLACED, AppDetail, InstanceView
+from hullmark.model.api import AppDetail, InstanceView
 from hullmark.model.observed import Health, Phase
 
 STEADY_S = 1.0
@@ -59,8 +59,8 @@ class Homeless:
         self.left_s = NO_END_S
 
     def lasts(self, detail: AppDetail) -> bool:
-        unplaced = [item for item in detail.instances if _is_unplaced(item)]
-        others = [item for item in detail.instances if not _is_unplaced(item)]
+        unplaced = [item for item in detail.instances if item.unplaced]
+        others = [item for item in detail.instances if not item.unplaced]
         if not unplaced or any(map(_is_moving, others)):
             self._begin, self.left_s = 0.0, NO_END_S
             return False
@@ -115,17 +115,13 @@ class Failing:
         return life if failures >= FAILURES and not life.served else None
 
 
-def _is_unplaced(item: InstanceView) -> bool:
-    return not item.host and item.why.startswith(NOT_PLACED)
-
-
 def _is_moving(item: InstanceView) -> bool:
     """Whether something goes on there by itself."""
     status = item.status
     if item.removing:
         return True
     if status is None:
-        return not item.why.startswith("waits for")
+        return not item.held
     return status.phase in _MOVING or (
         status.phase is Phase.RUNNING and status.health is Health.STARTING
     )

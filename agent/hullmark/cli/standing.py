@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 
 from hullmark.cli.words import age, one_line
-from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView
+from hullmark.model.api import AppDetail, AppSummary, InstanceView
 from hullmark.model.observed import Health, Phase
 from hullmark.model.orders import PublishedPort
-
-_OUT_OF_REACH = ("as last seen ", "its host ")
-"""How `core.standing` begins the line of an instance that nobody can see now."""
 
 
 def numbers(app: AppSummary) -> tuple[int, int]:
@@ -33,14 +30,14 @@ def state(instance: InstanceView) -> str:
     if instance.removing:
         return "removing"
     if status is None:
-        return "not placed" if instance.why.startswith(NOT_PLACED) else "waiting"
+        return "not placed" if instance.unplaced else "waiting"
     if status.phase is Phase.RUNNING and status.health is not Health.NONE:
         word = str(status.health.value)
     else:
         word = str(status.phase.value)
     if status.phase is Phase.BACKOFF and instance.why.startswith("paused "):
         return "paused"
-    return f"was {word}" if instance.why.startswith(_OUT_OF_REACH) else word
+    return word if instance.seen else f"was {word}"
 
 
 def told(instance: InstanceView) -> str:

@@ -11,7 +11,7 @@ from hullmark.core.absence import is_draining, is_ready
 from hullmark.core.grades import ENGINE_AWAY, Grade, Graded, Grader
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
-from hullmark.model.api import NOT_PLACED, AppDetail, AppSummary, InstanceView, ServiceView
+from hullmark.model.api import AppDetail, AppSummary, InstanceView, ServiceView
 from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
 from hullmark.model.records import AppRecord, Rollout, RolloutState
@@ -165,7 +165,8 @@ class Standing:
             if item.generation == generation and slot not in found:
                 view = _view(
                     InstanceId(app, name, slot, generation),
-                    why=NOT_PLACED + "; ".join(item.reasons),
+                    why="; ".join(item.reasons),
+                    unplaced=True,
                 )
                 found[slot] = [_Judged(view, Grade.TROUBLED)]
         for slot in range(1, wanted + 1):
@@ -198,7 +199,14 @@ class Standing:
     def _placed_view(self, item: Graded) -> InstanceView:
         host = self._grader.host_name(item.placed.host_id)
         instance = item.placed.assignment.instance
-        return _view(instance, host=host, status=item.placed.status, why=item.why)
+        return _view(
+            instance,
+            host=host,
+            status=item.placed.status,
+            why=item.why,
+            held=not item.placed.assignment.released,
+            seen=self._grader.in_reach(item.placed.host_id),
+        )
 
     def _leaving_views(self, app: str = "") -> tuple[InstanceView, ...]:
         return tuple(
@@ -208,6 +216,7 @@ class Standing:
                 removing=True,
                 status=item.status,
                 why=self._leaving_why(item),
+                seen=self._grader.in_reach(item.host_id),
             )
             for item in self._roster.leaving(app)
         )
@@ -231,6 +240,9 @@ def _view(
     removing: bool = False,
     status: Optional[InstanceStatus] = None,
     why: str = "",
+    unplaced: bool = False,
+    held: bool = False,
+    seen: bool = True,
 ) -> InstanceView:
     return InstanceView(
         name=str(instance),
@@ -242,10 +254,14 @@ def _view(
         removing=removing,
         status=status,
         why=why,
+        unplaced=unplaced,
+        held=held,
+        seen=seen,
     )
 
 
 def _line(view: InstanceView) -> str:
     name = f"{view.service}.{view.slot}" if view.slot else view.service
     place = f" on {view.host}" if view.host else ""
-    return f"{name}{place}: {view.why}"
+    word = "not placed: " if view.unplaced else ""
+    return f"{name}{place}: {word}{view.why}"

@@ -145,13 +145,11 @@ class ServiceView:
     why: tuple[str, ...] = ()
 
 
-NOT_PLACED = "not placed: "
-"""What `why` of an instance that fits no host begins with."""
-
-
 @dataclass(frozen=True)
 class InstanceView:
-    """An instance with its host's name; `status` None: not placed, or not yet heard of."""
+    """An instance with its host's name; `status` None: not placed, or not yet heard of. `unplaced`: no host fits it.
+    `held`: its dependencies don't hold yet. `seen` False: its host, or the host's engine, doesn't answer, so that
+    its status is as it was when it last did."""
 
     name: str
     app: str
@@ -162,6 +160,9 @@ class InstanceView:
     removing: bool = False
     status: Optional[InstanceStatus] = None
     why: str = ""
+    unplaced: bool = False
+    held: bool = False
+    seen: bool = True
 
 
 @dataclass(frozen=True)

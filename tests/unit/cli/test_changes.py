@@ -314,7 +314,7 @@ def test_failures_to_make_a_container_count_too(
 
 
 def homeless(*more: InstanceView) -> AppDetail:
-    unplaced = answers.instance(2, why="not placed: port 80 is taken", host="", status=None)
+    unplaced = answers.instance(2, why="port 80 is taken", host="", status=None, unplaced=True)
     return answers.detail(2, "degraded", 3, (unplaced, *more))
 
 

@@ -233,7 +233,7 @@ def test_apps(master: FakeMaster, run: Run) -> None:
 
 def test_ps(master: FakeMaster, run: Run) -> None:
     failed = answers.instance(2, Phase.BACKOFF, "ended with exit code 1;\x1b[31m\nred")
-    waiting = answers.instance(3, why="not placed: no room", status=None, host="")
+    waiting = answers.instance(3, why="no room", status=None, host="", unplaced=True)
     master.answers["GET /v1/instances"] = InstanceList((answers.instance(), failed, waiting))
     done = run("ps", "shop")
     assert done.code == 0
@@ -248,9 +248,11 @@ def test_ps(master: FakeMaster, run: Run) -> None:
 
 def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
     views = (
-        answers.instance(1, why="as last seen 40 s ago: the host's engine does not answer"),
+        answers.instance(
+            1, why="as last seen 40 s ago: the host's engine does not answer", seen=False
+        ),
         answers.instance(2, Phase.BACKOFF, "paused by somebody; docker unpause x"),
-        answers.instance(3, why="not placed: no room", status=None, host=""),
+        answers.instance(3, why="no room", status=None, host="", unplaced=True),
         answers.instance(4, why="runs, and has to complete"),
         answers.instance(5, why="not scheduled yet", status=None, host=""),
     )

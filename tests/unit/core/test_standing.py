@@ -148,6 +148,29 @@ def test_not_scheduled_not_taken_up_not_placed() -> None:
     )
 
 
+def test_what_machines_read_of_an_instance_is_no_text() -> None:
+    def marks(state: Snapshot) -> list[tuple[bool, bool, bool]]:
+        found = Standing(state, plan(state).unplaced).instances()
+        return [(one.unplaced, one.held, one.seen) for one in found]
+
+    there = obeyed(planned(one_host(app())), {})
+    assert marks(there) == [(False, False, True)]
+    assert marks(silent(there, ["h1"])) == [(False, False, False)]
+    trouble = HostState(problems=(HostProblem("engine.unavailable", "no socket"),))
+    assert marks(dataclasses.replace(there, observed={"h1": trouble})) == [(False, False, False)]
+    big = planned(one_host(app(reservations=Resources(memory_bytes=1 << 30))))
+    assert marks(big) == [(True, False, True)]
+    db = Service(ContainerSpec("x:1", one_shot=True))
+    after = (Dependency("db", DependencyCondition.COMPLETED),)
+    web = Service(ContainerSpec("x:1"), depends_on=after)
+    waiting = planned(one_host(App("shop", {"db": db, "web": web})))
+    assert marks(waiting) == [(False, False, True), (False, True, True)]
+    record = dataclasses.replace(there.apps["shop"], removing=True)
+    going = planned(with_record(there, record))
+    assert marks(going) == [(False, False, True)]
+    assert marks(silent(going, ["h1"])) == [(False, False, False)]
+
+
 def test_a_global_service_that_fits_nowhere_is_in_the_list() -> None:
     placement = Placement(("node.labels.gpu == yes",))
     state = planned(one_host(app(mode=DeployMode.GLOBAL, placement=placement)))
