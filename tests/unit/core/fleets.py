@@ -32,6 +32,7 @@ CHANGE = Change("alice", "r", 1.0)
 CLUSTER = ClusterRecord("c1", 1.0)
 LEADER = LeaderRecord(Epoch(1, 1), "m1", "m1:7441", 1.0)
 LOST_S = 60.0
+SERVED_S = 3600.0
 
 X86 = HostFacts(architecture="x86_64")
 
@@ -74,7 +75,7 @@ def one_host(*apps: App, facts: HostFacts = X86) -> Snapshot:
 
 
 def committed(before: Snapshot, made: Plan) -> Snapshot:
-    """The store after a plan: changed hosts get a new revision, finished apps go."""
+    """The store after a plan: changed hosts get a new revision, finished apps go. What it notes is kept."""
     revision = before.revision + 1
     keys = {ASSIGNMENTS + host_id: revision for host_id in made.hosts}
     finished = made.finished if not made.hosts else ()
@@ -82,6 +83,8 @@ def committed(before: Snapshot, made: Plan) -> Snapshot:
         before,
         apps={name: record for name, record in before.apps.items() if name not in finished},
         assignments={**before.assignments, **made.hosts},
+        homes={**before.homes, **made.homes},
+        rollouts={**before.rollouts, **made.rollouts},
         revisions={**before.revisions, **keys},
         revision=revision,
     )
@@ -91,14 +94,14 @@ def planned(before: Snapshot) -> Snapshot:
     """Planned and committed until nothing is left to write, as the leader's loop does."""
     for _ in range(5):
         made = plan(before)
-        if not made.hosts and not made.finished:
+        if not (made.hosts or made.finished or made.homes or made.rollouts):
             return before
         before = committed(before, made)
     raise AssertionError("planning does not come to rest")
 
 
 def obeyed(before: Snapshot, phases: Mapping[str, Phase], health: Health = Health.NONE) -> Snapshot:
-    """Every host that can be heard has done what it was told. `phases` by service; others run."""
+    """Every host that can be heard has done what it was told, long enough ago. `phases` by service; others run."""
     observed = dict(before.observed)
     for host_id, state in before.observed.items():
         orders = before.assignments.get(host_id)
@@ -118,7 +121,13 @@ def obeyed(before: Snapshot, phases: Mapping[str, Phase], health: Health = Healt
                 engine_name(item.app, item.volume) for item in orders.volume_removals
             ),
         )
-    return dataclasses.replace(before, observed=observed)
+    serving_s = {
+        (host_id, name): SERVED_S
+        for host_id, state in observed.items()
+        for name, status in state.instances.items()
+        if status.serving
+    }
+    return dataclasses.replace(before, observed=observed, serving_s=serving_s)
 
 
 def applied(before: Snapshot, app: App) -> Snapshot:

@@ -25,6 +25,7 @@ from hullmark.model.app import (
     PortSpec,
     Resources,
     Service,
+    UpdateConfig,
     Volume,
 )
 from hullmark.model.host import HostFacts, HostRecord
@@ -147,7 +148,7 @@ def test_changes_keep_every_promise(fleet: Snapshot, data: st.DataObject) -> Non
         state = planned(applied(state, data.draw(app_specs(name))))
         assert_ports_are_apart(state)
         assert_all_are_placed_or_explained(state)
-    for _ in range(6):
+    for _ in range(12):  # each replaces one of a service
         state = planned(obeyed(state, {}))
     assert_constraints_hold(state)
     assert_all_are_placed_or_explained(state)
@@ -304,7 +305,8 @@ def test_an_instance_without_its_app_is_left_alone() -> None:
 
 
 def test_a_replaced_instance_keeps_its_host_and_port() -> None:
-    service = Service(ContainerSpec("x:1"), DeploySpec(replicas=2), (PortSpec(80, 8000, 8009),))
+    at_once = DeploySpec(replicas=2, update=UpdateConfig(parallelism=0))
+    service = Service(ContainerSpec("x:1"), at_once, (PortSpec(80, 8000, 8009),))
     state = obeyed(planned(one_host(App("shop", {"web": service}))), {})
     changed = dataclasses.replace(service, container=ContainerSpec("x:2"))
     state = planned(applied(state, App("shop", {"web": changed})))
