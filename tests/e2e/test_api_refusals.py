@@ -276,6 +276,38 @@ def test_the_table_has_no_writing_viewer_or_auditor() -> None:
         assert Role.ADMIN in route.roles
 
 
+def test_the_document_says_what_is_so(master: LoneMaster, tokens: dict[Role, str]) -> None:
+    """Of every route: whom it is for, whether it takes a body, and which parameters."""
+    described = master.api("GET", "/v1/openapi.json").json["paths"]
+    operations = {
+        (method.upper(), path): operation
+        for path, item in described.items()
+        for method, operation in item.items()
+    }
+    assert set(operations) == {(route.method, route.path) for route in API}
+    for (method, path), operation in operations.items():
+        target = path.replace("{", "none-").replace("}", "")
+        where, local_only = f"{method} {path}", "x-hullmark-unix-socket-only" in operation
+        ask = master.api if not local_only else lambda *arguments: master.local(*arguments[:3])
+        for role, token in tokens.items():
+            if operation["security"] and not local_only:
+                answer = ask(method, target, {"no": "such"}, token)
+                allowed = role.value in operation["x-hullmark-roles"]
+                assert (answer.status != 403) == allowed, (where, role)
+                assert str(answer.status) in operation["responses"], where
+        admin = tokens[Role.ADMIN]
+        answer = ask(method, target, None, admin)
+        told = answer.json.get("message", "") if answer.status == 400 else ""
+        assert ("there is no body" in told) == ("requestBody" in operation), where
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "query":
+                default = str(parameter["schema"]["default"]).lower()
+                asked = f"{target}?{parameter['name']}={default}"
+                body = {"no": "such"} if "requestBody" in operation else None
+                refused = ask(method, asked, body, admin)
+                assert parameter["name"] not in str(refused.json), where
+
+
 def test_losing_data_is_an_administrators_word(master: LoneMaster, tokens: dict[Role, str]) -> None:
     body = {"request_id": "x", "volumes": True}
     answer = master.api("DELETE", "/v1/apps/nothing", body, tokens[Role.DEPLOYER])
