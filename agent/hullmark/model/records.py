@@ -134,8 +134,12 @@ class RolloutState(enum.Enum):
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far an app's generation has come. `good` is the newest generation whose rollout was done, 0 if
-    none was. `reason` says why it stopped, `by` who stopped it: empty for the leader itself."""
+    """How far an app's generation has come. `good` is the newest generation whose rollout was done, and `former` the
+    one before it; 0 where there is none. `reason` says why it stopped, `by` who stopped it: empty for the leader itself.
+
+    `services` are those whose instances the change replaces, each with the number of slots that it had before.
+    `forgiven` are instances, by container name, that had failed when a person told it to go on.
+    """
 
     generation: int
     state: RolloutState = RolloutState.ROLLING
@@ -143,6 +147,9 @@ class Rollout:
     reason: str = ""
     by: str = ""
     at: float = 0.0
+    former: int = 0
+    services: Mapping[str, int] = field(default_factory=dict)
+    forgiven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
