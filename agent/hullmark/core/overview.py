@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hullmark.core.absence import in_maintenance, is_ready
+from hullmark.core.absence import brake, in_maintenance, is_ready
+from hullmark.core.drain import drain
 from hullmark.model.api import AppSummary, HostGroup, HostView, OrphanView
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import Availability
@@ -111,7 +112,9 @@ def outlook(
     findings = [
         *_master_findings(not_leading, store_trouble),
         *_claim_findings(snapshot, claims, len(hosts)),
+        *_brake_findings(snapshot),
         *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
+        *_drain_findings(snapshot, hosts),
         *_app_findings(apps),
         *_invite_findings(invited if hosts else ()),
         *_orphan_findings(orphans),
@@ -164,7 +167,26 @@ def _invite_findings(invited: Sequence[str]) -> Iterable[_Finding]:
         yield 0, f"host {name} is invited; its token has not been used yet", ""
 
 
+def _brake_findings(snapshot: Snapshot) -> Iterable[_Finding]:
+    found = brake(snapshot)
+    if found is not None:
+        yield 1, found.note, "check the network between master and hosts"
+
+
+def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:
+    for host in hosts:
+        if host.availability is Availability.DRAINING:
+            progress = drain(snapshot, host.host_id)
+            remedy = f"hullmark ps   (what stays on {host.name})" if progress.stays else ""
+            yield 0, f"host {host.name} is draining: {progress.text}", remedy
+
+
 def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:
+    """Of hosts in maintenance silence is expected."""
+    for host in hosts:
+        if host.maintenance is not None and host.state != "ready":
+            yield 0, f"host {host.name} is in maintenance, and {host.state}", ""
+    hosts = [host for host in hosts if host.maintenance is None]
     away = [host for host in hosts if host.state in ("lost", "never")]
     weight = 2 if len(away) == len(hosts) else 1
     for host in away:

@@ -1,0 +1,81 @@
+"""How far a host has come that is being drained: what still has to go, and what stays because nobody but a person
+can let it go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from hullmark.core.homes import NO_HOMES, has_local_data, key_of, loss_policy
+from hullmark.model.app import DeployMode, HostLoss, Service
+from hullmark.model.observed import NO_STATE, Phase
+from hullmark.model.orders import InstanceId
+from hullmark.model.records import NO_ASSIGNMENTS
+from hullmark.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Drain:
+    """`left`: instances that go by themselves. `stays`: why by instance, such as `local data`. Jobs that are over are
+    in neither: nothing of them runs, and that they have run is remembered with them."""
+
+    left: tuple[InstanceId, ...] = ()
+    stays: Mapping[InstanceId, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """`2 left, 1 stays: local data`; what is done reads `nothing left`."""
+        words = [f"{len(self.left)} left" if self.left else "nothing left"]
+        if self.stays:
+            verb = "stays" if len(self.stays) == 1 else "stay"
+            words.append(f"{len(self.stays)} {verb}: {', '.join(sorted(set(self.stays.values())))}")
+        return ", ".join(words)
+
+
+def drain(snapshot: Snapshot, host_id: str) -> Drain:
+    """Of a host's instances, as if it were being drained."""
+    orders = snapshot.assignments.get(host_id, NO_ASSIGNMENTS)
+    state = snapshot.observed.get(host_id, NO_STATE)
+    left = [item.instance for item in orders.tombstones]
+    stays: dict[InstanceId, str] = {}
+    on_each: list[InstanceId] = []
+    for item in orders.assignments:
+        instance = item.instance
+        status = state.instances.get(instance.container_name)
+        service = _service(snapshot, instance)
+        if service is None or _leaves(snapshot, instance, host_id):
+            left.append(instance)
+        elif service.deploy.mode is DeployMode.GLOBAL:
+            on_each.append(instance)
+        elif (
+            service.container.one_shot
+            and status is not None
+            and status.phase in (Phase.COMPLETED, Phase.FAILED)
+        ):
+            continue
+        elif loss_policy(service) is HostLoss.KEEP:
+            stays[instance] = "local data" if has_local_data(service) else "on_host_lost: keep"
+        else:
+            left.append(instance)
+    # What runs on every host goes last, once nothing stays.
+    if stays:
+        stays.update(dict.fromkeys(on_each, "runs on every host"))
+    else:
+        left += on_each
+    return Drain(tuple(sorted(left)), stays)
+
+
+def _service(snapshot: Snapshot, instance: InstanceId) -> Optional[Service]:
+    record = snapshot.apps.get(instance.app)
+    if record is None or record.removing:
+        return None
+    return record.app.services.get(instance.service)
+
+
+def _leaves(snapshot: Snapshot, instance: InstanceId, host_id: str) -> bool:
+    """Whether an operator moves it."""
+    record = snapshot.homes.get(instance.app)
+    slots = NO_HOMES if record is None else record.slots
+    home = slots.get(key_of(instance.service, instance.slot))
+    return home is not None and home.leave == host_id
