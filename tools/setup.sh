@@ -37,7 +37,8 @@ apt_install() { # PACKAGE...
     keep_services_down
     # The package lists of a fresh machine are absent or name versions that have been replaced.
     "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null 2>&1 </dev/null ||
-        { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null
+        { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null ||
+        { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
     local started
     for started in docker-registry; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
