@@ -52,6 +52,11 @@ def answer_of(raw: bytes) -> tuple[int, dict[str, object]]:
         (b'{"a":' * 100_000, "too deeply"),
         (b'{"a": ' + b"9" * 100_000 + b"}", "100000 digits"),
         (b'{"a": "\\ud800"}', "surrogate"),
+        (b'{"a": 1, "a": 1}', "'a' stands twice"),
+        (b'{"a": {"b": [NaN]}}', "NaN is no number"),
+        (b'{"a": -Infinity}', "-Infinity is no number"),
+        (b'{"a": 1e999}', "out of range"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "too deeply"),
     ],
 )
 def test_bodies_that_are_no_json_are_wrong_input(body: bytes, message: str) -> None:
@@ -154,6 +159,32 @@ def test_a_header_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch)
         writer.close()
 
     serve(tmp_path, test)
+
+
+def test_a_later_header_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(gate, "HEADER_S", 0.2)
+
+    async def test(served: Served) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(served.socket))
+        writer.write(b"GET /v1/status HTTP/1.1\r\nHost: m\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET /v1/status HTTP/1.1\r\nX-")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+    serve(tmp_path, test)
+
+
+def test_users_can_not_keep_root_out_of_the_socket() -> None:
+    door = gate.Gate(asyncio.Protocol, "socket", most=4, each=2, always=frozenset({"uid 0"}))
+    assert [door.enter("uid 1") for _ in range(3)] == [True, True, False]
+    assert [door.enter("uid 2") for _ in range(3)] == [True, True, False]
+    assert not door.enter("uid 3")
+    assert [door.enter("uid 0") for _ in range(5)] == [True] * 4 + [False]
+    door.leave("uid 0")
+    door.leave("uid 1")
+    assert door.enter("uid 3")
+    assert door.enter("uid 0")
 
 
 def test_a_body_that_comes_too_slowly_is_not_waited_for(tmp_path: Path, monkeypatch) -> None:
