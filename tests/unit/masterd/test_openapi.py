@@ -16,6 +16,7 @@ from hullmark.masterd.openapi import document, schema_of
 from hullmark.masterd.route import Login, Route, find
 from hullmark.masterd.routes import API
 from hullmark.model import api
+from hullmark.model.people import Role
 from tests.unit.masterd.serving import APP, Served, apply_body, serve
 
 TOKEN = {"name": "ci", "role": "deployer", "request_id": "t1", "networks": ["10.0.0.0/8"]}
@@ -99,6 +100,24 @@ def test_every_route_is_described() -> None:
     schemas = made["components"]["schemas"]
     for text in str(made).split("#/components/schemas/")[1:]:
         assert text.partition("'")[0] in schemas
+
+
+def test_operations_names_every_route_with_its_roles() -> None:
+    """In docs/operations.md, "Who may do what": add a new route to the row of its roles."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text()
+    found = {}
+    for line in page.splitlines():
+        routes = re.findall(r"`((?:GET|POST|PUT|DELETE) /v1/[^`]+)`", line)
+        cells = line.split("|")
+        if len(cells) == 4 and routes:
+            roles = frozenset(Role(word.strip()) for word in cells[1].split(","))
+            found.update(dict.fromkeys(routes, roles))
+    expected = {
+        f"{route.method} {route.path}": route.roles
+        for route in API
+        if route.login is not Login.NOBODY
+    }
+    assert found == expected
 
 
 def test_every_answer_is_as_described(tmp_path: Path) -> None:
