@@ -16,6 +16,11 @@ from hullmark.model.explanation import Refusal, SlotExplanation
 
 
 def obstacle_lines(refusals: Sequence[Refusal], columns: int) -> Iterator[str]:
+    if len(refusals) == 1:
+        (only,) = refusals
+        who = "host" if len(only.hosts) == 1 else f"{len(only.hosts)} hosts:"
+        yield from wrapped(f"{who} {obstacle(only)}", columns, "")
+        return
     total = sum(len(refusal.hosts) for refusal in refusals)
     head = f"{count(total, 'host')}:  "
     for refusal in refusals:

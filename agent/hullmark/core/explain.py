@@ -90,12 +90,13 @@ def _service(
 ) -> ServiceExplanation:
     key = record.app.name, view.service
     stuck = {item.slot: item for item in unplaced if (item.app, item.service) == key}
+    nowhere = sum(not item.kept_on for item in stuck.values())
     found: dict[tuple[int, str], SlotExplanation] = {}
     shown = [item for item in instances if item.service == view.service and not item.removing]
     for item in shown:
         reasons = stuck.get(item.slot)
         if item.why or (reasons is not None and reasons.kept_on == item.host):
-            found[item.slot, item.host] = _slot(snapshot, record, item, reasons, len(stuck))
+            found[item.slot, item.host] = _slot(snapshot, record, item, reasons, nowhere)
     return ServiceExplanation(
         view.service,
         view.wanted,
@@ -110,8 +111,9 @@ def _slot(
     record: AppRecord,
     view: InstanceView,
     unplaced: Optional[Unplaced],
-    stuck: int,
+    nowhere: int,
 ) -> SlotExplanation:
+    """`nowhere`: how many instances of the service have no place."""
     ours = unplaced if unplaced is not None and unplaced.kept_on == view.host else None
     refusals = () if ours is None else ours.refusals
     why = view.why if ours is None or not ours.kept_on else ours.reasons[0]
@@ -120,7 +122,7 @@ def _slot(
         why = why.partition("; elsewhere:")[0] if ours.kept_on else "no host fits"
     commands: list[str] = []
     if ours is not None:
-        commands = [*_commands(record, ours, refusals), *_fewer(record, ours, stuck)]
+        commands = [*_commands(record, ours, refusals), *_fewer(record, ours, nowhere)]
     return SlotExplanation(
         view.name,
         view.slot,
@@ -191,9 +193,9 @@ def _labelling(refusal: Refusal) -> Iterable[str]:
             yield f"hullmark host label {name} {key[len(LABEL) :]}={value.strip()}"
 
 
-def _fewer(record: AppRecord, unplaced: Unplaced, stuck: int) -> Iterable[str]:
+def _fewer(record: AppRecord, unplaced: Unplaced, nowhere: int) -> Iterable[str]:
     """Wanting no more than there is room for."""
     deploy = record.app.services[unplaced.service].deploy
-    fits = deploy.replicas - stuck
+    fits = deploy.replicas - nowhere
     if deploy.mode is DeployMode.REPLICATED and fits > 0 and not unplaced.kept_on:
         yield f"hullmark scale {unplaced.app}/{unplaced.service}={fits}"

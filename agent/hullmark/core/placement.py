@@ -123,6 +123,10 @@ class Search:
         if elsewhere:
             return _still_there(self._draft, self._wish, wanted.slot, elsewhere[0])
         if where is not None and host_id not in where:
+            home = self._draft.homes.find(self._wish.app, self._wish.name, wanted.slot)
+            if home is not None and home.leave:
+                to = self._draft.host_name(home.host_id)
+                return Obstacle(Filter.DATA, f"an operator moves it to host {to}")
             return _data_elsewhere(self._draft, where)
         if host_id in wanted.avoid:
             return wanted.avoid[host_id]

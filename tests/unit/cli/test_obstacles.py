@@ -24,8 +24,11 @@ def test_each_filter_is_a_line_with_its_number() -> None:
     ]
 
 
-def test_one_host() -> None:
-    assert list(obstacle_lines(REFUSALS[3:], 0)) == ["1 host:  1 web3: in maintenance, 40 min left"]
+def test_what_holds_for_all_hosts_is_told_without_counting() -> None:
+    assert list(obstacle_lines(REFUSALS[3:], 0)) == ["host web3: in maintenance, 40 min left"]
+    assert list(obstacle_lines(REFUSALS[1:2], 0)) == [
+        "9 hosts: memory: need 2 GiB (web7, free 1.4 GiB)"
+    ]
 
 
 def test_long_lines_are_wrapped_below_their_text() -> None:

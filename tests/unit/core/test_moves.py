@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from hullmark.core.explain import explanation
 from hullmark.core.moves import move
+from hullmark.core.schedule import plan
 from hullmark.errors import Conflict, NotFound
 from hullmark.model.app import (
     App,
@@ -17,6 +19,7 @@ from hullmark.model.app import (
     HostLoss,
     Mount,
     MountKind,
+    PortSpec,
     Service,
     Volume,
 )
@@ -26,7 +29,7 @@ from hullmark.model.observed import HostState
 from hullmark.model.records import Change, Home, HomesRecord
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core import fleets
-from tests.unit.core.fleets import planned
+from tests.unit.core.fleets import obeyed, planned
 
 WORD = Change("anna", "r9", 2.0, "CHG-9")
 DATA = Mount(MountKind.VOLUME, "/data", "data")
@@ -58,6 +61,32 @@ def with_homes(snapshot: Snapshot, homes: dict[str, Home]) -> Snapshot:
 def with_host(snapshot: Snapshot, host_id: str, **changes: Any) -> Snapshot:
     host = dataclasses.replace(snapshot.hosts[host_id], **changes)
     return dataclasses.replace(snapshot, hosts={**snapshot.hosts, host_id: host})
+
+
+def test_a_slot_that_is_told_to_go_stays_until_it_can() -> None:
+    """And what is said of that counts it as one that runs."""
+    web = dataclasses.replace(service(3), ports=(PortSpec(80, 8080, 8080),))
+    placed = obeyed(fleet(web, hosts=2), {})
+    moved = with_homes(placed, asked(placed, slot=1, to="h2")[1])
+    made = plan(moved)
+    assert made.hosts == {}
+    stuck = {item.slot: item for item in made.unplaced}
+    assert (stuck[1].kept_on, stuck[3].kept_on) == ("h1", "")
+    assert [item.text for item in stuck[1].refusals] == ["port 8080/tcp taken"]
+    found = explanation(moved, made.unplaced, moved.apps["shop"])
+    slots = {slot.slot: slot for slot in found.services[0].slots}
+    assert slots[3].commands == ("hullmark scale shop/web=2",)
+    assert slots[1].host == "h1"
+
+
+def test_a_slot_that_is_told_where_to_go_goes_nowhere_else() -> None:
+    placed = obeyed(fleet(service(1)), {})
+    moved = with_homes(placed, asked(placed, to="h3")[1])
+    away = fleets.silent(moved, ["id3"])
+    (stuck,) = plan(away).unplaced
+    assert ("an operator moves it to host h3", ("h2",)) in [
+        (item.text, item.hosts) for item in stuck.refusals
+    ]
 
 
 def test_without_data_nothing_has_to_be_accepted() -> None:
