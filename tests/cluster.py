@@ -17,16 +17,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import docker
 import docker.errors
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LABEL_CLUSTER = "io.hullmark.cluster"
+
+ClusterT = TypeVar("ClusterT", bound="Cluster")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -108,28 +111,32 @@ class Daemon:
             ) from None
 
 
-class OneHostCluster:
-    """A master with the embedded store, and one enrolled host named `host`."""
+class Cluster(ABC):
+    """A master with the embedded store, and the command line to it. Subclasses add hosts."""
 
-    def __init__(
-        self, folder: Path, engine_socket: str, *, host: str = "box", agent_options: str = ""
-    ) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
-        self.engine_socket = engine_socket
-        self.host = host
+        self.address = address
         self.master_socket = f"unix://{folder}/m.sock"
         self.api_port = free_port()
         self.agents_port = free_port()
         self.master_config = folder / "master.yaml"
-        self.agent_config = folder / "agent.yaml"
-        self.agent_options = agent_options
+        self.master_options = ""
+        """More lines of `master.yaml`."""
         self.cluster_id = ""
         self.master = Daemon(
-            "master", self._daemon("masterd", "master.yaml"), folder / "master.log"
+            "master", self.daemon("masterd", self.master_config), folder / "master.log"
         )
-        self.agent = Daemon("agent", self._daemon("agentd", "agent.yaml"), folder / "agent.log")
 
-    def __enter__(self) -> OneHostCluster:
+    @abstractmethod
+    def set_up(self) -> None:
+        """Bring up all of it; return when it can be used."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End all daemons, also after a `set_up` that failed."""
+
+    def __enter__(self: ClusterT) -> ClusterT:
         try:
             self.set_up()
         except BaseException:
@@ -145,46 +152,48 @@ class OneHostCluster:
     ) -> None:
         self.stop()
 
-    def set_up(self) -> None:
-        """Initialise the master, start it, enroll the host, start its agent, wait until it is ready."""
-        self.write_configuration()
+    def set_up_master(self) -> None:
+        """Initialise the cluster, start its master, wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_master_config()
         self.hullmark("master", "init", "--config", str(self.master_config))
         self.master.start()
         self.wait_for_master()
         self.cluster_id = str(
             json.loads(self.run("status", "--output", "json").stdout)["cluster_id"]
         )
-        self.enroll()
-        self.agent.start()
-        self.wait_for_host()
 
-    def write_configuration(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def write_master_config(self) -> None:
         self.master_config.write_text(
             f"state_dir: {self.folder}/master\n"
             "name: m1\n"
             f"socket: {self.folder}/m.sock\n"
-            "addresses: [127.0.0.1]\n"
-            f"api: {{listen: '127.0.0.1:{self.api_port}'}}\n"
-            f"agents: {{listen: '127.0.0.1:{self.agents_port}'}}\n"
-        )
-        self.agent_config.write_text(
-            f"state_dir: {self.folder}/agent\n"
-            f"host_name: {self.host}\n"
-            f"engine: {{socket: '{self.engine_socket}'}}\n"
-            f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"
+            f"addresses: [{self.address}]\n"
+            f"api: {{listen: '{self.address}:{self.api_port}'}}\n"
+            f"agents: {{listen: '{self.address}:{self.agents_port}'}}\n"
+            f"{self.master_options}"
         )
 
-    def enroll(self, *options: str) -> None:
-        token = self.folder / "token"
-        self.hullmark("invite", self.host, "--token-file", str(token))
-        config = ("--config", str(self.agent_config))
-        self.hullmark("agent", "enroll", *config, "--token-file", str(token), *options)
+    def enroll_host(
+        self, name: str, config: Path, *options: str, inside: Sequence[str] = ()
+    ) -> None:
+        """Invite a host and enroll its agent. `inside` goes before the command that the host runs."""
+        token = self.folder / f"{name}.token"
+        self.hullmark("invite", name, "--token-file", str(token))
+        enroll = ("agent", "enroll", "--config", str(config), "--token-file", str(token))
+        self.hullmark(*enroll, *options, inside=inside)
         token.unlink()
 
-    def stop(self) -> None:
-        self.agent.kill(signal.SIGTERM)
-        self.master.kill(signal.SIGTERM)
+    def host_views(self) -> dict[str, dict[str, Any]]:
+        """What `hosts` says of each host, by name; the exit code tells of problems, and is not looked at."""
+        done = self.run("hosts", "--output", "json")
+        found = json.loads(done.stdout)["hosts"] if done.returncode in (0, 1) else []
+        return {host["name"]: host for host in found}
+
+    def instances(self, app: str) -> list[dict[str, Any]]:
+        """What `ps` says of an app's instances."""
+        found: list[dict[str, Any]] = self.json("ps", app)["instances"]
+        return found
 
     def wait_for_master(self, timeout_s: float = 20.0) -> None:
         """Until it answers, whatever it then says: 2 is what it says before it has heard any host."""
@@ -194,21 +203,16 @@ class OneHostCluster:
             timeout_s,
         )
 
-    def wait_for_host(self, timeout_s: float = 20.0) -> None:
-        def ready() -> bool:
-            done = self.run("hosts", "--output", "json")
-            hosts = json.loads(done.stdout)["hosts"] if done.returncode in (0, 1) else []
-            return any(host["state"] == "ready" for host in hosts)
-
-        wait_until(ready, f"host {self.host} is ready (see {self.agent.log})", timeout_s)
-
     def command(self, *arguments: str) -> list[str]:
         return [str(Path(sys.executable).parent / "hullmark"), *arguments]
 
-    def run(self, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run the command line against this cluster; the exit code is the caller's to judge."""
+    def run(
+        self, *arguments: str, timeout_s: float = 120.0, inside: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line against this cluster; the exit code is the caller's to judge. `inside` goes before
+        the command, such as one that enters a host's namespace."""
         return subprocess.run(
-            self.command(*arguments),
+            [*inside, *self.command(*arguments)],
             env={**_environment(), "HULLMARK_MASTER": self.master_socket, "NO_COLOR": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -216,9 +220,11 @@ class OneHostCluster:
             timeout=timeout_s,
         )
 
-    def hullmark(self, *arguments: str, timeout_s: float = 120.0) -> str:
+    def hullmark(
+        self, *arguments: str, timeout_s: float = 120.0, inside: Sequence[str] = ()
+    ) -> str:
         """Run the command line, expect exit code 0, and give its output."""
-        done = self.run(*arguments, timeout_s=timeout_s)
+        done = self.run(*arguments, timeout_s=timeout_s, inside=inside)
         assert done.returncode == 0, (
             f"hullmark {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         )
@@ -227,54 +233,98 @@ class OneHostCluster:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.hullmark(*arguments, "--output", "json"))
 
-    def host_view(self) -> dict[str, Any]:
-        """What `hosts` says of this host; the exit code tells of its problems, and is not looked at."""
-        found: list[dict[str, Any]] = json.loads(self.run("hosts", "--output", "json").stdout)[
-            "hosts"
-        ]
-        return next(host for host in found if host["name"] == self.host)
-
-    def instances(self, app: str) -> list[dict[str, Any]]:
-        """What `ps` says of an app's instances."""
-        found: list[dict[str, Any]] = self.json("ps", app)["instances"]
-        return found
-
-    def containers(self) -> dict[str, dict[str, Any]]:
-        """This cluster's containers as the engine itself has them: inspect answers by name."""
-        client = docker.APIClient(base_url=self.engine_socket, timeout=60)
-        try:
-            found = {}
-            label = f"{LABEL_CLUSTER}={self.cluster_id}"
-            for row in client.containers(all=True, filters={"label": label}):
-                try:
-                    inspected = client.inspect_container(row["Id"])
-                except docker.errors.NotFound:
-                    continue
-                found[inspected["Name"].lstrip("/")] = inspected
-            return found
-        finally:
-            client.close()
-
-    def remove_containers(self) -> None:
-        """Remove all that this cluster made in the engine."""
-        client = docker.APIClient(base_url=self.engine_socket, timeout=60)
-        try:
-            label = {"label": f"{LABEL_CLUSTER}={self.cluster_id}"}
-            for row in client.containers(all=True, filters=label):
-                client.remove_container(row["Id"], force=True, v=True)
-            for row in client.networks(filters=label):
-                client.remove_network(row["Id"])
-            for row in client.volumes(filters=label)["Volumes"] or ():
-                client.remove_volume(row["Name"])
-        finally:
-            client.close()
-
-    def _daemon(self, package: str, config: str) -> list[str]:
+    @staticmethod
+    def daemon(package: str, config: Path) -> list[str]:
+        """The command line of a daemon."""
         return [
             sys.executable,
             "-m",
             f"hullmark.{package}",
             "run",
             "--config",
-            str(self.folder / config),
+            str(config),
         ]
+
+
+class OneHostCluster(Cluster):
+    """A master with the embedded store, and one enrolled host named `host`."""
+
+    def __init__(
+        self, folder: Path, engine_socket: str, *, host: str = "box", agent_options: str = ""
+    ) -> None:
+        super().__init__(folder)
+        self.engine_socket = engine_socket
+        self.host = host
+        self.agent_config = folder / "agent.yaml"
+        self.agent_options = agent_options
+        self.agent = Daemon("agent", self.daemon("agentd", self.agent_config), folder / "agent.log")
+
+    def set_up(self) -> None:
+        """Initialise the master, start it, enroll the host, start its agent, wait until it is ready."""
+        self.set_up_master()
+        self.agent_config.write_text(
+            f"state_dir: {self.folder}/agent\n"
+            f"host_name: {self.host}\n"
+            f"engine: {{socket: '{self.engine_socket}'}}\n"
+            f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"
+        )
+        self.enroll()
+        self.agent.start()
+        self.wait_for_host()
+
+    def enroll(self, *options: str) -> None:
+        self.enroll_host(self.host, self.agent_config, *options)
+
+    def stop(self) -> None:
+        self.agent.kill(signal.SIGTERM)
+        self.master.kill(signal.SIGTERM)
+
+    def wait_for_host(self, timeout_s: float = 20.0) -> None:
+        wait_until(
+            lambda: self.host_views().get(self.host, {}).get("state") == "ready",
+            f"host {self.host} is ready (see {self.agent.log})",
+            timeout_s,
+        )
+
+    def host_view(self) -> dict[str, Any]:
+        """What `hosts` says of this host."""
+        return self.host_views()[self.host]
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """This cluster's containers as the engine itself has them: inspect answers by name."""
+        return containers_in(self.engine_socket, self.cluster_id)
+
+    def remove_containers(self) -> None:
+        """Remove all that this cluster made in the engine."""
+        remove_all_in(self.engine_socket, self.cluster_id)
+
+
+def containers_in(engine_socket: str, cluster_id: str) -> dict[str, dict[str, Any]]:
+    """A cluster's containers as an engine itself has them: inspect answers by name."""
+    client = docker.APIClient(base_url=engine_socket, timeout=60)
+    try:
+        found = {}
+        for row in client.containers(all=True, filters={"label": f"{LABEL_CLUSTER}={cluster_id}"}):
+            try:
+                inspected = client.inspect_container(row["Id"])
+            except docker.errors.NotFound:
+                continue
+            found[inspected["Name"].lstrip("/")] = inspected
+        return found
+    finally:
+        client.close()
+
+
+def remove_all_in(engine_socket: str, cluster_id: str) -> None:
+    """Remove all that a cluster made in an engine."""
+    client = docker.APIClient(base_url=engine_socket, timeout=60)
+    try:
+        label = {"label": f"{LABEL_CLUSTER}={cluster_id}"}
+        for row in client.containers(all=True, filters=label):
+            client.remove_container(row["Id"], force=True, v=True)
+        for row in client.networks(filters=label):
+            client.remove_network(row["Id"])
+        for row in client.volumes(filters=label)["Volumes"] or ():
+            client.remove_volume(row["Name"])
+    finally:
+        client.close()

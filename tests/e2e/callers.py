@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import tempfile
@@ -22,7 +23,7 @@ from hullmark.model.observed import HostState
 from hullmark.model.wire import to_wire
 from hullmark.pki import certificates
 from hullmark.pki.invites import Invite
-from tests.cluster import OneHostCluster
+from tests.cluster import Cluster
 
 ANSWER_S = 30.0
 
@@ -43,24 +44,18 @@ class Answer:
         return f"{self.json['message']} / {self.json.get('remedy', '')}"
 
 
-class LoneMaster(OneHostCluster):
+class LoneMaster(Cluster):
     """No engine and no agent. `roles`: more lines of its configuration."""
 
     def __init__(self, folder: Path, roles: str = "") -> None:
-        super().__init__(folder, "unix:///nowhere")
-        self._roles = roles
-
-    def write_configuration(self) -> None:
-        super().write_configuration()
-        with self.master_config.open("a") as file:
-            file.write(self._roles)
+        super().__init__(folder)
+        self.master_options = roles
 
     def set_up(self) -> None:
-        self.write_configuration()
-        self.hullmark("master", "init", "--config", str(self.master_config))
-        self.master.start()
-        self.wait_for_master()
-        self.cluster_id = str(self.local("GET", "/v1/status").json["cluster_id"])
+        self.set_up_master()
+
+    def stop(self) -> None:
+        self.master.kill(signal.SIGTERM)
 
     @property
     def root(self) -> Path:

@@ -18,18 +18,21 @@ import docker.errors
 import requests
 
 from tests.integration import image
+from tests.integration.namespaces import HostNetwork
 from tests.integration.workspace import Workspace
 
 START_TIMEOUT_S = 40.0
 
 
 class Engine(ABC):
-    """`name` is `docker` or `podman`; `socket` is a URL for the Docker API, valid also while the engine is down."""
+    """`name` is `docker` or `podman`; `socket` is a URL for the Docker API, valid also while the engine is down.
+    `network`: the network namespace that it runs in; None: the tests' own."""
 
     name: str
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, network: Optional[HostNetwork] = None) -> None:
         self.workspace = workspace
+        self.network = network
         self.folder = workspace.path
         self.socket = f"unix://{self.folder}/{self.name}.sock"
         self.log = self.folder / "engine.log"
@@ -43,6 +46,11 @@ class Engine(ABC):
     @property
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self.workspace.marker}
+
+    @property
+    def inside(self) -> list[str]:
+        """Before a command: run it in the engine's network namespace."""
+        return self.network.inside if self.network is not None else []
 
     @property
     def pid(self) -> int:
@@ -59,7 +67,7 @@ class Engine(ABC):
         assert not self.running, f"{self.name} runs already"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(),
+                [*self.inside, *self.command()],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import socket
 import subprocess
+from typing import Optional
 
 from tests.integration import process
 from tests.integration.daemon import Engine, required
+from tests.integration.namespaces import HostNetwork
 from tests.integration.workspace import Workspace
 
 
 class DockerEngine(Engine):
     name = "docker"
 
-    def __init__(self, workspace: Workspace, *, live_restore: bool = True) -> None:
-        super().__init__(workspace)
+    def __init__(
+        self,
+        workspace: Workspace,
+        network: Optional[HostNetwork] = None,
+        *,
+        live_restore: bool = True,
+    ) -> None:
+        super().__init__(workspace, network)
         self.live_restore = live_restore
         # Interface names have at most 15 characters.
         self.bridge = f"hmd{self.workspace.record.stem[-6:]}"
@@ -57,11 +64,12 @@ class DockerEngine(Engine):
         ]
 
     def _make_bridge(self) -> None:
-        if self.bridge not in (name for _, name in socket.if_nameindex()):
+        shown = [*self.inside, "ip", "link", "show", "dev", self.bridge]
+        if subprocess.run(shown, capture_output=True).returncode != 0:
             last = list(ipaddress.IPv4Network(self.workspace.addresses).subnets(new_prefix=24))[-1]
             for command in (
                 f"link add name {self.bridge} type bridge",
                 f"address add {last[1]}/24 dev {self.bridge}",
                 f"link set {self.bridge} up",
             ):
-                subprocess.run(["ip", *command.split()], check=True)
+                subprocess.run([*self.inside, "ip", *command.split()], check=True)

@@ -9,7 +9,7 @@
 Each has its own folder, socket, bridge and range of addresses. Leaving the context, or the death of the
 process that started the engine, removes its processes, mounts, interfaces and packet filter rules
 (`workspace`). Several dockerds in one network namespace disturb each other's rules, because each makes the chains anew
-when it starts: tests run in a namespace of their own (`namespaces`).
+when it starts: tests run in a namespace of their own, and each host of several in one of its own (`namespaces`).
 
 Needs root, and what `make setup-engines` installs; anything missing is an error.
 """
@@ -22,6 +22,7 @@ from typing import Optional
 
 from tests.integration.daemon import Engine, load_image, required
 from tests.integration.dockerd import DockerEngine
+from tests.integration.namespaces import HostNetwork
 from tests.integration.podman import PodmanEngine
 from tests.integration.workspace import Workspace
 
@@ -38,17 +39,33 @@ __all__ = [
 ]
 
 
-def docker_engine(folder: Optional[Path] = None, *, live_restore: bool = True) -> DockerEngine:
-    """Not started yet. In `folder`, which must not exist (made here, removed at the end), or in one of its own."""
-    return DockerEngine(Workspace.make("docker", folder), live_restore=live_restore)
+def docker_engine(
+    folder: Optional[Path] = None,
+    network: Optional[HostNetwork] = None,
+    *,
+    live_restore: bool = True,
+) -> DockerEngine:
+    """Not started yet. In `folder`, which must not exist (made here, removed at the end), or in one of its own;
+    in the network namespace of `network`, or in this process's."""
+    return DockerEngine(_workspace("docker", folder, network), network, live_restore=live_restore)
 
 
-def podman_engine(folder: Optional[Path] = None, *, default_ulimits: bool = True) -> PodmanEngine:
-    """Not started yet; `folder` as for `docker_engine`."""
-    return PodmanEngine(Workspace.make("podman", folder), default_ulimits=default_ulimits)
+def podman_engine(
+    folder: Optional[Path] = None,
+    network: Optional[HostNetwork] = None,
+    *,
+    default_ulimits: bool = True,
+) -> PodmanEngine:
+    """Not started yet; `folder` and `network` as for `docker_engine`."""
+    workspace = _workspace("podman", folder, network)
+    return PodmanEngine(workspace, network, default_ulimits=default_ulimits)
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"docker": docker_engine, "podman": podman_engine}
+def _workspace(kind: str, folder: Optional[Path], network: Optional[HostNetwork]) -> Workspace:
+    return Workspace.make(kind, folder, network.namespace if network is not None else None)
+
+
+ENGINES: Mapping[str, Callable[..., Engine]] = {"docker": docker_engine, "podman": podman_engine}
 
 
 def docker_command() -> str:

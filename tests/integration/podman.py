@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from tests.integration.daemon import Engine, required
+from tests.integration.namespaces import HostNetwork
 from tests.integration.workspace import Workspace
 
 # Folders of the machine that Podman, runc and netavark use whatever their options say.
@@ -28,8 +29,14 @@ class PodmanEngine(Engine):
 
     name = "podman"
 
-    def __init__(self, workspace: Workspace, *, default_ulimits: bool = True) -> None:
-        super().__init__(workspace)
+    def __init__(
+        self,
+        workspace: Workspace,
+        network: Optional[HostNetwork] = None,
+        *,
+        default_ulimits: bool = True,
+    ) -> None:
+        super().__init__(workspace, network)
         self.default_ulimits = default_ulimits
         self._holder: Optional[subprocess.Popen[str]] = None
 
@@ -81,7 +88,7 @@ class PodmanEngine(Engine):
         mounts = " && ".join(f"mkdir -p {path} && mount -t tmpfs tmpfs {path}" for path in SHARED)
         script = f"{mounts} && echo ready && exec sleep infinity"
         holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation=slave", "sh", "-ec", script],
+            [*self.inside, "unshare", "--mount", "--propagation=slave", "sh", "-ec", script],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

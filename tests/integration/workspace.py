@@ -46,8 +46,11 @@ class Workspace:
     watchdog: Optional[subprocess.Popen[bytes]] = None
 
     @classmethod
-    def make(cls, kind: str, folder: Optional[Path] = None) -> Workspace:
-        """In `folder` (made here, removed at the end), or in one of its own."""
+    def make(
+        cls, kind: str, folder: Optional[Path] = None, namespace: Optional[str] = None
+    ) -> Workspace:
+        """In `folder` (made here, removed at the end), or in one of its own. `namespace`: the network namespace
+        that its processes are in, where it isn't this one."""
         RECORDS.mkdir(mode=0o700, exist_ok=True)
         sweep()
         name = f"{kind}-{secrets.token_hex(3)}"
@@ -60,7 +63,7 @@ class Workspace:
             "path": str(path),
             "owner": asdict(owner),
             "addresses": workspace.addresses,
-            "before": traffic.survey(),
+            "before": {**traffic.survey(), "namespace": namespace or traffic.here()},
         }
         # Complete from its first moment: a sweep may run beside this.
         draft = record.with_suffix(".draft")
