@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hullmark import log
 from hullmark.core.found import Found
-from hullmark.core.restart import Attempt, after_end, after_error
+from hullmark.core.restart import MAX_DELAY_S, Attempt, after_end, after_error
 from hullmark.model.app import Restart
 from hullmark.pki.files import write_file
 
@@ -48,11 +48,11 @@ class Attempts:
             self._attempts[name] = after_end(policy, found, before, now)
             self._unwritten = True
 
-    def failed(self, key: str, reason: str, now: float) -> bool:
+    def failed(self, key: str, reason: str, now: float, longest_s: float = MAX_DELAY_S) -> bool:
         """Count a failed try. True where the reason is another than before."""
         with self._lock:
             before = self._attempts.get(key, Attempt())
-            self._attempts[key] = after_error(before, reason, now)
+            self._attempts[key] = after_error(before, reason, now, longest_s)
             return reason != before.reason
 
     def made(self, name: str) -> None:
@@ -62,11 +62,21 @@ class Attempts:
                 self._attempts[name] = Attempt(restarts=self._attempts[name].restarts)
 
     def restarted(self, name: str) -> None:
-        """Counted as a restart; its failures in a row stay, until it has run well."""
+        """Counted as a restart, unless the agent itself had stopped it; its failures in a row stay, until it has
+        run well."""
         with self._lock:
             before = self._attempts.get(name, Attempt())
-            self._attempts[name] = replace(before, restarts=before.restarts + 1, reason="")
+            restarts = before.restarts + (0 if before.halted else 1)
+            self._attempts[name] = replace(before, restarts=restarts, reason="", halted="")
             self._unwritten = True
+
+    def halts(self, name: str, run: str) -> None:
+        """The agent is about to stop this run of a container: its end will be no failure. Written before, so that
+        this is also known to an agent that is started again in between. Empty: it runs on after all."""
+        with self._lock:
+            self._attempts[name] = replace(self._attempts.get(name, Attempt()), halted=run)
+            self._unwritten = True
+        self.write()
 
     def forget(self, key: str) -> None:
         with self._lock:
@@ -80,7 +90,7 @@ class Attempts:
                     return
                 self._unwritten = False
                 rows = {
-                    name: (one.failures, one.restarts, one.reason, one.ended)
+                    name: (one.failures, one.restarts, one.reason, one.ended, one.halted)
                     for name, one in self._attempts.items()
                 }
             try:
@@ -94,7 +104,12 @@ class Attempts:
             stored: Mapping[str, list[object]] = json.loads(self._file.read_bytes())
             return {
                 str(name): Attempt(
-                    int(str(row[0])), int(str(row[1])), 0.0, str(row[2]), str(row[3])
+                    int(str(row[0])),
+                    int(str(row[1])),
+                    0.0,
+                    str(row[2]),
+                    str(row[3]),
+                    str(row[4]) if len(row) > 4 else "",
                 )
                 for name, row in stored.items()
             }

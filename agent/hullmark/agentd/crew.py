@@ -26,8 +26,10 @@ from hullmark.core.reconcile import (
     RemoveVolume,
     Run,
     Start,
+    Stop,
     Work,
 )
+from hullmark.core.restart import MAX_DELAY_S
 from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, StaleEpoch
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import Orders
@@ -36,17 +38,22 @@ _log = log.get("crew")
 
 PULLS = 3
 STOPS = 16
+CUT_OFFS = 64
+"""All that a host runs without a leader's word is to be stopped at once; threads are made as they are needed."""
+STOP_RETRY_S = 2.0
+"""Longest wait before a stop is tried again that failed: the leader counts on its being done in time."""
 
 Perform = Callable[[Action, Epoch], str]
 
 
 @dataclass(frozen=True)
 class Pools:
-    """Where actions run. `pulls` and `stops` are for what mostly waits."""
+    """Where actions run. `pulls` and `stops` are for what mostly waits, `cut_offs` for what may wait for nothing."""
 
     work: Executor
     pulls: Executor
     stops: Executor
+    cut_offs: Executor
 
     @classmethod
     def of_threads(cls, parallel: int) -> Pools:
@@ -54,16 +61,19 @@ class Pools:
             ThreadPoolExecutor(parallel, "work"),
             ThreadPoolExecutor(PULLS, "pull"),
             ThreadPoolExecutor(STOPS, "stop"),
+            ThreadPoolExecutor(CUT_OFFS, "cut-off"),
         )
 
     def close(self) -> None:
         """What is under way goes on; nothing else begins."""
-        for pool in (self.work, self.pulls, self.stops):
+        for pool in (self.work, self.pulls, self.stops, self.cut_offs):
             pool.shutdown(wait=False)
 
     def for_action(self, action: Action) -> Executor:
         if isinstance(action, Prepare):
             return self.pulls
+        if isinstance(action, Stop):
+            return self.cut_offs
         return self.stops if isinstance(action, Remove) else self.work
 
 
@@ -143,6 +153,8 @@ class Crew:
     def _perform(self, action: Action, epoch: Epoch) -> None:
         """Runs in a thread of a pool."""
         try:
+            if isinstance(action, Stop):
+                self._attempts.halts(action.instance.container_name, action.run)
             container_id = self._perform_action(action, epoch)
             if container_id:
                 self._observer.mark(container_id)
@@ -152,7 +164,7 @@ class Crew:
         except EngineUnavailable as error:
             # No failure of the instance: the next look at the engine says what is wrong.
             _log.info("put off", what=action.key, why=error.message)
-            self._attempts.failed(action.key, error.message, self._clock())
+            self._attempts.failed(action.key, error.message, self._clock(), _longest_s(action))
         except HullmarkError as error:
             if isinstance(action, Run) and isinstance(error, NotFound):
                 self._unprepare(action)
@@ -166,7 +178,9 @@ class Crew:
             self._done()
 
     def _succeeded(self, action: Action) -> None:
-        if isinstance(action, Prepare):
+        if isinstance(action, Stop):
+            self._attempts.forget(action.key)
+        elif isinstance(action, Prepare):
             self._attempts.forget(action.key)
             with self._lock:
                 self._prepared.add(action.assignment.spec_hash)
@@ -185,10 +199,10 @@ class Crew:
 
     def _failed(self, action: Action, reason: str) -> None:
         _log.warning("failed", what=type(action).__name__, of=action.key, why=reason)
-        if self._attempts.failed(action.key, reason, self._clock()):
+        if self._attempts.failed(action.key, reason, self._clock(), _longest_s(action)):
             if isinstance(action, (RemoveNetwork, RemoveVolume)):
                 kind, subject = f"{action.lane[0]}.failed", f"{action.app}/{action.name}"
-            elif isinstance(action, Remove):
+            elif isinstance(action, (Remove, Stop)):
                 kind, subject = "instance.failed", str(action.instance)
             else:
                 kind, subject = "instance.failed", str(action.assignment.instance)
@@ -198,3 +212,7 @@ class Crew:
         """Its image, perhaps, was removed from the host: to be looked for again."""
         with self._lock:
             self._prepared.discard(action.assignment.spec_hash)
+
+
+def _longest_s(action: Action) -> float:
+    return STOP_RETRY_S if isinstance(action, Stop) else MAX_DELAY_S

@@ -12,6 +12,7 @@ from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
 from hullmark.agentd.health import HealthChecks
+from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.identity import Identity, Who
 from hullmark.agentd.inventory import Inventory
 from hullmark.agentd.ledger import Ledger
@@ -54,6 +55,7 @@ class Duty:
         self._problems = problems
         self._outbox = outbox = Outbox(f"host {host}", board.nudge)
         self._ledger = Ledger(folder, who.cluster_id, who.host_id, problems, outbox)
+        hearing = Hearing(folder)
         observer = Observer(engine, who.cluster_id, config.resync)
         identity = Identity(folder)
         link = Link(identity, config.masters)
@@ -70,6 +72,7 @@ class Duty:
                 Inventory(lambda: facts.gather(host_name=host)),
                 Attempts(folder),
                 self._pools,
+                hearing,
             ),
             resync_s=config.resync,
         )
@@ -81,6 +84,7 @@ class Duty:
             link,
             self._ledger,
             problems,
+            hearing,
             run=run,
             hold_s=config.poll_hold,
             tell=Listeners(wake, reporter.resend, tasks.take),

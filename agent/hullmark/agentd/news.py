@@ -30,6 +30,11 @@ class News:
             while len(self._expected) > REMEMBERED:
                 self._expected.popitem(last=False)
 
+    def leave(self, container_id: str) -> None:
+        """The agent stops it no more."""
+        with self._lock:
+            self._expected.pop(container_id, None)
+
     def ours(self, container_id: str) -> bool:
         with self._lock:
             return container_id in self._expected

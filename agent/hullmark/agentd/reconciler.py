@@ -12,6 +12,7 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Crew, Pools, UnderWay
+from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.inventory import Inventory
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.news import News
@@ -26,10 +27,12 @@ from hullmark.core.reconcile import (
     Remove,
     Situation,
     Start,
+    Stop,
     Work,
     ended,
     keys_of,
     reconcile,
+    resumed,
     spec_key,
 )
 from hullmark.core.restart import end_of
@@ -43,6 +46,9 @@ ENGINE_RETRY_S = (0.5, 5.0)
 
 DAMAGED_RETRY_S = 2.0
 """How soon the files with the accepted orders are looked at again after they were found damaged."""
+
+SUSPENDED_LOOK_S = 1.0
+"""How soon after a host wakes from suspension it is seen that it was long."""
 
 Networks = tuple[tuple[str, str], ...]
 
@@ -61,6 +67,7 @@ class Parts:
     inventory: Inventory
     attempts: Attempts
     pools: Pools
+    hearing: Hearing
 
 
 class Reconciler:
@@ -74,7 +81,14 @@ class Reconciler:
         self._clock = clock
         self._wake = threading.Event()
         self._news = News(parts.outbox)
-        worker = Worker(parts.engine, parts.ledger, parts.outbox, parts.configs, self._note_work)
+        worker = Worker(
+            parts.engine,
+            parts.ledger,
+            parts.outbox,
+            parts.configs,
+            self._note_work,
+            parts.hearing.unheard_s,
+        )
         self._crew = Crew(
             parts.pools,
             worker.perform,
@@ -103,7 +117,18 @@ class Reconciler:
             self._wake.clear()
             next_s = self.turn()
             if not stopping.is_set():
-                self._wake.wait(next_s)
+                self._wait(next_s)
+
+    def _wait(self, next_s: float) -> None:
+        """Until then, or woken. Where something is to be stopped without a leader, it is looked at the clock that
+        runs in suspension too: an ordinary wait stands still then."""
+        hearing = self._parts.hearing
+        if limit_s(self._parts.ledger.standing.orders) is None:
+            self._wake.wait(next_s)
+            return
+        until = hearing.now() + next_s
+        while not self._wake.is_set() and hearing.now() < until:
+            self._wake.wait(min(SUSPENDED_LOOK_S, max(0.0, until - hearing.now())))
 
     def turn(self) -> float:
         """One step, and what went wrong as a problem. Returns the seconds after which to take the next if
@@ -155,10 +180,15 @@ class Reconciler:
             under_way.prepared,
             networks,
             under_way.removed_volumes & removals,
+            self._parts.hearing.unheard_s(),
         )
+        again = list(resumed(situation))
+        for one in again:
+            attempts.halts(one.name, "")
+            self._news.leave(one.container_id)
         counted = list(ended(situation))
         if not counted:
-            return situation
+            return replace(situation, attempts=attempts.all()) if again else situation
         for assignment, bundle, one in counted:
             attempts.ended(one.name, bundle.container.restart, one, now)
             self._parts.outbox.add("instance.ended", str(assignment.instance), end_of(one))
@@ -186,8 +216,8 @@ class Reconciler:
     def _begin(self, decision: Decision, orders: Orders, *, current: bool) -> None:
         for action in decision.actions:
             # Until the orders of a leader that has shown itself come, what ran is kept running and no more.
-            if current or isinstance(action, Start):
-                if isinstance(action, Remove):
+            if current or isinstance(action, (Start, Stop)):
+                if isinstance(action, (Remove, Stop)):
                     self._news.expect(action.container_id)
                 self._crew.begin(action, orders.epoch)
         if current and self._swept_for is not orders and not orders.tombstones:

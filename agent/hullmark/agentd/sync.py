@@ -9,6 +9,7 @@ from typing import Callable
 
 from hullmark import log
 from hullmark.agentd import enrolment
+from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
 from hullmark.agentd.problems import Problems
@@ -43,11 +44,19 @@ NONE_OF_THIS_EPOCH = -1
 
 @dataclass(frozen=True)
 class Listeners:
-    """`accepted` is called when orders were; `resend` when a full report is wanted; `task` for each."""
+    """`accepted` is called when orders were, and when a leader is heard again; `resend` when a full report is wanted; `task` for each."""
 
     accepted: Callable[[], None]
     resend: Callable[[], None]
     task: Callable[[Task], None]
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """`steady` is the one that `Link.call` tells; `wall` is held against the leader's."""
+
+    steady: Callable[[], float]
+    wall: Callable[[], float]
 
 
 class Sync:
@@ -58,21 +67,22 @@ class Sync:
         link: Link,
         ledger: Ledger,
         problems: Problems,
+        hearing: Hearing,
         *,
         run: str,
         hold_s: float,
         tell: Listeners,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clocks: Clocks = Clocks(time.monotonic, time.time),
     ) -> None:
         self._link = link
         self._ledger = ledger
         self._problems = problems
+        self._hearing = hearing
         self._run_id = run
         self._hold_s = hold_s
         self._tell = tell
-        self._clock = clock
-        self._wall = wall
+        self._clock = clocks.steady
+        self._wall = clocks.wall
         self._tasks_seen = 0
         self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
@@ -105,7 +115,8 @@ class Sync:
         """One poll and what it leads to. False where the leader was not believed, or its orders
         could not be accepted, so that asking again at once would lead to the same."""
         request = self._request()
-        answer, _ = self._link.call(POLL_PATH, request, PollAnswer, self._hold_s + 10.0)
+        sent_at = self._hearing.now()
+        answer, _ = self._link.call(POLL_PATH, request, PollAnswer, request.hold_s + 10.0)
         self._problems.clear("master.unavailable", "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
         why = self._ledger.seen(answer.epoch, answer.leader, answer.former)
@@ -120,9 +131,20 @@ class Sync:
             self._tell.task(task)
         self._tasks_seen, self._tasks_of = answer.tasks_last, (answer.epoch, answer.leader)
         if answer.changed:
-            return self.fetch()
-        self._problems.clear("order.refused")
+            if not self.fetch():
+                return False
+        else:
+            self._problems.clear("order.refused")
+        self._heard(sent_at)
         return True
+
+    def _heard(self, sent_at: float) -> None:
+        orders = self._ledger.standing.orders
+        limit = limit_s(orders)
+        was_cut_off = limit is not None and self._hearing.unheard_s() >= limit
+        self._hearing.heard(sent_at, orders)
+        if was_cut_off:
+            self._tell.accepted()  # what was stopped is looked at again
 
     def fetch(self) -> bool:
         """Ask for orders; drop an answer that took longer than its lease."""
@@ -148,8 +170,13 @@ class Sync:
             held.epoch,
             held.revision if standing.current else NONE_OF_THIS_EPOCH,
             self._tasks_seen if same_leader else 0,
-            self._hold_s,
+            self._held_for_s(),
         )
+
+    def _held_for_s(self) -> float:
+        """So short that two polls in a row fit well into the shortest silence that stops something."""
+        limit = limit_s(self._ledger.standing.orders)
+        return self._hold_s if limit is None else min(self._hold_s, limit / 4)
 
     def _record_refusal(self, answer: PollAnswer, why: str) -> None:
         if why != self._refused:

@@ -21,10 +21,13 @@ from hullmark.core.reconcile import (
     RemoveNetwork,
     Run,
     Start,
+    Stop,
     Work,
+    cut_off_text,
+    is_cut_off,
 )
 from hullmark.engine.protocol import CreateRequest, Engine
-from hullmark.errors import HullmarkError, ImageUnavailable
+from hullmark.errors import HullmarkError, ImageUnavailable, StaleEpoch
 from hullmark.model.app import Bundle, MountKind, PullPolicy
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Phase
@@ -58,12 +61,14 @@ class Worker:
         outbox: Outbox,
         configs: Configs,
         progress: Progress,
+        unheard_s: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._ledger = ledger
         self._outbox = outbox
         self._configs = configs
         self._progress = progress
+        self._unheard_s = unheard_s
         self._places = Locks()
         self._places_here: dict[str, object] = {}
 
@@ -78,6 +83,8 @@ class Worker:
             return self._start_again(action, epoch)
         elif isinstance(action, Remove):
             return self._remove(action, epoch)
+        elif isinstance(action, Stop):
+            return self._stop(action)
         elif isinstance(action, RemoveNetwork):
             self._ledger.check(epoch)
             self._places_here.clear()
@@ -110,6 +117,7 @@ class Worker:
             )
             self._progress(action.key, Work(Phase.STARTING))
             self._ledger.check(epoch, assignment.instance)
+            self._check_heard(assignment)
             self._engine.start(container_id)
         except HullmarkError:
             # Perhaps a network was taken away behind our back: look again at the next try.
@@ -121,6 +129,7 @@ class Worker:
     def _start_again(self, action: Start, epoch: Epoch) -> str:
         self._progress(action.key, Work(Phase.STARTING))
         self._ledger.check_kept(epoch, action.assignment.instance)
+        self._check_heard(action.assignment)
         self._engine.start(action.container_id)
         self._say_started(action.assignment, action.container_id)
         return action.container_id
@@ -138,6 +147,20 @@ class Worker:
         _log.info("removed", instance=action.instance, reason=action.reason)
         self._outbox.add("instance.removed", str(action.instance), action.reason)
         return action.container_id
+
+    def _stop(self, action: Stop) -> str:
+        """Under whatever epoch: nobody's orders are obeyed here, and a leader that was heard ends it."""
+        if self._unheard_s() < action.after_s:
+            raise StaleEpoch("a leader is heard again")
+        self._engine.stop(action.container_id)
+        _log.warning("stopped", instance=action.instance, why=cut_off_text(action.after_s))
+        text = cut_off_text(action.after_s)
+        self._outbox.add("instance.stopped", str(action.instance), text)
+        return action.container_id
+
+    def _check_heard(self, assignment: Assignment) -> None:
+        if is_cut_off(assignment, self._unheard_s()):
+            raise StaleEpoch(cut_off_text(assignment.stop_unheard_s))
 
     def _have_image(self, action: Prepare) -> None:
         container = action.bundle.container

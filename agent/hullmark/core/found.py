@@ -46,3 +46,8 @@ class Found:
     def ended_key(self) -> str:
         """Names one end of this container: another one has another key."""
         return f"{self.container_id}@{self.finished_at!r}"
+
+    @property
+    def run_key(self) -> str:
+        """Names one run of this container: the next one has another key."""
+        return f"{self.container_id}@{self.started_at!r}"

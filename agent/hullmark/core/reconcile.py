@@ -9,7 +9,10 @@ An image is had first, once for all instances of a spec and beside all other wor
 nobody else's containers.
 
 A changed instance is replaced stop-first: the new image is fetched while the old instance runs, then the old one
-is stopped and removed, then the new one is made. An image that can't be had leaves the old instance running.
+is stopped and removed, then the new one is made. An image that can't be had leaves the old instance running. Start-first
+is the leader's doing: both are assigned, and both run, until a tombstone comes for the former.
+
+What its orders say to stop without a leader (`stop_unheard_s`) is stopped beside everything else, and its container kept.
 """
 
 from __future__ import annotations
@@ -23,9 +26,13 @@ from hullmark.core.restart import Attempt, Verdict, judge
 from hullmark.core.statuses import failing_check, plain_phase, status_of
 from hullmark.model.app import Bundle
 from hullmark.model.observed import InstanceStatus, Phase
-from hullmark.model.orders import Assignment, InstanceId, Orders
+from hullmark.model.orders import Assignment, InstanceId, Orders, Tombstone
 
 Lane = tuple[str, ...]
+Limited = Union[Assignment, Tombstone]
+"""What `stop_unheard_s` may be said of."""
+
+_OVER = {Verdict.COMPLETED: Phase.COMPLETED, Verdict.FAILED: Phase.FAILED}
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,25 @@ class Remove:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Stop a container and keep it, because no leader was heard for `after_s`. Its lane is its own, so that it
+    waits for nothing else of its slot; its slot's start waits for it."""
+
+    instance: InstanceId
+    container_id: str
+    run: str
+    after_s: float
+
+    @property
+    def lane(self) -> Lane:
+        return stop_lane(self.instance)
+
+    @property
+    def key(self) -> str:
+        return "/".join(self.lane)
+
+
+@dataclass(frozen=True)
 class RemoveNetwork:
     """`name` is its key in the app."""
 
@@ -126,7 +152,7 @@ class RemoveVolume:
         return "/".join(self.lane)
 
 
-Action = Union[Prepare, Run, Start, Remove, RemoveNetwork, RemoveVolume]
+Action = Union[Prepare, Run, Start, Remove, Stop, RemoveNetwork, RemoveVolume]
 
 
 @dataclass(frozen=True)
@@ -141,7 +167,8 @@ class Work:
 class Situation:
     """All that is known. `found` is by container name and has this cluster's containers only; `attempts` and
     `work` are by the actions' keys. `busy` are lanes with work under way. `prepared` are spec hashes whose image was
-    seen on the host. `networks` are (app, name) of the engine's networks that are ours."""
+    seen on the host. `networks` are (app, name) of the engine's networks that are ours. `unheard_s`: seconds since
+    before the last successful sync was sent; infinite where there was none since this host was booted."""
 
     orders: Orders
     found: Mapping[str, Found]
@@ -151,6 +178,7 @@ class Situation:
     prepared: frozenset[str] = frozenset()
     networks: tuple[tuple[str, str], ...] = ()
     removed_volumes: frozenset[tuple[str, str]] = frozenset()
+    unheard_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -170,7 +198,7 @@ def reconcile(situation: Situation, now: float) -> Decision:
     for assignment in situation.orders.assignments:
         run.assigned(assignment)
     for tombstone in situation.orders.tombstones:
-        run.tombstoned(tombstone.instance, tombstone.reason)
+        run.tombstoned(tombstone)
     run.networks()
     run.volumes()
     return Decision(
@@ -195,6 +223,10 @@ def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
     """Every key that an action may have now: what is remembered under another is of the past."""
     keys = {one.instance.container_name for one in orders.assignments}
     keys |= {removal_key(one.instance) for one in orders.tombstones}
+    limited: list[Limited] = [*orders.assignments, *orders.tombstones]
+    keys |= {"/".join(stop_lane(one.instance)) for one in limited if one.stop_unheard_s}
+    # Whether the agent itself stopped it is asked until it is removed.
+    keys |= {one.instance.container_name for one in orders.tombstones if one.stop_unheard_s}
     keys |= {spec_key(spec_hash) for spec_hash in orders.bundles}
     keys |= {RemoveNetwork(*network).key for network in networks}
     keys |= {RemoveVolume(one.app, one.volume).key for one in orders.volume_removals}
@@ -203,6 +235,20 @@ def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
 
 def slot_lane(instance: InstanceId) -> Lane:
     return ("slot", instance.app, instance.service, str(instance.slot))
+
+
+def stop_lane(instance: InstanceId) -> Lane:
+    return ("stop", instance.container_name)
+
+
+def is_cut_off(one: Limited, unheard_s: float) -> bool:
+    """Whether it may not run, because its host has heard no leader for as long as its orders allow."""
+    return 0.0 < one.stop_unheard_s <= unheard_s
+
+
+def cut_off_text(after_s: float) -> str:
+    """The limit and not the time so far, so that the text stays the same."""
+    return f"no leader heard for {after_s:g} s (on_host_lost: stop)"
 
 
 class _Run:
@@ -215,11 +261,14 @@ class _Run:
         self.statuses: dict[str, InstanceStatus] = {}
         self.wakes: list[float] = []
         self.lanes = set(situation.busy)
-        self.predecessors = {
-            slot_lane(tombstone.instance)
+        going = [
+            tombstone.instance
             for tombstone in situation.orders.tombstones
             if tombstone.instance.container_name in situation.found
-        }
+        ]
+        going.sort(key=lambda one: one.generation, reverse=True)
+        # Of each slot the oldest: what waits for a former one waits for that.
+        self.predecessors = {slot_lane(instance): instance for instance in going}
         self.successors = {
             slot_lane(assignment.instance): assignment
             for assignment in situation.orders.assignments
@@ -230,7 +279,9 @@ class _Run:
         found = self.situation.found.get(name)
         attempt = self.situation.attempts.get(name, Attempt())
         bundle = self.situation.orders.bundles[assignment.spec_hash]
-        if found is None:
+        if is_cut_off(assignment, self.situation.unheard_s):
+            phase, detail = self._cut_off(assignment, bundle, found, attempt)
+        elif found is None:
             phase, detail = self._absent(assignment, bundle, attempt)
         elif found.spec_hash != assignment.spec_hash:
             phase, detail = Phase.BACKOFF, "a container of this name has another spec; left alone"
@@ -240,12 +291,17 @@ class _Run:
         if work is not None:
             phase, detail = work.phase, work.detail
         self.statuses[name] = status_of(assignment.instance, found, phase, detail, attempt)
+        self._wake_at_limit(assignment)
 
-    def tombstoned(self, instance: InstanceId, reason: str) -> None:
+    def tombstoned(self, tombstone: Tombstone) -> None:
+        instance, reason = tombstone.instance, tombstone.reason
         name = instance.container_name
         found = self.situation.found.get(name)
         if found is None:
             return
+        self._wake_at_limit(tombstone)
+        if is_cut_off(tombstone, self.situation.unheard_s):
+            self._stop(tombstone, found)
         self.statuses[name] = status_of(instance, found, Phase.STOPPING, reason, Attempt())
         successor = self.successors.get(slot_lane(instance))
         if successor is not None and not self._ready_to_follow(successor):
@@ -261,6 +317,36 @@ class _Run:
         if self._may_try(attempt):
             running = found.state in (FoundState.RUNNING, FoundState.PAUSED)
             self._begin(Remove(instance, found.container_id, running, reason))
+
+    def _cut_off(
+        self, assignment: Assignment, bundle: Bundle, found: Optional[Found], attempt: Attempt
+    ) -> tuple[Phase, str]:
+        """It may not run now. What ended by itself before is told as ever."""
+        detail = cut_off_text(assignment.stop_unheard_s)
+        if found is None or found.state is FoundState.CREATED:
+            return Phase.WAITING, f"not started: {detail}"
+        if found.state is FoundState.BROKEN:
+            return Phase.FAILED, "the engine says that the container is dead"
+        if found.state is not FoundState.ENDED:
+            self._stop(assignment, found)
+            return Phase.STOPPING, detail
+        if attempt.halted != found.run_key:
+            verdict, why = judge(bundle.container, found, attempt)
+            if verdict is not Verdict.AGAIN:
+                return _OVER[verdict], why
+        return Phase.WAITING, f"stopped: {detail}"
+
+    def _stop(self, one: Limited, found: Found) -> None:
+        """Also a container of another spec under its name: it is the same slot's. While its own start is under way
+        the worker of that sees for itself that it may not run."""
+        runs = found.state in (FoundState.RUNNING, FoundState.PAUSED)
+        if runs and found.name not in self.situation.work:
+            self._try(Stop(one.instance, found.container_id, found.run_key, one.stop_unheard_s))
+
+    def _wake_at_limit(self, one: Limited) -> None:
+        left_s = one.stop_unheard_s - self.situation.unheard_s
+        if one.stop_unheard_s and left_s > 0:
+            self.wakes.append(self.now + left_s)
 
     def networks(self) -> None:
         """Remove those that nothing here needs any more."""
@@ -331,6 +417,8 @@ class _Run:
         self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
     ) -> tuple[Phase, str]:
         if found.state is FoundState.RUNNING:
+            if stop_lane(assignment.instance) in self.situation.busy:
+                return Phase.STOPPING, cut_off_text(assignment.stop_unheard_s)
             return Phase.RUNNING, failing_check(found)
         if found.state is FoundState.PAUSED:
             return Phase.BACKOFF, f"paused by somebody; docker unpause {found.name}"
@@ -351,17 +439,30 @@ class _Run:
     def _ended(
         self, assignment: Assignment, bundle: Bundle, found: Found, attempt: Attempt
     ) -> tuple[Phase, str]:
+        if attempt.halted == found.run_key:
+            return self._resume(assignment, found, attempt)
         verdict, why = judge(bundle.container, found, attempt)
-        if verdict is Verdict.COMPLETED:
-            return Phase.COMPLETED, why
-        if verdict is Verdict.FAILED:
-            return Phase.FAILED, why
+        if verdict is not Verdict.AGAIN:
+            return _OVER[verdict], why
         if not self._may_try(attempt):
             return Phase.BACKOFF, why
         if attempt.ended != found.ended_key:
             # Its delay has not begun yet: whoever keeps the attempts begins it on seeing this status.
             return Phase.BACKOFF, why
-        if self._follows(assignment):
+        return self._start(assignment, found, why)
+
+    def _resume(self, assignment: Assignment, found: Found, attempt: Attempt) -> tuple[Phase, str]:
+        """The agent stopped it, and a leader is heard again: no failure, and no restart of its policy."""
+        if not self._may_try(attempt):
+            return Phase.BACKOFF, attempt.reason
+        if stop_lane(assignment.instance) in self.situation.busy:
+            return Phase.STOPPING, cut_off_text(assignment.stop_unheard_s)
+        return self._start(assignment, found, "a leader is heard again")
+
+    def _start(self, assignment: Assignment, found: Found, why: str) -> tuple[Phase, str]:
+        former = self.predecessors.get(slot_lane(assignment.instance), assignment.instance)
+        # One that ran beside its successor doesn't wait for that one's end.
+        if former.generation < assignment.instance.generation:
             return Phase.WAITING, "for its predecessor to stop"
         self._begin(Start(assignment, found.container_id))
         return Phase.STARTING, why
@@ -382,11 +483,26 @@ class _Run:
 
 
 def ended(situation: Situation) -> Iterator[tuple[Assignment, Bundle, Found]]:
-    """Assigned containers that have ended, each to be counted once by the keeper of the attempts."""
+    """Assigned containers that have ended by themselves, each to be counted once by the keeper of the attempts."""
     for assignment in situation.orders.assignments:
         name = assignment.instance.container_name
         found = situation.found.get(name)
         if found is None or found.state is not FoundState.ENDED:
             continue
-        if situation.attempts.get(name, Attempt()).ended != found.ended_key:
+        attempt = situation.attempts.get(name, Attempt())
+        if attempt.ended != found.ended_key and attempt.halted != found.run_key:
             yield assignment, situation.orders.bundles[assignment.spec_hash], found
+
+
+def resumed(situation: Situation) -> Iterator[Found]:
+    """Containers that run although the agent was about to stop them: a leader was heard first. Their next end is their
+    own again."""
+    ordered: list[Limited] = [*situation.orders.assignments, *situation.orders.tombstones]
+    for one in ordered:
+        found = situation.found.get(one.instance.container_name)
+        attempt = situation.attempts.get(one.instance.container_name, Attempt())
+        if found is None or not attempt.halted or is_cut_off(one, situation.unheard_s):
+            continue
+        stopping = stop_lane(one.instance) in situation.busy
+        if found.state is FoundState.RUNNING and not stopping:
+            yield found

@@ -16,13 +16,15 @@ that it is back soon after its cause is mended."""
 @dataclass(frozen=True)
 class Attempt:
     """What is remembered of an instance's failures. `failures` in a row; `restarts` in all; `not_before`:
-    the next try; `ended`: the end that was counted last (`Found.ended_key`)."""
+    the next try; `ended`: the end that was counted last (`Found.ended_key`); `halted`: the run that the agent
+    itself ends or has ended (`Found.run_key`), whose end says nothing of the container."""
 
     failures: int = 0
     restarts: int = 0
     not_before: float = 0.0
     reason: str = ""
     ended: str = ""
+    halted: str = ""
 
 
 class Verdict(enum.Enum):
@@ -68,12 +70,13 @@ def after_end(policy: Restart, found: Found, attempt: Attempt, now: float) -> At
     )
 
 
-def after_error(attempt: Attempt, reason: str, now: float) -> Attempt:
+def after_error(
+    attempt: Attempt, reason: str, now: float, longest_s: float = MAX_DELAY_S
+) -> Attempt:
     """Count a failed call to the engine or a failed pull."""
     failures = attempt.failures + 1
-    return replace(
-        attempt, failures=failures, not_before=now + delay_s(1.0, failures), reason=reason
-    )
+    wait_s = min(delay_s(1.0, failures), longest_s)
+    return replace(attempt, failures=failures, not_before=now + wait_s, reason=reason)
 
 
 def delay_s(first_s: float, failures: int) -> float:

@@ -14,6 +14,7 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
+from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.inventory import Inventory
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.observer import Observer
@@ -21,7 +22,7 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.reconciler import Parts, Reconciler
 from hullmark.agentd.reporter import Reporter
-from hullmark.agentd.sync import Listeners, Sync
+from hullmark.agentd.sync import Clocks, Listeners, Sync
 from hullmark.core.picture import Picture, merged
 from hullmark.engine.protocol import (
     Container,
@@ -420,8 +421,12 @@ class Agent:
     engine: FakeEngine = dataclasses.field(default_factory=FakeEngine)
     leader: FakeLeader = dataclasses.field(default_factory=lambda: FakeLeader(orders_of()))
     clock: Clock = dataclasses.field(default_factory=Clock)
-    pools: Pools = dataclasses.field(default_factory=lambda: Pools(Inline(), Inline(), Inline()))
+    pools: Pools = dataclasses.field(
+        default_factory=lambda: Pools(Inline(), Inline(), Inline(), Inline())
+    )
     tasks: list[Task] = dataclasses.field(default_factory=list)
+    boot: str = "boot-1"
+    boot_clock: Clock = dataclasses.field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -430,6 +435,7 @@ class Agent:
         self.problems.changed = lambda: self.board.set_problems(self.problems.all())
         self.outbox = Outbox("host box", self.board.nudge)
         self.ledger = Ledger(self.folder, CLUSTER, HOST, self.problems, self.outbox)
+        self.hearing = Hearing(self.folder, lambda: self.boot, self.boot_clock)
         self.observer = Observer(self.engine, CLUSTER, 60.0, self.clock)
         parts = Parts(
             self.engine,
@@ -442,6 +448,7 @@ class Agent:
             Inventory(lambda: HostFacts(hostname="box"), self.clock),
             Attempts(self.folder),
             self.pools,
+            self.hearing,
         )
         self.reconciler = Reconciler(parts, resync_s=60.0, clock=self.clock)
         link: Any = self.leader
@@ -450,11 +457,11 @@ class Agent:
             link,
             self.ledger,
             self.problems,
+            self.hearing,
             run="r1",
             hold_s=4.0,
             tell=Listeners(lambda: None, self.reporter.resend, self.tasks.append),
-            clock=self.clock,
-            wall=lambda: self.leader.now,
+            clocks=Clocks(self.clock, lambda: self.leader.now),
         )
         self.leader.began = self.clock
         self.ledger.load()

@@ -230,7 +230,7 @@ def test_orders_older_than_a_containers_own_epoch_restart_nothing(agent: Agent) 
 
 def test_an_app_removed_during_its_pull_is_not_made(tmp_path: Path) -> None:
     pulls, work = Parked(), Parked()
-    agent = Agent(tmp_path / "agent", pools=Pools(work, pulls, Inline()))
+    agent = Agent(tmp_path / "agent", pools=Pools(work, pulls, Inline(), Inline()))
     agent.accept(orders_of([(WEB, bundle_of())]))
     agent.reconciler.turn()
     pulls.run()
@@ -243,7 +243,7 @@ def test_an_app_removed_during_its_pull_is_not_made(tmp_path: Path) -> None:
 
 def test_an_action_that_ends_during_a_look_is_not_begun_again(tmp_path: Path) -> None:
     work = Parked()
-    agent = Agent(tmp_path / "agent", pools=Pools(work, Inline(), Inline()))
+    agent = Agent(tmp_path / "agent", pools=Pools(work, Inline(), Inline(), Inline()))
     agent.accept(orders_of([(WEB, bundle_of())]))
     agent.reconciler.turn()
     agent.reconciler.turn()
