@@ -10,7 +10,7 @@ from hullmark.core.absence import brake, in_maintenance, is_ready
 from hullmark.core.drain import drain
 from hullmark.model.api import AppSummary, HostGroup, HostView, OrphanView
 from hullmark.model.epoch import Epoch
-from hullmark.model.host import Availability
+from hullmark.model.host import Availability, HostRecord
 from hullmark.model.observed import NO_STATE
 from hullmark.model.snapshot import Snapshot
 
@@ -34,10 +34,15 @@ def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...
                 problems=state.problems,
                 availability=host.availability,
                 maintenance=host.maintenance if in_maintenance(snapshot, host.host_id) else None,
-                leaving=0 if orders is None else len(orders.tombstones),
+                drain=_drain(snapshot, host),
             )
         )
     return tuple(found)
+
+
+def _drain(snapshot: Snapshot, host: HostRecord) -> str:
+    drains = host.availability is Availability.DRAINING
+    return drain(snapshot, host.host_id).text if drains else ""
 
 
 _GROUPS = ("ok", "draining", "cordoned", "maintenance", "troubled", "silent", "lost", "never")
@@ -178,7 +183,7 @@ def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_
         if host.availability is Availability.DRAINING:
             progress = drain(snapshot, host.host_id)
             remedy = f"hullmark ps   (what stays on {host.name})" if progress.stays else ""
-            yield 0, f"host {host.name} is draining: {progress.text}", remedy
+            yield 0, f"host {host.name} is draining: {host.drain}", remedy
 
 
 def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:

@@ -97,8 +97,8 @@ class EnrollAnswer:
 @dataclass(frozen=True)
 class HostView:
     """`state` is `ready`, `silent`, `lost` or `never` (enrolled, not heard since this leader began).
-    Seconds are since the last sync; None where there was none. `instances` are assigned there, `leaving` have to go
-    from there. `maintenance` is there while it lasts."""
+    Seconds are since the last sync; None where there was none. `maintenance` is there while it lasts, and `drain`
+    says how far it is: `2 left, 1 stays: local data`."""
 
     host_id: str
     name: str
@@ -110,7 +110,7 @@ class HostView:
     problems: tuple[HostProblem, ...] = ()
     availability: Availability = Availability.ACTIVE
     maintenance: Optional[Maintenance] = None
-    leaving: int = 0
+    drain: str = ""
 
 
 @dataclass(frozen=True)

@@ -155,11 +155,9 @@ def test_hosts_that_are_set_aside(master: FakeMaster, run: Run) -> None:
         (
             dataclasses.replace(answers.HOST, name="a", state="lost", maintenance=work),
             dataclasses.replace(answers.HOST, name="b", availability=cordoned),
-            dataclasses.replace(answers.HOST, name="c", availability=drains),
             dataclasses.replace(
-                answers.HOST, name="d", availability=drains, instances=0, leaving=1
+                answers.HOST, name="c", availability=drains, drain="2 left, 1 stays: local data"
             ),
-            dataclasses.replace(answers.HOST, name="e", availability=drains, instances=0),
         )
     )
     done = run("hosts")
@@ -171,23 +169,23 @@ def test_hosts_that_are_set_aside(master: FakeMaster, run: Run) -> None:
         "b     cordoned     0 s    2     docker 26.1  4     8 GiB   Debian 12",
         "  cordoned: it keeps what it has, and gets nothing new",
         "c     draining     0 s    2     docker 26.1  4     8 GiB   Debian 12",
-        "  draining: 2 instances to go; see hullmark explain APP for what can't",
-        "d     draining     0 s    0     docker 26.1  4     8 GiB   Debian 12",
-        "  draining: 1 container to go",
-        "e     draining     0 s    0     docker 26.1  4     8 GiB   Debian 12",
-        "  drained: nothing of ours is left on it",
+        "  draining: 2 left, 1 stays: local data",
     ]
 
 
 def test_a_drained_host_that_is_lost_is_lost(master: FakeMaster, run: Run) -> None:
     lost = dataclasses.replace(
-        answers.HOST, state="lost", heard_s=40.0, availability=Availability.DRAINING
+        answers.HOST,
+        state="lost",
+        heard_s=40.0,
+        availability=Availability.DRAINING,
+        drain="2 left",
     )
     master.answers["GET /v1/hosts"] = HostList((lost,))
     done = run("hosts")
     assert done.code == 1
     assert done.out.splitlines()[1].split()[1] == "lost"
-    assert "draining: 2 instances to go" in done.out
+    assert "draining: 2 left" in done.out
     assert "not heard for 40 s" in done.out
 
 

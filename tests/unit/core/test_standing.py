@@ -423,7 +423,10 @@ def test_what_an_operator_said_of_a_host_is_shown() -> None:
     )
     (view,) = host_views(state, 5.0)
     assert (view.availability, view.maintenance) == (Availability.DRAINING, work)
-    assert (view.instances, view.leaving) == (0, 1)
+    assert view.drain == "1 left"
+    active = dataclasses.replace(drained, availability=Availability.ACTIVE)
+    (view,) = host_views(dataclasses.replace(state, hosts={"id1": active}), 5.0)
+    assert view.drain == ""
     (view,) = host_views(dataclasses.replace(state, now=200.0), 5.0)
     assert view.maintenance is None, "it is over"
 

@@ -9,7 +9,7 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import table, width, wrapped
-from hullmark.cli.words import age, count, moment
+from hullmark.cli.words import age, moment
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import HostList, HostView
 from hullmark.model.host import Availability
@@ -66,12 +66,8 @@ def _set_aside(host: HostView) -> Iterator[str]:
         yield f"in maintenance until {moment(work.until)}, by {work.by}{ticket}"
     if host.availability is Availability.CORDONED:
         yield "cordoned: it keeps what it has, and gets nothing new"
-    elif host.availability is Availability.DRAINING and host.instances:
-        left = count(host.instances, "instance")
-        yield f"draining: {left} to go; see hullmark explain APP for what can't"
     elif host.availability is Availability.DRAINING:
-        word = f"draining: {count(host.leaving, 'container')} to go" if host.leaving else ""
-        yield word or "drained: nothing of ours is left on it"
+        yield f"draining: {host.drain}"
 
 
 def _away(host: HostView) -> Iterator[str]:
