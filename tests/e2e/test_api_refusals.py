@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import ssl
@@ -246,6 +247,25 @@ def test_a_revoked_token_loses_what_it_holds_open(master: LoneMaster) -> None:
             answer.read()
     assert time.monotonic() - began < 10
     master.local("DELETE", "/v1/apps/held", {"request_id": "held-removed"})
+
+
+def test_a_token_at_the_command_line(master: LoneMaster) -> None:
+    file = master.folder / "cli.token"
+    new = ("token", "create", "cli", "--role", "viewer", "--from", "127.0.0.0/8", "--for", "1h")
+    told = master.hullmark(*new, "--token-file", str(file))
+    assert told.startswith("cli  viewer from 127.0.0.0/8 until ")
+    there = f"https://127.0.0.1:{master.api_port}"
+    door = ("--master", there, "--token-file", str(file), "--ca", str(master.root))
+    assert json.loads(master.run(*door, "apps", "-o", "json").stdout)["apps"] is not None
+    refused = master.run(*door, "scale", "shop/web=1")
+    assert (refused.returncode, "needs deployer or admin" in refused.stderr) == (2, True)
+    assert "token:cli has the role viewer" in refused.stderr
+    (row,) = (line for line in master.hullmark("token", "list").splitlines() if "cli " in line)
+    assert row.split()[1] == "viewer"
+    assert master.hullmark("token", "revoke", "cli") == "cli  revoked\n"
+    gone = master.run(*door, "apps")
+    assert (gone.returncode, "not known" in gone.stderr) == (2, True)
+    assert master.run("token", "revoke", "cli").returncode == 2
 
 
 # roles

@@ -1,4 +1,4 @@
-"""A soft brake on failed logins and enrolments: the next "no" to the same address comes later.
+"""A soft brake on failed logins and enrolments: the next "no" to the same source (an address, a user) comes later.
 
 Secrets have 256 bits, so this only keeps a storm of attempts from costing much. A success is never slowed.
 """

@@ -28,7 +28,7 @@ from hullmark.masterd.answers import (
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.gate import request_came, request_over
-from hullmark.masterd.identity import Caller, anyone, may_not
+from hullmark.masterd.identity import LOCAL, Caller, anyone, may_not
 from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
 from hullmark.masterd.route import Login, Route, find
@@ -116,10 +116,13 @@ class Dispatcher:
         return fault_response(fault_id)
 
     async def _refused(self, seen: Seen, error: HullmarkError) -> web.Response:
-        seen.why = error.message
+        caller, seen.why = seen.caller, error.message
         careful = seen.route is not None and seen.route.careful
-        if isinstance(error, NotLoggedIn) or (careful and isinstance(error, Forbidden)):
-            await asyncio.sleep(self._brake.failed(seen.caller.origin))
+        unwelcome = isinstance(error, NotLoggedIn) or error is caller.refusal
+        if unwelcome or (careful and isinstance(error, Forbidden)):
+            # Behind the Unix socket each user is an address of its own.
+            source = f"user {caller.uid}" if caller.origin == LOCAL else caller.origin
+            await asyncio.sleep(self._brake.failed(source))
         return error_response(error)
 
     async def _answer(self, request: web.BaseRequest, seen: Seen) -> web.StreamResponse:

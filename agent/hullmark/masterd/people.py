@@ -26,6 +26,8 @@ from hullmark.store.protocol import Compare, Delete, Put, Write
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 LIFE_S = (60.0, 366 * 86400.0)
+SESSIONS_MAX = 200
+"""Of one user."""
 TOKENS_MAX = 1000
 NETWORKS_MAX = 32
 NETWORK_MAX_CHARACTERS = 64
@@ -47,6 +49,12 @@ class People:
         await self._term.whole(self._open(token_sha256, record, change))
 
     async def _open(self, token_sha256: str, record: SessionRecord, change: Change) -> None:
+        now, sessions = self._wall(), self._term.view.sessions.values()
+        own = sum(one.uid == record.uid and now < one.expires_at for one in sessions)
+        if own >= SESSIONS_MAX:
+            raise Conflict(
+                f"{record.who} has {own} sessions", remedy="use one of them, or wait until one ends"
+            )
         key = SESSIONS + token_sha256
         done = await self._term.leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
         if not done.succeeded:

@@ -27,7 +27,7 @@ from hullmark.masterd.routes import AGENTS, API
 from hullmark.masterd.upkeep import TOKENS_KEPT_S, outdated
 from hullmark.model.names import TOKENS
 from hullmark.model.people import RevokeRequest, Role, TokenRequest
-from hullmark.model.records import TokenRecord
+from hullmark.model.records import SessionRecord, TokenRecord
 from tests.unit.masterd.leading import ALICE, lead
 from tests.unit.masterd.serving import Served, config_in, serve
 
@@ -168,6 +168,28 @@ def test_there_are_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Conflict, match="there are 2 tokens"):
             await cluster.people.create(wanted("c"), secret("c"), ALICE, "")
         await cluster.people.create(wanted("a"), secret("d"), ALICE, "")  # in place of the former
+
+    lead(test)
+
+
+def test_nobody_has_sessions_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "SESSIONS_MAX", 2)
+
+    async def test(cluster: Cluster) -> None:
+        now = [1e9]
+        logins = clocked(cluster, now)
+
+        async def log_in(letter: str, uid: int) -> None:
+            record = SessionRecord("anna", "viewer", now[0], now[0] + 60, "anna", uid, uid)
+            await logins.open_session(secret(letter), record, ALICE)
+
+        await log_in("a", 5)
+        await log_in("b", 5)
+        with pytest.raises(Conflict, match="anna has 2 sessions"):
+            await log_in("c", 5)
+        await log_in("c", 6)
+        now[0] += 60
+        await log_in("d", 5)
 
     lead(test)
 
