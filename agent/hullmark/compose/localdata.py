@@ -1,4 +1,4 @@
-"""What a service's data on its hosts comes to, with several instances and several hosts.
+"""What a service's data on its hosts, and its host ports, come to with several instances and several hosts.
 
 Warnings only: whoever writes the file may know better. They are made from the model, because a master says the
 same when only a number of replicas is changed.
@@ -6,7 +6,7 @@ same when only a number of replicas is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import OWN
@@ -17,9 +17,14 @@ from hullmark.model.app import (
     HostLoss,
     Mount,
     MountKind,
+    PortSpec,
     UpdateOrder,
     Volume,
 )
+
+
+_ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
+"""A service that says one of these may be started on a host that doesn't have its data."""
 
 
 def warn_local_data(
@@ -33,6 +38,25 @@ def warn_local_data(
                 service.child("deploy").child(name).child("order").warn(text)
     for text in _emptiness(spec, deploy, volumes):
         service.child(OWN).child("on_host_lost").warn(text)
+
+
+def warn_crowding(
+    service: Node, spec: ContainerSpec, deploy: DeploySpec, ports: Sequence[PortSpec]
+) -> None:
+    """With start-first the old instance has the host port until the new one serves, so that needs another host."""
+    fixed = [port for port in ports if port.published_first == port.published_last != 0]
+    if not fixed:
+        return
+    port = f"host port {fixed[0].published_first}/{fixed[0].protocol}"
+    at_home = deploy.on_host_lost not in _ENTRUSTED and any(map(_is_data, spec.mounts))
+    stays = at_home or deploy.mode is DeployMode.GLOBAL
+    for name, config in (("update_config", deploy.update), ("rollback_config", deploy.rollback)):
+        if config.order is UpdateOrder.START_FIRST:
+            service.child("deploy").child(name).child("order").warn(
+                f"can't work: a new instance stays on the host of the old one, which has {port}"
+                if stays
+                else f"needs a host more than there are instances: the old one has {port} until the new one serves"
+            )
 
 
 def sharing(spec: ContainerSpec, deploy: DeploySpec) -> Iterator[str]:
@@ -57,8 +81,7 @@ def _emptiness(
 ) -> Iterator[str]:
     """An instance that is started elsewhere finds there what that host has, which may be nothing. A bind that
     is only read is the host's own file: whoever mounts it knows that each host has one."""
-    lost = deploy.on_host_lost
-    if lost not in (HostLoss.REPLACE, HostLoss.STOP) or deploy.mode is DeployMode.GLOBAL:
+    if deploy.on_host_lost not in _ENTRUSTED or deploy.mode is DeployMode.GLOBAL:
         return
     for mount in spec.mounts:
         there = mount.kind is MountKind.BIND and mount.read_only

@@ -15,7 +15,7 @@ from hullmark.compose.deploy import read_deploy
 from hullmark.compose.files import Shelf, read_references, read_secrets
 from hullmark.compose.findings import Findings, Node, located, root
 from hullmark.compose.judging import OWN, judge
-from hullmark.compose.localdata import warn_local_data
+from hullmark.compose.localdata import warn_crowding, warn_local_data
 from hullmark.compose.mounts import Mounts
 from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_volumes
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
@@ -156,7 +156,9 @@ class _Builder:
                 "a fixed address is for one instance on each host:"
                 " see deploy.placement.max_replicas_per_node"
             )
-        return Service(spec, deploy, self._ports(node, spec), tuple(depends_on))
+        ports = self._ports(node, spec)
+        warn_crowding(node, spec, deploy, ports)
+        return Service(spec, deploy, ports, tuple(depends_on))
 
     def _image(self, node: Node, name: str) -> str:
         given = self._images.get(name)

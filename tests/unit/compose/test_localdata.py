@@ -51,6 +51,35 @@ def test_stop_first_with_data_is_quiet() -> None:
     assert web_warnings(lines, DATA) == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            "tty: true",
+            "needs a host more than there are instances: the old one has host port 80/tcp",
+        ),
+        (
+            "volumes: ['/srv/x:/x:ro']",
+            "can't work: a new instance stays on the host of the old one",
+        ),
+    ],
+)
+def test_start_first_with_a_fixed_host_port_is_told(lines: str, words: str) -> None:
+    (found,) = web_warnings(f"{lines}\n{START_FIRST}\nports: ['80:8080', '81:8081']")
+    assert found.startswith(f"compose.yaml:5: services.web.deploy.update_config.order: {words}")
+
+
+def test_what_runs_on_every_host_has_no_other_for_its_port() -> None:
+    everywhere = "deploy: {mode: global, update_config: {order: start-first}}\nports: ['80:8080']"
+    (found,) = web_warnings(everywhere)
+    assert "can't work" in found
+
+
+@pytest.mark.parametrize("ports", ["[8080]", "['8000-8010:80']", "[]"])
+def test_start_first_with_a_choice_of_ports_is_quiet(ports: str) -> None:
+    assert web_warnings(f"{START_FIRST}\nports: {ports}") == []
+
+
 LOST = "stays behind on a lost host: the instance that is started elsewhere may find it empty"
 
 
