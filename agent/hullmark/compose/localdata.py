@@ -22,7 +22,6 @@ from hullmark.model.app import (
     Volume,
 )
 
-
 _ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
 """A service that says one of these may be started on a host that doesn't have its data."""
 

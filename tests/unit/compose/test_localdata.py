@@ -65,8 +65,14 @@ def test_stop_first_with_data_is_quiet() -> None:
     ],
 )
 def test_start_first_with_a_fixed_host_port_is_told(lines: str, words: str) -> None:
-    (found,) = web_warnings(f"{lines}\n{START_FIRST}\nports: ['80:8080', '81:8081']")
-    assert found.startswith(f"compose.yaml:5: services.web.deploy.update_config.order: {words}")
+    (found,) = web_warnings(f"{START_FIRST}\nports: ['80:8080', '81:8081']\n{lines}")
+    assert found.startswith(f"compose.yaml:4: services.web.deploy.update_config.order: {words}")
+
+
+def test_data_that_may_be_left_keeps_no_instance_on_a_host_with_its_port() -> None:
+    lines = f"{START_FIRST}\nports: ['80:8080']\nvolumes: ['/srv/x:/x:ro']"
+    (found,) = web_warnings(f"{lines}\nx-hullmark: {{on_host_lost: replace}}")
+    assert "needs a host more than there are instances" in found
 
 
 def test_what_runs_on_every_host_has_no_other_for_its_port() -> None:
