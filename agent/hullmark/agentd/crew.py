@@ -17,7 +17,7 @@ from hullmark import log
 from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
-from hullmark.core.reconcile import (
+from hullmark.core.actions import (
     Action,
     Lane,
     Prepare,
@@ -27,6 +27,8 @@ from hullmark.core.reconcile import (
     Run,
     Start,
     Stop,
+)
+from hullmark.core.reconcile import (
     Work,
 )
 from hullmark.core.restart import MAX_DELAY_S

@@ -21,19 +21,21 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
 from hullmark.agentd.worker import Worker
+from hullmark.core.actions import (
+    Remove,
+    Start,
+    Stop,
+    spec_key,
+)
 from hullmark.core.found import Found
 from hullmark.core.reconcile import (
     Decision,
-    Remove,
     Situation,
-    Start,
-    Stop,
     Work,
     ended,
     keys_of,
     reconcile,
     resumed,
-    spec_key,
 )
 from hullmark.core.restart import end_of
 from hullmark.engine.protocol import Engine

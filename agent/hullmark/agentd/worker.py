@@ -14,7 +14,7 @@ from hullmark import log
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.outbox import Outbox
-from hullmark.core.reconcile import (
+from hullmark.core.actions import (
     Action,
     Prepare,
     Remove,
@@ -22,6 +22,8 @@ from hullmark.core.reconcile import (
     Run,
     Start,
     Stop,
+)
+from hullmark.core.reconcile import (
     Work,
     cut_off_text,
     is_cut_off,

@@ -1,9 +1,8 @@
 """What a host has to do now, given its orders and its containers.
 
 Level-triggered: nothing is remembered but failed attempts and work under way, so that the answer is the same
-however often it is asked. Each action belongs to a lane (a slot, a spec, a network, a volume), and a lane does one
-thing at a time. What is remembered of an action is kept by its key: the container's name, for a removal with
-`remove/` before it, else its lane.
+however often it is asked. Each action (`core.actions`) belongs to a lane (a slot, a spec, a network, a volume), and a lane
+does one thing at a time.
 
 An image is had first, once for all instances of a spec and beside all other work, so that a slow registry holds up
 nobody else's containers.
@@ -19,140 +18,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Optional, Union
+from typing import Optional
 
+from hullmark.core.actions import (
+    Action,
+    Lane,
+    Limited,
+    Prepare,
+    Remove,
+    RemoveNetwork,
+    RemoveVolume,
+    Run,
+    Start,
+    Stop,
+    removal_key,
+    slot_lane,
+    spec_key,
+    stop_lane,
+)
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt, Verdict, judge
 from hullmark.core.statuses import failing_check, plain_phase, status_of
 from hullmark.model.app import Bundle
 from hullmark.model.observed import InstanceStatus, Phase
-from hullmark.model.orders import Assignment, InstanceId, Orders, Tombstone
-
-Lane = tuple[str, ...]
-Limited = Union[Assignment, Tombstone]
-"""What `stop_unheard_s` may be said of."""
+from hullmark.model.orders import Assignment, Orders, Tombstone
 
 _OVER = {Verdict.COMPLETED: Phase.COMPLETED, Verdict.FAILED: Phase.FAILED}
-
-
-@dataclass(frozen=True)
-class Prepare:
-    """Have the image of a spec on the host. `assignment` is one of its instances."""
-
-    assignment: Assignment
-    bundle: Bundle
-
-    @property
-    def lane(self) -> Lane:
-        return ("spec", self.assignment.spec_hash)
-
-    @property
-    def key(self) -> str:
-        return spec_key(self.assignment.spec_hash)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Have the networks and volumes; make the container; start it."""
-
-    assignment: Assignment
-    bundle: Bundle
-
-    @property
-    def lane(self) -> Lane:
-        return slot_lane(self.assignment.instance)
-
-    @property
-    def key(self) -> str:
-        return self.assignment.instance.container_name
-
-
-@dataclass(frozen=True)
-class Start:
-    """Start a container that is there and has run before."""
-
-    assignment: Assignment
-    container_id: str
-
-    @property
-    def lane(self) -> Lane:
-        return slot_lane(self.assignment.instance)
-
-    @property
-    def key(self) -> str:
-        return self.assignment.instance.container_name
-
-
-@dataclass(frozen=True)
-class Remove:
-    """Stop and remove a container, because of a tombstone."""
-
-    instance: InstanceId
-    container_id: str
-    running: bool
-    reason: str
-
-    @property
-    def lane(self) -> Lane:
-        return slot_lane(self.instance)
-
-    @property
-    def key(self) -> str:
-        return removal_key(self.instance)
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Stop a container and keep it, because no leader was heard for `after_s`. Its lane is its own, so that it
-    waits for nothing else of its slot; its slot's start waits for it."""
-
-    instance: InstanceId
-    container_id: str
-    run: str
-    after_s: float
-
-    @property
-    def lane(self) -> Lane:
-        return stop_lane(self.instance)
-
-    @property
-    def key(self) -> str:
-        return "/".join(self.lane)
-
-
-@dataclass(frozen=True)
-class RemoveNetwork:
-    """`name` is its key in the app."""
-
-    app: str
-    name: str
-
-    @property
-    def lane(self) -> Lane:
-        return ("network", self.app, self.name)
-
-    @property
-    def key(self) -> str:
-        return "/".join(self.lane)
-
-
-@dataclass(frozen=True)
-class RemoveVolume:
-    """`name` is its key in the app."""
-
-    app: str
-    name: str
-
-    @property
-    def lane(self) -> Lane:
-        return ("volume", self.app, self.name)
-
-    @property
-    def key(self) -> str:
-        return "/".join(self.lane)
-
-
-Action = Union[Prepare, Run, Start, Remove, Stop, RemoveNetwork, RemoveVolume]
 
 
 @dataclass(frozen=True)
@@ -209,16 +100,6 @@ def reconcile(situation: Situation, now: float) -> Decision:
     )
 
 
-def spec_key(spec_hash: str) -> str:
-    return f"spec/{spec_hash}"
-
-
-def removal_key(instance: InstanceId) -> str:
-    """A container that can't be started is not waited for before it is removed: failed attempts at one say nothing
-    of the other."""
-    return f"remove/{instance.container_name}"
-
-
 def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
     """Every key that an action may have now: what is remembered under another is of the past."""
     keys = {one.instance.container_name for one in orders.assignments}
@@ -231,14 +112,6 @@ def keys_of(orders: Orders, networks: Iterable[tuple[str, str]]) -> set[str]:
     keys |= {RemoveNetwork(*network).key for network in networks}
     keys |= {RemoveVolume(one.app, one.volume).key for one in orders.volume_removals}
     return keys
-
-
-def slot_lane(instance: InstanceId) -> Lane:
-    return ("slot", instance.app, instance.service, str(instance.slot))
-
-
-def stop_lane(instance: InstanceId) -> Lane:
-    return ("stop", instance.container_name)
 
 
 def is_cut_off(one: Limited, unheard_s: float) -> bool:

@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Optional
 
-from hullmark.core.found import Found, FoundState
-from hullmark.core.reconcile import (
+from hullmark.core.actions import (
     Action,
-    Decision,
     Lane,
     Prepare,
     Remove,
     Run,
-    Situation,
     Start,
+)
+from hullmark.core.found import Found, FoundState
+from hullmark.core.reconcile import (
+    Decision,
+    Situation,
     ended,
     keys_of,
     reconcile,

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullmark.core.found import FoundState
-from hullmark.core.reconcile import (
+from hullmark.core.actions import (
     Prepare,
     Remove,
     RemoveNetwork,
     RemoveVolume,
     Run,
-    Situation,
     Start,
+)
+from hullmark.core.found import FoundState
+from hullmark.core.reconcile import (
+    Situation,
     Work,
     ended,
     reconcile,
