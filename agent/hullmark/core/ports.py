@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import HostRecord
-from hullmark.model.observed import NO_STATE
+from hullmark.model.observed import NO_STATE, HostState
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.ports import Holder, PortView
 from hullmark.model.records import NO_ASSIGNMENTS
@@ -50,12 +50,21 @@ def _of_host(snapshot: Snapshot, host: HostRecord) -> Iterator[PortView]:
         yield from views(Holder.REMOVING, str(instance), instance, tombstone.ports)
     for name, orphan in state.orphans.items():
         yield from views(Holder.ORPHAN, name, orphan.instance)
+    published = _published(state)
     for listener in state.facts.listeners:
+        if (listener.port, listener.protocol) in published:
+            continue  # whoever listens, it is for that container
         address = _address(listener.address)
         process = listener.process
         yield PortView(
             host.name, listener.port, listener.protocol, address, Holder.PROCESS, process
         )
+
+
+def _published(state: HostState) -> set[tuple[int, str]]:
+    """What containers of ours really have, as their engine says."""
+    statuses = (*state.instances.values(), *state.orphans.values())
+    return {(port.published, port.protocol) for status in statuses for port in status.ports}
 
 
 def _view(host: HostRecord, kind: Holder, holder: str, port: PublishedPort) -> PortView:

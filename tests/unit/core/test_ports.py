@@ -52,6 +52,24 @@ def test_every_holder_is_listed_once_and_in_order() -> None:
     )
 
 
+def test_a_process_that_listens_for_a_container_is_that_container() -> None:
+    there = fleet()
+    facts = HostFacts(listeners=(Listener(8080, "tcp", "0.0.0.0", "docker-proxy"),))
+    state = dataclasses.replace(there.observed["id1"], facts=facts)
+    proxied = dataclasses.replace(there, observed={"id1": state})
+    assert [view.holder for view in ledger(proxied) if view.port == 8080] == ["shop/web.1"]
+
+
+def test_a_process_that_was_there_first_stands_beside_the_instance_that_wants_its_port() -> None:
+    there = fleet()
+    facts = HostFacts(listeners=(Listener(8080, "tcp", "0.0.0.0", "nginx"),))
+    kept_out = dataclasses.replace(there, observed={"id1": HostState(facts)})
+    assert [view.holder for view in ledger(kept_out) if view.port == 8080] == [
+        "shop/web.1",
+        "nginx",
+    ]
+
+
 def test_one_host_alone() -> None:
     assert ledger(fleet(), "web2") == ()
     assert ledger(fleet(), "web1") == ledger(fleet())
