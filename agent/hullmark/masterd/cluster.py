@@ -272,6 +272,7 @@ class Cluster:
         """A host called, in this life (`run`) of its agent. Raises NotFound for one that isn't enrolled."""
         self._enrolled(host_id)
         passage = self._term.fleet.hear(host_id, run)
+        self._term.ages.heard(host_id)
         if passage is not None:
             self._turned(passage)
             self._term.changed()
@@ -316,6 +317,7 @@ class Cluster:
         for event in report.events:
             self._term.journal.add(event)
         if merged.changed:
+            self._term.ages.take(report.host_id, self._term.fleet.observed[report.host_id])
             self._tell_problems(report.host_id)
             self._term.changed()
         record = self.leader_record

@@ -20,6 +20,7 @@ from typing import Any, Callable, TypeVar
 from hullmark import log
 from hullmark.core.schedule import Unplaced
 from hullmark.errors import Conflict, HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.ages import Ages
 from hullmark.masterd.answers import traced
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.events import Journal
@@ -101,6 +102,7 @@ class Term:
             silent_after_s=min(settings.silent_after_s, settings.lost_after_s),
             lost_after_s=settings.lost_after_s,
         )
+        self.ages = Ages(settings.clock, silent_after_s=settings.silent_after_s)
         self.journal = Journal(
             settings.wall,
             kept=settings.events_kept,
@@ -174,6 +176,7 @@ class Term:
             revision=self.view.revision,
             homes=self.view.homes,
             rollouts=self.view.rollouts,
+            serving_s=self.ages.serving_s(),
             strategy=self._settings.strategy,
             revisions=self.view.revisions(
                 names.APPS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS
