@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from hullmark.core.berths import Hold
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import NO_STATE, HostState
@@ -52,7 +53,8 @@ def _of_host(snapshot: Snapshot, host: HostRecord) -> Iterator[PortView]:
         yield from views(Holder.ORPHAN, name, orphan.instance)
     published = _published(state)
     for listener in state.facts.listeners:
-        if (listener.port, listener.protocol) in published:
+        port = PublishedPort(0, listener.port, listener.protocol, listener.address)
+        if any(Hold(other, None, "").clashes(port) for other in published):
             continue  # whoever listens, it is for that container
         address = _address(listener.address)
         process = listener.process
@@ -61,10 +63,10 @@ def _of_host(snapshot: Snapshot, host: HostRecord) -> Iterator[PortView]:
         )
 
 
-def _published(state: HostState) -> set[tuple[int, str]]:
+def _published(state: HostState) -> set[PublishedPort]:
     """What containers of ours really have, as their engine says."""
     statuses = (*state.instances.values(), *state.orphans.values())
-    return {(port.published, port.protocol) for status in statuses for port in status.ports}
+    return {port for status in statuses for port in status.ports}
 
 
 def _view(host: HostRecord, kind: Holder, holder: str, port: PublishedPort) -> PortView:
