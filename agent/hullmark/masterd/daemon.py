@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import resource
 import signal
 import socket
@@ -24,33 +23,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
-from aiohttp import web
-
 import hullmark
 from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
-from hullmark.masterd import certificate, identity, routes
-from hullmark.masterd.answers import json_response, traced
-from hullmark.masterd.brake import Brake
+from hullmark.masterd import certificate, doors, routes
+from hullmark.masterd.answers import traced
 from hullmark.masterd.changes import Check
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.desk import Desk, Terms
 from hullmark.masterd.directory import Directory, Rules
-from hullmark.masterd.dispatch import Dispatcher
 from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.notify import notify
 from hullmark.masterd.openapi import document_bytes
-from hullmark.masterd.recording import Recorder
-from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub
 from hullmark.model.app import App
 from hullmark.model.event import Event
 from hullmark.model.moments import day
-from hullmark.model.protocol import NotLeader
 from hullmark.model.snapshot import Strategy
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
 from hullmark.pki.tls import server_context
@@ -58,10 +50,6 @@ from hullmark.store.protocol import Store
 
 CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
-AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 4096, 512, 128, 32
-"""Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
-PEOPLE_EACH = 64
-"""Of one address at the API, so that one caller can't keep all others out."""
 HOLD_SHARE = 0.4
 """Of `lost_after`: a host whose poll is held longer would be heard too seldom."""
 
@@ -195,30 +183,7 @@ class Master:
             server_context(*mine, pki / ROOT_CERTIFICATE),
             server_context(*mine, None),
         ]
-        brake = Brake(desk.clock)
-        people = frozenset({Login.NOBODY, Login.PERSON})
-        cluster_id = desk.terms.cluster_id
-        host = partial(identity.calling_host, cluster=desk.cluster, cluster_id=cluster_id)
-        login = partial(identity.bearer, cluster=desk.cluster, directory=self._directory)
-        person = partial(identity.local_person, directory=self._directory)
-        recorder = Recorder(desk)
-        agents = Dispatcher(
-            desk,
-            routes.AGENTS,
-            frozenset({Login.HOST}),
-            host,
-            brake,
-            recorder,
-            partial(_not_leader, desk),
-        )
-        api = Dispatcher(desk, routes.API, people, login, brake, recorder)
-        local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, person, brake, recorder)
-        own = frozenset({"uid 0", f"uid {os.geteuid()}"})
-        self._listeners = [
-            Listener("agents", sockets[0], agents, AGENTS_MOST, self._contexts[0]),
-            Listener("api", sockets[1], api, PEOPLE_MOST, self._contexts[1], PEOPLE_EACH),
-            Listener("socket", sockets[2], local, LOCAL_MOST, each=LOCAL_EACH, always=own),
-        ]
+        self._listeners = doors.listeners(desk, self._directory, self._contexts, sockets)
         for listener in self._listeners:
             await listener.start()
 
@@ -274,12 +239,6 @@ class Master:
                     self._tell_renewed(cluster)
             except HullmarkError as error:
                 _log.error("certificate not renewed", why=error.message)
-
-
-def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:
-    leader = desk.cluster.other_leader
-    answer = NotLeader() if leader is None else NotLeader(leader.master, leader.address)
-    return json_response(answer, 421)
 
 
 def serve(config: MasterConfig, *, check: Check, shown: Shown) -> None:

@@ -202,7 +202,7 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for(tmp_path: Path, monkeypa
 
 
 def test_there_is_a_limit_of_connections(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("hullmark.masterd.daemon.LOCAL_MOST", 3)
+    monkeypatch.setattr("hullmark.masterd.doors.LOCAL_MOST", 3)
 
     async def test(served: Served) -> None:
         held = [await asyncio.open_unix_connection(str(served.socket)) for _ in range(3)]
@@ -221,7 +221,7 @@ def test_there_is_a_limit_of_connections(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_one_address_can_not_take_all_connections(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("hullmark.masterd.daemon.PEOPLE_EACH", 2)
+    monkeypatch.setattr("hullmark.masterd.doors.PEOPLE_EACH", 2)
 
     async def test(served: Served) -> None:
         context = client_context(served.root)

@@ -1,0 +1,67 @@
+"""The master's three doors: what each listener answers, how it knows its callers, and how many it lets in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Sequence
+from functools import partial
+
+from aiohttp import web
+
+from hullmark.errors import StaleEpoch
+from hullmark.masterd import identity, routes
+from hullmark.masterd.answers import json_response
+from hullmark.masterd.brake import Brake
+from hullmark.masterd.desk import Desk
+from hullmark.masterd.directory import Directory
+from hullmark.masterd.dispatch import Dispatcher
+from hullmark.masterd.recording import Recorder
+from hullmark.masterd.route import Login
+from hullmark.masterd.server import Listener
+from hullmark.model.protocol import NotLeader
+
+AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 4096, 512, 128, 32
+"""Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
+PEOPLE_EACH = 64
+"""Of one address at the API, so that one caller can't keep all others out."""
+
+
+def listeners(
+    desk: Desk,
+    directory: Directory,
+    contexts: Sequence[ssl.SSLContext],
+    sockets: Sequence[socket.socket],
+) -> list[Listener]:
+    """Agents' port, API's port, Unix socket, as the sockets; contexts of the first two."""
+    brake = Brake(desk.clock)
+    people = frozenset({Login.NOBODY, Login.PERSON})
+    cluster_id = desk.terms.cluster_id
+    host = partial(identity.calling_host, cluster=desk.cluster, cluster_id=cluster_id)
+    login = partial(identity.bearer, cluster=desk.cluster, directory=directory)
+    person = partial(identity.local_person, directory=directory)
+    recorder = Recorder(desk)
+    agents = Dispatcher(
+        desk,
+        routes.AGENTS,
+        frozenset({Login.HOST}),
+        host,
+        brake,
+        recorder,
+        partial(_not_leader, desk),
+    )
+    api = Dispatcher(desk, routes.API, people, login, brake, recorder)
+    local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, person, brake, recorder)
+    own = frozenset({"uid 0", f"uid {os.geteuid()}"})
+    return [
+        Listener("agents", sockets[0], agents, AGENTS_MOST, contexts[0]),
+        Listener("api", sockets[1], api, PEOPLE_MOST, contexts[1], PEOPLE_EACH),
+        Listener("socket", sockets[2], local, LOCAL_MOST, each=LOCAL_EACH, always=own),
+    ]
+
+
+def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:
+    leader = desk.cluster.other_leader
+    answer = NotLeader() if leader is None else NotLeader(leader.master, leader.address)
+    return json_response(answer, 421)
