@@ -1,4 +1,4 @@
-"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll`."""
+"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll | renew`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   hullmark agent enroll --token-file /root/token
   hullmark agent enroll --token-file -            the token comes on standard input
   hullmark agent enroll --force --token-file /root/token
+  hullmark agent renew
 
 exit codes: 0 done, 2 failed, 3 no answer, 64 wrong usage
 """
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(dest="command", metavar="run|enroll")
+    commands = made.add_subparsers(dest="command", metavar="run|enroll|renew")
     run = commands.add_parser("run", help="run the agent until SIGTERM; containers run on after it")
     enroll = commands.add_parser("enroll", help="join this host to a cluster, with an invite token")
     renew = commands.add_parser("renew", help="have a new key and certificate now")
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="readable by its owner only; - for stdin",
     )
+    renew.add_argument("--output", choices=("text", "json"), default="text")
     enroll.add_argument("--force", action="store_true", help="also where the host is enrolled")
     return made
 
@@ -59,7 +61,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         options = parser().parse_args(arguments)
         if options.command is None:
-            raise UsageError("run or enroll?", remedy="see hullmark agent --help")
+            raise UsageError("run, enroll or renew?", remedy="see hullmark agent --help")
         config = load_agent(options.config).config
         log.setup(config.log_level, config.log_form)
         if options.command == "run":
@@ -73,7 +75,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if options.command == "enroll":
             print(joining.run_enroll(config, options.token_file, force=options.force))
         else:
-            print(joining.run_renew(config))
+            print(joining.run_renew(config, as_json=options.output == "json"))
     except HullmarkError as error:
         print(f"hullmark agent: {error.message}", file=sys.stderr)
         if error.remedy:

@@ -159,3 +159,12 @@ def test_an_enrolled_host_says_so(
     monkeypatch.setattr(joining, "_usable", lambda folder: record("h1"))
     assert main(["enroll", "--config", config_in(tmp_path), "--token-file", "-"]) == 0
     assert "enrolled already" in capsys.readouterr().out
+
+
+def test_a_renewal_says_what_to_do_on_a_host_that_is_not_enrolled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["renew", "--config", config_in(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "not enrolled" in said
+    assert "hullmark agent enroll --token-file FILE" in said

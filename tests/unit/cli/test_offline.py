@@ -170,6 +170,7 @@ def test_standard_files_are_those_of_the_configuration() -> None:
             "agent enroll --config a --token-file t --force",
             "agentd enroll --config a --token-file t --force",
         ),
+        ("agent renew -o json", "agentd renew --config /etc/hullmark/agent.yaml --output json"),
         ("master run --config m", "masterd run --config m"),
         ("master init", "masterd init --config /etc/hullmark/master.yaml"),
         (

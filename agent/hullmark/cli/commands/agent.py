@@ -15,7 +15,7 @@ _CONFIG = click.option(
 
 @click.group(no_args_is_help=False)
 def command() -> None:
-    """Enroll this host in a cluster, and run its agent."""
+    """Enroll this host in a cluster, renew its certificate, and run its agent."""
 
 
 @command.command(
@@ -32,6 +32,32 @@ def enroll(config: str, token_file: str, force: bool) -> NoReturn:
     """Join the cluster that a token names: this host gets its certificate."""
     arguments = ["--config", config, "--token-file", token_file]
     become("agentd", ["enroll", *arguments, *(["--force"] if force else [])])
+
+
+@command.command(
+    short_help="Have a new key and certificate now.",
+    epilog="""\b
+Examples:
+  hullmark agent renew
+  hullmark agent renew --output json
+""",
+)
+@_CONFIG
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the answer.",
+)
+def renew(config: str, output: str) -> NoReturn:
+    """Have a new key and certificate now, with the present one.
+
+    The agent does so by itself in time. One that runs uses the new ones from its
+    next request on.
+    """
+    become("agentd", ["renew", "--config", config, "--output", output])
 
 
 @command.command(
