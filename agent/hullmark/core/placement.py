@@ -107,7 +107,7 @@ class Search:
         if removes_volumes_on(draft, wish.app, host_id):
             text = "volumes of the removed app of this name are still being removed"
             return Obstacle(Filter.VOLUMES, text)
-        most = wish.service.deploy.placement.max_replicas_per_node
+        most = wish.most
         if most and berth.by_service[wish.app, wish.name] >= most:
             return Obstacle(Filter.MOST, f"max_replicas_per_node: {most} there already")
         ports = choose_ports(berth, slot, wanted.specs, wanted.former.get(host_id, ()))

@@ -30,6 +30,12 @@ def _place_replicated(draft: Draft, wish: Wish) -> None:
     used, pending = draft.used[app, name], draft.pending[app, name]
     search = Search(draft, wish, draft.berths)
     stuck: Optional[Unplaced] = None
+    if pending and wish.runs_once:
+        draft.under_way[app, name] += sum(
+            1
+            for slot in range(1, wish.service.deploy.replicas + 1)
+            if slot not in used and slot not in pending and draft.leaving.get((app, name, slot))
+        )
     for slot in range(1, wish.service.deploy.replicas + 1):
         if slot in used:
             continue
@@ -110,8 +116,9 @@ def _place_slot(
         most = wish.service.deploy.update.parallelism
         if most and draft.under_way[wish.app, wish.name] >= most:
             return None  # its turn comes; it serves where it is until then
-    former = {} if pending.leaving else draft.leaving.get((wish.app, wish.name, slot), {})
-    wanted = Wanted(slot, _specs(wish, pending), former, dict(_avoided(draft, wish, slot, pending)))
+        if wish.runs_once:
+            pending = dataclasses.replace(pending, draining=(), leaving=pending.draining)
+    wanted = _wanted(draft, wish, slot, pending)
     found = search.find(wanted)
     instance = InstanceId(wish.app, wish.name, slot, wish.generation)
     if pending.copy is not None:
@@ -119,10 +126,8 @@ def _place_slot(
     if not isinstance(found, Found):
         return _stuck(draft, wish, instance, pending, found)
     if pending.leaving:
-        for post in pending.leaving:
-            draft.retire(post, "an operator moves it")
         # It gets its new place once it is gone from here; until then that is why it has none.
-        return _place_slot(draft, wish, search, slot, dataclasses.replace(pending, leaving=()))
+        return _let_go(draft, wish, search, slot, pending)
     spec_hash = wish.record.spec_hashes[wish.name]
     if pending.copy is not None:
         spec_hash = pending.copy.spec_hash
@@ -141,6 +146,24 @@ def _place_slot(
     return None
 
 
+def _wanted(draft: Draft, wish: Wish, slot: int, pending: Pending) -> Wanted:
+    former = {} if pending.leaving else draft.leaving.get((wish.app, wish.name, slot), {})
+    avoided = dict(_avoided(draft, wish, slot, pending))
+    return Wanted(slot, _specs(wish, pending), former, avoided)
+
+
+def _let_go(
+    draft: Draft, wish: Wish, search: Search, slot: int, pending: Pending
+) -> Optional[Unplaced]:
+    """Of instances that go before their slot gets another. That there is a place for it has been seen."""
+    for post in pending.leaving:
+        home = draft.homes.find(wish.app, wish.name, slot)
+        moved = home is not None and home.leave == post.host_id
+        draft.retire(post, "an operator moves it" if moved else "its host is drained")
+    draft.under_way[wish.app, wish.name] += 1
+    return _place_slot(draft, wish, search, slot, dataclasses.replace(pending, leaving=()))
+
+
 def _specs(wish: Wish, pending: Pending) -> tuple[PortSpec, ...]:
     """What ports it wants; of a copy, those that it has."""
     if pending.copy is None:
@@ -154,7 +177,7 @@ def _specs(wish: Wish, pending: Pending) -> tuple[PortSpec, ...]:
 def _avoided(
     draft: Draft, wish: Wish, slot: int, pending: Pending
 ) -> Iterator[tuple[str, Obstacle]]:
-    for post in (*pending.lost, *pending.draining):
+    for post in (*pending.lost, *pending.draining, *pending.leaving):
         # Its own state says why; where that has changed since, it is still not where to go.
         yield post.host_id, _own_state(draft, post.host_id)
     home = draft.homes.find(wish.app, wish.name, slot)
@@ -178,12 +201,15 @@ def _stuck(
         return _unplaced(draft, wish, slot, instance.generation, obstacles)
     name = draft.host_name(posts[0].host_id)
     if pending.lost:
-        gone = absence.is_gone(draft.snapshot, pending.lost[0].host_id)
-        why = f"its host {name} {'was removed' if gone else 'is lost'}"
+        host_id = pending.lost[0].host_id
+        gone = absence.is_gone(draft.snapshot, host_id)
+        why = f"its host {draft.host_name(host_id)} {'was removed' if gone else 'is lost'}"
     elif pending.draining:
         why = f"its host {name} is draining"
-    elif pending.leaving:
+    elif pending.leaving and not absence.is_draining(draft.snapshot, posts[0].host_id):
         why = f"an operator moves it away from {name}"
+    elif pending.leaving:
+        why = f"its host {name} is draining"
     else:
         why = f"generation {instance.generation} has to start before the former on {name} stops"
     own = {post.host_id for post in (*pending.lost, *pending.draining, *pending.leaving)}

@@ -13,7 +13,8 @@ or an operator says otherwise. A changed instance is made again on its own host,
 A slot goes to another host only once it is gone from the former, save where the service says that it may run twice,
 or is sure not to.
 
-Planning what was planned changes nothing: `plan(carried out(plan(s)))` is empty until something else changes.
+Planning what was planned changes nothing: `plan(carried out(plan(s)))` is empty until something else changes, save
+that a change which rolls may see only then that its next step can begin.
 """
 
 from __future__ import annotations

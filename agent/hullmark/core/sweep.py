@@ -257,6 +257,9 @@ def _updated(draft: Draft, wish: Wish, post: Post) -> Post:
 
 
 def _home(draft: Draft, wish: Wish, post: Post) -> Optional[Home]:
+    """Of a service that runs on every host no slot is at home anywhere."""
+    if wish.is_global:
+        return None
     return draft.homes.find(wish.app, wish.name, post.instance.slot)
 
 
@@ -275,8 +278,11 @@ def _fate(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
         return Fate.LEAVES
     if absence.is_draining(draft.snapshot, post.host_id) and wish.may_move and not wish.one_shot:
         return Fate.DRAINS
-    reason = _misplaced(draft, wish, post) if _is_current(wish, post) else None
-    if reason is not None:
+    reason = _superfluous(draft, wish, post)
+    # One that runs on every host has no successor where it does not fit: it is no turn that it waits for.
+    if not reason and (_is_current(wish, post) or wish.is_global):
+        reason = _misplaced(draft, wish, post)
+    if reason:
         draft.retire(post, reason)
         return None
     return Fate.STAYS
@@ -332,22 +338,23 @@ def _why_kept(draft: Draft, wish: Wish, post: Post) -> str:
     return f"{lost}{data or ', and it is to be kept'}"
 
 
-def _misplaced(draft: Draft, wish: Wish, post: Post) -> Optional[str]:
+def _superfluous(draft: Draft, wish: Wish, post: Post) -> str:
+    """Of a service that runs on every host, and has another slot on this one."""
+    there = draft.assignments[post.host_id] if wish.is_global else ()
+    for instance in there:
+        if (instance.app, instance.service) == (wish.app, wish.name):
+            return "one on each host is enough" if instance.slot != post.instance.slot else ""
+    return ""
+
+
+def _misplaced(draft: Draft, wish: Wish, post: Post) -> str:
     """Why this host may not keep the instance. Room that shrank is no reason: only new instances are measured
     against it."""
     berth = draft.berths[post.host_id]
-    there = berth.by_service[wish.app, wish.name]
-    if wish.is_global and any(
-        instance.slot != post.instance.slot
-        for instance in draft.assignments[post.host_id]
-        if (instance.app, instance.service) == (wish.app, wish.name)
-    ):
-        return "one on each host is enough"
-    most = wish.service.deploy.placement.max_replicas_per_node
-    if most and there >= most:
-        return f"more than {most} on this host (max_replicas_per_node)"
+    if wish.most and berth.by_service[wish.app, wish.name] >= wish.most:
+        return f"more than {wish.most} on this host (max_replicas_per_node)"
     misfit = berth.mismatch(wish.service)
-    return None if misfit is None else f"does not fit this host any more: {misfit.group}"
+    return "" if misfit is None else f"does not fit this host any more: {misfit.group}"
 
 
 def _empty_drained_hosts(draft: Draft, wishes: Wishes) -> None:

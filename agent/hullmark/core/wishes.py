@@ -66,6 +66,16 @@ class Wish:
         return self.update.order is UpdateOrder.START_FIRST and not self.one_shot
 
     @property
+    def most(self) -> int:
+        """Instances on one host; 0: any number. One that runs on every host has one there, and its successor."""
+        return 0 if self.is_global else self.service.deploy.placement.max_replicas_per_node
+
+    @property
+    def runs_once(self) -> bool:
+        """Whether a slot must not run twice even while it changes hosts."""
+        return self.policy is HostLoss.STOP and not self.start_first
+
+    @property
     def stop_unheard_s(self) -> float:
         stops = self.policy is HostLoss.STOP and not self.is_global
         return self.lost_after_s if stops else 0.0
