@@ -17,9 +17,12 @@ import pytest
 from hullmark.masterd import brake, recording
 from hullmark.masterd.route import Login, Route
 from hullmark.masterd.routes import AGENTS, API
+from hullmark.model.names import HOSTS
 from hullmark.model.people import Role
 from hullmark.pki import certificates
 from hullmark.pki.authority import HOST_LIFE_S, Authority, create_authority
+from hullmark.store.protocol import Delete
+from hullmark.store.sqlite import SqliteStore
 from tests.e2e.callers import Answer, Host, LoneMaster, lone_master
 
 FAKETIME = f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1"
@@ -112,6 +115,21 @@ def test_an_expired_certificate(master: LoneMaster) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError)):
         issued(master, own_authority(master), host.host_id, at).poll()
     assert host.poll().status == 200
+
+
+def test_a_certificate_of_a_host_that_is_no_more(master: LoneMaster) -> None:
+    host = master.new_host("gone")
+    assert host.poll().status == 200
+    master.master.kill(signal.SIGTERM)
+    store, key = SqliteStore(master.folder / "master" / "store.sqlite"), HOSTS + host.host_id
+    assert store.get(key) is not None
+    store.commit([], [Delete(key)])
+    store.close()
+    master.master.start()
+    master.wait_for_master()
+    for route in AGENTS:
+        answer = host.post(path_of(route), {})
+        assert (answer.status, answer.json["error"]) == (403, "Forbidden"), named(route)
 
 
 def test_certificates_of_others_than_enrolled_hosts(master: LoneMaster) -> None:
