@@ -67,7 +67,9 @@ def with_status(state: Snapshot, service: str, **change: Any) -> Snapshot:
 
 def standing(state: Snapshot) -> tuple[str, tuple[str, ...]]:
     """The app's state, and why of its web service."""
-    summary = Standing(state, plan(state).unplaced).summary(state.apps["shop"])
+    made = plan(state)
+    noted = dataclasses.replace(state, rollouts={**state.rollouts, **made.rollouts})
+    summary = Standing(noted, made.unplaced).summary(state.apps["shop"])
     return summary.state, next(one.why for one in summary.services if one.service == "web")
 
 
