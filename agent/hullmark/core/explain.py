@@ -142,6 +142,8 @@ def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
     if not refusals:
         return f"{unplaced.kept_on}, once it is heard again" if unplaced.kept_on else ""
     last = refusals[-1]
+    if last.party == f"{unplaced.app}/{unplaced.service}":
+        return "one more host: those that it fits have one each"
     name = _nearest_host(last)
     lacking = last.nearest[len(name) :].strip(", ")
     texts = {

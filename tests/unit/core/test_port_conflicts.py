@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from hullmark.core.explain import explanation
 from hullmark.core.schedule import plan
 from hullmark.model.app import App, ContainerSpec, DeployMode, DeploySpec, PortSpec, Service
 from hullmark.model.host import HostFacts, HostRecord, Listener
@@ -51,6 +52,19 @@ def test_a_service_of_its_own_can_be_in_the_way() -> None:
         (4, "shop/web"),
         (5, "shop/web"),
     ]
+
+
+def test_the_way_out_is_named_with_who_has_the_port() -> None:
+    busy = {name: Listener(8080, "tcp", "0.0.0.0", "nginx") for name in ("h1", "h2", "h3")}
+    made = planned(applied(fleet(**busy), App("shop", {"web": WEB})))
+    found = explanation(made, plan(made).unplaced, made.apps["shop"]).services[0].slots[0]
+    assert found.nearest == "h1, once it is free: port 8080/tcp taken by process nginx"
+    four = dataclasses.replace(WEB, deploy=DeploySpec(replicas=4))
+    made = planned(applied(fleet(), App("shop", {"web": four})))
+    slots = explanation(made, plan(made).unplaced, made.apps["shop"]).services[0].slots
+    (found,) = [slot for slot in slots if slot.refusals]
+    assert found.nearest == "one more host: those that it fits have one each"
+    assert found.commands == ("hullmark scale shop/web=3",)
 
 
 def test_a_process_keeps_what_runs_everywhere_off_one_host_only() -> None:
