@@ -14,7 +14,7 @@ from hullmark.agentd.crew import Pools
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.identity import Identity, Who
-from hullmark.agentd.inventory import Inventory
+from hullmark.agentd.inventory import Inventory, of_this_host
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import Logs
@@ -30,7 +30,6 @@ from hullmark.agentd.tasks import Tasks
 from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
 from hullmark.engine.protocol import Engine
-from hullmark.host import facts
 
 STOP_S = 0.5
 
@@ -69,7 +68,7 @@ class Duty:
                 outbox,
                 problems,
                 Configs(folder / "configs"),
-                Inventory(lambda: facts.gather(host_name=host)),
+                Inventory(lambda: of_this_host(host, observer, self._ledger)),
                 Attempts(folder),
                 self._pools,
                 hearing,

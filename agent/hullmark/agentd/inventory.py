@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Callable, Optional
 
+from hullmark.agentd.ledger import Ledger
+from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import EngineInfo
+from hullmark.host import facts
+from hullmark.host.listeners import listeners
 from hullmark.model.host import HostFacts
+from hullmark.model.orders import PublishedPort
 
 REFRESH_S = 60.0
+
+
+def of_this_host(host: str, observer: Observer, ledger: Ledger) -> HostFacts:
+    """Everything but the engine, with the ports that are not our containers'."""
+    orders = ledger.standing.orders
+    told = [one.ports for one in orders.assignments] + [one.ports for one in orders.tombstones]
+    seen = [one.ports for one in observer.seen()]
+    found = listeners(published=_keys(seen), expected=_keys(told))
+    return replace(facts.gather(host_name=host), listeners=found)
+
+
+def _keys(ports: Iterable[Iterable[PublishedPort]]) -> set[tuple[str, int]]:
+    return {(port.protocol, port.published) for some in ports for port in some if port.published}
 
 
 class Inventory:
@@ -22,6 +41,10 @@ class Inventory:
         self._clock = clock
         self._gathered_at = float("-inf")
         self._facts = HostFacts()
+
+    def outdated(self) -> None:
+        """To be gathered at once when they are asked for."""
+        self._gathered_at = float("-inf")
 
     def current(self, engine: Optional[EngineInfo]) -> HostFacts:
         """With the engine's name, version and socket; as last known where it doesn't answer."""

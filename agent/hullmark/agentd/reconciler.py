@@ -37,7 +37,7 @@ from hullmark.core.reconcile import (
     reconcile,
     resumed,
 )
-from hullmark.core.restart import end_of
+from hullmark.core.restart import Attempt, end_of
 from hullmark.engine.protocol import Engine
 from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model import names
@@ -48,6 +48,9 @@ ENGINE_RETRY_S = (0.5, 5.0)
 
 DAMAGED_RETRY_S = 2.0
 """How soon the files with the accepted orders are looked at again after they were found damaged."""
+
+PORT_TAKEN = ("port is already allocated", "address already in use")
+"""How Docker and Podman say that a published port is somebody else's."""
 
 SUSPENDED_LOOK_S = 1.0
 """How soon after a host wakes from suspension it is seen that it was long."""
@@ -105,6 +108,7 @@ class Reconciler:
         self._networks_at = 0.0
         self._named: dict[str, tuple[str, ...]] = {}
         self._swept_for: Optional[Orders] = None
+        self._taken: set[tuple[str, int]] = set()
         self._waits = Waits(*ENGINE_RETRY_S)
 
     def wake(self) -> None:
@@ -162,6 +166,7 @@ class Reconciler:
         self._news.compare(found)
         if not standing.readable:
             return DAMAGED_RETRY_S
+        self._show_taken_ports(situation.attempts)
         self._begin(decision, standing.orders, current=standing.current)
         return self._next_s(decision, now)
 
@@ -214,6 +219,18 @@ class Reconciler:
             self._networks_at = now
         self._needed = needed
         return self._networks
+
+    def _show_taken_ports(self, attempts: Mapping[str, Attempt]) -> None:
+        """Where a start failed because somebody has its port, the leader is told at once who listens there."""
+        taken = {
+            (name, one.failures)
+            for name, one in attempts.items()
+            if any(words in one.reason for words in PORT_TAKEN)
+        }
+        if taken - self._taken:
+            self._parts.inventory.outdated()
+            self._parts.board.set_facts(self._parts.inventory.current(None))
+        self._taken = taken
 
     def _begin(self, decision: Decision, orders: Orders, *, current: bool) -> None:
         for action in decision.actions:

@@ -426,6 +426,7 @@ class Agent:
     )
     tasks: list[Task] = dataclasses.field(default_factory=list)
     boot: str = "boot-1"
+    gathered: int = 0
     boot_clock: Clock = dataclasses.field(default_factory=Clock)
 
     def __post_init__(self) -> None:
@@ -445,7 +446,7 @@ class Agent:
             self.outbox,
             self.problems,
             Configs(self.folder / "configs"),
-            Inventory(lambda: HostFacts(hostname="box"), self.clock),
+            Inventory(self._gather, self.clock),
             Attempts(self.folder),
             self.pools,
             self.hearing,
@@ -465,6 +466,10 @@ class Agent:
         )
         self.leader.began = self.clock
         self.ledger.load()
+
+    def _gather(self) -> HostFacts:
+        self.gathered += 1
+        return HostFacts(hostname="box")
 
     def settle(self, turns: int = 30) -> None:
         """Let the reconciler look and act until nothing changes any more, time standing still."""

@@ -441,3 +441,21 @@ def converges(folder: Path, chance: random.Random) -> None:
     assert engine.running() == {one.instance.container_name for one in orders.assignments}
     assert {name for method, name in engine.calls if method == "remove"} <= allowed
     assert agent.problem_codes() == set()
+
+
+def test_who_has_a_port_is_looked_up_at_once_when_a_start_fails_for_it(agent: Agent) -> None:
+    agent.accept(orders_of([(WEB, bundle_of())]))
+    agent.settle()
+    gathered = agent.gathered
+    agent.engine.crash(NAME, 1)
+    agent.engine.trouble = lambda method: (
+        Refused("Bind for 0.0.0.0:80 failed: port is already allocated")
+        if method == "start"
+        else None
+    )
+    agent.settle()
+    agent.clock.now += 1.0
+    agent.settle()
+    assert agent.gathered == gathered + 1
+    agent.settle()
+    assert agent.gathered == gathered + 1, "once for each failure"

@@ -1,0 +1,37 @@
+"""What a real kernel says of ports that are listened on."""
+
+from __future__ import annotations
+
+import socket
+
+from hullmark.host.listeners import ephemeral_from, listeners
+from hullmark.model.host import Listener
+
+
+def bound(kind: socket.SocketKind) -> socket.socket:
+    """Below the range that is left out, at an address of its own."""
+    for port in range(ephemeral_from() - 1, 1024, -1):
+        one = socket.socket(socket.AF_INET, kind)
+        try:
+            one.bind(("127.0.7.41", port))
+        except OSError:
+            one.close()
+            continue
+        return one
+    raise AssertionError("no port is free")
+
+
+def test_listening_and_bound_sockets_are_seen_until_they_are_closed() -> None:
+    with bound(socket.SOCK_STREAM) as tcp, bound(socket.SOCK_DGRAM) as udp:
+        tcp.listen()
+        wanted = {(tcp.getsockname()[1], "tcp"), (udp.getsockname()[1], "udp")}
+        seen = {(one.port, one.protocol): one for one in listeners() if one.address == "127.0.7.41"}
+        assert set(seen) == wanted
+        assert all(one.process for one in seen.values())
+        port = tcp.getsockname()[1]
+        assert not [
+            one
+            for one in listeners(published={("tcp", port)})
+            if one == Listener(port, "tcp", "127.0.7.41", seen[port, "tcp"].process)
+        ]
+    assert not [one for one in listeners() if one.address == "127.0.7.41"]

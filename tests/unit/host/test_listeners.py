@@ -1,0 +1,122 @@
+"""Ports that others listen on, from what the kernel would say."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+import psutil
+import pytest
+
+from hullmark.host import listeners as module
+from hullmark.host.listeners import LISTENERS_MAX, ephemeral_from, listeners
+from hullmark.model.host import Listener
+
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+NAMES = {1: "nginx", 2: "docker-proxy", 3: "chronyd"}
+
+
+class Address(NamedTuple):
+    ip: str
+    port: int
+
+
+class Connection(NamedTuple):
+    type: int
+    laddr: Address
+    status: str = psutil.CONN_NONE
+    pid: Optional[int] = None
+    raddr: tuple[object, ...] = ()
+
+
+def listening(port: int, pid: Optional[int] = None, ip: str = "0.0.0.0") -> Connection:
+    return Connection(TCP, Address(ip, port), psutil.CONN_LISTEN, pid)
+
+
+class Process:
+    def __init__(self, pid: int) -> None:
+        if pid not in NAMES:
+            raise psutil.NoSuchProcess(pid)
+        self.pid = pid
+
+    def name(self) -> str:
+        return NAMES[self.pid]
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> list[Connection]:
+    found: list[Connection] = []
+    monkeypatch.setattr(psutil, "net_connections", lambda kind: found)
+    monkeypatch.setattr(psutil, "Process", Process)
+    return found
+
+
+def test_what_listens_is_listed_and_what_moves_is_not(
+    kernel: list[Connection], tmp_path: Path
+) -> None:
+    kernel += [
+        listening(443, 1),
+        listening(80, 9),
+        listening(22),
+        listening(40000, 1),
+        Connection(TCP, Address("10.0.0.1", 90), "ESTABLISHED", 1, ("10.0.0.2", 5)),
+        Connection(TCP, Address("10.0.0.1", 91), "TIME_WAIT"),
+        Connection(UDP, Address("127.0.0.1", 323), pid=3),
+        Connection(UDP, Address("10.0.0.1", 324), pid=3, raddr=("10.0.0.2", 123)),
+        Connection(UDP, Address("0.0.0.0", 50000), pid=3),
+    ]
+    assert listeners(tmp_path) == (
+        Listener(22, "tcp", "0.0.0.0", ""),
+        Listener(80, "tcp", "0.0.0.0", ""),
+        Listener(323, "udp", "127.0.0.1", "chronyd"),
+        Listener(443, "tcp", "0.0.0.0", "nginx"),
+    )
+
+
+def test_ports_of_our_containers_are_theirs_and_of_others_not(
+    kernel: list[Connection], tmp_path: Path
+) -> None:
+    kernel += [listening(port, 2) for port in (8080, 8081, 8082)]
+    kernel.append(listening(8083, 1))
+    found = listeners(tmp_path, {("tcp", 8080)}, {("tcp", 8081), ("tcp", 8083)})
+    assert [(one.port, one.process) for one in found] == [(8082, "docker-proxy"), (8083, "nginx")]
+    assert len(listeners(tmp_path, {("udp", 8080)})) == 4
+
+
+def test_one_port_is_listed_once_and_by_the_process_that_is_known(
+    kernel: list[Connection], tmp_path: Path
+) -> None:
+    kernel += [listening(80, 9), listening(80, 1), listening(80, 3), listening(80, 9)]
+    assert [one.process for one in listeners(tmp_path)] == ["chronyd"]
+
+
+def test_there_are_no_more_than_a_report_can_hold(kernel: list[Connection], tmp_path: Path) -> None:
+    kernel += [listening(port) for port in range(2000, 1000, -1)]
+    found = listeners(tmp_path)
+    assert [one.port for one in found] == list(range(1001, 1001 + LISTENERS_MAX))
+
+
+@pytest.mark.parametrize("error", [psutil.AccessDenied(1), PermissionError(13, "denied")])
+def test_where_they_cannot_be_seen_that_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def denied(_kind: str) -> list[Connection]:
+        raise error
+
+    said: list[str] = []
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    monkeypatch.setattr(module._log, "warning", lambda message, **_: said.append(message))
+    module._say_unseen.cache_clear()
+    assert listeners() == listeners() == ()
+    assert len(said) == 1
+
+
+def test_the_range_of_the_kernel(tmp_path: Path) -> None:
+    assert ephemeral_from(tmp_path) == 32768
+    folder = tmp_path / "proc/sys/net/ipv4"
+    folder.mkdir(parents=True)
+    (folder / "ip_local_port_range").write_text("1024\t65000\n")
+    assert ephemeral_from(tmp_path) == 1024
+    (folder / "ip_local_port_range").write_text("none\n")
+    assert ephemeral_from(tmp_path) == 32768
