@@ -12,6 +12,9 @@ from hullmark.model.app import App, DeployMode, Service
 from hullmark.model.explanation import SlotExplanation
 from hullmark.model.records import AppRecord
 
+MAX_TOLD = 50
+"""Lines of one generation in its app's history."""
+
 
 def compare(
     old: Optional[AppRecord], new: AppRecord, unplaced: Iterable[Unplaced] = ()
@@ -35,6 +38,18 @@ def _stuck(item: Unplaced) -> SlotExplanation:
     name = f"{item.app}/{item.service}" + (f".{item.slot}" if item.slot else "")
     why = "; ".join(item.reasons)
     return SlotExplanation(name, item.slot, item.generation, item.kept_on, why, item.refusals)
+
+
+def told(differences: Iterable[Difference]) -> tuple[str, ...]:
+    """One line each, for a record of what changed."""
+    lines = []
+    for item in differences:
+        detail = f", {item.detail}" if item.detail else ""
+        fields = f": {', '.join(item.fields)}" if item.fields else ""
+        lines.append(f"{item.action} {item.subject}{detail}{fields}")
+    if len(lines) > MAX_TOLD:
+        lines[MAX_TOLD - 1 :] = [f"and {len(lines) - MAX_TOLD + 1} more"]
+    return tuple(lines)
 
 
 def _differences(old: Optional[AppRecord], new: AppRecord) -> Iterable[Difference]:

@@ -36,6 +36,33 @@ def next_record(old: Optional[AppRecord], app: App, change: Change, *, floor: in
     return AppRecord(app, generation, change, generations, hashes)
 
 
+def taken_back(old: AppRecord, former: AppRecord, change: Change, *, floor: int = 0) -> AppRecord:
+    """The record in which a former generation's spec is taken back; `old` itself where nothing differs.
+
+    It is a new generation. A service that is as it was then has the number that it had then, so that its
+    instances which were not replaced since are left alone; one-shots run again where anything is replaced.
+    """
+    if old.app == former.app:
+        return old
+    generation = max(old.generation, floor) + 1
+    services = former.app.services
+    moved = _moved(old, former.app, former.spec_hashes)
+    generations = {}
+    for name, service in services.items():
+        generations[name] = old.generations[name] if name not in moved else former.generations[name]
+        if service.container.one_shot and moved:
+            generations[name] = generation
+    return AppRecord(
+        former.app,
+        generation,
+        change,
+        generations,
+        former.spec_hashes,
+        former.warnings,
+        rolled_back_to=former.generation,
+    )
+
+
 def _moved(alive: Optional[AppRecord], app: App, hashes: Mapping[str, str]) -> set[str]:
     """Services whose containers can't be kept. Published ports count: an engine fixes them when it
     makes the container."""

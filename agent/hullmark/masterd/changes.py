@@ -12,6 +12,7 @@ from hullmark.core import difference, generations, schedule
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
 from hullmark.masterd.events import Tell
+from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app
@@ -22,11 +23,14 @@ from hullmark.model.app import App
 from hullmark.model.names import APPS
 from hullmark.model.records import AppRecord, Change
 from hullmark.model.snapshot import Snapshot
-from hullmark.store.protocol import Compare, Put
+from hullmark.store.protocol import Compare, Put, Write
 
 __all__ = ["REQUEST_ID", "Changes", "Check"]
 
-TOO_LARGE = "keep large files on the hosts and mount them, rather than as configs"
+TOO_LARGE = (
+    "an app is kept twice, once in its history; "
+    "keep large files on the hosts and mount them, rather than as configs"
+)
 
 Check = Callable[[App], Sequence[Problem]]
 
@@ -45,6 +49,7 @@ class Changes:
         tell: Tell,
     ) -> None:
         self._repeats = Repeats(leadership, view)
+        self._history = History(leadership, view)
         self._view = view
         self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
@@ -136,15 +141,21 @@ class Changes:
         change: Change,
         warnings: tuple[str, ...],
     ) -> ApplyAnswer:
-        """Record and answer in one transaction; an unchanged record is not written, its answer is."""
+        """Record, history and answer in one transaction; an unchanged record is not written, its answer is."""
         name = record.app.name
         key = APPS + name
+        writes: list[Write] = []
+        if record is not old:
+            writes.append(Put(key, encode(record)))
+        if old is None or record.generation != old.generation:
+            await self._history.fill(old)
+            writes += self._history.writes(old, record)
         return await self._repeats.commit(
             request,
             ApplyAnswer(name, record.generation, record is not old, warnings),
             change.at,
             [Compare(key, self._view.modified(key))],
-            [Put(key, encode(record))] if record is not old else [],
+            writes,
             subject=f"app {name}",
             remedy=TOO_LARGE,
         )

@@ -113,6 +113,10 @@ class View:
         """The revision of the key's last change, 0 if there is no such key: for a compare."""
         return self._modified.get(key, 0)
 
+    def keys(self, prefix: str) -> list[str]:
+        """Every key of the store that begins so, in order: also of what is not held here."""
+        return sorted(key for key in self._modified if key.startswith(prefix))
+
     def revisions(self, *prefixes: str) -> dict[str, int]:
         """`modified` of every key under the prefixes."""
         return {

@@ -370,7 +370,7 @@ def test_scaling_what_has_a_volume_warns_as_its_file_would() -> None:
 def test_an_app_too_large_for_the_store_is_refused() -> None:
     async def test(cluster: Cluster) -> None:
         large = Service(ContainerSpec("x", labels={"a": "y" * (1 << 20)}))
-        with pytest.raises(InvalidInput, match=r"takes 10\d+ bytes .*at most"):
+        with pytest.raises(InvalidInput, match=r"takes 2\d+ bytes .*at most"):
             await cluster.apply(request(app(large=large), "r1"), ALICE, no_digest)
 
     lead(test)
