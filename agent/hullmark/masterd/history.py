@@ -42,7 +42,7 @@ class History:
         name = record.app.name
         found = difference.told(difference.compare(old, record).differences)
         put = Put(key_of(name, record.generation), encode(GenerationRecord(record, found)))
-        return [put, *(Delete(key) for key in self._dropped(old, record))]
+        return [put, *(Delete(key) for key in self._dropped(old, record) if key != put.key)]
 
     def _dropped(self, old: Optional[AppRecord], record: AppRecord) -> Iterator[str]:
         name = record.app.name

@@ -17,7 +17,7 @@ from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership, size_bytes
 from hullmark.masterd.view import encode
 from hullmark.model import names
-from hullmark.model.records import NO_ASSIGNMENTS, HostAssignments, RolloutState
+from hullmark.model.records import NO_ASSIGNMENTS, HostAssignments, Rollout, RolloutState
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import (
     MAX_OPERATIONS,
@@ -44,7 +44,8 @@ _Part = tuple[dict[str, Compare], list[Write]]
 class SchedulingLoop:
     """`one_at_a_time` is held while a plan is made and committed, so that no change of an app comes between.
     `planned` is called with each plan's unplaced instances, `undo` with each app whose rollout is to be taken
-    back, and not while the lock is held: taking it back is a change like any other."""
+    back, and not while the lock is held: taking it back is a change like any other. `told` is called with the app,
+    and its rollout before and after, where that changed; `history` gives the keys that go with an app's record."""
 
     def __init__(
         self,
@@ -53,12 +54,15 @@ class SchedulingLoop:
         snapshot: Callable[[], Snapshot],
         planned: Callable[[tuple[Unplaced, ...]], None],
         undo: Optional[Callable[[str], Awaitable[object]]] = None,
+        history: Callable[[str], Sequence[str]] = lambda app: (),
     ) -> None:
         self._leadership = leadership
         self._one_at_a_time = one_at_a_time
         self._snapshot = snapshot
         self._planned = planned
         self.undo = undo
+        self.told: Optional[Callable[[str, Optional[Rollout], Rollout], None]] = None
+        self._history = history
         self._again_in_s = IDLE_S
         self._wake = Counter(1)
 
@@ -108,12 +112,18 @@ class SchedulingLoop:
             if not done.succeeded:
                 _log.info("the plan was made from something older; planning again")
                 return True
+        self._tell(snapshot, made)
         for app in made.finished if not made.hosts else ():
             key, rollout = names.APPS + app, names.ROLLOUTS + app
-            gone = [Delete(name) for name in (key, rollout) if name in snapshot.revisions]
-            await self._leadership.commit([Compare(key, snapshot.revisions[key])], gone)
+            gone = [name for name in (key, rollout) if name in snapshot.revisions]
+            deletes = [Delete(name) for name in (*gone, *self._history(app))]
+            await self._leadership.commit([Compare(key, snapshot.revisions[key])], deletes)
             written = True
         return written
+
+    def _tell(self, snapshot: Snapshot, made: Plan) -> None:
+        for app, rollout in made.rollouts.items() if self.told is not None else ():
+            self.told(app, snapshot.rollouts.get(app), rollout)
 
     async def _undo(self) -> None:
         """Also those that a former leader left to its successor."""

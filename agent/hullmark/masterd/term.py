@@ -24,12 +24,12 @@ from hullmark.masterd.ages import Ages
 from hullmark.masterd.answers import traced
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.events import Journal
-from hullmark.masterd.fleet import Fleet, Passage
+from hullmark.masterd.fleet import QUIET_SHARE, Fleet, Passage
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.orders import OrderBook
 from hullmark.masterd.scheduling import SchedulingLoop
 from hullmark.masterd.troubles import Troubles
-from hullmark.masterd.upkeep import outdated
+from hullmark.masterd.upkeep import in_maintenance, outdated
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
 from hullmark.model.event import Event
@@ -110,8 +110,13 @@ class Term:
             added=self.version.bump,
         )
         self.troubles = Troubles()
+        self.history = History(self.leadership, self.view)
         self.loop = SchedulingLoop(
-            self.leadership, self.one_at_a_time, self.snapshot, self._planned
+            self.leadership,
+            self.one_at_a_time,
+            self.snapshot,
+            self._planned,
+            history=self.history.keys,
         )
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -164,6 +169,8 @@ class Term:
 
     def snapshot(self) -> Snapshot:
         assert self.view.cluster is not None
+        now = self._settings.wall()
+        self.fleet.excuse(in_maintenance(self.view.hosts, now))
         return Snapshot(
             cluster=self.view.cluster,
             leader=self.leadership.record,
@@ -172,7 +179,10 @@ class Term:
             assignments=self.view.assignments,
             observed=self.fleet.observed,
             heard_s=self.fleet.heard_s(),
+            waited_s=self.fleet.waited_s(),
             lost_after_s=self._settings.lost_after_s,
+            silent_after_s=self._settings.lost_after_s * QUIET_SHARE,
+            now=now,
             revision=self.view.revision,
             homes=self.view.homes,
             rollouts=self.view.rollouts,
