@@ -122,8 +122,9 @@ class SchedulingLoop:
         return written
 
     def _tell(self, snapshot: Snapshot, made: Plan) -> None:
-        for app, rollout in made.rollouts.items() if self.told is not None else ():
-            self.told(app, snapshot.rollouts.get(app), rollout)
+        if self.told is not None:
+            for app, rollout in sorted(made.rollouts.items()):
+                self.told(app, snapshot.rollouts.get(app), rollout)
 
     async def _undo(self) -> None:
         """Also those that a former leader left to its successor."""

@@ -25,6 +25,7 @@ from hullmark.masterd.answers import traced
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.events import Journal
 from hullmark.masterd.fleet import QUIET_SHARE, Fleet, Passage
+from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.orders import OrderBook
 from hullmark.masterd.scheduling import SchedulingLoop
