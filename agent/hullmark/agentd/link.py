@@ -11,6 +11,7 @@ from typing import Any, Optional, TypeVar
 import requests
 
 from hullmark.agentd import enrolment
+from hullmark.agentd.deadline import Adapter, Deadline
 from hullmark.agentd.identity import Identity, Signature
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
 from hullmark.model.protocol import TASKS_PATH, NotLeader
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 CONNECT_S = 5.0
 TASK_TIMEOUT_S = 30.0
+ANSWER_S = 5.0
+"""How much longer than until its first byte an answer may take in all."""
 ANSWER_MAX_BYTES = 64 << 20
 """Far above the orders of a host that runs thousands of instances."""
 
@@ -43,18 +46,25 @@ class Link:
         """The answer, and the monotonic time from before the request was sent."""
         master, session = self._session()
         begin = time.monotonic()
+        whole_s = CONNECT_S + timeout_s + ANSWER_S
         try:
-            response = session.post(
-                master + path,
-                data=canonical(to_wire(body)),
-                headers={"Content-Type": "application/json"},
-                timeout=(CONNECT_S, timeout_s),
-                allow_redirects=False,
-                stream=True,
-            )
-            content = _bounded(response)
+            with Deadline(whole_s) as deadline:
+                response = session.post(
+                    master + path,
+                    data=canonical(to_wire(body)),
+                    headers={"Content-Type": "application/json"},
+                    timeout=(CONNECT_S, timeout_s),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                content = _bounded(response)
+            if deadline.passed:  # a head that was cut reads like a whole one
+                raise requests.Timeout("cut")
         except (requests.RequestException, OSError) as error:
             self._forget()
+            if deadline.passed:
+                late = requests.Timeout(f"its answer was not whole after {whole_s:g} s")
+                raise self._unavailable(master, late) from error
             raise self._unavailable(master, error) from error
         data = self._data(master, response, content)
         self._troubles.clear()
@@ -106,6 +116,8 @@ class Link:
         folder = self._identity.folder
         session = requests.Session()
         session.trust_env = False
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, Adapter())
         session.verify = str(folder / enrolment.ROOT)
         session.cert = (
             str(folder / enrolled.certificate_name),

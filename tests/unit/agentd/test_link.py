@@ -65,6 +65,9 @@ class Wire:
         response.raw = io.BytesIO(json.dumps(answer[1]).encode())
         return response
 
+    def mount(self, *_: Any) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

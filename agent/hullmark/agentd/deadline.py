@@ -1,0 +1,77 @@
+"""An end to each request as a whole: `requests` only bounds the wait for the next byte, so that a master which answers a byte
+at a time would be waited for without end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Optional
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_of_thread = threading.local()
+
+
+class _Plain(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        _of_thread.socket = self.sock
+
+
+class _Secure(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        _of_thread.socket = self.sock
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class Adapter(HTTPAdapter):
+    """Its connections are known to the deadlines of the thread that made them. One connection for each thread."""
+
+    def init_poolmanager(self, *given: Any, **more: Any) -> None:
+        super().init_poolmanager(*given, **more)
+        pools: Any = self.poolmanager
+        pools.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+
+class Deadline:
+    """While it is entered, this thread's connection is cut once the time is over; `passed` tells so."""
+
+    def __init__(self, after_s: float) -> None:
+        self.passed = False
+        self._after_s = after_s
+        self._over = threading.Event()
+        self._place = _of_thread.__dict__
+
+    def __enter__(self) -> Deadline:
+        self._timer = threading.Timer(self._after_s, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.passed = True
+        connected: Optional[socket.socket] = self._place.get("socket")
+        if connected is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                # Not the TLS socket's own method: that takes the session away from the thread that reads.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)

@@ -1,0 +1,85 @@
+"""A master that answers a byte at a time is left for the next one."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hullmark.agentd import link as module
+from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.link import Link
+from hullmark.errors import MasterUnavailable
+from hullmark.model.protocol import REPORT_PATH, ReportAnswer
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+
+
+class Dripping:
+    """`first` at once, then a byte every tenth of a second."""
+
+    def __init__(self, first: bytes) -> None:
+        self._first = first
+        self._over = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.dripped = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(5)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        self._socket.settimeout(5)
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(self._first)
+            while not self._over.wait(0.1):
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+                self.dripped += 1
+
+
+class FakeIdentity:
+    def __init__(self, folder: Path, masters: tuple[str, ...]) -> None:
+        self.folder = folder
+        self._enrolled = Enrolment("c1", "h1", "box", masters, 0.0, 1e12)
+
+    def usable(self) -> Any:
+        return self._enrolled, ((1, 1),)
+
+
+@pytest.fixture(params=[HEAD, b"HTTP/1.1 200 OK\r\nX: "], ids=["body", "head"])
+def dripping(request: pytest.FixtureRequest) -> Iterator[Dripping]:
+    master = Dripping(request.param)
+    yield master
+    master.close()
+
+
+def test_a_dripping_master_is_left(
+    dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_S", 0.3)
+    monkeypatch.setattr(module, "ANSWER_S", 0.2)
+    for name in ("root.pem", "host.pem", "host.key"):
+        (tmp_path / name).touch()
+    identity: Any = FakeIdentity(tmp_path, (dripping.url, "http://127.0.0.1:9"))
+    link = Link(identity)
+    began = time.monotonic()
+    with pytest.raises(MasterUnavailable, match="not whole after 1 s"):
+        link.call(REPORT_PATH, {}, ReportAnswer, 0.5)
+    assert time.monotonic() - began < 3.0
+    assert dripping.dripped >= 5, "it did send, so that no wait for a byte was long"
+    with pytest.raises(MasterUnavailable, match="Connection refused"):
+        link.call(REPORT_PATH, {}, ReportAnswer, 0.5)
