@@ -19,7 +19,15 @@ from hullmark.model.observed import HostState, Report
 _log = log.get("fleet")
 
 STALL_S = 2.0
-"""A tick that comes this much late means that this process stood still, not that the hosts did."""
+"""Nobody looked at the fleet for this long: this process stood still (overloaded, stopped, or its machine paused),
+and the hosts were not to blame. It is looked at with every tick."""
+STALL_LEAST_S = 1.0
+"""Two ticks. With a short `lost_after_s` half of that counts as a stall, so that one which is not noticed does not
+cost a host its whole time; but not less than this."""
+QUIET_SHARE = 0.55
+"""Of `lost_after_s`: the silence that counts for the brake. A poll is held for at most 0.4 of `lost_after_s`, so a
+host that is well is heard sooner. Hosts that fell silent together were last heard at most that far apart: when the
+first of them is lost, each other one has been silent for at least 0.6 of `lost_after_s`, and all are counted."""
 
 
 @dataclass
@@ -56,24 +64,61 @@ class Passage:
 
 
 class Fleet:
+    """After a stall of this process every host that was not lost before gets its time anew, whoever looks first: a
+    plan that is made before the next tick must not take the silence that we slept through for the hosts'. A host
+    that was lost stays so until it calls."""
+
     def __init__(
         self, clock: Callable[[], float], *, silent_after_s: float, lost_after_s: float
     ) -> None:
         self._clock = clock
         self._silent_after_s = silent_after_s
         self._lost_after_s = lost_after_s
+        self._stall_s = min(STALL_S, max(STALL_LEAST_S, lost_after_s / 2))
         self._contacts: dict[str, _Contact] = {}
         self._observed: dict[str, HostState] = {}
-        self._ticked_at = clock()
+        self._excused: frozenset[str] = frozenset()
+        self._looked_at = self._waiting_since = clock()
 
     @property
     def observed(self) -> Mapping[str, HostState]:
         """Replaced when it changes, never changed."""
         return self._observed
 
+    def waited_s(self) -> float:
+        """How long this leader has waited for hosts that it has not heard at all, without a stall."""
+        return self._look() - self._waiting_since
+
+    def excuse(self, host_ids: frozenset[str]) -> None:
+        """Hosts whose silence is expected now. One that no longer is gets its time anew from the moment at which
+        that is noticed, by our own clock: the wall clock's steps don't count."""
+        now = self._look()
+        for host_id in self._excused - host_ids:
+            contact = self._contacts.get(host_id)
+            if contact is not None:
+                contact.heard_at, contact.called, contact.word = now, True, "ready"
+        self._excused = host_ids
+
+    def forget(self, host_id: str) -> None:
+        """It was removed from the cluster."""
+        self._contacts.pop(host_id, None)
+        self._observed = {key: kept for key, kept in self._observed.items() if key != host_id}
+
+    def _look(self) -> float:
+        """The time now, which ends a stall if there was one."""
+        now = self._clock()
+        late_s, self._looked_at = now - self._looked_at, now
+        if late_s > self._stall_s:
+            _log.warning("this process stood still", late_s=round(late_s, 1))
+            self._waiting_since = now
+            for contact in self._contacts.values():
+                if contact.word != "lost":
+                    contact.heard_at = now
+        return now
+
     def heard_s(self) -> dict[str, float]:
         """Seconds since each host was last heard."""
-        now = self._clock()
+        now = self._look()
         return {
             host_id: now - contact.heard_at
             for host_id, contact in self._contacts.items()
@@ -82,7 +127,7 @@ class Fleet:
 
     def expect(self, host_ids: Iterable[str]) -> None:
         """Hosts enrolled under former leaders: each has its time to call, and is told where it doesn't."""
-        now = self._clock()
+        now = self._waiting_since = self._looked_at = self._clock()
         for host_id in host_ids:
             self._contacts.setdefault(host_id, _Contact(now, called=False))
 
@@ -96,7 +141,7 @@ class Fleet:
 
     def hear(self, host_id: str, run: str) -> Optional[Passage]:
         """The host called; a passage where it had been silent."""
-        now = self._clock()
+        now = self._look()
         contact = self._contacts.setdefault(host_id, _Contact(now))
         silent_s = now - contact.heard_at
         contact.heard_at, contact.called = now, True
@@ -150,20 +195,17 @@ class Fleet:
         return Merged(changed=True)
 
     def tick(self) -> Iterable[Passage]:
-        """Called about once a second. After a stall of this process every host gets its time anew."""
-        now = self._clock()
-        late_s, self._ticked_at = now - self._ticked_at, now
+        """Called about twice a second."""
+        now = self._look()
         passages = []
         for host_id, contact in self._contacts.items():
-            if late_s > STALL_S and contact.word == "ready":
-                contact.heard_at = now
             heard_s = now - contact.heard_at
             word = "ready"
             if heard_s > self._lost_after_s:
                 word = "lost"
             elif heard_s > self._silent_after_s:
                 word = "silent"
-            if word not in (contact.word, "ready"):
+            if word not in (contact.word, "ready") and contact.word != "lost":
                 contact.word = word
                 passages.append(Passage(host_id, word, heard_s))
         return passages

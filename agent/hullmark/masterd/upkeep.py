@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hullmark.masterd.view import View
+from hullmark.model.host import HostRecord
 from hullmark.model.names import INVITES, REQUESTS, SESSIONS, TOKENS
 from hullmark.store.protocol import Compare, Delete
 
@@ -35,3 +38,12 @@ def outdated(view: View, now: float) -> tuple[list[Compare], list[Delete]]:
     keys += [SESSIONS + name for name, session in view.sessions.items() if session.expires_at < now]
     chosen = sorted(keys)[:AT_ONCE]
     return [Compare(key, view.modified(key)) for key in chosen], [Delete(key) for key in chosen]
+
+
+def in_maintenance(hosts: Mapping[str, HostRecord], now: float) -> frozenset[str]:
+    """Host ids of those whose silence is expected now."""
+    return frozenset(
+        host_id
+        for host_id, host in hosts.items()
+        if host.maintenance is not None and now < host.maintenance.until
+    )
