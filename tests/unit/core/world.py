@@ -13,7 +13,7 @@ from hullmark.core.homes import key_of, volumes_of
 from hullmark.core.schedule import Plan, plan
 from hullmark.model.app import App
 from hullmark.model.host import HostFacts, HostRecord
-from hullmark.model.names import APPS, ASSIGNMENTS
+from hullmark.model.names import APPS, ASSIGNMENTS, engine_name
 from hullmark.model.observed import HostState, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId
 from hullmark.model.records import (
@@ -73,7 +73,14 @@ class Machine:
         for item in self.orders.assignments:
             name = item.instance.container_name
             instances.setdefault(name, InstanceStatus(item.instance, Phase.WAITING))
-        return HostState(self.facts, instances, orphans, accepted_revision=self.revision)
+        removed = tuple(engine_name(item.app, item.volume) for item in self.orders.volume_removals)
+        return HostState(
+            self.facts,
+            instances,
+            orphans,
+            accepted_revision=self.revision,
+            removed_volumes=removed,
+        )
 
 
 class World:
@@ -162,9 +169,10 @@ class World:
         )
         self._write(record)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, volumes: bool = False) -> None:
         if name in self.apps:
-            self._write(dataclasses.replace(self.apps[name], removing=True))
+            record = self.apps[name]
+            self._write(dataclasses.replace(record, removing=True, remove_volumes=volumes))
 
     def _write(self, record: AppRecord) -> None:
         self.revision += 1
