@@ -413,3 +413,38 @@ def test_a_volume_goes_once_and_only_when_its_app_is_gone() -> None:
     assert [type(action) for action in reconcile(situation, 0.0).actions] == [RemoveVolume]
     situation = dataclasses.replace(situation, removed_volumes=frozenset({("shop", "data")}))
     assert reconcile(situation, 0.0).actions == ()
+
+
+# two instances of one slot, start-first
+
+
+def test_a_successor_starts_beside_a_former_instance_that_has_no_tombstone() -> None:
+    world = World(orders_of([(WEB, ONE), (NEXT, TWO)]), [container(WEB, ONE)])
+    world.prepared |= {digest(ONE), digest(TWO)}
+    (action,) = world.decide().actions
+    assert isinstance(action, Run)
+    assert action.assignment.instance == NEXT
+
+
+def test_the_former_ones_tombstone_stops_only_it() -> None:
+    both = [container(WEB, ONE), container(NEXT, TWO)]
+    world = World(orders_of([(NEXT, TWO)], [WEB]), both)
+    (action,) = world.decide().actions
+    assert isinstance(action, Remove)
+    assert action.instance == WEB
+    world = World(orders_of([(WEB, ONE)], [NEXT]), both)
+    (action,) = world.decide().actions
+    assert isinstance(action, Remove)
+    assert action.instance == NEXT
+
+
+def test_one_that_serves_is_started_again_without_waiting_for_a_later_ones_end() -> None:
+    third = dataclasses.replace(WEB, generation=3)
+    ended_one = container(WEB, ONE, FoundState.ENDED, exit_code=1, finished_at=90.0)
+    world = World(
+        orders_of([(WEB, ONE), (third, bundle_of("web", "x:3"))], [NEXT]),
+        [ended_one, container(NEXT, TWO)],
+    )
+    world.decide()
+    world.now += 5.0
+    assert Start in {type(action) for action in world.decide().actions}
