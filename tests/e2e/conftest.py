@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import OneHostCluster
+from tests.fleet import Fleet
 from tests.integration.engines import Engine
 from tests.integration.fixtures import (  # noqa: F401
     clean_engine,
@@ -15,6 +16,7 @@ from tests.integration.fixtures import (  # noqa: F401
     fresh_engine,
     registry,
 )
+from tests.integration.namespaces import enter_private_network
 
 IMAGE = "localhost/hullmark-test:1"
 
@@ -36,3 +38,19 @@ def own(engine: Engine, tmp_path: Path) -> Iterator[OneHostCluster]:
         yield cluster
         cluster.stop()
         cluster.remove_containers()
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three hosts, shared by all tests that want several."""
+    enter_private_network()
+    with Fleet(Path(tmp_path_factory.mktemp("fleet"))) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(bed: Fleet) -> Iterator[Fleet]:
+    """The three hosts, all ready and without apps; a test may cut them off, and kill what runs on them."""
+    yield bed
+    bed.heal()
+    bed.empty()

@@ -1,0 +1,110 @@
+"""Apps for three hosts, and what a test wants to know of the engines' own history of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Callable
+
+from tests.cluster import wait_until
+from tests.e2e.history import Happening, History
+from tests.fleet import IMAGE, Fleet
+
+MARGIN_S = 3.0
+"""What a step may take beyond its own delays on a busy machine: deciding, telling, starting."""
+
+SERVICE = f"""\
+    image: {IMAGE}
+    pull_policy: never
+    init: true
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+"""
+
+
+def web(replicas: int = 6, more: str = "", deploy: str = "") -> str:
+    """A service that may run anywhere. `more`: lines of the service; `deploy`: of its `deploy`."""
+    return f"  web:\n{SERVICE}{more}    deploy:\n      replicas: {replicas}\n{deploy}"
+
+
+def apply(fleet: Fleet, app: str, services: str, *options: str, more: str = "") -> None:
+    """`more`: what comes beside `services`."""
+    file = fleet.folder / f"{app}.yaml"
+    file.write_text(f"name: {app}\nservices:\n{services}{more}")
+    fleet.hullmark("apply", "--wait", *options, str(file))
+
+
+def by_host(fleet: Fleet, app: str, service: str = "") -> dict[str, list[str]]:
+    """Slots of the running containers, by host; hosts without any too."""
+    found: dict[str, list[str]] = {name: [] for name in fleet.hosts}
+    for one in fleet.running(app):
+        if service in ("", one.label("service")):
+            found[one.host].append(one.slot)
+    return found
+
+
+def slots(app: str, service: str, number: int) -> list[str]:
+    return [f"{app}/{service}.{slot}" for slot in range(1, number + 1)]
+
+
+def runs_on(fleet: Fleet, wanted: Sequence[str], hosts: Iterable[str]) -> bool:
+    """Whether each of the slots runs, once or more, on one of these hosts."""
+    found = {one.slot for host in hosts for one in fleet.running(host=host)}
+    return found.issuperset(wanted)
+
+
+def runs_once(fleet: Fleet, wanted: Sequence[str]) -> bool:
+    """Whether exactly these slots of their apps run, each of them once."""
+    apps = {slot.partition("/")[0] for slot in wanted}
+    return sorted(one.slot for one in fleet.running() if one.label("app") in apps) == sorted(wanted)
+
+
+def timed(condition: Callable[[], bool], what: str, within_s: float, begun: float = 0.0) -> float:
+    """Seconds until the condition holds, since `begun` (monotonic) or now. Printed, and held against a limit."""
+    begun = begun or time.monotonic()
+    wait_until(condition, what, max(0.1, begun + within_s - time.monotonic()))
+    took_s = time.monotonic() - begun
+    print(f"MEASURED {what}: {took_s:.1f} s (limit {within_s:g} s)")
+    return took_s
+
+
+@contextlib.contextmanager
+def history(fleet: Fleet) -> Iterator[Callable[[], list[Happening]]]:
+    """What all engines do from now on; a call gives it in order of time (of one clock: this machine's)."""
+    with contextlib.ExitStack() as stack:
+        found = [
+            stack.enter_context(History(host.engine.socket, fleet.cluster_id, name))
+            for name, host in fleet.hosts.items()
+        ]
+
+        def happenings() -> list[Happening]:
+            everything = [one for each in found for one in each.happenings()]
+            return sorted(everything, key=lambda one: one.at_ns)
+
+        yield happenings
+
+
+def settle(seconds: float) -> None:
+    """Wait for what must not happen."""
+    time.sleep(seconds)
+
+
+def started(happenings: Iterable[Happening], prefix: str = "") -> list[Happening]:
+    return [one for one in happenings if one.action == "start" and one.slot.startswith(prefix)]
+
+
+def made_elsewhere(happenings: Iterable[Happening], prefix: str, home: str) -> list[Happening]:
+    """Containers of a service, and volumes of an app, made on another host than the one where they belong. Podman
+    doesn't name the volume in its events: any counts."""
+    app = prefix.partition("/")[0]
+    return [
+        one
+        for one in happenings
+        if one.action in ("create", "start")
+        and one.host != home
+        and (
+            one.slot.startswith(prefix)
+            or (not one.container_id and one.slot in ("", f"{app}_data"))
+        )
+    ]
