@@ -519,6 +519,7 @@ def test_wrong_methods(master: LoneMaster, tokens: dict[Role, str]) -> None:
         "*",
         "https://127.0.0.1/v1/nothing",
     ],
+    ids=lambda path: path[:30],
 )
 def test_paths_that_lead_nowhere(master: LoneMaster, tokens: dict[Role, str], path: str) -> None:
     request = (

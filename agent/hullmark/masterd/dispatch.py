@@ -17,7 +17,15 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
 from hullmark import log
-from hullmark.errors import Forbidden, HullmarkError, InvalidInput, NotFound, Problem, StaleEpoch
+from hullmark.errors import (
+    Forbidden,
+    HullmarkError,
+    InvalidInput,
+    NotFound,
+    Problem,
+    StaleEpoch,
+    Unavailable,
+)
 from hullmark.masterd.answers import (
     NotLoggedIn,
     error_response,
@@ -74,7 +82,7 @@ class Dispatcher:
                 await asyncio.wait({task}, timeout=LOOK_S)
                 if _is_gone(request):
                     break
-                seen.over = not self._may_stay(seen.caller)
+                seen.over = not (task.done() or await self._may_stay(request, seen))
                 if seen.over:
                     break
         finally:
@@ -88,16 +96,26 @@ class Dispatcher:
         request_over(request)
         return response
 
-    def _may_stay(self, caller: Caller) -> bool:
-        """A login that ended ends what it holds open, such as a followed log."""
-        return not caller.secret_sha256 or self._desk.cluster.people.holds(caller.secret_sha256)
+    async def _may_stay(self, request: web.BaseRequest, seen: Seen) -> bool:
+        """Who is no longer let in loses what is held open, such as a followed log. Hosts hold nothing for long."""
+        route = seen.route
+        if not seen.admitted or route is None or route.login in (Login.NOBODY, Login.HOST):
+            return True
+        try:
+            caller = await self._identify(request)
+        except (Unavailable, ConnectionError):
+            return True
+        except Forbidden:
+            return False
+        return caller.refusal is None and caller.role in route.roles
 
     async def _outcome(
         self, request: web.BaseRequest, seen: Seen, task: asyncio.Future[web.StreamResponse]
     ) -> web.StreamResponse:
         if task.cancelled():
             if seen.over:
-                return error_response(NotLoggedIn("this login has ended"))
+                seen.why = "this login has ended, or may no more"
+                return error_response(NotLoggedIn(seen.why))
             return web.Response(status=499)
         error = task.exception()
         if error is None:
@@ -129,6 +147,7 @@ class Dispatcher:
         route, seen.names = find(self._routes, request.method, _parts(request))
         seen.route = route
         await self._admit(request, route, seen)
+        seen.admitted = True
         query = route.read_query(list(request.query.items()))
         body, given = await self._body(request, route)
         call = Call(seen.caller, request, body, given, seen.names, query)

@@ -35,7 +35,8 @@ _log = log.get("request")
 
 @dataclass
 class Seen:
-    """What becomes known of a request while it is answered. `why`: of a refusal. `over`: its login ended meanwhile."""
+    """What becomes known of a request while it is answered. `why`: of a refusal. `admitted`: its caller was let in;
+    `over`: and is not any more."""
 
     caller: Caller
     method: str
@@ -43,6 +44,7 @@ class Seen:
     route: Optional[Route] = None
     names: Mapping[str, str] = field(default_factory=dict)
     why: str = ""
+    admitted: bool = False
     over: bool = False
 
     @property

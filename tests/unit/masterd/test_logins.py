@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
-from hullmark.masterd import directory, people, recording
+from hullmark.masterd import directory, dispatch, people, recording
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.directory import Directory, Person, Rules
 from hullmark.masterd.people import People, _must_not_exceed
@@ -414,3 +414,27 @@ def test_the_log_has_each_request_of_people_and_none_of_the_sync(
     assert fields[2]["app"] == "shop"
     assert fields[0]["role"] == "admin"
     assert "secret" not in caplog.text
+
+
+def test_who_loses_the_role_loses_what_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "LOOK_S", 0.05)
+
+    async def test(served: Served) -> None:
+        path = "/v1/events?after=9999999&hold_s=20"
+        token = await served.token()
+        held = [
+            asyncio.ensure_future(served.local("GET", path)),
+            asyncio.ensure_future(served.api("GET", path, token=token)),
+        ]
+        await asyncio.sleep(0.3)
+        assert not any(each.done() for each in held)
+        gone = time.monotonic(), Person("root", None)
+        served.master._directory._kept[os.geteuid()] = gone
+        for status, answer in await asyncio.wait_for(asyncio.gather(*held), 5):
+            assert (status, "has ended" in answer["message"]) == (401, True)
+        status, answer = await served.api("GET", "/v1/status", token=token)
+        assert (status, "no role here any more" in answer["message"]) == (403, True)
+
+    serve(tmp_path, test)
