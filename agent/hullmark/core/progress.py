@@ -63,6 +63,16 @@ def pace_of(record: AppRecord, service: Service) -> UpdateConfig:
     return service.deploy.rollback if record.rolled_back_to else service.deploy.update
 
 
+def survey(
+    snapshot: Snapshot, record: AppRecord, roster: Roster, rollout: Rollout
+) -> dict[str, Progress]:
+    """How far each service has come."""
+    return {
+        name: progress(snapshot, record, roster, rollout, name)
+        for name in sorted(record.app.services)
+    }
+
+
 def progress(
     snapshot: Snapshot, record: AppRecord, roster: Roster, rollout: Rollout, name: str
 ) -> Progress:

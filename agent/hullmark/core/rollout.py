@@ -21,7 +21,7 @@ from typing import Optional
 
 from hullmark.core import absence
 from hullmark.core.dependencies import waits
-from hullmark.core.progress import Progress, SlotProgress, Turn, pace_of, progress
+from hullmark.core.progress import Progress, SlotProgress, Turn, pace_of, survey
 from hullmark.core.roster import Roster
 from hullmark.model.app import DeployMode, FailureAction
 from hullmark.model.observed import Phase
@@ -51,6 +51,21 @@ class Course:
     again_in_s: Optional[float]
 
 
+def resumed(snapshot: Snapshot, record: AppRecord, roster: Roster, rollout: Rollout) -> Rollout:
+    """A paused rollout that goes on, by a person's word. What has failed by now is forgiven: it goes on being tried
+    on its host, and only another failure, or one after it was good, stops the rollout again."""
+    found = survey(snapshot, record, roster, rollout)
+    failed = {s.name for item in found.values() for s in item.of(Turn.FAILED)}
+    return dataclasses.replace(
+        rollout,
+        state=RolloutState.ROLLING,
+        reason="",
+        by="",
+        at=snapshot.now,
+        forgiven=tuple(sorted({*rollout.forgiven, *failed})),
+    )
+
+
 def course(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
     """How far the app's newest generation has come, and what of it may be done now."""
     outdated = [name for name in record.app.services if _is_outdated(record, roster, name)]
@@ -58,10 +73,7 @@ def course(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
     if rollout.state is RolloutState.DONE and not outdated:
         return Course({}, rollout, None)
     rollout = _joined(record, roster, rollout, outdated)
-    found = {
-        name: progress(snapshot, record, roster, rollout, name)
-        for name in sorted(record.app.services)
-    }
+    found = survey(snapshot, record, roster, rollout)
     rollout = _judged(snapshot, record, roster, rollout, found)
     paces = {
         name: _pace(snapshot, record, roster, rollout, found[name])
@@ -189,6 +201,7 @@ def _done(snapshot: Snapshot, record: AppRecord, rollout: Rollout) -> Rollout:
         record.generation,
         RolloutState.DONE,
         record.generation,
+        rollout.reason if record.rolled_back_to else "",
         at=snapshot.now,
         former=rollout.former if again else rollout.good,
     )

@@ -33,6 +33,7 @@ from hullmark.masterd.moving import Moving
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
+from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import (
     AppDetail,
@@ -107,6 +108,7 @@ class Cluster:
             term.leadership, term.view, term.one_at_a_time, self._settings.wall, self._tell
         )
         self.moving = Moving(term, self._tell)
+        self.rollouts = Rollouts(term, self._settings.wall, self._tell)
         self.people = People(term, self._settings.wall, self._tell)
 
     async def stop(self) -> None:

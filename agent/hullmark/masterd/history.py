@@ -1,7 +1,7 @@
 """History: the generations of each app, written with the change that made them.
 
-The newest ten are kept, and those that a rollout may have to go back to. They are read from the store when they are
-asked for; the view knows only that they are there.
+The newest ten are kept, those that a rollout may have to go back to, and those of instances that were not replaced
+yet. They are read from the store when they are asked for; the view knows only that they are there.
 """
 
 from __future__ import annotations
@@ -46,12 +46,25 @@ class History:
 
     def _dropped(self, old: Optional[AppRecord], record: AppRecord) -> Iterator[str]:
         name = record.app.name
+        found = self.generations(name)
+        kept = set(found[-(KEPT - 1) :]) if old is not None else set()
         rollout = self._view.rollouts.get(name)
-        needed = set() if rollout is None else {rollout.good, rollout.former}
-        kept = self.generations(name)[-(KEPT - 1) :] if old is not None else []
-        for generation in self.generations(name):
-            if generation not in kept and generation not in needed:
+        if rollout is not None:
+            kept |= {rollout.good, rollout.former}
+        # An instance that was not replaced yet is as its own generation says, or the next one that is known.
+        for generation in self._in_use(name):
+            kept.add(next((item for item in found if item >= generation), 0))
+        for generation in found:
+            if generation not in kept:
                 yield key_of(name, generation)
+
+    def _in_use(self, app: str) -> set[int]:
+        return {
+            item.instance.generation
+            for orders in self._view.assignments.values()
+            for item in orders.assignments
+            if item.instance.app == app
+        }
 
     async def fill(self, old: Optional[AppRecord]) -> None:
         """Before another generation follows one that was made without history, which was so before there was any.

@@ -5,7 +5,15 @@ The API's own description (`openapi`) is made from the same table, so it can't s
 
 from __future__ import annotations
 
-from hullmark.masterd import agents, api, explain_api, moving_api, people_api, ports_api
+from hullmark.masterd import (
+    agents,
+    api,
+    explain_api,
+    moving_api,
+    people_api,
+    ports_api,
+    rollouts_api,
+)
 from hullmark.masterd.route import (
     ADMINS,
     DEPLOYERS,
@@ -156,6 +164,7 @@ API: tuple[Route, ...] = (
     *people_api.ROUTES,
     *explain_api.ROUTES,
     *moving_api.ROUTES,
+    *rollouts_api.ROUTES,
     *ports_api.ROUTES,
 )
 

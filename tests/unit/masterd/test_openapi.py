@@ -153,6 +153,11 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/ports?host=h1")
         await ask("GET", "/v1/apps/shop/explain?service=web")
         await ask("POST", "/v1/apps/shop/move", {"service": "web", "request_id": "r5"})
+        rollout = await ask("GET", "/v1/apps/shop/rollout")
+        await ask("GET", f"/v1/apps/shop/rollout?after={rollout['version']}&hold_s=0.01")
+        undo = {"action": "undo", "request_id": "r6", "to": 1}
+        await ask("POST", "/v1/apps/shop/rollout", undo)
+        await ask("GET", "/v1/apps/shop/history")
         await ask("POST", "/v1/invites", {"host": "h2", "labels": {"zone": "a"}})
         await ask("POST", "/v1/sessions", {})
         await ask("POST", "/v1/tokens", TOKEN)

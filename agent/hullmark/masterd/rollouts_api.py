@@ -1,0 +1,58 @@
+"""Rollouts and history, as the API has them."""
+
+from __future__ import annotations
+
+from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.route import DEPLOYERS, Parameter, Route
+from hullmark.model.rollout import HistoryList, RolloutAnswer, RolloutRequest, RolloutView
+
+HOLD_MAX_S = 60.0
+
+
+async def rollout(desk: Desk, call: Call) -> RolloutView:
+    app = call.names["app"]
+    if call.query["after"]:
+        desk.cluster.rollouts.view(app)
+        await desk.hold(call.query["after"], call.query["hold_s"])
+    return desk.cluster.rollouts.view(app)
+
+
+async def change(desk: Desk, call: Call) -> RolloutAnswer:
+    body: RolloutRequest = call.body
+    asked = call.change(desk, body.request_id, body.ticket)
+    return await desk.cluster.rollouts.change(call.names["app"], body, asked)
+
+
+async def history(desk: Desk, call: Call) -> HistoryList:
+    return await desk.cluster.rollouts.history(call.names["app"])
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/apps/{app}/rollout",
+        rollout,
+        "How far an app's change has come",
+        RolloutView,
+        query=(
+            Parameter("after", 0, "the `version` of an earlier answer: wait for a change since"),
+            Parameter("hold_s", 30.0, "how long to wait for it, in seconds", most=HOLD_MAX_S),
+        ),
+    ),
+    Route(
+        "POST",
+        "/v1/apps/{app}/rollout",
+        change,
+        "Pause a change, let it go on, or take back a former generation",
+        RolloutAnswer,
+        RolloutRequest,
+        needs=DEPLOYERS,
+    ),
+    Route(
+        "GET",
+        "/v1/apps/{app}/history",
+        history,
+        "The newest generations of an app: who made each, and what it changed",
+        HistoryList,
+    ),
+)
