@@ -222,7 +222,8 @@ def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:
     for app in apps:
         why = next((line for service in app.services for line in service.why), "")
         if app.state in ("degraded", "failed"):
-            yield 1, f"app {app.name} {app.state}: {why}", f"hullmark ps {app.name}"
+            ask = "explain" if app.state == "degraded" else "ps"
+            yield 1, f"app {app.name} {app.state}: {why}", f"hullmark {ask} {app.name}"
         elif app.state == "changing":
             yield 0, f"app {app.name} is changing" + (f": {why}" if why else ""), ""
 

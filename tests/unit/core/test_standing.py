@@ -517,6 +517,12 @@ def test_all_is_well() -> None:
             "hullmark ps shop",
         ),
         (
+            seen(READY, apps=(AppSummary("shop", "degraded", 1, CHANGE),)),
+            "degraded",
+            "app shop degraded: ",
+            "hullmark explain shop",
+        ),
+        (
             seen(apps=(AppSummary("shop", "running", 1, CHANGE),)),
             "degraded",
             "no host is enrolled",
