@@ -1,6 +1,6 @@
 """Why instances are where they are, or nowhere: filter by filter, for people and for machines.
 
-    GET    /v1/apps/APP/explain   ?service=   -> Explanation
+GET    /v1/apps/APP/explain   ?service=   -> Explanation
 """
 
 from __future__ import annotations
