@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hullmark.masterd.desk import Call, Desk
-from hullmark.masterd.route import DEPLOYERS, Parameter, Route
+from hullmark.masterd.route import DEPLOYERS, RECORDS, Parameter, Route
 from hullmark.model.rollout import HistoryList, RolloutAnswer, RolloutRequest, RolloutView
 
 HOLD_MAX_S = 60.0
@@ -54,5 +54,6 @@ ROUTES = (
         history,
         "The newest generations of an app: who made each, and what it changed",
         HistoryList,
+        needs=RECORDS,
     ),
 )
