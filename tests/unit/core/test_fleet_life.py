@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from hullmark.model.app import (
     Volume,
 )
 from hullmark.model.host import Availability, HostFacts, HostRecord, Listener, Maintenance
+from hullmark.model.records import HomesRecord
 from hullmark.model.snapshot import Strategy
 from tests.unit.core import promises
 from tests.unit.core.world import World, slot_of
@@ -194,3 +196,90 @@ def test_every_promise_holds_whatever_happens(world: World, data: st.DataObject)
     for slot, number in slots.items():
         generations = {instance.generation for _, instance in wanted if slot_of(instance) == slot}
         assert number == len(generations) <= 2
+
+
+@st.composite
+def keepers(draw: st.DrawFn) -> App:
+    """Services that keep their data where it is, now with it and now without, under one name or another."""
+    found = {}
+    for name in draw(st.sampled_from((("db",), ("database",), ("db", "worker")))):
+        mount = Mount(MountKind.VOLUME, "/data", "data")
+        where = draw(st.sampled_from(((), ("node.labels.zone == a",), ("node.labels.zone != a",))))
+        container = ContainerSpec(draw(st.sampled_from(("x:1", "x:2"))), mounts=(mount,))
+        deploy = DeploySpec(
+            replicas=draw(st.integers(1, 2)),
+            placement=Placement(where, (), draw(st.sampled_from((0, 1)))),
+            update=UpdateConfig(0, monitor_s=1.0, order=draw(st.sampled_from(tuple(UpdateOrder)))),
+        )
+        found[name] = Service(container, deploy)
+    return App("shop", found, volumes=VOLUMES)
+
+
+def plain_world(count: int, labels: Mapping[str, str] = {}) -> World:
+    facts = HostFacts(architecture="x86_64", cpus=4, memory_bytes=8 << 30)
+    hosts = {
+        f"id{n}": (HostRecord(f"id{n}", f"h{n}", 1.0, labels if n % 2 else {}), facts)
+        for n in range(1, count + 1)
+    }
+    return World(hosts)
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_data_stays_where_it_is_whatever_happens(data: st.DataObject) -> None:
+    world = plain_world(4, {"zone": "a"})
+    world.checks.append(promises.DataStays())
+    world.apply(data.draw(keepers()))
+    world.pass_s(2.0)
+    for _ in range(data.draw(st.integers(2, 6))):
+        host_id = data.draw(st.sampled_from(sorted(world.machines)))
+        what = data.draw(st.sampled_from(("cut", "heal", "remove", "apply", "host", "leader")))
+        if what in ("cut", "heal"):
+            world.machines[host_id].connected = what == "heal"
+        elif what == "remove":
+            world.remove("shop")
+            world.pass_s(2.0)
+        elif what == "apply":
+            world.apply(data.draw(keepers()))
+        elif what == "host":
+            world.change_host(host_id, **data.draw(host_changes(world.now)))
+        else:
+            world.new_leader()
+        world.pass_s(data.draw(st.sampled_from((2.0, 15.0))))
+    # What came up under another name than before is where that volume is.
+    volumes = {home.host_id for home in world.homes.get("shop", HomesRecord()).slots.values()}
+    for _, instance in world.running():
+        assert instance.app == "shop"
+    assert {host for host, _ in world.running()} <= volumes
+
+
+@given(st.data())
+@settings(max_examples=120)
+def test_what_says_stop_never_runs_twice(data: st.DataObject) -> None:
+    world = plain_world(5)
+    service = Service(
+        ContainerSpec("x", stop_grace_s=2.0), DeploySpec(replicas=2, on_host_lost=HostLoss.STOP)
+    )
+    world.apply(App("shop", {"web": service}))
+    world.pass_s(2.0)
+    for _ in range(data.draw(st.integers(2, 8))):
+        host_id = data.draw(st.sampled_from(sorted(world.machines)))
+        machine = world.machines[host_id]
+        what = data.draw(
+            st.sampled_from(("cut", "cut", "heal", "crash", "boot", "leader", "drain", "undrain"))
+        )
+        if what in ("cut", "heal"):
+            machine.connected = what == "heal"
+        elif what in ("crash", "boot"):
+            machine.up = what == "boot"
+        elif what == "leader":
+            world.new_leader()
+        else:
+            drains = Availability.DRAINING if what == "drain" else Availability.ACTIVE
+            world.change_host(host_id, availability=drains)
+        for _ in range(data.draw(st.sampled_from((1, 5, 18)))):
+            world.pass_s(1.0)
+            slots = [slot_of(instance) for _, instance in world.running()]
+            assert len(slots) == len(set(slots)), sorted(world.running())
+    calm(world)
+    assert len(list(world.running())) == 2

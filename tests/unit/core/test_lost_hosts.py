@@ -79,6 +79,21 @@ def test_what_may_be_replaced_runs_elsewhere_and_its_double_ends_when_the_host_i
     assert world.assignments[first].tombstones == ()
 
 
+def test_a_plan_of_which_only_the_first_half_was_written_is_finished() -> None:
+    """The new instance has its order, and the one on the lost host has no tombstone yet."""
+    world = world_of(3, web())
+    first = where(world)
+    before = world.assignments[first]
+    cut(world, first)
+    second = where(world)
+    for back in (False, True):
+        world.assignments[first] = before
+        world.machines[first].connected = back
+        world.pass_s(2.0)
+        assert where(world) in ((first, second) if back else (second,))
+    assert len(list(world.running())) == 1
+
+
 def test_two_hosts_lost_in_turn_and_back_in_turn_leave_one() -> None:
     world = world_of(5, web())
     first = where(world)
