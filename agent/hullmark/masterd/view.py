@@ -6,6 +6,7 @@ key remembers the revision of its last change, so a change that comes again, or 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
@@ -18,6 +19,7 @@ from hullmark.model.records import (
     AppRecord,
     ClusterRecord,
     EventBatch,
+    GenerationRecord,
     HomesRecord,
     HostAssignments,
     InviteRecord,
@@ -136,6 +138,7 @@ class View:
         self.revision = listing.revision
         for record in self.apps.values():
             self._add_bundles(record)
+        self._add_former_bundles(listing)
 
     def _take(self, entry: Entry) -> None:
         self._modified[entry.key] = entry.modified
@@ -192,12 +195,29 @@ class View:
         if record is not None:
             self._add_bundles(record)
         # A bundle goes with the last of its record and the last assignment that was made from it.
+        used = self._used()
+        self._bundles = {key: kept for key, kept in self._bundles.items() if key in used}
+
+    def _add_former_bundles(self, listing: Listing) -> None:
+        """Of instances whose turn to be replaced has not come: what they are made of is in history only."""
+        used = self._used()
+        missing = used - self._bundles.keys()
+        for entry in reversed(listing.entries):
+            if missing and entry.key.startswith(names.HISTORY):
+                # One that can't be read must not keep everything else from being led.
+                with contextlib.suppress(BrokenState):
+                    self._add_bundles(decode(GenerationRecord, entry.key, entry.value).record)
+                    missing = used - self._bundles.keys()
+        self._bundles = {key: kept for key, kept in self._bundles.items() if key in used}
+
+    def _used(self) -> set[str]:
+        """Spec hashes of all that is assigned, and of all that may be."""
         used = {
             item.spec_hash for orders in self.assignments.values() for item in orders.assignments
         }
         for app in self.apps.values():
             used.update(app.spec_hashes.values())
-        self._bundles = {key: kept for key, kept in self._bundles.items() if key in used}
+        return used
 
     def _add_bundles(self, record: AppRecord) -> None:
         for service, spec_hash in record.spec_hashes.items():
