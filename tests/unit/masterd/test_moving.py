@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from tests.unit.masterd.leading import (
     request,
     until,
 )
+from tests.unit.masterd.serving import Served, serve
 
 MOUNTS = (Mount(MountKind.VOLUME, "/data", "data"),)
 DB = Service(ContainerSpec("db:1", mounts=MOUNTS))
@@ -138,3 +140,21 @@ def test_the_word_is_in_the_store_with_who_gave_it() -> None:
         assert slots["web.1"] == Home("", (), "id-h1", ALICE)
 
     lead(test, store)
+
+
+def test_giving_up_data_is_for_administrators(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        body = {"name": "ci", "role": "deployer", "request_id": "t1"}
+        status, made = await served.local("POST", "/v1/tokens", body)
+        assert status == 200, made
+        asked = {"service": "web", "request_id": "m1"}
+        path = "/v1/apps/none/move"
+        status, answer = await served.api("POST", path, asked, made["token"])
+        assert (status, answer["error"]) == (404, "NotFound"), "it may ask"
+        giving_up = {**asked, "accept_data_loss": True}
+        status, answer = await served.api("POST", path, giving_up, made["token"])
+        assert (status, answer["error"]) == (403, "Forbidden")
+        assert "giving up data" in answer["message"]
+        assert (await served.local("POST", path, giving_up))[0] == 404, "root may"
+
+    serve(tmp_path, test)
