@@ -23,10 +23,14 @@ class Brake:
 
     silent: int
     total: int
+    left_s: float = 0.0
+    """Above 0: fewer are silent by now, and the others have this long to come back."""
 
     @property
     def note(self) -> str:
-        return f"{self.silent} of {self.total} hosts are silent: nothing moves"
+        are = "is" if self.silent == 1 else "are"
+        while_s = f" for another {math.ceil(self.left_s)} s" if self.left_s else ""
+        return f"{self.silent} of {self.total} hosts {are} silent: nothing moves{while_s}"
 
 
 def silence_s(snapshot: Snapshot, host_id: str) -> float:
@@ -64,18 +68,26 @@ def is_draining(snapshot: Snapshot, host_id: str) -> bool:
     return host is not None and host.availability is Availability.DRAINING
 
 
+def is_too_many(silent: int, total: int) -> bool:
+    """One of a few may be lost at any time, and a third of many is more than chance."""
+    return silent > max(1, total / 3)
+
+
 def brake(snapshot: Snapshot) -> Optional[Brake]:
-    """None: moving is allowed. Hosts in maintenance are in neither number."""
+    """None: moving is allowed. Hosts in maintenance are in neither number. Hosts that were silent together don't come
+    back at the same moment: the last of them has its time anew once the others are heard."""
     counted = [host_id for host_id in snapshot.hosts if not in_maintenance(snapshot, host_id)]
     silent = sum(is_quiet(snapshot, host_id) for host_id in counted)
-    # One of a few may be lost at any time, and a third of many is more than chance.
-    return Brake(silent, len(counted)) if silent > max(1, len(counted) / 3) else None
+    if is_too_many(silent, len(counted)):
+        return Brake(silent, len(counted))
+    left_s = snapshot.lost_after_s - snapshot.calm_s
+    return Brake(silent, len(counted), left_s) if silent and left_s > 0 else None
 
 
 def next_turn_s(snapshot: Snapshot, waits: frozenset[float] = frozenset()) -> Optional[float]:
     """When time alone changes what holds here: a silent host is lost, a maintenance is over, or a host has been
     silent for as long as one of `waits` says. None: never."""
-    turns = [math.inf]
+    turns = [snapshot.lost_after_s - snapshot.calm_s]
     for host_id, host in snapshot.hosts.items():
         if host.maintenance is not None:
             turns.append(host.maintenance.until - snapshot.now)

@@ -7,11 +7,13 @@ a moment ago, so nothing decided from it is wrong) and the agent is asked for al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional
 
 from hullmark import log
+from hullmark.core.absence import is_too_many
 from hullmark.core.picture import Picture, merged
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.observed import HostState, Report
@@ -79,6 +81,7 @@ class Fleet:
         self._observed: dict[str, HostState] = {}
         self._excused: frozenset[str] = frozenset()
         self._looked_at = self._waiting_since = clock()
+        self._restless_at = -math.inf
 
     @property
     def observed(self) -> Mapping[str, HostState]:
@@ -88,6 +91,15 @@ class Fleet:
     def waited_s(self) -> float:
         """How long this leader has waited for hosts that it has not heard at all, without a stall."""
         return self._look() - self._waiting_since
+
+    def calm_s(self) -> float:
+        """How long ago more hosts were silent than by chance; infinite: never."""
+        now = self._look()
+        counted = [one for key, one in self._contacts.items() if key not in self._excused]
+        quiet_after_s = self._lost_after_s * QUIET_SHARE
+        if is_too_many(sum(now - one.heard_at > quiet_after_s for one in counted), len(counted)):
+            self._restless_at = now
+        return now - self._restless_at
 
     def excuse(self, host_ids: frozenset[str]) -> None:
         """Hosts whose silence is expected now. One that no longer is gets its time anew from the moment at which
@@ -197,6 +209,7 @@ class Fleet:
     def tick(self) -> Iterable[Passage]:
         """Called about twice a second."""
         now = self._look()
+        self.calm_s()
         passages = []
         for host_id, contact in self._contacts.items():
             heard_s = now - contact.heard_at

@@ -209,6 +209,14 @@ def test_nothing_moves_while_more_than_a_third_are_silent() -> None:
     assert all(brake.note in text for text in reasons(world))
     world.machines["id3"].connected = True
     world.pass_s(2.0)
+    brake = absence.brake(world.snapshot())
+    assert brake is not None
+    assert brake.note.startswith("2 of 6 hosts are silent: nothing moves for another 8 s")
+    assert world.posts() == before, "the others may be on their way back"
+    again = plan(world.snapshot()).again_in_s
+    assert again is not None
+    assert again <= 9.1
+    world.pass_s(10.0)
     assert absence.brake(world.snapshot()) is None
     moved = {slot for slot, posts in world.posts().items() if posts != before[slot]}
     assert len(moved) == 2

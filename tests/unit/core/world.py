@@ -4,10 +4,12 @@ leader that plans. Pure: time is a number that the test moves."""
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hullmark.core import absence
 from hullmark.core.generations import highest_generation, next_record
 from hullmark.core.homes import key_of, volumes_of
 from hullmark.core.schedule import Plan, plan
@@ -29,6 +31,8 @@ from tests.unit.core.fleets import CHANGE, CLUSTER, LEADER
 
 SYNC_S = 1.0
 """An agent that can reach the leader does so this often."""
+SLOW_S = 4.0
+"""What an agent takes to stop an instance beyond its grace: nearly all that it may."""
 PASSES_MAX = 4
 """A plan, what it finishes, what that says of a change, and one that finds nothing left."""
 
@@ -99,6 +103,7 @@ class World:
         self.heard: dict[str, float] = {}
         self.observed: dict[str, HostState] = {}
         self.began = self.now
+        self.restless_at = -math.inf
         self.served: dict[tuple[str, str], float] = {}
         self.strategy = Strategy.SPREAD
         self.checks: list[Callable[[Snapshot, Plan, Snapshot], None]] = []
@@ -106,7 +111,7 @@ class World:
     # what the leader knows
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(
+        seen = Snapshot(
             CLUSTER,
             LEADER,
             dict(self.apps),
@@ -123,6 +128,9 @@ class World:
             revision=self.revision,
             revisions=dict(self.revisions),
         )
+        if absence.brake(seen) is not None:
+            self.restless_at = self.now
+        return dataclasses.replace(seen, calm_s=self.now - self.restless_at)
 
     def lead(self) -> Plan:
         """Plan and commit until nothing is left to write."""
@@ -157,6 +165,7 @@ class World:
         """Another process leads: nothing is known of the hosts but what the store has."""
         self.heard, self.observed, self.served = {}, {}, {}
         self.began = self.now
+        self.restless_at = -math.inf
 
     # what people do
 
@@ -229,9 +238,15 @@ class World:
             if container is None:
                 continue
             unheard_s = self.now - machine.synced_at
-            cut_off = 0 < item.stop_unheard_s <= unheard_s
+            stopped_after_s = item.stop_unheard_s + self._grace_s(item.instance) + SLOW_S
+            cut_off = item.stop_unheard_s > 0 and unheard_s >= stopped_after_s
             container.running = not cut_off
             container.ended = container.ended or self._is_job(item.instance)
+
+    def _grace_s(self, instance: InstanceId) -> float:
+        record = self.apps.get(instance.app)
+        service = None if record is None else record.app.services.get(instance.service)
+        return 0.0 if service is None else service.container.stop_grace_s
 
     def _is_job(self, instance: InstanceId) -> bool:
         record = self.apps.get(instance.app)

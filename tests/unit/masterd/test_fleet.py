@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hullmark.masterd.fleet import Fleet
 
 
@@ -112,3 +114,32 @@ def test_a_host_that_was_removed_is_not_waited_for() -> None:
     fleet.forget("a")
     assert fleet.heard_s() == {}
     assert pass_time(clock, fleet, 20.0) == []
+
+
+def test_after_many_were_silent_it_is_known_how_long_ago_that_was() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    fleet.expect(["a", "b", "c"])
+    for host in "abc":
+        fleet.hear(host, "run")
+    pass_time(clock, fleet, 5.5)
+    assert fleet.calm_s() == math.inf
+    pass_time(clock, fleet, 5.0)
+    assert fleet.calm_s() == 0.0
+    fleet.hear("a", "run")
+    assert fleet.calm_s() == 0.0, "two of three are still more than by chance"
+    fleet.hear("b", "run")
+    pass_time(clock, fleet, 3.0)
+    assert fleet.calm_s() == 3.0
+
+
+def test_hosts_in_maintenance_make_nobody_restless() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    for host in "abc":
+        fleet.hear(host, "run")
+    fleet.excuse(frozenset("bc"))
+    for _ in range(20):
+        pass_time(clock, fleet, 1.0)
+        fleet.hear("a", "run")
+    assert fleet.calm_s() == math.inf
