@@ -164,13 +164,13 @@ def host_changes(now: float) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def calm(world: World) -> None:
+def calm(world: World, seconds: float = 40.0) -> None:
     """Everything heals, everybody is let, and time passes."""
     for machine in world.machines.values():
         machine.connected = machine.up = True
     for host_id in world.records:
         world.change_host(host_id, availability=Availability.ACTIVE, maintenance=None)
-    world.pass_s(40.0)
+    world.pass_s(seconds)
 
 
 @given(worlds(), st.data())
@@ -283,3 +283,44 @@ def test_what_says_stop_never_runs_twice(data: st.DataObject) -> None:
             assert len(slots) == len(set(slots)), sorted(world.running())
     calm(world)
     assert len(list(world.running())) == 2
+
+
+HOST_STATES: tuple[Mapping[str, Any], ...] = (
+    {"availability": Availability.ACTIVE, "maintenance": None},
+    {"availability": Availability.CORDONED},
+    {"availability": Availability.DRAINING},
+    {"maintenance": Maintenance(0.0, 1025.0, "ann")},
+    {"maintenance": Maintenance(0.0, 9000.0, "ann")},
+)
+
+
+@given(st.data())
+@settings(max_examples=70)
+def test_hosts_are_lost_and_set_aside(data: st.DataObject) -> None:
+    """Few kinds of services and many kinds of trouble with hosts."""
+    world = plain_world(data.draw(st.sampled_from((3, 5))))
+    world.checks += promises.ALL
+
+    def spec(replicas: int) -> App:
+        services = {
+            "plain": Service(ContainerSpec("x"), DeploySpec(replicas=replicas)),
+            "kept": Service(ContainerSpec("x"), DeploySpec(on_host_lost=HostLoss.KEEP)),
+            "job": Service(ContainerSpec("x", one_shot=True)),
+        }
+        return App("shop", services)
+
+    world.apply(spec(2))
+    world.pass_s(2.0)
+    for _ in range(data.draw(st.integers(2, 6))):
+        host_id = data.draw(st.sampled_from(sorted(world.machines)))
+        what = data.draw(st.sampled_from(("cut", "cut", "heal", "host", "host", "scale")))
+        if what in ("cut", "heal"):
+            world.machines[host_id].connected = what == "heal"
+        elif what == "host":
+            world.change_host(host_id, **data.draw(st.sampled_from(HOST_STATES)))
+        else:
+            world.apply(spec(data.draw(st.integers(1, 6))))
+        world.pass_s(data.draw(st.sampled_from((1.0, 7.0, 12.0))))
+    calm(world, 12.0)
+    wanted = world.apps["shop"].app.services["plain"].deploy.replicas + 1
+    assert len(list(world.running())) == wanted
