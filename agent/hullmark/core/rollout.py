@@ -66,6 +66,20 @@ def resumed(snapshot: Snapshot, record: AppRecord, roster: Roster, rollout: Roll
     )
 
 
+def undone(record: AppRecord, rollout: Rollout, taken: AppRecord) -> Rollout:
+    """The rollout of `taken`, which takes back the generation of `record` that failed. What that had begun to replace
+    is watched until it is good."""
+    kept = {name: had for name, had in rollout.services.items() if name in taken.app.services}
+    return Rollout(
+        taken.generation,
+        good=rollout.good,
+        reason=f"generation {record.generation} failed: {rollout.reason}",
+        at=taken.change.at,
+        former=rollout.former,
+        services=kept,
+    )
+
+
 def course(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
     """How far the app's newest generation has come, and what of it may be done now."""
     outdated = [name for name in record.app.services if _is_outdated(record, roster, name)]

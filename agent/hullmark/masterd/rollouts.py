@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Optional
 
 from hullmark.core import generations
-from hullmark.core.rollout import course, resumed
+from hullmark.core.rollout import course, resumed, undone
 from hullmark.core.rolloutview import rollout_view
 from hullmark.core.roster import Roster
 from hullmark.errors import Conflict, InvalidInput, NotFound, Problem
@@ -211,7 +211,7 @@ class Rollouts:
             if former is not None:
                 taken = self._taken_back(record, former, change)
                 if taken is not record:
-                    begun = _begun(record, rollout, taken, change)
+                    begun = undone(record, rollout, taken)
                     writes = [*self._writes(record, taken), Put(ROLLOUTS + app, encode(begun))]
             if not writes or size_bytes(writes) > MAX_TRANSACTION_BYTES - RESERVED_BYTES:
                 why = _why_not(rollout, former, bool(writes))
@@ -263,20 +263,6 @@ def _not_rolling(record: AppRecord, rollout: Rollout) -> Conflict:
     if rollout.state is RolloutState.UNDOING:
         return Conflict(f"{what} is being taken back", remedy=f"hullmark rollout status {app}")
     return Conflict(f"{what} is done: nothing rolls", remedy=f"hullmark rollout status {app}")
-
-
-def _begun(record: AppRecord, rollout: Rollout, taken: AppRecord, change: Change) -> Rollout:
-    """The rollout that takes a failed one back. What that had begun to replace is watched until it is good."""
-    kept = {name: had for name, had in rollout.services.items() if name in taken.app.services}
-    reason = f"generation {record.generation} failed: {rollout.reason}"
-    return Rollout(
-        taken.generation,
-        good=rollout.good,
-        reason=reason,
-        at=change.at,
-        former=rollout.former,
-        services=kept,
-    )
 
 
 def _why_not(rollout: Rollout, former: Optional[GenerationRecord], too_large: bool) -> str:
