@@ -140,6 +140,14 @@ class Berth:
                 return held
         return None
 
+    def keeps_ports_of(self, app: str, service: str) -> bool:
+        """Whether a port is kept here that only one slot of this service may have."""
+        return any(
+            hold.slot is not None and hold.slot[:2] == (app, service)
+            for holds in self._holds.values()
+            for hold in holds
+        )
+
     @property
     def fullness(self) -> float:
         """The larger of the reserved shares of its memory and its CPUs."""

@@ -14,6 +14,7 @@ from typing import Optional
 from hullmark.core import absence
 from hullmark.core.berths import Berth
 from hullmark.core.homes import Homes
+from hullmark.core.ladder import Ladders
 from hullmark.model import names
 from hullmark.model.app import Resources
 from hullmark.model.explanation import Refusal
@@ -85,7 +86,8 @@ class Draft:
     that need nothing, and `pending` those that do although they have an instance. `serves_on` are the hosts that
     have one of the service, for services that want one on each. `leaving` gives for each slot the hosts where
     a former instance has to go, and its ports; `under_way` how many slots of a service are about to leave a host
-    that is drained. `emptied` are drained hosts on which nothing is left but what runs on every host."""
+    that is drained. `emptied` are drained hosts on which nothing is left but what runs on every host. `touched`
+    names each host on which something was put or taken off, in this order."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -102,6 +104,8 @@ class Draft:
         self.emptied: set[str] = set()
         self.leaving: dict[Slot, dict[str, tuple[PublishedPort, ...]]] = defaultdict(dict)
         self.unplaced: list[Unplaced] = []
+        self.touched: list[str] = []
+        self.ladders = Ladders(snapshot, self.berths, self.touched)
 
     def assign(self, host_id: str, assignment: Assignment) -> None:
         """Put an instance on a host. A tombstone for the very same one is withdrawn."""
@@ -113,6 +117,7 @@ class Draft:
         if host_id in self.berths:
             reserved = reserved_by(self.snapshot, instance)
             self.berths[host_id].take(instance, reserved, assignment.ports)
+            self.touched.append(host_id)
 
     def bury(self, host_id: str, tombstone: Tombstone, *, awaited: bool = True) -> None:
         """Order an instance's removal, or repeat that order. Its ports stay taken until it is gone, and its slot
@@ -146,6 +151,7 @@ class Draft:
         if host_id in self.berths:
             reserved = reserved_by(self.snapshot, instance)
             self.berths[host_id].give_back(instance, reserved, post.assignment.ports)
+            self.touched.append(host_id)
 
     def host_name(self, host_id: str) -> str:
         host = self.snapshot.hosts.get(host_id)

@@ -7,13 +7,14 @@ a host changes as instances are put on it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from hullmark.core import absence, constraints
 from hullmark.core.berths import Berth, Filter, Obstacle, choose_ports
 from hullmark.core.draft import Draft, Slot
+from hullmark.core.ladder import Climb
 from hullmark.core.volumes import removes_volumes_on
 from hullmark.core.wishes import Wish
 from hullmark.model.app import PortSpec
@@ -54,15 +55,61 @@ class Search:
         self._berths = berths
         self._closed: dict[str, Optional[Obstacle]] = {}
         self._misfits: dict[str, Optional[Obstacle]] = {}
+        self._climb: Optional[Climb] = None
+        self._returning: list[str] = []
 
     def find(self, wanted: Wanted) -> Union[Found, Obstacles]:
         """The host that comes first in rank of those that pass all filters."""
-        obstacles: dict[str, Obstacle] = {}
         where = self._draft.homes.where(
             self._wish.app, self._wish.name, self._wish.service, wanted.slot
         )
-        # The best first: where it fits, the others need not be looked at.
-        for host_id in sorted(self._berths, key=self._ranking()):
+        if self._is_like_others(wanted, where):
+            found = self._climb_to(wanted)
+            if found is not None:
+                return found
+        return self._look_at_all(wanted, where)
+
+    def _is_like_others(self, wanted: Wanted, where: Optional[frozenset[str]]) -> bool:
+        """Whether the slot may go wherever others of the service may."""
+        everywhere = self._berths is self._draft.berths
+        plain = where is None and not wanted.former
+        return everywhere and plain and wanted.specs == self._wish.service.ports
+
+    def _climb_to(self, wanted: Wanted) -> Optional[Found]:
+        """By the ladder: the hosts above the one that is found are all that are looked at."""
+        draft, key = self._draft, (self._wish.app, self._wish.name)
+        if self._climb is None:
+            ladder = draft.ladders.of(self._wish.service)
+            self._climb = Climb(ladder, key, draft.serves_on[key])
+        climb = self._climb
+        climb.follow()
+        for former in self._returning:
+            climb.put_back(former)
+        self._returning = []
+        while True:
+            host_id = climb.best()
+            if host_id is None:
+                return None
+            if host_id in wanted.avoid:
+                self._returning.append(host_id)
+                continue
+            room = self._room(host_id, wanted)
+            if not isinstance(room, Obstacle):
+                self._returning.append(host_id)
+                return Found(host_id, room)
+            # What is full stays full until something goes. A port may be kept for a certain slot.
+            if room.filter is Filter.PORT and self._berths[host_id].keeps_ports_of(*key):
+                self._returning.append(host_id)
+
+    def _look_at_all(
+        self, wanted: Wanted, where: Optional[frozenset[str]]
+    ) -> Union[Found, Obstacles]:
+        """One by one, the best first."""
+        obstacles: dict[str, Obstacle] = {}
+        ranked: Iterable[str] = self._berths
+        if len(self._berths) > 1:
+            ranked = sorted(self._berths, key=self._ranking())
+        for host_id in ranked:
             fit = self._fit(host_id, wanted, where)
             if not isinstance(fit, Obstacle):
                 return Found(host_id, fit)
@@ -99,11 +146,13 @@ class Search:
         self, host_id: str, wanted: Wanted, where: Optional[frozenset[str]]
     ) -> Union[Ports, Obstacle]:
         """The ports that the instance gets on this host, or the first filter that rules it out."""
+        obstacle = self._ruled_out(host_id, wanted, where) or self.misfit(host_id)
+        return self._room(host_id, wanted) if obstacle is None else obstacle
+
+    def _room(self, host_id: str, wanted: Wanted) -> Union[Ports, Obstacle]:
+        """The ports, or what is taken of a host that would do otherwise."""
         draft, wish, berth = self._draft, self._wish, self._berths[host_id]
         slot: Slot = wish.app, wish.name, wanted.slot
-        obstacle = self._ruled_out(host_id, wanted, where) or self.misfit(host_id)
-        if obstacle is not None:
-            return obstacle
         if removes_volumes_on(draft, wish.app, host_id):
             text = "volumes of the removed app of this name are still being removed"
             return Obstacle(Filter.VOLUMES, text)
