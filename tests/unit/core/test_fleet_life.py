@@ -314,6 +314,7 @@ def test_hosts_are_lost_and_set_aside(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(2, 6))):
         host_id = data.draw(st.sampled_from(sorted(world.machines)))
         what = data.draw(st.sampled_from(("cut", "cut", "heal", "host", "host", "scale")))
+        world.torn = data.draw(st.booleans())
         if what in ("cut", "heal"):
             world.machines[host_id].connected = what == "heal"
         elif what == "host":
