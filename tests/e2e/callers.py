@@ -70,7 +70,7 @@ class LoneMaster(Cluster):
 
     def local(self, method: str, path: str, body: Any = None) -> Answer:
         """As root, over the Unix socket."""
-        connection = _UnixConnection(str(self.folder / "m.sock"))
+        connection = UnixConnection(str(self.folder / "m.sock"))
         return exchange(connection, method, path, body)
 
     def local_as(
@@ -197,7 +197,7 @@ class Host:
         assert answer.status == 200, answer.raw
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
         super().__init__("master", timeout=ANSWER_S)
         self._path = path

@@ -9,7 +9,7 @@ from typing import Optional
 
 from tests.integration import process
 from tests.integration.daemon import Engine, required
-from tests.integration.namespaces import HostNetwork
+from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
 from tests.integration.workspace import Workspace
 
 
@@ -61,6 +61,7 @@ class DockerEngine(Engine):
             f"--cgroup-parent={self.workspace.cgroup_parent}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
             *(["--live-restore"] if self.live_restore else []),
+            *([f"--insecure-registry={HOST_ADDRESS}/32"] if self.network else []),
         ]
 
     def _make_bridge(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from tests.integration.daemon import Engine, required
-from tests.integration.namespaces import HostNetwork
+from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
 from tests.integration.workspace import Workspace
 
 # Folders of the machine that Podman, runc and netavark use whatever their options say.
@@ -131,6 +131,9 @@ runroot = "{self.folder}/run"
         )
         # Docker takes loopback registries without TLS by itself.
         (self.folder / "registries.conf").write_text(
-            '[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
+            "".join(
+                f'[[registry]]\nlocation = "{address}"\ninsecure = true\n'
+                for address in ("127.0.0.1", HOST_ADDRESS)
+            )
         )
         (self.folder / "auth.json").write_text(json.dumps({"auths": {}}))

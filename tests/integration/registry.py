@@ -1,11 +1,12 @@
-"""Debian's docker-registry on loopback.
+"""Debian's docker-registry on loopback, or where the hosts of a fleet reach it.
 
     with Registry(user="robot", password="...") as registry:
         digest = registry.push("team/web:1")
         registry.ref("team/web:1")            # 127.0.0.1:PORT/team/web:1
         registry.delete("team/web:1")         # the tag is gone from then on
 
-`relay.Relay(registry.port, bytes_per_s=...)` stands before it for slow pulls. Docker takes registries on 127.0.0.0/8 without TLS; our Podman engine is configured to.
+`relay.Relay(registry.port, bytes_per_s=...)` stands before it for slow pulls. Docker takes registries on 127.0.0.0/8 without TLS; our Podman engine is configured to, and so are engines with a
+network of their own for HOST_ADDRESS.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ storage:
   filesystem: {{rootdirectory: {folder}/data}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
-http: {{addr: "127.0.0.1:{port}"}}
+http: {{addr: "{host}"}}
 """
 AUTHENTICATION = """\
 auth:
@@ -49,11 +50,11 @@ auth:
 class Registry:
     """`host` is what references start with. With a user, every request needs the password."""
 
-    def __init__(self, *, user: str = "", password: str = "") -> None:
+    def __init__(self, *, user: str = "", password: str = "", address: str = "127.0.0.1") -> None:
         self.user = user
         self.password = password
         self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.host = f"{address}:{self.port}"
         self.workspace = Workspace.make("registry")
         self._process: Optional[subprocess.Popen[bytes]] = None
 
@@ -69,7 +70,7 @@ class Registry:
 
     def start(self) -> None:
         folder = self.workspace.path
-        text = CONFIGURATION.format(folder=folder, port=self.port)
+        text = CONFIGURATION.format(folder=folder, host=self.host)
         if self.user:
             text += AUTHENTICATION.format(folder=folder)
             self.set_password(self.password)
