@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
 from typing import Callable, Optional
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.masterd.credentials import is_good, replaced
 from hullmark.masterd.events import Tell
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.refusals import not_enrolled
@@ -80,6 +82,8 @@ class Admission:
             record = make_host(invite, existing)
             if record.name != host or (existing and record.host_id != existing.host_id):
                 raise Conflict(f"host {host} can't become {record.name} ({record.host_id})")
+            if existing is not None:
+                record = _again(record, existing)
             invite_key, host_key = INVITES + secret_sha256, HOSTS + record.host_id
             used = dataclasses.replace(invite, used_at=self._wall(), key_sha256=key_sha256)
             done = await self._leadership.commit(
@@ -111,13 +115,21 @@ class Admission:
             raise Forbidden("this invite was used already", remedy=remedy)
         return invite
 
-    async def renew(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
-        """The host has a newer certificate. Raises NotFound for one that isn't enrolled."""
+    async def renew(
+        self, host_id: str, certificate_sha256: str, change: Change, *, used_sha256: str = ""
+    ) -> HostRecord:
+        """The host has a newer certificate. The one with which it asked (`used_sha256`) holds until the newest is
+        used: also where an answer before this one was lost. Raises NotFound for one that isn't enrolled, Forbidden
+        where that one was replaced meanwhile."""
         async with self._one_at_a_time:
             record = self._view.hosts.get(host_id)
             if record is None:
                 raise not_enrolled(host_id)
-            renewed = dataclasses.replace(record, certificate_sha256=certificate_sha256)
+            if used_sha256 and not is_good(record, used_sha256):
+                raise replaced(record)
+            renewed = dataclasses.replace(
+                record, certificate_sha256=certificate_sha256, former_sha256=used_sha256
+            )
             key = HOSTS + host_id
             compare = Compare(key, self._view.modified(key))
             done = await self._leadership.commit([compare], [Put(key, encode(renewed))])
@@ -128,6 +140,17 @@ class Admission:
         return renewed
 
 
+def _again(record: HostRecord, existing: HostRecord) -> HostRecord:
+    """What was said of a host holds on; an invite may add labels. No former certificate is good any more."""
+    return dataclasses.replace(
+        existing,
+        enrolled_at=record.enrolled_at,
+        labels={**existing.labels, **record.labels},
+        certificate_sha256=record.certificate_sha256,
+        former_sha256="",
+    )
+
+
 def _invite_problems(request: InviteRequest) -> list[Problem]:
     found = []
     if not HOST_NAME.fullmatch(request.host) or len(request.host) > 253:
@@ -136,10 +159,16 @@ def _invite_problems(request: InviteRequest) -> list[Problem]:
     if not INVITE_MIN_S <= request.valid_s <= INVITE_MAX_S:
         allowed = f"{INVITE_MIN_S:.0f} to {INVITE_MAX_S:.0f} seconds"
         found.append(Problem(f"{request.valid_s:g} s", field="valid_s", allowed=allowed))
-    if len(request.labels) > LABELS_MAX:
+    return found + label_problems(request.labels)
+
+
+def label_problems(labels: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with a host's labels."""
+    found = []
+    if len(labels) > LABELS_MAX:
         allowed = f"at most {LABELS_MAX}"
-        found.append(Problem(f"{len(request.labels)} labels", field="labels", allowed=allowed))
-    for key, value in request.labels.items():
+        found.append(Problem(f"{len(labels)} labels", field="labels", allowed=allowed))
+    for key, value in labels.items():
         if not key or "=" in key or len(key) + len(value) > LABEL_MAX_CHARACTERS:
             allowed = f"KEY=VALUE with at most {LABEL_MAX_CHARACTERS} characters"
             found.append(Problem("not a label", field=f"labels.{key[:60]}", allowed=allowed))

@@ -11,6 +11,7 @@ from aiohttp import web
 from hullmark.errors import Forbidden, InvalidInput, Problem
 from hullmark.masterd.answers import TooLarge
 from hullmark.masterd.desk import Call, Desk, first_of
+from hullmark.masterd.lines import Line, line_of
 from hullmark.masterd.tasks import Mark
 from hullmark.model.observed import Report
 from hullmark.model.protocol import (
@@ -25,7 +26,7 @@ from hullmark.pki.certificates import fingerprint, load_chain
 
 LINE_MAX_BYTES = 1 << 20
 """One line of a task's answer; an engine cuts lines of output at 16 KiB."""
-TOLD_BY_MASTERS = ("app", "host", "master", "request", "session", "token")
+TOLD_BY_MASTERS = ("app", "host", "maintenance", "master", "request", "session", "token")
 """Nouns of events: what these events say is also read back, as when a problem of a host began."""
 RESEND_AGAIN_S = 2.0
 """A poll that was just answered with `resend` is not cut short for it again."""
@@ -35,14 +36,16 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
     """Held until the host's orders or tasks are not those it knows. Marks the host as heard."""
     body: PollRequest = call.body
     host_id, cluster = call.caller.host_id, desk.cluster
+    hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
+    cluster.runs.poll(host_id, body.run, _line(desk, call), hold_s)
     cluster.heard(host_id, body.run)
     if not _wants_state(desk, host_id, body.run):
-        hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
         await first_of(
             asyncio.ensure_future(cluster.wait_orders(host_id, body.epoch, body.revision, hold_s)),
             asyncio.ensure_future(desk.hub.wait(host_id, body.tasks_seen, hold_s)),
         )
         desk.must_lead()
+        cluster.credentials.must_be_worth_still(host_id, call.caller.certificate_sha256)
     tasks, last = desk.hub.since(host_id, body.tasks_seen)
     record = cluster.leader_record
     return PollAnswer(
@@ -57,6 +60,10 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
     )
 
 
+def _line(desk: Desk, call: Call) -> Line:
+    return line_of(call.request, call.caller.origin, desk.clock())
+
+
 def _wants_state(desk: Desk, host_id: str, run: str) -> bool:
     """Whether to answer at once, because a full report is missing and was not asked for just now."""
     if not desk.cluster.lacks_state(host_id, run):
@@ -69,6 +76,7 @@ def _wants_state(desk: Desk, host_id: str, run: str) -> bool:
 
 
 async def orders(desk: Desk, call: Call) -> OrdersAnswer:
+    desk.cluster.runs.speak(call.caller.host_id, "", _line(desk, call))
     return OrdersAnswer(desk.cluster.orders(call.caller.host_id), desk.terms.lease_s)
 
 
@@ -78,6 +86,7 @@ async def report(desk: Desk, call: Call) -> ReportAnswer:
     body: Report = call.body
     if body.host_id != call.caller.host_id:
         raise Forbidden(f"this certificate is not that of host {body.host_id[:64]}")
+    desk.cluster.runs.speak(body.host_id, body.run, _line(desk, call))
     events = tuple(
         dataclasses.replace(event, origin=call.caller.who, by="")
         for event in body.events
@@ -118,12 +127,13 @@ async def _lines(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 
 async def renew(desk: Desk, call: Call) -> RenewAnswer:
-    """A new certificate for the caller, for a new key. The old one holds until its end."""
+    """A new certificate for the caller, for a new key. The old one holds until the new one is used."""
     body: RenewRequest = call.body
     host_id = call.caller.host_id
     if not body.csr_pem.isascii():
         raise InvalidInput([Problem("not a signing request", field="csr_pem")])
     chain = desk.authority.issue_host(body.csr_pem, desk.terms.cluster_id, host_id, desk.wall())
     newest = fingerprint(load_chain(chain, "certificate")[0])
-    await desk.cluster.renewed(host_id, newest, call.change(desk))
+    used = call.caller.certificate_sha256
+    await desk.cluster.renewed(host_id, newest, call.change(desk), used_sha256=used)
     return RenewAnswer(chain.decode(), desk.authority.root_pem)

@@ -24,16 +24,20 @@ from typing import Any, Callable, Optional
 
 import hullmark
 from hullmark.core.explain import explanation
-from hullmark.core.overview import host_groups, host_views, orphan_views, outlook
-from hullmark.core.standing import ENGINE_AWAY, Standing
+from hullmark.core.overview import host_groups, orphan_views, outlook
+from hullmark.core.standing import Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
+from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.fleet import Passage
+from hullmark.masterd.hostlife import HostLife, planned
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
 from hullmark.masterd.rollouts import Rollouts
+from hullmark.masterd.runs import Alarm, Runs, cloned
+from hullmark.masterd.sights import Sights
 from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import (
     AppDetail,
@@ -55,6 +59,7 @@ from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
 from hullmark.model.explanation import Explanation
 from hullmark.model.host import HostRecord
+from hullmark.model.hostlife import HostDetail
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
 from hullmark.model.protocol import Former, ReportAnswer
@@ -89,7 +94,6 @@ class Cluster:
         self._check = check
         self._shown = shown
         self._term_now: Optional[Term] = None
-        self._blind_since: dict[str, float] = {}
 
     async def start(self) -> None:
         """Begin to lead: a term above every former one. Raises what `Term.start` does."""
@@ -110,6 +114,11 @@ class Cluster:
         self.moving = Moving(term, self._tell)
         self.rollouts = Rollouts(term, self._settings.wall, self._tell)
         self.people = People(term, self._settings.wall, self._tell)
+        self.hostlife = HostLife(term, self._settings.wall, self._tell, self._forget)
+        self.credentials = Credentials(term, self._settings.clock, self._add)
+        self.runs = Runs(self._settings.clock, self._tell_cloned)
+        self.sights = Sights(term, self._settings, self.runs)
+        term.also(self.hostlife.run())
 
     async def stop(self) -> None:
         """Finish what is under way, write pending events, give leadership back. Twice is fine."""
@@ -192,9 +201,13 @@ class Cluster:
             self._admission.enroll(secret_sha256, host, make_host, key_sha256)
         )
 
-    async def renewed(self, host_id: str, certificate_sha256: str, change: Change) -> HostRecord:
-        """A host got a newer certificate. Raises NotFound."""
-        return await self._term.whole(self._admission.renew(host_id, certificate_sha256, change))
+    async def renewed(
+        self, host_id: str, certificate_sha256: str, change: Change, *, used_sha256: str = ""
+    ) -> HostRecord:
+        """A host got a newer certificate. Raises NotFound, Forbidden."""
+        return await self._term.whole(
+            self._admission.renew(host_id, certificate_sha256, change, used_sha256=used_sha256)
+        )
 
     def app_list(self) -> AppList:
         return AppList(self._standing().summaries())
@@ -211,8 +224,8 @@ class Cluster:
         record = self._term.view.apps.get(name)
         if record is None:
             raise no_app(name)
-        unplaced, blind_s = self._term.unplaced, self._blind_s()
-        return explanation(self.snapshot(), unplaced, record, service, blind_s)
+        blind_s = self.sights.blind_s()
+        return explanation(self.snapshot(), self._term.unplaced, record, service, blind_s)
 
     def instances(self, app: str = "") -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""
@@ -222,14 +235,19 @@ class Cluster:
         return InstanceList(found)
 
     def hosts(self) -> HostList:
-        return HostList(host_views(self.snapshot(), self._settings.silent_after_s))
+        return HostList(self.sights.views(self.snapshot()))
+
+    def host_detail(self, name: str) -> HostDetail:
+        """Raises NotFound."""
+        host = self.hostlife.named(name)
+        return self.sights.detail(host, self.snapshot(), self._standing().instances())
 
     def orphans(self) -> OrphanList:
         return OrphanList(orphan_views(self.snapshot()))
 
     def status(self) -> ClusterStatus:
         snapshot = self.snapshot()
-        hosts = host_views(snapshot, self._settings.silent_after_s)
+        hosts = self.sights.views(snapshot)
         apps = self._standing().summaries()
         orphans = orphan_views(snapshot)
         trouble = self._term.leadership.store_trouble
@@ -238,7 +256,7 @@ class Cluster:
             hosts,
             apps,
             len(orphans),
-            self._claims(),
+            self.sights.claims(self.leader_record.epoch),
             self.why_not,
             trouble,
             self._admission.invited(),
@@ -315,7 +333,7 @@ class Cluster:
         """Take in what a host says. The caller has made sure that it is that host who says it."""
         self.heard(report.host_id, report.run)
         merged = self._term.fleet.merge(report)
-        self._note_sight(report.host_id)
+        self.sights.note(report.host_id)
         for event in report.events:
             self._term.journal.add(event)
         if merged.changed:
@@ -336,24 +354,7 @@ class Cluster:
         return record
 
     def _standing(self) -> Standing:
-        return Standing(self.snapshot(), self._term.unplaced, self._blind_s())
-
-    def _blind_s(self) -> Mapping[str, float]:
-        now = self._settings.clock()
-        return {host_id: now - since for host_id, since in self._blind_since.items()}
-
-    def _note_sight(self, host_id: str) -> None:
-        """Remember since when a host can't see its own containers."""
-        state = self._term.fleet.observed.get(host_id)
-        if state is not None and any(problem.code in ENGINE_AWAY for problem in state.problems):
-            self._blind_since.setdefault(host_id, self._settings.clock())
-        else:
-            self._blind_since.pop(host_id, None)
-
-    def _claims(self) -> list[tuple[str, Epoch]]:
-        hosts = self._term.view.hosts
-        claims = self._term.fleet.claims(self.leader_record.epoch)
-        return [(hosts[host_id].name, epoch) for host_id, epoch in claims if host_id in hosts]
+        return Standing(self.snapshot(), self._term.unplaced, self.sights.blind_s())
 
     def _tell_problems(self, host_id: str) -> None:
         term = self._term
@@ -366,14 +367,24 @@ class Cluster:
         return host_id if record is None else record.name
 
     def _turned(self, passage: Passage) -> None:
+        """Of a host in maintenance that is told too, as what was to be expected."""
         kind = {"silent": "host.silent", "lost": "host.lost"}.get(passage.word, "host.returned")
-        self._add(
-            kind,
-            f"host {self._name_of(passage.host_id)}",
-            f"not heard for {passage.heard_s:.1f} s",
-            "",
-            {},
-        )
+        fields = planned(self.host(passage.host_id), self._settings.wall())
+        message = f"not heard for {passage.heard_s:.1f} s" + (", in maintenance" if fields else "")
+        self._add(kind, f"host {self._name_of(passage.host_id)}", message, "", fields)
+
+    def _forget(self, host_id: str) -> None:
+        """An operator removed the host: what it said is nothing to anybody, and what it holds open ends."""
+        for each in (self._term.fleet, self.credentials, self.runs, self.sights):
+            each.forget(host_id)
+        self._term.told(host_id).bump()
+        self._term.changed()
+
+    def _tell_cloned(self, host_id: str, alarm: Alarm) -> None:
+        fields = {"host_id": host_id, "standing": alarm.standing, "refused": alarm.refused}
+        subject = f"host {self._name_of(host_id)}"
+        self._add("host.cloned", subject, cloned(alarm).message, "", fields)
+        self._term.version.bump()
 
     def _tell(self, kind: str, subject: str, change: Change, fields: Mapping[str, str]) -> None:
         message = ", ".join(f"{key} {value}" for key, value in fields.items())

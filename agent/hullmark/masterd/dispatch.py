@@ -97,10 +97,13 @@ class Dispatcher:
         return response
 
     async def _may_stay(self, request: web.BaseRequest, seen: Seen) -> bool:
-        """Who is no longer let in loses what is held open, such as a followed log. Hosts hold nothing for long."""
+        """Who is no longer let in loses what is held open, such as a followed log."""
         route = seen.route
-        if not seen.admitted or route is None or route.login in (Login.NOBODY, Login.HOST):
+        if not seen.admitted or route is None or route.login is Login.NOBODY:
             return True
+        if route.login is Login.HOST:
+            known = seen.caller
+            return self._desk.cluster.credentials.may_stay(known.host_id, known.certificate_sha256)
         try:
             caller = await self._identify(request)
         except (Unavailable, ConnectionError):

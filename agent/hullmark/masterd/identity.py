@@ -9,6 +9,7 @@ agents' port  the one URI in the client certificate, which the cluster's authori
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from aiohttp import web
 from hullmark.errors import BrokenState, Forbidden, HullmarkError
 from hullmark.masterd.answers import NotLoggedIn
 from hullmark.masterd.cluster import Cluster
+from hullmark.masterd.credentials import replaced
 from hullmark.masterd.directory import Directory
 from hullmark.masterd.gate import peer_of
+from hullmark.masterd.lines import line_of
 from hullmark.model.people import Role
 from hullmark.model.records import SessionRecord, TokenRecord
 from hullmark.pki.certificates import Identity
@@ -43,7 +46,8 @@ _NO_LOGIN = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Caller:
-    """`origin` is `local` or the address that the connection comes from. `host_id` is set for a host only.
+    """`origin` is `local` or the address that the connection comes from. `host_id` is set for a host only, and
+    `certificate_sha256` is that of the one which it showed.
     `uid` and `login_uid`: the peer's and its login's, on the Unix socket. `secret_sha256`: what a session or a
     token is kept by. `refusal`: why one who is known may do nothing."""
 
@@ -51,6 +55,7 @@ class Caller:
     origin: str
     role: Optional[Role] = None
     host_id: str = ""
+    certificate_sha256: str = ""
     human: bool = True
     user: str = ""
     uid: int = -1
@@ -199,7 +204,8 @@ def _is_from(origin: str, networks: tuple[str, ...]) -> bool:
 
 
 async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: str) -> Caller:
-    """Raises Forbidden for a certificate of another cluster, of a master, or of a host that is not enrolled."""
+    """Raises Forbidden for a certificate of another cluster, of a master, or of a host that is not enrolled. The
+    caller has a `refusal` where its certificate is worth nothing any more."""
     try:
         identity = certificate_identity(_extra(request, "peercert") or {})
     except BrokenState as error:
@@ -212,7 +218,29 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
             f"host {identity.name} is not enrolled here",
             remedy="on a master: hullmark invite HOST; there: hullmark agent enroll",
         )
-    return Caller(record.name, origin_of(request), host_id=record.host_id)
+    sha256, origin = _certificate_sha256(request), origin_of(request)
+    refusal = None
+    credentials = cluster.credentials
+    line = line_of(request, origin, credentials.clock())
+    if not credentials.is_worth(record, sha256, line):
+        refusal = replaced(record)
+        credentials.refused(record.name, origin, refusal.message)
+    return Caller(
+        record.name,
+        origin,
+        host_id=record.host_id,
+        certificate_sha256=sha256,
+        refusal=refusal,
+    )
+
+
+def _certificate_sha256(request: web.BaseRequest) -> str:
+    """Of the certificate that TLS has verified, as the store keeps it."""
+    connection = _extra(request, "ssl_object")
+    der = None if connection is None else connection.getpeercert(binary_form=True)
+    if der is None:
+        raise ConnectionResetError("the connection is gone")
+    return hashlib.sha256(der).hexdigest()
 
 
 def certificate_identity(peer: Mapping[str, Any]) -> Identity:

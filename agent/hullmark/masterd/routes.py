@@ -9,6 +9,7 @@ from hullmark.masterd import (
     agents,
     api,
     explain_api,
+    hostlife_api,
     moving_api,
     people_api,
     ports_api,
@@ -166,6 +167,7 @@ API: tuple[Route, ...] = (
     *moving_api.ROUTES,
     *rollouts_api.ROUTES,
     *ports_api.ROUTES,
+    *hostlife_api.ROUTES,
 )
 
 AGENTS: tuple[Route, ...] = (

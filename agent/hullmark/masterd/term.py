@@ -145,9 +145,13 @@ class Term:
             self._tick(),
             self._keep_up(),
         ):
-            task = asyncio.ensure_future(work)
-            task.add_done_callback(self._ended)
-            self._tasks.append(task)
+            self.also(work)
+
+    def also(self, work: Coroutine[Any, Any, None]) -> None:
+        """A loop that runs as long as this term."""
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
 
     async def stop(self) -> None:
         """Changes under way are finished. Safe to call twice, and after leadership was lost."""

@@ -439,7 +439,7 @@ def test_how_long_an_engine_has_been_away_is_told() -> None:
         away = (HostProblem("engine.unavailable", "no engine"),)
         await agent.report({}, problems=away)
         later = dataclasses.replace(cluster._settings, clock=lambda: time.monotonic() + 30.0)
-        cluster._settings = later
+        cluster.sights._settings = later
         await agent.report({}, problems=away)
         why = cluster.instances("shop").instances[0].why
         assert why == "as last seen 30 s ago: the host's engine does not answer"
