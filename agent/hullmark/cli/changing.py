@@ -17,6 +17,7 @@ from hullmark.cli.waiting import Outcome, Successor, Waited
 from hullmark.cli.words import age, count, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, HullmarkError
 from hullmark.model.api import ApplyAnswer, InstanceView, LogRecord
+from hullmark.model.records import RolloutState
 
 LAST_LINES = 5
 INSTANCES_TOLD = 3
@@ -27,6 +28,8 @@ _EXITS = {
     Outcome.SUPERSEDED: EXIT_FAILED,
     Outcome.TIMEOUT: EXIT_DEGRADED,
     Outcome.UNPLACED: EXIT_DEGRADED,
+    Outcome.STOPPED: EXIT_FAILED,
+    Outcome.UNDONE: EXIT_FAILED,
 }
 _WORDS = {
     Outcome.SETTLED: "ok",
@@ -34,6 +37,7 @@ _WORDS = {
     Outcome.FAILING: "FAILING",
     Outcome.TIMEOUT: "not done yet",
     Outcome.UNPLACED: "not placed",
+    Outcome.STOPPED: "STOPPED",
 }
 
 
@@ -106,6 +110,9 @@ def _line(answer: ApplyAnswer, waited: Optional[Waited], done: str) -> str:
 
 def _replaced(answer: ApplyAnswer, successor: Successor) -> str:
     """By whom our change was overtaken."""
+    if successor.reason:
+        text = f"{answer.app}  generation {answer.generation} is taken back: {successor.reason}"
+        return one_line(text)
     ticket = f"ticket {successor.ticket}" if successor.ticket else ""
     by = ", ".join(part for part in (f"by {successor.by}" if successor.by else "", ticket) if part)
     what = f"replaced by generation {successor.generation}" if successor.generation else "removed"
@@ -120,7 +127,13 @@ def _trouble(client: Client, app: str, waited: Waited) -> Iterable[str]:
     if waited.outcome is Outcome.SUPERSEDED:
         yield f"  what to do: see hullmark ps {app}, hullmark events; then decide which one is to stay"
         return
+    if waited.outcome is Outcome.UNDONE:
+        yield f"  what to do: hullmark rollout status {app}; mend the file, then apply it again"
+        return
     instances = waited.detail.instances if waited.detail is not None else ()
+    rollout = waited.detail.rollout if waited.detail is not None else None
+    if rollout is not None and rollout.state is RolloutState.PAUSED:
+        yield one_line(f"the change is paused: {rollout.reason}")
     wrong = [item for item in instances if item.why]
     for item in wrong[:INSTANCES_TOLD]:
         yield told(item)
@@ -135,6 +148,7 @@ _REMEDIES = {
     Outcome.FAILED: "hullmark logs {app}; mend the file, then apply it again",
     Outcome.FAILING: "it keeps failing, and the agent goes on trying; see hullmark logs {app}",
     Outcome.TIMEOUT: "it goes on; see hullmark ps {app}, hullmark logs {app}, hullmark status",
+    Outcome.STOPPED: "hullmark logs {app}; then hullmark rollout undo {app}, or apply a better one",
     Outcome.UNPLACED: "hullmark explain {app}; the leader goes on looking for a place",
 }
 

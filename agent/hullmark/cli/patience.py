@@ -9,6 +9,7 @@ from typing import Optional
 
 from hullmark.model.api import AppDetail, InstanceView
 from hullmark.model.observed import Health, Phase
+from hullmark.model.records import RolloutState
 
 STEADY_S = 1.0
 FRESH_S = 10.0
@@ -18,6 +19,8 @@ UNPLACED_S = 2.0
 FAILURES = 5
 FAILING_S = 15.0
 """Five failures may take two seconds; what an instance needs from elsewhere may take longer to come up."""
+JUDGED_S = 2.0
+"""Within this the leader has seen a failure, and has stopped the change for it or not."""
 NO_END_S = float("inf")
 
 _MOVING = (Phase.PULLING, Phase.CREATING, Phase.STARTING, Phase.STOPPING)
@@ -113,6 +116,25 @@ class Failing:
         life.phase = status.phase
         failures = max(life.backoffs, status.restarts - life.restarts)
         return life if failures >= FAILURES and not life.served else None
+
+
+class Unjudged:
+    """Whether something failed of which the leader is about to say whether it stops the change, or takes it back."""
+
+    def __init__(self) -> None:
+        self._begin = 0.0
+        self.left_s = NO_END_S
+
+    def lasts(self, detail: AppDetail) -> bool:
+        rollout, self.left_s = detail.rollout, NO_END_S
+        if not detail.failed or rollout is None or not rollout.services:
+            self._begin = 0.0
+            return False
+        if rollout.state is not RolloutState.ROLLING:
+            return rollout.state is RolloutState.UNDOING
+        self._begin = self._begin or time.monotonic()
+        self.left_s = self._begin + JUDGED_S - time.monotonic()
+        return self.left_s > 0
 
 
 def _is_moving(item: InstanceView) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.cli.client import Client
-from hullmark.cli.patience import Failing, Homeless, Trial
+from hullmark.cli.patience import Failing, Homeless, Trial, Unjudged
 from hullmark.errors import HullmarkError, MasterUnavailable, NotFound, StaleEpoch, StoreUnavailable
 from hullmark.model.api import AppDetail, EventList
+from hullmark.model.records import RolloutState
 
 HOLD_S = 20.0
 PAUSE_S = 0.5
@@ -28,21 +29,25 @@ class Outcome(enum.Enum):
     SUPERSEDED = "superseded"  # somebody changed or removed the app meanwhile
     FAILING = "failing"  # it ends again and again; the agent goes on trying
     UNPLACED = "unplaced"  # no host can take it
+    STOPPED = "stopped"  # too many of the new instances failed; the change is paused
+    UNDONE = "undone"  # too many of the new instances failed; the change is taken back
 
 
 @dataclass(frozen=True)
 class Successor:
-    """The change that took the place of ours. `generation` 0: a removal. `by` empty: not known."""
+    """The change that took the place of ours. `generation` 0: a removal. `by` empty: not known. `reason`: why the
+    leader took ours back."""
 
     generation: int
     by: str
     ticket: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Waited:
     """`detail` is the newest one seen of our own generation; None where there was none. `successor` is there
-    with SUPERSEDED only."""
+    with SUPERSEDED and UNDONE only."""
 
     outcome: Outcome
     detail: Optional[AppDetail]
@@ -74,6 +79,7 @@ class _Wait:
         self._seen = seen
         self._removing = removing
         self._trial, self._homeless, self._failing = Trial(), Homeless(), Failing()
+        self._unjudged = Unjudged()
         self._begin = time.monotonic()
         self._last: Optional[AppDetail] = None
         self._own: Optional[AppDetail] = None
@@ -103,7 +109,7 @@ class _Wait:
         return time.monotonic() - self._begin
 
     def _hold_s(self, left_s: float) -> float:
-        patience = (self._trial, self._homeless, self._failing)
+        patience = (self._trial, self._homeless, self._failing, self._unjudged)
         return max(0.0, min(HOLD_S, left_s, *(one.left_s for one in patience)))
 
     def _over(self, outcome: Outcome, successor: Optional[Successor] = None) -> Waited:
@@ -114,9 +120,7 @@ class _Wait:
         known = summary.generation >= self._generation
         removed = known and summary.state == "removing" and not self._removing
         if removed or summary.generation > self._generation:
-            generation = 0 if removed else summary.generation
-            change = summary.change
-            return self._over(Outcome.SUPERSEDED, Successor(generation, change.by, change.ticket))
+            return self._followed(detail, 0 if removed else summary.generation)
         self._seen(detail)
         if not known:
             return None
@@ -124,13 +128,24 @@ class _Wait:
         outcome = None if self._removing else self._outcome(detail)
         return None if outcome is None else self._over(outcome)
 
+    def _followed(self, detail: AppDetail, generation: int) -> Waited:
+        change, rollout = detail.summary.change, detail.rollout
+        if generation and rollout is not None and rollout.undid == self._generation:
+            successor = Successor(generation, change.by, change.ticket, rollout.reason)
+            return self._over(Outcome.UNDONE, successor)
+        return self._over(Outcome.SUPERSEDED, Successor(generation, change.by, change.ticket))
+
     def _outcome(self, detail: AppDetail) -> Optional[Outcome]:
         homeless, failing = self._homeless.lasts(detail), self._failing.lasts(detail)
         if detail.settled:
             return Outcome.SETTLED if self._trial.passed(detail) else None
         self._trial = Trial()
+        if self._unjudged.lasts(detail):
+            return None
         if detail.failed:
-            return Outcome.FAILED
+            rollout = detail.rollout
+            paused = rollout is not None and rollout.state is RolloutState.PAUSED
+            return Outcome.STOPPED if paused else Outcome.FAILED
         if failing:
             return Outcome.FAILING
         return Outcome.UNPLACED if homeless else None

@@ -73,10 +73,11 @@ def undone(record: AppRecord, rollout: Rollout, taken: AppRecord) -> Rollout:
     return Rollout(
         taken.generation,
         good=rollout.good,
-        reason=f"generation {record.generation} failed: {rollout.reason}",
+        reason=rollout.reason,
         at=taken.change.at,
         former=rollout.former,
         services=kept,
+        undid=record.generation,
     )
 
 
@@ -215,9 +216,10 @@ def _done(snapshot: Snapshot, record: AppRecord, rollout: Rollout) -> Rollout:
         record.generation,
         RolloutState.DONE,
         record.generation,
-        rollout.reason if record.rolled_back_to else "",
+        rollout.reason if rollout.undid else "",
         at=snapshot.now,
         former=rollout.former if again else rollout.good,
+        undid=rollout.undid,
     )
 
 

@@ -25,6 +25,7 @@ def rollout_view(snapshot: Snapshot, record: AppRecord, version: int) -> Rollout
         version,
         rollout.good,
         record.rolled_back_to,
+        rollout.undid,
         rollout.reason,
         rollout.by,
         rollout.at,

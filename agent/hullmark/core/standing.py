@@ -64,7 +64,7 @@ class Standing:
         summary = self._summary(record, judged)
         wanted = [item.view for items in judged.values() for item in items]
         rollout = self._rollout(record)
-        stopped = rollout is not None and rollout.state is RolloutState.PAUSED
+        stopped = rollout is not None and rollout.state is RolloutState.PAUSED and not rollout.by
         return AppDetail(
             summary,
             version,
@@ -73,6 +73,7 @@ class Standing:
             instances=tuple(wanted) + self._leaving_views(record.app.name),
             warnings=record.warnings,
             app=shown,
+            rollout=rollout,
         )
 
     def instances(self, app: str = "") -> tuple[InstanceView, ...]:

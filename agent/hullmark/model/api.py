@@ -38,7 +38,7 @@ from hullmark.model.event import Event
 from hullmark.model.explanation import SlotExplanation
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.observed import HostProblem, InstanceStatus
-from hullmark.model.records import Change
+from hullmark.model.records import Change, Rollout
 
 APPLY_BODY_MAX_BYTES = 2 << 20
 """Largest body of a change; a spec must fit one store transaction of 1 MiB."""
@@ -185,7 +185,7 @@ class AppList:
 class AppDetail:
     """`version` grows with every change of the answer: pass it as `after` to wait for the next one.
     `settled`: nothing is left to do for this generation. `failed`: something ended in a way that
-    waiting won't mend. `app` is masked (see `compose.shown`)."""
+    waiting won't mend. `app` is masked (see `compose.shown`). `rollout`: how far this generation has come."""
 
     summary: AppSummary
     version: int
@@ -194,6 +194,7 @@ class AppDetail:
     instances: tuple[InstanceView, ...] = ()
     warnings: tuple[str, ...] = ()
     app: Mapping[str, object] = field(default_factory=dict)
+    rollout: Optional[Rollout] = None
 
 
 @dataclass(frozen=True)

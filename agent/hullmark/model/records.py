@@ -137,6 +137,7 @@ class Rollout:
     """How far an app's generation has come. `good` is the newest generation whose rollout was done, and `former` the
     one before it; 0 where there is none. `reason` says why it stopped, `by` who stopped it: empty for the leader itself.
 
+    `undid` is the generation that failed, where the leader took it back with this one by itself; `reason` is then why.
     `services` are those whose instances the change replaces, each with the number of slots that it had before.
     `forgiven` are instances, by container name, that had failed when a person told it to go on.
     """
@@ -150,6 +151,7 @@ class Rollout:
     former: int = 0
     services: Mapping[str, int] = field(default_factory=dict)
     forgiven: tuple[str, ...] = ()
+    undid: int = 0
 
 
 @dataclass(frozen=True)

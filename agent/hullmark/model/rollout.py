@@ -64,7 +64,8 @@ class ServiceRollout:
 @dataclass(frozen=True)
 class RolloutView:
     """`state`: `rolling`, `paused`, `undoing` or `done`. `reason` says why it stopped, `by` who stopped it (empty: the
-    leader), `at` when. `change` is who asked for the generation. `good` is the newest generation that was done.
+    leader), `at` when. `change` is who asked for the generation. `undid`: the one
+    that failed, where the leader took it back with this one by itself; `reason` is then why. `good` is the newest generation that was done.
     `left_s`: when time alone changes something. `version` grows with every change: pass it as `after`."""
 
     app: str
@@ -74,6 +75,7 @@ class RolloutView:
     version: int
     good: int = 0
     rolled_back_to: int = 0
+    undid: int = 0
     reason: str = ""
     by: str = ""
     at: float = 0.0

@@ -230,7 +230,12 @@ def test_a_change_that_somebody_replaces(master: FakeMaster, run: Run, file: str
     master.answers[APP] = [UNDER_WAY, theirs]
     document = run("apply", file, "-o", "json").document
     assert (document["outcome"], document["generation"]) == ("superseded", 3)
-    assert document["replaced_by"] == {"generation": 4, "by": "bob", "ticket": "B-2"}
+    assert document["replaced_by"] == {
+        "generation": 4,
+        "by": "bob",
+        "ticket": "B-2",
+        "reason": "",
+    }
     assert [item["generation"] for item in document["instances"]] == [1, 1], "of ours, not theirs"
     master.answers[APP] = theirs
     assert run("apply", "-q", file).err.startswith(f"shop  {told}\n")

@@ -142,7 +142,8 @@ def test_a_bad_version_is_taken_back_everywhere(
     assert street.rollout.state is RolloutState.DONE
     assert street.record.rolled_back_to == 1
     assert street.record.app.services["web"] == service
-    assert "generation 2 failed: web." in street.rollout.reason
+    assert street.rollout.undid == 2
+    assert "ended with exit code 1" in street.rollout.reason
     assert len(street.touched) <= at_once(service, slots)
     street.step()
     # What was never replaced is as it was, and the rest is the same again.
