@@ -43,3 +43,24 @@ def test_every_schema_is_named() -> None:
         used |= set(re.findall(r'changing\.tell\(\s*asked, client, "([a-z-]+)"', file.read_text()))
     assert len(used) > 15
     assert {name for name in used if f"hullmark.{name}/1" not in PAGE} == set()
+
+
+CALLED = re.compile(r"(?<!from )\bhullmark (?P<name>[a-z]+)(?: (?P<under>[a-z]+))?\b")
+
+
+def test_every_command_that_is_proposed_is_there() -> None:
+    """In the pages, and in what errors and explanations say to type."""
+    root = Path(__file__).resolve().parents[3]
+    groups = {path[0] for path in ALL if len(path) > 1}
+    texts = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("conf/*.yaml")]
+    texts += root.glob("agent/hullmark/**/*.py")
+    proposed = {
+        (found["name"], found["under"])
+        if found["name"] in groups and found["under"]
+        else (found["name"],)
+        for text in texts
+        for found in CALLED.finditer(text.read_text())
+    }
+    assert {("explain",), ("agent", "enroll")} <= proposed
+    known = {path[:length] for path in ALL for length in (1, 2)}
+    assert proposed - known - {("import",)} == set()
