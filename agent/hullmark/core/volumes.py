@@ -13,7 +13,7 @@ from hullmark.model.records import NO_ASSIGNMENTS, AppRecord
 
 
 def order_removals(draft: Draft) -> None:
-    """Give each host the removals that it still has to do."""
+    """Give each host the removals that it still has to do. From one that was removed nothing is expected."""
     leaving = [
         record
         for record in draft.snapshot.apps.values()
@@ -23,7 +23,7 @@ def order_removals(draft: Draft) -> None:
         wanted = [
             item
             for item in draft.snapshot.assignments.get(host_id, NO_ASSIGNMENTS).volume_removals
-            if not _is_over(draft, host_id, item)
+            if host_id in draft.berths and not _is_over(draft, host_id, item)
         ]
         known = {(item.app, item.volume) for item in wanted}
         epoch = draft.snapshot.leader.epoch

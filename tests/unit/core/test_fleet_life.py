@@ -225,7 +225,7 @@ def plain_world(count: int, labels: Mapping[str, str] = {}) -> World:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_data_stays_where_it_is_whatever_happens(data: st.DataObject) -> None:
     world = plain_world(4, {"zone": "a"})
     world.checks.append(promises.DataStays())
@@ -254,7 +254,7 @@ def test_data_stays_where_it_is_whatever_happens(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_what_says_stop_never_runs_twice(data: st.DataObject) -> None:
     world = plain_world(5)
     service = Service(
@@ -295,7 +295,7 @@ HOST_STATES: tuple[Mapping[str, Any], ...] = (
 
 
 @given(st.data())
-@settings(max_examples=70)
+@settings(max_examples=50)
 def test_hosts_are_lost_and_set_aside(data: st.DataObject) -> None:
     """Few kinds of services and many kinds of trouble with hosts."""
     world = plain_world(data.draw(st.sampled_from((3, 5))))

@@ -8,6 +8,7 @@ from hullmark.core.schedule import plan
 from hullmark.model.app import App, ContainerSpec, Service, Volume
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import HostState
+from hullmark.model.records import NO_ASSIGNMENTS
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.fleets import applied, obeyed, planned, silent, snapshot, with_record
 
@@ -70,3 +71,4 @@ def test_a_host_that_was_never_enrolled_is_no_obstacle() -> None:
     state = removed(running("h1"), volumes=True)
     gone = dataclasses.replace(state, hosts={}, observed={}, heard_s={})
     assert plan(gone).finished == ("shop",)
+    assert plan(gone).hosts == {"h1": NO_ASSIGNMENTS}
