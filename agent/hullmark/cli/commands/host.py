@@ -1,0 +1,293 @@
+"""`hullmark host`"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+
+import click
+
+from hullmark.cli import door, failure, show
+from hullmark.cli.client import Client, new_request_id
+from hullmark.cli.draining import ON_EACH, Drained, await_drained, path_of
+from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.table import width, wrapped
+from hullmark.cli.target import host_name
+from hullmark.cli.words import age, duration, moment, one_line
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
+from hullmark.model.host import Availability
+from hullmark.model.hostlife import (
+    AvailabilityRequest,
+    HostChange,
+    HostChanges,
+    HostDetail,
+    LabelsRequest,
+    RemovedHost,
+    RemoveHostRequest,
+)
+from hullmark.model.wire import to_wire
+
+AVAILABILITY = "/v1/availability"
+_hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+
+
+@click.group(no_args_is_help=False)
+def command() -> None:
+    """What a host is used for; its labels, its end."""
+
+
+@command.command(
+    short_help="Place nothing new on hosts.",
+    epilog="""\b
+Example:
+  hullmark host cordon web3
+  hullmark host cordon web3 web4 --ticket CHG-881
+""",
+)
+@_hosts
+@ticket
+@online
+def cordon(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
+    """Place nothing new on these hosts. What they have stays."""
+    _tell(asked, _availability(door.client(asked), hosts, Availability.CORDONED, ticket))
+
+
+@command.command(
+    short_help="Use hosts again.",
+    epilog="""\b
+Example:
+  hullmark host uncordon web3
+""",
+)
+@_hosts
+@ticket
+@online
+def uncordon(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
+    """Use these hosts again, whether they were cordoned or drained. Nothing is moved back."""
+    _tell(asked, _availability(door.client(asked), hosts, Availability.ACTIVE, ticket))
+
+
+@command.command(
+    short_help="Move off hosts what can go.",
+    epilog="""\b
+Example:
+  hullmark host drain web3 --ticket CHG-881
+  hullmark host drain web3 web4 --timeout 30m
+
+\b
+Exit codes: 0 nothing is left on them (with --no-wait: accepted),
+1 something stays, or is still there when time is over, 2 failed.
+""",
+)
+@_hosts
+@waiting("10m")
+@ticket
+@quiet
+@online
+def drain(
+    asked: Asked, hosts: tuple[str, ...], wait: bool, timeout: str, ticket: str, quiet: bool
+) -> int:
+    """Place nothing new on these hosts, and move what can go to others.
+
+    What has local data stays, and keeps running; what to type for it is said.
+    """
+    timeout_s = duration(timeout, "--timeout")
+    client = door.client(asked)
+    answer = _availability(client, hosts, Availability.DRAINING, ticket)
+    if not wait:
+        if asked.json:
+            show.document("host-drain", answer, outcome="accepted", seconds=0.0)
+        elif not quiet:
+            show.lines(*map(_line, answer.hosts), "not waited for; see hullmark hosts")
+        return EXIT_OK
+    begin = time.monotonic()
+    drained = _waited(asked, client, [change.host for change in answer.hosts], timeout_s)
+    seconds = time.monotonic() - begin
+    if asked.json:
+        fields = {"hosts": drained.hosts, "outcome": drained.outcome, "seconds": round(seconds, 3)}
+        show.document("host-drain", fields)
+    else:
+        _tell_drained(drained, quiet, seconds)
+    return EXIT_OK if drained.outcome == "settled" else EXIT_DEGRADED
+
+
+def _waited(asked: Asked, client: Client, names: Sequence[str], timeout_s: float) -> Drained:
+    """Ctrl-C ends the wait and not the drain, and says so."""
+    try:
+        return await_drained(client, names, timeout_s)
+    except KeyboardInterrupt:
+        if not asked.json:
+            sys.stderr.write("the drain goes on; see how it stands: hullmark hosts\n")
+        raise click.Abort from None
+
+
+def _tell_drained(drained: Drained, quiet: bool, seconds: float) -> None:
+    for detail in drained.hosts:
+        sys.stderr.writelines(f"{line}\n" for line in _obstacles(detail))
+    if drained.outcome == "superseded":
+        sys.stderr.write("somebody uses a host again that was being drained\n")
+    if not quiet:
+        names = ", ".join(detail.host.name for detail in drained.hosts)
+        done = f"{names}: nothing left; done in {age(seconds)}"
+        show.lines(done if drained.outcome == "settled" else f"{names}: {drained.outcome}")
+
+
+def _obstacles(detail: HostDetail) -> Iterable[str]:
+    """What is still there, why, and what to type."""
+    for stay in detail.stays:
+        yield f"{stay.name} stays on {detail.host.name}: {stay.why}"
+        if stay.why == ON_EACH:
+            yield "  it goes once nothing else stays"
+        else:
+            more = " --accept-data-loss" if stay.why == "local data" else ""
+            yield f"  to give it another host: hullmark move {stay.name}{more}"
+    for name in detail.left:
+        yield f"{name} is still on {detail.host.name}"
+        yield f"  what keeps it: hullmark explain {name.rpartition('.')[0]}"
+
+
+@command.command(
+    short_help="Set and remove labels.",
+    epilog="""\b
+Example:
+  hullmark host label web3 zone=a disk=ssd
+  hullmark host label web3 disk-
+""",
+)
+@click.argument("host")
+@click.argument("labels", nargs=-1, required=True, metavar="KEY=VALUE|KEY-...")
+@ticket
+@online
+def label(asked: Asked, host: str, labels: tuple[str, ...], ticket: str) -> None:
+    """Set labels of HOST by KEY=VALUE, and remove them by KEY- for placement."""
+    name, wanted = host_name(host), _labels(labels)
+    request = LabelsRequest(new_request_id(), wanted[0], wanted[1], ticket)
+    client = door.client(asked)
+    text = client.change("POST", f"{path_of(name)}/labels", to_wire(request))
+    _tell(asked, HostChanges((client.decoded(HostChange, text),)))
+
+
+def _labels(texts: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Those to set, and those to remove. Raises UsageError."""
+    found: dict[str, str] = {}
+    removed: list[str] = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals and text.endswith("-"):
+            key = text[:-1]
+        if not key or not (equals or text.endswith("-")):
+            raise UsageError(
+                f"not a label: {text[:80]!r}", remedy="KEY=VALUE sets one, KEY- removes it"
+            )
+        if key in found or key in removed:
+            raise UsageError(f"label {key[:80]!r} is named twice", remedy="name each label once")
+        if equals:
+            found[key] = value
+        else:
+            removed.append(key)
+    return found, tuple(removed)
+
+
+@command.command(
+    name="show",
+    short_help="Show one host.",
+    epilog="""\b
+Example:
+  hullmark host show web3
+  hullmark host show web3 --output json
+""",
+)
+@click.argument("host")
+@online
+def show_host(asked: Asked, host: str) -> None:
+    """Show HOST: labels, facts, what runs there, and what a drain would leave."""
+    detail = door.client(asked).ask(HostDetail, path_of(host_name(host)))
+    if asked.json:
+        show.document("host", detail)
+    else:
+        show.lines(*_shown(detail))
+
+
+def _shown(detail: HostDetail) -> Iterable[str]:
+    host, facts = detail.host, detail.host.facts
+    work = host.maintenance
+    heard = "never" if host.heard_s is None else f"{age(host.heard_s)} ago"
+    rows = [
+        ("host", f"{host.name} ({host.host_id})"),
+        ("state", f"{host.state}, heard {heard}"),
+        ("used", host.availability.value + (f": {host.drain}" if host.drain else "")),
+        ("maintenance", f"until {moment(work.until)}, by {work.by} {work.ticket}" if work else ""),
+        ("labels", " ".join(f"{key}={value}" for key, value in sorted(host.labels.items()))),
+        ("enrolled", moment(detail.enrolled_at)),
+        ("system", f"{facts.os} {facts.kernel} {facts.architecture}".strip()),
+        ("engine", f"{facts.engine} {facts.engine_version}".strip()),
+        ("agent", facts.agent_version),
+        ("addresses", " ".join(facts.addresses)),
+    ]
+    for name, text in rows:
+        if text.strip():
+            yield f"{name:<12}{one_line(text.strip())}"
+    for problem in host.problems:
+        yield from wrapped(f"{problem.code}: {problem.message}", width())
+        if problem.remedy:
+            yield from wrapped(f"fix: {problem.remedy}", width())
+    stays = {stay.name: stay.why for stay in detail.stays}
+    for item in detail.instances:
+        state = "-" if item.status is None else item.status.phase.value
+        why = f"   stays in a drain: {stays[item.name]}" if item.name in stays else ""
+        yield f"  {item.name}  {state}{why}"
+
+
+@command.command(
+    short_help="Take a host out of the cluster.",
+    epilog="""\b
+Example:
+  hullmark host remove web3 --ticket CHG-881
+  hullmark host remove web3 --force
+""",
+)
+@click.argument("host")
+@click.option("--force", is_flag=True, help="Also while it has instances: it is gone for good.")
+@ticket
+@online
+def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
+    """Take HOST out of the cluster; its certificate is worth nothing from then on.
+
+    It must have no instances. With --force it may: those without local data are placed elsewhere, and whatever still
+    runs on it goes on until somebody stops it there.
+    """
+    client = door.client(asked)
+    request = RemoveHostRequest(new_request_id(), force, ticket)
+    text = client.change("DELETE", path_of(host_name(host)), to_wire(request))
+    answer = client.decoded(RemovedHost, text)
+    if asked.json:
+        show.document("host-remove", answer)
+        return
+    failure.warn(iter(answer.warnings))
+    show.lines(f"{answer.host}  removed")
+    if answer.elsewhere:
+        show.lines(*wrapped(f"placed elsewhere: {', '.join(answer.elsewhere)}", width()))
+    if answer.kept:
+        show.lines(*wrapped(f"until hullmark move: {', '.join(answer.kept)}", width()))
+
+
+def _availability(
+    client: Client, hosts: Sequence[str], availability: Availability, ticket: str
+) -> HostChanges:
+    names = tuple(dict.fromkeys(map(host_name, hosts)))
+    request = AvailabilityRequest(names, availability, new_request_id(), ticket)
+    return client.decoded(HostChanges, client.change("POST", AVAILABILITY, to_wire(request)))
+
+
+def _tell(asked: Asked, answer: HostChanges) -> None:
+    if asked.json:
+        show.document("host-change", answer)
+    else:
+        show.lines(*map(_line, answer.hosts))
+
+
+def _line(change: HostChange) -> str:
+    labels = " ".join(f"{key}={value}" for key, value in sorted(change.labels.items()))
+    same = "" if change.changed else "   (as before)"
+    return f"{change.host}  {change.availability.value}  {labels}".rstrip() + same

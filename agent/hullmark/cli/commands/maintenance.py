@@ -1,0 +1,120 @@
+"""`hullmark maintenance`"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from hullmark.cli import door, show
+from hullmark.cli.client import new_request_id
+from hullmark.cli.options import Asked, online, ticket
+from hullmark.cli.table import table, width
+from hullmark.cli.target import host_name
+from hullmark.cli.words import age, duration, moment
+from hullmark.model.api import HostList, HostView
+from hullmark.model.hostlife import HostChanges, MaintenanceEndRequest, MaintenanceRequest
+from hullmark.model.wire import to_wire
+
+HEADS = ("HOST", "UNTIL", "LEFT", "BY", "TICKET", "STATE")
+PATH = "/v1/maintenance"
+_hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+
+
+@click.group(no_args_is_help=False)
+def command() -> None:
+    """Planned work on hosts: their silence is expected."""
+
+
+@command.command(
+    short_help="Start it, or say anew how long.",
+    epilog="""\b
+Example:
+  hullmark maintenance start web3 --for 2h --ticket CHG-881
+""",
+)
+@_hosts
+@click.option(
+    "--for",
+    "lasts",
+    required=True,
+    metavar="DURATION",
+    help="How long from now: 1m to 30d.",
+)
+@ticket
+@online
+def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None:
+    """Expect these hosts to be silent for a while.
+
+    Nothing is moved off them, nothing new is placed on them, and the cluster's state is not worse for it. What runs
+    there goes on if it can. After that time a host that is still silent is lost like any other.
+    """
+    request = MaintenanceRequest(_names(hosts), duration(lasts, "--for"), new_request_id(), ticket)
+    client = door.client(asked)
+    answer = client.decoded(HostChanges, client.change("POST", PATH, to_wire(request)))
+    if asked.json:
+        show.document("maintenance-change", answer)
+        return
+    for change in answer.hosts:
+        work = change.maintenance
+        until = "-" if work is None else moment(work.until)
+        show.lines(f"{change.host}  in maintenance until {until}")
+
+
+@command.command(
+    short_help="End it.",
+    epilog="""\b
+Example:
+  hullmark maintenance end web3
+""",
+)
+@_hosts
+@ticket
+@online
+def end(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
+    """Count these hosts as any other again. One that is silent has the usual time to be heard."""
+    request = MaintenanceEndRequest(_names(hosts), new_request_id(), ticket)
+    client = door.client(asked)
+    answer = client.decoded(HostChanges, client.change("DELETE", PATH, to_wire(request)))
+    if asked.json:
+        show.document("maintenance-change", answer)
+        return
+    for change in answer.hosts:
+        show.lines(f"{change.host}  {'ended' if change.changed else 'was not in maintenance'}")
+
+
+@command.command(
+    name="list",
+    short_help="List it.",
+    epilog="""\b
+Example:
+  hullmark maintenance list
+""",
+)
+@online
+def list_maintenance(asked: Asked) -> None:
+    """List hosts in maintenance."""
+    hosts = door.client(asked).ask(HostList, "/v1/hosts").hosts
+    found = [host for host in hosts if host.maintenance is not None]
+    if asked.json:
+        fields = [
+            {"host": host.name, "state": host.state, "maintenance": host.maintenance}
+            for host in found
+        ]
+        show.document("maintenance", {"hosts": fields})
+    elif found:
+        show.lines(*table(HEADS, [_row(host) for host in found], width()))
+    else:
+        show.lines("no host is in maintenance; next: hullmark maintenance start HOST --for 2h")
+
+
+def _row(host: HostView) -> tuple[str, ...]:
+    work = host.maintenance
+    assert work is not None
+    left = age(max(0.0, work.until - time.time()))
+    return (host.name, moment(work.until), left, work.by, work.ticket or "-", host.state)
+
+
+def _names(hosts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(host_name, hosts)))

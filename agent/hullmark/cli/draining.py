@@ -1,0 +1,69 @@
+"""Waiting for hosts that are being drained: until nothing of theirs goes any more by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from hullmark.cli.client import Client
+from hullmark.errors import MasterUnavailable, StaleEpoch, StoreUnavailable
+from hullmark.model.host import Availability
+from hullmark.model.hostlife import HostDetail
+
+HOLD_S = 20.0
+PAUSE_S = 0.5
+ON_EACH = "runs on every host"
+
+_UNREACHED = (MasterUnavailable, StoreUnavailable, StaleEpoch)
+
+
+@dataclass(frozen=True)
+class Drained:
+    """`outcome` is `settled`, `stays`, `timeout`, or `superseded`: somebody ended the drain meanwhile."""
+
+    outcome: str
+    hosts: tuple[HostDetail, ...]
+
+
+def await_drained(client: Client, names: Sequence[str], timeout_s: float) -> Drained:
+    """Raises what `Client.ask` does once time is over and no master answers, NotFound for a host that was removed
+    meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    return _judged(tuple(_last(client, name, deadline) for name in names))
+
+
+def _last(client: Client, name: str, deadline: float) -> HostDetail:
+    """One host, when nothing goes any more or time is over."""
+    version = 0
+    while True:
+        left_s = max(0.0, deadline - time.monotonic())
+        hold_s = min(left_s, HOLD_S) if version else 0.0
+        query = {"after": version, "hold_s": round(hold_s, 3)} if version else {}
+        try:
+            detail = client.ask(HostDetail, path_of(name), query, hold_s)
+        except _UNREACHED:
+            if left_s <= PAUSE_S:
+                raise
+            time.sleep(PAUSE_S)
+            continue
+        if not detail.left or not left_s or not _is_draining(detail):
+            return detail
+        version = detail.version
+
+
+def path_of(name: str) -> str:
+    return f"/v1/hosts/{quote(name, safe='')}"
+
+
+def _is_draining(detail: HostDetail) -> bool:
+    return detail.host.availability is Availability.DRAINING
+
+
+def _judged(hosts: tuple[HostDetail, ...]) -> Drained:
+    if not all(map(_is_draining, hosts)):
+        return Drained("superseded", hosts)
+    if any(detail.left for detail in hosts):
+        return Drained("timeout", hosts)
+    return Drained("stays" if any(detail.stays for detail in hosts) else "settled", hosts)

@@ -1,0 +1,177 @@
+"""`hullmark host` and `hullmark maintenance`"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+
+from hullmark.cli.draining import await_drained
+from hullmark.model.api import HostList
+from hullmark.model.host import Availability, Maintenance
+from hullmark.model.hostlife import (
+    HostChange,
+    HostChanges,
+    HostDetail,
+    RemovedHost,
+    StayingInstance,
+)
+from tests.unit.cli import answers
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fakemaster import FakeMaster, refusal
+
+AVAILABILITY = "POST /v1/availability"
+DETAIL = "GET /v1/hosts/web3"
+CORDONED = HostChange("web3", True, Availability.CORDONED, {"zone": "a"})
+DRAINING = HostChange("web3", True, Availability.DRAINING)
+VIEW = dataclasses.replace(answers.HOST, availability=Availability.DRAINING)
+
+
+def detail(version: int, *left: str, **more: object) -> HostDetail:
+    found = HostDetail(VIEW, 1700000000.0, (answers.instance(),), left, (), version)
+    return dataclasses.replace(found, **more)  # type: ignore[arg-type]
+
+
+def test_cordon_names_each_host_once(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((CORDONED,))
+    done = run("host", "cordon", "web3", "web3", "--ticket", "T")
+    assert (done.code, done.out) == (0, "web3  cordoned  zone=a\n")
+    sent = master.requests[0].body
+    assert len(sent.pop("request_id")) == 32
+    assert sent == {"hosts": ["web3"], "availability": "cordoned", "ticket": "T"}
+    document = run("host", "uncordon", "web3", "-o", "json").document
+    assert document["schema"] == "hullmark.host-change/1"
+    assert master.requests[-1].body["availability"] == "active"
+
+
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(
+    master: FakeMaster, run: Run
+) -> None:
+    for command in (["host", "drain"], ["host", "cordon"], ["maintenance", "end"]):
+        assert run(*command, "web3", "Web_4").code == 64
+    assert master.requests == []
+
+
+def test_drain_waits_until_nothing_is_left(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    master.answers[DETAIL] = [detail(1, "shop/web.1"), detail(2)]
+    done = run("host", "drain", "web3")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("web3: nothing left; done in ")
+    assert master.requests[-1].query["after"] == "1"
+
+
+def test_a_drain_says_what_stays_and_what_to_type(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    stays = (
+        StayingInstance("shop/db.1", "local data"),
+        StayingInstance("shop/log.1", "runs on every host"),
+        StayingInstance("shop/queue.1", "on_host_lost: keep"),
+    )
+    master.answers[DETAIL] = detail(2, stays=stays)
+    done = run("host", "drain", "web3")
+    assert done.code == 1
+    assert done.out == "web3: stays\n"
+    assert done.err.splitlines() == [
+        "shop/db.1 stays on web3: local data",
+        "  to give it another host: hullmark move shop/db.1 --accept-data-loss",
+        "shop/log.1 stays on web3: runs on every host",
+        "  it goes once nothing else stays",
+        "shop/queue.1 stays on web3: on_host_lost: keep",
+        "  to give it another host: hullmark move shop/queue.1",
+    ]
+    document = run("host", "drain", "web3", "-o", "json").document
+    assert (document["schema"], document["outcome"]) == ("hullmark.host-drain/1", "stays")
+
+
+def test_a_drain_whose_time_is_over_names_what_is_left(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    master.answers[DETAIL] = detail(2, "shop/web.1")
+    done = run("host", "drain", "web3", "--timeout", "0")
+    assert (done.code, done.out) == (1, "web3: timeout\n")
+    assert done.err.startswith("shop/web.1 is still on web3\n")
+    assert "hullmark explain shop/web\n" in done.err
+
+
+def test_a_drain_that_somebody_ends(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    master.answers[DETAIL] = detail(2, "shop/web.1", host=answers.HOST)
+    done = run("host", "drain", "web3")
+    assert done.code == 1
+    assert "uses a host again" in done.err
+
+
+def test_drain_without_waiting_asks_once(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    assert run("host", "drain", "web3", "--no-wait").code == 0
+    assert len(master.requests) == 1
+    assert await_drained.__module__ == "hullmark.cli.draining"
+
+
+def test_labels_are_set_and_removed(master: FakeMaster, run: Run) -> None:
+    master.answers["POST /v1/hosts/web3/labels"] = CORDONED
+    assert run("host", "label", "web3", "zone=a=b", "disk-", "empty=").code == 0
+    sent = master.requests[0].body
+    assert (sent["labels"], sent["remove"]) == ({"zone": "a=b", "empty": ""}, ["disk"])
+
+
+@pytest.mark.parametrize(
+    "texts", [["zone"], ["=a"], ["-"], ["a=1", "a=2"], ["a=1", "a-"], ["a-", "a=1"]]
+)
+def test_labels_that_are_none(master: FakeMaster, run: Run, texts: list[str]) -> None:
+    assert run("host", "label", "web3", "--", *texts).code == 64
+    assert master.requests == []
+
+
+def test_show(master: FakeMaster, run: Run) -> None:
+    stays = (StayingInstance("shop/web.1", "local data"),)
+    master.answers[DETAIL] = detail(2, stays=stays)
+    out = run("host", "show", "web3").out
+    assert "host        web3 (h1)\n" in out
+    assert "shop/web.1  running   stays in a drain: local data\n" in out
+    assert run("host", "show", "web3", "-o", "json").document["stays"][0]["why"] == "local data"
+
+
+def test_remove(master: FakeMaster, run: Run) -> None:
+    master.answers["DELETE /v1/hosts/web3"] = RemovedHost(
+        "web3", "h1", ("shop/web.1",), ("shop/db.1",), ("containers on web3 run on",)
+    )
+    done = run("host", "remove", "web3", "--force", "--ticket", "T")
+    assert done.code == 0
+    assert done.err == "warning: containers on web3 run on\n"
+    assert done.out == (
+        "web3  removed\n  placed elsewhere: shop/web.1\n  until hullmark move: shop/db.1\n"
+    )
+    assert master.requests[0].body["force"] is True
+
+
+def test_a_refused_removal_says_the_way_out(master: FakeMaster, run: Run) -> None:
+    master.answers["DELETE /v1/hosts/web3"] = refusal(
+        "Conflict", "host web3 still has shop/web.1", 409, "hullmark host drain web3"
+    )
+    done = run("host", "remove", "web3")
+    assert done.code == 2
+    assert "hullmark host drain web3" in done.err
+
+
+def test_maintenance(master: FakeMaster, run: Run) -> None:
+    now = time.time()
+    work = Maintenance(now, now + 2400.5, "anna", "CHG-881")
+    master.answers["POST /v1/maintenance"] = HostChanges(
+        (HostChange("web3", True, maintenance=work),)
+    )
+    master.answers["DELETE /v1/maintenance"] = HostChanges((HostChange("web3", False),))
+    done = run("maintenance", "start", "web3", "--for", "40m", "--ticket", "CHG-881")
+    assert done.out.startswith("web3  in maintenance until ")
+    assert master.requests[0].body["for_s"] == 2400.0
+    assert run("maintenance", "end", "web3").out == "web3  was not in maintenance\n"
+    host = dataclasses.replace(answers.HOST, maintenance=work, state="silent")
+    master.answers["GET /v1/hosts"] = HostList((host, dataclasses.replace(answers.HOST, name="x")))
+    out = run("maintenance", "list").out
+    assert "CHG-881" in out
+    assert "\nx " not in out
+    document = run("maintenance", "list", "-o", "json").document
+    assert [one["host"] for one in document["hosts"]] == ["web3"]
+    master.answers["GET /v1/hosts"] = HostList((answers.HOST,))
+    assert run("maintenance", "list").out.startswith("no host is in maintenance")
