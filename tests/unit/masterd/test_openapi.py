@@ -21,6 +21,21 @@ from tests.unit.masterd.serving import APP, Served, apply_body, serve
 
 TOKEN = {"name": "ci", "role": "deployer", "request_id": "t1", "networks": ["10.0.0.0/8"]}
 
+H1 = ["h1"]
+OF_HOSTS: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/hosts/h1", None),
+    ("POST", "/v1/hosts/h1/labels", {"labels": {"zone": "a"}, "request_id": "h1"}),
+    (
+        "POST",
+        "/v1/availability",
+        {"hosts": H1, "availability": "cordoned", "request_id": "h2"},
+    ),
+    ("POST", "/v1/maintenance", {"hosts": H1, "for_s": 60, "request_id": "h3"}),
+    ("GET", "/v1/hosts", None),
+    ("DELETE", "/v1/maintenance", {"hosts": H1, "request_id": "h4"}),
+    ("DELETE", "/v1/hosts/h1", {"force": True, "request_id": "h5"}),
+]
+
 LISTED = re.compile(r"^ *(GET|POST|PUT|DELETE) +(/v1/\S+)", re.MULTILINE)
 """In the docstrings of the modules that have the forms."""
 NAMES = re.compile(r"\{(\w+)\}")
@@ -167,14 +182,8 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/hosts")
         await ask("GET", "/v1/events?limit=1000")
         await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
-        await ask("GET", "/v1/hosts/h1")
-        await ask("POST", "/v1/hosts/h1/labels", {"labels": {"zone": "a"}, "request_id": "h1"})
-        cordon = {"hosts": ["h1"], "availability": "cordoned", "request_id": "h2"}
-        await ask("POST", "/v1/availability", cordon)
-        await ask("POST", "/v1/maintenance", {"hosts": ["h1"], "for_s": 60, "request_id": "h3"})
-        await ask("GET", "/v1/hosts")
-        await ask("DELETE", "/v1/maintenance", {"hosts": ["h1"], "request_id": "h4"})
-        await ask("DELETE", "/v1/hosts/h1", {"force": True, "request_id": "h5"})
+        for method, path, body in OF_HOSTS:
+            await ask(method, path, body)
         await ask("GET", "/v1/apps/none", status=404)
         await ask("PUT", "/v1/apps/shop", {"app": 1}, status=400)
         await asyncio.sleep(0)
