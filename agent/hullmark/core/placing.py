@@ -128,22 +128,24 @@ def _place_slot(
     if pending.leaving:
         # It gets its new place once it is gone from here; until then that is why it has none.
         return _let_go(draft, wish, search, slot, pending)
+    _put(draft, wish, instance, pending, found)
+    return None
+
+
+def _put(draft: Draft, wish: Wish, instance: InstanceId, pending: Pending, found: Found) -> None:
     spec_hash = wish.record.spec_hashes[wish.name]
     if pending.copy is not None:
         spec_hash = pending.copy.spec_hash
     # Nothing is released before the plan's own step for it has seen all of the plan.
-    draft.assign(
-        found.host_id,
-        Assignment(instance, spec_hash, found.ports, False, wish.stop_unheard_s),
-    )
-    draft.used[wish.app, wish.name].add(slot)
-    draft.homes.settle(wish.app, wish.name, wish.service, slot, found.host_id)
+    assignment = Assignment(instance, spec_hash, found.ports, False, wish.stop_unheard_s)
+    draft.assign(found.host_id, assignment)
+    draft.used[wish.app, wish.name].add(instance.slot)
+    draft.homes.settle(wish.app, wish.name, wish.service, instance.slot, found.host_id)
     where = draft.host_name(found.host_id)
     for post in pending.lost:
         here = draft.host_name(post.host_id)
         draft.retire(post, f"{here} was lost; it runs on {where}", abandoned=True)
     draft.under_way[wish.app, wish.name] += bool(pending.draining)
-    return None
 
 
 def _wanted(draft: Draft, wish: Wish, slot: int, pending: Pending) -> Wanted:

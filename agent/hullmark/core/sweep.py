@@ -2,14 +2,13 @@
 instance although they have one.
 
 A slot may have several: an older one beside its successor, one on a host that is drained, one on a host that is
-lost, one that an operator told to leave. `fate` says what becomes of each; then at most one instance
+lost, one that an operator told to leave. `fates` says what becomes of each; then at most one instance
 of the wanted generation and one older one stay.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Optional
@@ -25,22 +24,22 @@ from hullmark.core.draft import (
     all_assignments,
     slot_of,
 )
+from hullmark.core.fates import (
+    Fate,
+    fate_of,
+    has_ended,
+    home_of,
+    is_current,
+    is_given_up,
+    why_kept,
+)
 from hullmark.core.wishes import Wish
-from hullmark.model.app import DeployMode, HostLoss
-from hullmark.model.observed import Phase
+from hullmark.model.app import DeployMode
 from hullmark.model.orders import Assignment, Tombstone
-from hullmark.model.records import Home
 
 Wishes = Mapping[tuple[str, str], Wish]
 
 TAKEN = "its slot is taken on another host"
-
-
-class Fate(enum.Enum):
-    STAYS = "stays"
-    LOST = "lost"  # goes once its slot has another, which need not serve
-    DRAINS = "drains"  # goes once its slot has another that serves
-    LEAVES = "leaves"  # goes before its slot gets another
 
 
 def sweep(draft: Draft, wishes: Wishes) -> None:
@@ -81,7 +80,7 @@ def _is_tombstone_given_up(draft: Draft, wish: Wish, host_id: str, tombstone: To
     """An agent that got it stops the instance; one that didn't still has what it was told before."""
     former = Assignment(tombstone.instance, "", stop_unheard_s=tombstone.stop_unheard_s)
     post = Post(host_id, former)
-    return _is_given_up(draft, wish, post, _home(draft, wish, post))
+    return is_given_up(draft, wish, post, home_of(draft, wish, post))
 
 
 def _is_too_many(wish: Wish, slot: int) -> bool:
@@ -105,9 +104,9 @@ def _settle(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
     _note_home(draft, wish, slot, posts)
     groups: dict[tuple[bool, Fate], list[Post]] = defaultdict(list)
     for post in _one_outdated_generation(draft, wish, posts):
-        fate = _fate(draft, wish, post)
+        fate = fate_of(draft, wish, post)
         if fate is not None:
-            groups[_is_current(wish, post), fate].append(_updated(draft, wish, post))
+            groups[is_current(wish, post), fate].append(_updated(draft, wish, post))
     current = _best(draft, wish, groups[True, Fate.STAYS])
     outdated = _best(draft, wish, groups[False, Fate.STAYS])
     if current is not None:
@@ -138,7 +137,7 @@ def _settle(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
 def _note_home(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
     """Of a slot that had its instance before homes were remembered, or before it had data."""
     if wish.keeps_home and draft.homes.find(wish.app, wish.name, slot) is None:
-        best = max(posts, key=lambda post: (draft.serves(post), _is_current(wish, post)))
+        best = max(posts, key=lambda post: (draft.serves(post), is_current(wish, post)))
         draft.homes.settle(wish.app, wish.name, wish.service, slot, best.host_id)
 
 
@@ -176,7 +175,7 @@ def _keep(draft: Draft, wish: Wish, slot: int, post: Post) -> None:
     draft.assign(post.host_id, post.assignment)
     draft.used[wish.app, wish.name].add(slot)
     draft.homes.settle(wish.app, wish.name, wish.service, slot, post.host_id)
-    why = _why_kept(draft, wish, post)
+    why = why_kept(draft, wish, post)
     if why:
         name = draft.host_name(post.host_id)
         generation = post.instance.generation
@@ -211,7 +210,7 @@ def _best(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Optional[Post]:
     """The one that stays of several that could; the others get tombstones."""
     if len(posts) < 2:
         return posts[0] if posts else None
-    home = _home(draft, wish, posts[0])
+    home = home_of(draft, wish, posts[0])
     at_home = home.host_id if home is not None and not home.leave else ""
 
     def worth(post: Post) -> tuple[bool, bool, bool]:
@@ -228,22 +227,18 @@ def _best(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Optional[Post]:
 
 def _one_outdated_generation(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Sequence[Post]:
     """Without the older ones of a slot that was changed twice before its first successor served."""
-    outdated = [post for post in posts if not _is_current(wish, post)]
+    outdated = [post for post in posts if not is_current(wish, post)]
     if len({post.instance.generation for post in outdated}) < 2:
         return posts
     best = max(outdated, key=lambda post: (draft.serves(post), -post.instance.generation))
     kept = []
     for post in posts:
-        if _is_current(wish, post) or post.instance.generation == best.instance.generation:
+        if is_current(wish, post) or post.instance.generation == best.instance.generation:
             kept.append(post)
         else:
-            given_up = _is_given_up(draft, wish, post, _home(draft, wish, post))
+            given_up = is_given_up(draft, wish, post, home_of(draft, wish, post))
             draft.retire(post, f"replaced by generation {wish.generation}", abandoned=given_up)
     return kept
-
-
-def _is_current(wish: Wish, post: Post) -> bool:
-    return post.instance.generation == wish.generation
 
 
 def _updated(draft: Draft, wish: Wish, post: Post) -> Post:
@@ -254,107 +249,6 @@ def _updated(draft: Draft, wish: Wish, post: Post) -> Post:
         return post
     told = dataclasses.replace(post.assignment, stop_unheard_s=wish.stop_unheard_s)
     return Post(post.host_id, told)
-
-
-def _home(draft: Draft, wish: Wish, post: Post) -> Optional[Home]:
-    """Of a service that runs on every host no slot is at home anywhere."""
-    if wish.is_global:
-        return None
-    return draft.homes.find(wish.app, wish.name, post.instance.slot)
-
-
-def _fate(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
-    """None: it has got a tombstone."""
-    home = _home(draft, wish, post)
-    if wish.is_global and absence.is_gone(draft.snapshot, post.host_id):
-        draft.retire(post, "its host was removed")
-        return None
-    if _is_given_up(draft, wish, post, home) and not _has_ended(draft, wish, post):
-        return Fate.LOST
-    ready = absence.is_ready(draft.snapshot, post.host_id)
-    if not ready or draft.brake is not None:
-        return Fate.STAYS
-    if home is not None and home.leave == post.host_id:
-        return Fate.LEAVES
-    if absence.is_draining(draft.snapshot, post.host_id) and wish.may_move and not wish.one_shot:
-        return Fate.DRAINS
-    reason = _superfluous(draft, wish, post)
-    # One that runs on every host has no successor where it does not fit: it is no turn that it waits for.
-    if not reason and (_is_current(wish, post) or wish.is_global):
-        reason = _misplaced(draft, wish, post)
-    if reason:
-        draft.retire(post, reason)
-        return None
-    return Fate.STAYS
-
-
-def _is_given_up(draft: Draft, wish: Wish, post: Post, home: Optional[Home]) -> bool:
-    """Whether its slot may run elsewhere although nobody can say that this one ended."""
-    snapshot, host_id = draft.snapshot, post.host_id
-    leaves = home is not None and home.leave == host_id
-    if absence.is_gone(snapshot, host_id):
-        return leaves or wish.may_move
-    if draft.brake is not None or absence.in_maintenance(snapshot, host_id):
-        return False
-    silence_s = absence.silence_s(snapshot, host_id)
-    if leaves and silence_s > snapshot.lost_after_s:
-        return True
-    after_s = wish.given_up_after_s(post.assignment)
-    return wish.may_move and after_s is not None and silence_s > after_s
-
-
-def _has_ended(draft: Draft, wish: Wish, post: Post) -> bool:
-    """Whether a one-shot ended, or may have: it must not run again because its host was lost."""
-    if not wish.one_shot or not _is_current(wish, post):
-        return False
-    status = draft.status(post)
-    if status is None:
-        return post.host_id not in draft.snapshot.observed
-    return status.phase in (Phase.COMPLETED, Phase.FAILED)
-
-
-def _why_kept(draft: Draft, wish: Wish, post: Post) -> str:
-    """Why an instance stays on a host where it can't be seen; empty where it can, or is about to be."""
-    snapshot, host_id = draft.snapshot, post.host_id
-    name = draft.host_name(host_id)
-    home = _home(draft, wish, post)
-    data = " and its data is there" if home is not None else ""
-    if absence.is_gone(snapshot, host_id):
-        return f"its host {name} was removed{data}"
-    if not absence.is_lost(snapshot, host_id) or wish.is_global:
-        return ""
-    if absence.in_maintenance(snapshot, host_id):
-        return f"its host {name} is in maintenance and silent; nothing moves off it"
-    lost = f"its host {name} is lost"
-    if draft.brake is not None:
-        return f"{lost}; {draft.brake.note}"
-    if _has_ended(draft, wish, post):
-        known = draft.status(post) is not None
-        return "" if known else f"{lost}, and whether it has completed is not known"
-    if wish.policy is HostLoss.STOP and post.assignment.stop_unheard_s:
-        return f"{lost}; it is stopped there first, then started elsewhere"
-    if wish.policy is HostLoss.STOP:
-        return f"{lost}, and was not told before to stop it when it is cut off"
-    return f"{lost}{data or ', and it is to be kept'}"
-
-
-def _superfluous(draft: Draft, wish: Wish, post: Post) -> str:
-    """Of a service that runs on every host, and has another slot on this one."""
-    there = draft.assignments[post.host_id] if wish.is_global else ()
-    for instance in there:
-        if (instance.app, instance.service) == (wish.app, wish.name):
-            return "one on each host is enough" if instance.slot != post.instance.slot else ""
-    return ""
-
-
-def _misplaced(draft: Draft, wish: Wish, post: Post) -> str:
-    """Why this host may not keep the instance. Room that shrank is no reason: only new instances are measured
-    against it."""
-    berth = draft.berths[post.host_id]
-    if wish.most and berth.by_service[wish.app, wish.name] >= wish.most:
-        return f"more than {wish.most} on this host (max_replicas_per_node)"
-    misfit = berth.mismatch(wish.service)
-    return "" if misfit is None else f"does not fit this host any more: {misfit.group}"
 
 
 def _empty_drained_hosts(draft: Draft, wishes: Wishes) -> None:
@@ -377,4 +271,4 @@ def _empty_drained_hosts(draft: Draft, wishes: Wishes) -> None:
 def _is_left(draft: Draft, wishes: Wishes, post: Post) -> bool:
     """Neither one of those that run on every host, nor a job that is over."""
     wish = wishes.get((post.instance.app, post.instance.service))
-    return wish is None or not (wish.is_global or _has_ended(draft, wish, post))
+    return wish is None or not (wish.is_global or has_ended(draft, wish, post))
