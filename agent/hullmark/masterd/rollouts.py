@@ -154,7 +154,8 @@ class Rollouts:
             )
         if not to:
             done = [item for item in (rollout.good, rollout.former) if item in kept]
-            older = [item for item in kept if item < record.generation]
+            # What a generation took back is not what it is itself to be taken back to.
+            older = [item for item in kept if item < (record.rolled_back_to or record.generation)]
             to = (done or older[-1:] or [0])[0]
         found = await self._term.history.find(app, to) if to in kept else None
         if found is None:
