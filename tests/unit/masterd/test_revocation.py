@@ -1,0 +1,130 @@
+"""Certificates that are worth nothing any more, and machines that share one, over real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from hullmark.model.api import ClusterStatus, EventList, HostList
+from hullmark.pki import certificates
+from tests.unit.masterd.serving import Host, Served, eventually, serve
+from tests.unit.pki.callers import client_context
+
+POLL = "/agent/v1/poll"
+NOTHING = {"run": "run-1", "hold_s": 0}
+
+
+async def renewed(served: Served, host: Host, folder: str) -> Any:
+    """A context with the host's newest certificate, which was not used yet."""
+    key = certificates.new_key()
+    body = {"csr_pem": certificates.new_request(key, "ignored").decode()}
+    status, answer = await host.post("/agent/v1/renew", body)
+    assert status == 200, answer
+    path = served.folder / folder
+    path.mkdir()
+    (path / "key").write_bytes(certificates.key_pem(key))
+    (path / "pem").write_text(answer["chain_pem"])
+    return client_context(served.root, path / "pem", path / "key")
+
+
+async def post_anew(served: Served, context: Any, body: Any, path: str = POLL) -> tuple[int, Any]:
+    """On a connection of its own, as another process would."""
+    url = f"https://127.0.0.1:{served.agents_port}{path}"
+    async with aiohttp.ClientSession() as session:
+        return await served.ask("POST", url, body, context=context, session=session)
+
+
+def test_a_renewal_whose_answer_is_lost_and_one_that_is_used(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await host.begin()
+        held = asyncio.ensure_future(host.post(POLL, await host.settled(hold_s=3)))
+        await asyncio.sleep(0.1)
+        await renewed(served, host, "lost")
+        newest = await renewed(served, host, "newest")
+        assert (await host.post(POLL, NOTHING))[0] == 200, "the newest was not used yet"
+        assert not held.done()
+        assert (await post_anew(served, newest, {}, "/agent/v1/orders"))[0] == 200
+        status, answer = await post_anew(served, host.context, NOTHING)
+        assert status == 403
+        assert "hullmark agent enroll --force" in answer["remedy"]
+        assert (await held)[0] == 200, "a poll that was held meanwhile is answered"
+        assert (await post_anew(served, newest, {}, "/agent/v1/orders"))[0] == 200
+        events = await served.read(EventList, "/v1/events")
+        told = [event for event in events.events if event.kind == "host.refused"]
+        assert [event.subject for event in told] == ["host h1"]
+
+    serve(tmp_path, test)
+
+
+def test_an_enrolment_anew_ends_the_old_certificate_at_once(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        old = await served.enroll()
+        await old.begin()
+        held = asyncio.ensure_future(old.post(POLL, await old.settled(hold_s=20)))
+        await asyncio.sleep(0.1)
+        (tmp_path / "host-h1").rename(tmp_path / "former")
+        new = await served.enroll()
+        assert new.host_id == old.host_id
+        assert (await old.post("/agent/v1/orders", {}))[0] == 403
+        status, _ = await asyncio.wait_for(held, 3)
+        assert status in (401, 403)
+        assert (await post_anew(served, new.context, {}, "/agent/v1/orders"))[0] == 200
+
+    serve(tmp_path, test, lost_after=60.0)
+
+
+def test_a_removed_host_loses_what_it_holds(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await host.begin()
+        held = asyncio.ensure_future(host.post(POLL, await host.settled(hold_s=20)))
+        await asyncio.sleep(0.1)
+        assert not held.done()
+        status, _ = await served.local("DELETE", "/v1/hosts/h1", {"request_id": "x"})
+        assert status == 200
+        status, _ = await asyncio.wait_for(held, 3)
+        assert status in (401, 403)
+        assert (await host.post(POLL, NOTHING))[0] == 403
+        assert (await served.read(HostList, "/v1/hosts")).hosts == ()
+
+    serve(tmp_path, test, lost_after=60.0)
+
+
+def test_a_cloned_machine_is_refused_and_shown(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await host.begin()
+        held = asyncio.ensure_future(host.post(POLL, await host.settled(hold_s=20)))
+        await asyncio.sleep(0.1)
+        status, answer = await post_anew(served, host.context, {"run": "clone", "hold_s": 5})
+        assert status == 403
+        assert "another agent with this host's certificate is connected" in answer["message"]
+        assert not held.done(), "the one that stands stays"
+        report = {
+            "host_id": host.host_id,
+            "run": "clone",
+            "sequence": 1,
+            "epoch": {"incarnation": 1, "term": 1},
+            "digest": "",
+            "full": True,
+        }
+        assert (await post_anew(served, host.context, report, "/agent/v1/report"))[0] == 403
+        status_now = await served.read(ClusterStatus, "/v1/status")
+        assert status_now.state == "degraded"
+        assert "127.0.0.1 is refused" in " ".join(status_now.notes)
+        (shown,) = (await served.read(HostList, "/v1/hosts")).hosts
+        assert [problem.code for problem in shown.problems] == ["host.cloned"]
+        events = await served.read(EventList, "/v1/events")
+        assert [event.kind for event in events.events].count("host.cloned") == 1
+        held.cancel()
+
+        async def is_taken() -> bool:
+            return (await post_anew(served, host.context, {"run": "next", "hold_s": 0}))[0] == 200
+
+        await eventually(is_taken, "an agent that was started anew is taken")
+
+    serve(tmp_path, test, lost_after=60.0)
