@@ -89,19 +89,20 @@ class Host:
 
 
 class Fleet(Cluster):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kinds: Mapping[str, Callable[..., Engine]] = KINDS) -> None:
         super().__init__(folder, HOST_ADDRESS)
         self.master_options = QUICK_MASTER
+        self._kinds = kinds
         self.hosts: dict[str, Host] = {}
         self._resources = contextlib.ExitStack()
 
     def set_up(self) -> None:
         """Engines, master and agents; all three hosts are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for number, name in enumerate(KINDS, 11):
+        for number, name in enumerate(self._kinds, 11):
             network = HostNetwork(name, f"192.0.2.{number}")
             self._resources.enter_context(network)
-            engine = KINDS[name](network=network)
+            engine = self._kinds[name](network=network)
             self._resources.callback(engine.stop)
             self.hosts[name] = Host(self.folder, network, engine)
         with ThreadPoolExecutor() as pool:
