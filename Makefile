@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
-	test-integration test-e2e bench clean
+	test-integration test-e2e bench hosts-bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,10 @@ test-e2e: setup-engines ## Master, agent and engine together, as a user runs the
 	$(PYTEST) -v --timeout 900 --durations 10 tests/e2e $(ARGS)
 
 bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
-	@$(PYTHON) -m tests.bench
+	@$(PYTHON) -m tests.bench $(ARGS)
+
+hosts-bench: setup-engines ## The part of it about many hosts: scheduler, simulated fleet, a lost host
+	@$(PYTHON) -m tests.bench.hosts $(ARGS)
 
 clean: ## Remove what was built: build/, .venv, caches
 	rm -rf build .venv agent/*.egg-info

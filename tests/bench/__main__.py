@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.bench import hosts
 from tests.bench.contenders import (
     Contender,
     DockerRun,
@@ -102,9 +103,11 @@ def main() -> None:
         result = measure(folder, quick)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    result["hosts"] = hosts.measure(quick)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
     print_table(result)
+    hosts.print_tables(result["hosts"])
     print(f"\nwritten to {OUTPUT}")
 
 

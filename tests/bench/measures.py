@@ -44,7 +44,7 @@ def started_at(contender: Contender, name: str, count: int, timeout_s: float) ->
         if len(found) < count:
             return []
         inspected: list[dict[str, Any]] = json.loads(contender.call("inspect", *found))
-        return [_seconds(item["State"]["StartedAt"]) for item in inspected]
+        return [seconds_since_1970(item["State"]["StartedAt"]) for item in inspected]
 
     found: list[float] = wait_until(starts, f"{contender.name}: {count} containers run", timeout_s)
     return found
@@ -93,7 +93,7 @@ def _cpu(pid: int) -> float:
     return total + ended.children_user + ended.children_system
 
 
-def _seconds(text: str) -> float:
+def seconds_since_1970(text: str) -> float:
     """An engine's time, RFC 3339 with nanoseconds in UTC, as seconds since 1970."""
     whole, _, fraction = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{fraction or 0}")
