@@ -246,8 +246,8 @@ labels          honoured labels of the service, not of its containers
 resources       honoured
 placement       honoured
 restart_policy  honoured wins over restart
-update_config   honoured kept with the app, and not acted on yet: every instance that changed is replaced
-rollback_config honoured kept with the app, and not acted on yet: every instance that changed is replaced
+update_config   honoured how instances are replaced when their containers change
+rollback_config honoured the same for going back to a former generation
 endpoint_mode   warned   there is no virtual address to choose
 
 [services.*.deploy.resources] Resources
@@ -280,12 +280,12 @@ max_attempts    honoured
 window          honoured
 
 [services.*.deploy.update_config] Updates and rollbacks
-parallelism     honoured 0: all at once
-delay           honoured
-failure_action  honoured `pause`, `continue`, and for updates `rollback`
-monitor         honoured
-max_failure_ratio honoured
-order           honoured `stop-first` or `start-first`
+parallelism     honoured slots that change at a time, 1 if not given; 0: all at once
+delay           honoured from when the last one has shown that it is good until the next one begins
+failure_action  honoured `pause`, `continue`, and for updates `rollback`; a rollback that fails pauses
+monitor         honoured how long an instance has to serve without a break to be good, 5s if not given
+max_failure_ratio honoured of the slots of the service; above it `failure_action` comes. 0 if not given: with the first
+order           honoured `stop-first` or `start-first`: the former instance goes once its successor is good
 
 [networks.*] A network
 name            warned   networks are called APP_NETWORK; to share one, make it yourself and name it with `external: true`
