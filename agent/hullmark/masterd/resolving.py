@@ -6,6 +6,7 @@ or goes away, is left for the next.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Optional
 
@@ -19,6 +20,9 @@ from hullmark.model.wire import from_wire
 WITHIN_S = 20.0
 BEGIN_S = 5.0
 """A host that has not begun to answer by then is left for the next one."""
+YOUNG_S = 5.0
+"""For so long after a leader began its hosts may be on their way to it: each tries again within 3 s."""
+LOOK_S = 0.1
 NOBODY = ResolveAnswer(note="no host is ready to be asked", remedy="start an agent")
 NO_HOSTS = ResolveAnswer(
     note="there is no host to ask yet", remedy="enroll a host first: hullmark invite HOST"
@@ -30,7 +34,7 @@ def resolver(desk: Desk, app: str) -> Resolver:
         arguments = {"image": image, "platform": platform, "pull_policy": pull_policy}
         began = desk.clock()
         deadline = began + WITHIN_S
-        hosts = _hosts(desk, app)
+        hosts = await _hosts_soon(desk, app)
         for host_id in hosts:
             if desk.clock() >= deadline:
                 break
@@ -43,6 +47,16 @@ def resolver(desk: Desk, app: str) -> Resolver:
         return ResolveAnswer(note=f"no host answered in {waited_s:.1f} s", remedy=NOBODY.remedy)
 
     return resolve
+
+
+async def _hosts_soon(desk: Desk, app: str) -> list[str]:
+    """A leader that has just begun waits for the first of its hosts."""
+    while True:
+        hosts, snapshot = _hosts(desk, app), desk.cluster.snapshot()
+        if hosts or not snapshot.hosts or snapshot.waited_s >= YOUNG_S:
+            return hosts
+        await asyncio.sleep(LOOK_S)
+        desk.must_lead()
 
 
 def _hosts(desk: Desk, app: str) -> list[str]:

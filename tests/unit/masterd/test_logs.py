@@ -356,6 +356,33 @@ def test_without_an_answer_nothing_is_applied(tmp_path: Path, monkeypatch) -> No
     serve(tmp_path, test)
 
 
+def test_a_leader_that_has_just_begun_waits_for_a_host(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        body = apply_body(app=PULLED)
+        applying = asyncio.ensure_future(served.local("PUT", "/v1/apps/shop", body))
+        await asyncio.sleep(0.3)
+        assert not applying.done()
+        await host.begin()
+        task, _ = await next_task(host)
+        await answer(served, host, task, resolved({"digest": "sha256:" + "a" * 64}))
+        assert (await asyncio.wait_for(applying, 5))[0] == 200
+
+    serve(tmp_path, test)
+
+
+def test_a_host_that_does_not_come_is_not_waited_for_for_long(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(resolving, "YOUNG_S", 0.1)
+
+    async def test(served: Served) -> None:
+        await served.enroll()
+        status, found = await served.local("PUT", "/v1/apps/shop", apply_body(app=PULLED))
+        assert (status, found["error"]) == (409, "ImageUnavailable")
+        assert "no host is ready to be asked" in found["message"]
+
+    serve(tmp_path, test)
+
+
 def test_a_task_is_for_one_host_and_comes_again_to_a_new_life_of_it(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         one, two = await two_hosts(served)
