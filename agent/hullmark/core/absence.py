@@ -13,6 +13,11 @@ from typing import Optional
 from hullmark.model.host import Availability
 from hullmark.model.snapshot import Snapshot
 
+ENGINE_AWAY = {
+    "engine.unavailable": "the host's engine does not answer",
+    "engine.refuses": "the host's engine refuses the agent",
+}
+"""By the code of a host's problem: nothing can be said of its containers while it lasts."""
 _A_MOMENT_S = 0.05
 """Added to a time at which something is over, so that it is over by then."""
 
@@ -44,8 +49,20 @@ def is_ready(snapshot: Snapshot, host_id: str) -> bool:
 
 
 def is_quiet(snapshot: Snapshot, host_id: str) -> bool:
-    """Silent for longer than a poll is held: it counts for the brake, and is the last choice for new work."""
+    """Silent for longer than a poll is held: it counts for the brake."""
     return silence_s(snapshot, host_id) > snapshot.silent_after_s
+
+
+def engine_trouble(snapshot: Snapshot, host_id: str) -> str:
+    """Why what the host says of its containers is old; empty where it isn't."""
+    state = snapshot.observed.get(host_id)
+    codes = {problem.code for problem in state.problems} if state is not None else set()
+    return next((text for code, text in ENGINE_AWAY.items() if code in codes), "")
+
+
+def is_last_choice(snapshot: Snapshot, host_id: str) -> bool:
+    """For new work, of hosts that fit: nothing can be started there right now."""
+    return is_quiet(snapshot, host_id) or bool(engine_trouble(snapshot, host_id))
 
 
 def is_lost(snapshot: Snapshot, host_id: str) -> bool:
@@ -80,14 +97,20 @@ def brake(snapshot: Snapshot) -> Optional[Brake]:
     silent = sum(is_quiet(snapshot, host_id) for host_id in counted)
     if is_too_many(silent, len(counted)):
         return Brake(silent, len(counted))
-    left_s = snapshot.lost_after_s - snapshot.calm_s
+    left_s = _uneasy_s(snapshot)
     return Brake(silent, len(counted), left_s) if silent and left_s > 0 else None
+
+
+def _uneasy_s(snapshot: Snapshot) -> float:
+    """For how long nothing moves yet although few are silent now; negative where that is over."""
+    calm_s = math.inf if snapshot.calm_s is None else snapshot.calm_s
+    return snapshot.lost_after_s - calm_s
 
 
 def next_turn_s(snapshot: Snapshot, waits: frozenset[float] = frozenset()) -> Optional[float]:
     """When time alone changes what holds here: a silent host is lost, a maintenance is over, or a host has been
     silent for as long as one of `waits` says. None: never."""
-    turns = [snapshot.lost_after_s - snapshot.calm_s]
+    turns = [_uneasy_s(snapshot)]
     for host_id, host in snapshot.hosts.items():
         if host.maintenance is not None:
             turns.append(host.maintenance.until - snapshot.now)

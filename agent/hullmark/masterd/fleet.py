@@ -92,14 +92,14 @@ class Fleet:
         """How long this leader has waited for hosts that it has not heard at all, without a stall."""
         return self._look() - self._waiting_since
 
-    def calm_s(self) -> float:
-        """How long ago more hosts were silent than by chance; infinite: never."""
+    def calm_s(self) -> Optional[float]:
+        """How long ago more hosts were silent than by chance; None: never."""
         now = self._look()
         counted = [one for key, one in self._contacts.items() if key not in self._excused]
         quiet_after_s = self._lost_after_s * QUIET_SHARE
         if is_too_many(sum(now - one.heard_at > quiet_after_s for one in counted), len(counted)):
             self._restless_at = now
-        return now - self._restless_at
+        return None if math.isinf(self._restless_at) else now - self._restless_at
 
     def excuse(self, host_ids: frozenset[str]) -> None:
         """Hosts whose silence is expected now. One that no longer is gets its time anew from the moment at which
