@@ -1,4 +1,4 @@
-"""A master that answers a byte at a time is left for the next one."""
+"""A master that answers a byte at a time is left for the next one, and one that says nothing is not waited for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hullmark.agentd import link as module
+from hullmark.agentd.deadline import SILENT_S, Adapter
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.link import Link
 from hullmark.errors import MasterUnavailable
@@ -67,15 +68,19 @@ def dripping(request: pytest.FixtureRequest) -> Iterator[Dripping]:
     master.close()
 
 
+def link_to(tmp_path: Path, *masters: str) -> Link:
+    for name in ("root.pem", "host.pem", "host.key"):
+        (tmp_path / name).touch()
+    identity: Any = FakeIdentity(tmp_path, masters)
+    return Link(identity)
+
+
 def test_a_dripping_master_is_left(
     dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CONNECT_S", 0.3)
     monkeypatch.setattr(module, "ANSWER_S", 0.2)
-    for name in ("root.pem", "host.pem", "host.key"):
-        (tmp_path / name).touch()
-    identity: Any = FakeIdentity(tmp_path, (dripping.url, "http://127.0.0.1:9"))
-    link = Link(identity)
+    link = link_to(tmp_path, dripping.url, "http://127.0.0.1:9")
     began = time.monotonic()
     with pytest.raises(MasterUnavailable, match="not whole after 1 s"):
         link.call(REPORT_PATH, {}, ReportAnswer, 0.5)
@@ -83,3 +88,32 @@ def test_a_dripping_master_is_left(
     assert dripping.dripped >= 5, "it did send, so that no wait for a byte was long"
     with pytest.raises(MasterUnavailable, match="Connection refused"):
         link.call(REPORT_PATH, {}, ReportAnswer, 0.5)
+
+
+def test_a_tasks_lines_may_take_their_time_and_what_follows_them_may_not(
+    dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TASK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(module, "ANSWER_S", 0.2)
+    sent: list[float] = []
+
+    def slow() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"{}\n"
+            time.sleep(0.5)
+        sent.append(time.monotonic())
+
+    with pytest.raises(MasterUnavailable, match="stopped listening"):
+        link_to(tmp_path, dripping.url).send_task("t1", slow())
+    assert 0.5 < time.monotonic() - sent[0] < 3.0
+    assert dripping.dripped >= 5
+
+
+def test_no_connection_waits_without_end(dripping: Dripping) -> None:
+    """Also where `requests` asks for none, as 2.25 does for a body that is streamed."""
+    pool = Adapter().poolmanager.connection_from_url(dripping.url)
+    connection = pool._new_conn()
+    assert connection.timeout is None
+    connection.connect()
+    assert connection.sock.gettimeout() == SILENT_S
+    connection.close()

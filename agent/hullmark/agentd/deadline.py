@@ -1,5 +1,5 @@
 """An end to each request as a whole: `requests` only bounds the wait for the next byte, so that a master which answers a byte
-at a time would be waited for without end."""
+at a time would be waited for without end. Old ones (2.25) don't even do that where the request's body is streamed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+SILENT_S = 30.0
+"""How long a peer may neither take nor send anything, where the request does not say."""
+
 _of_thread = threading.local()
 
 
 class _Plain(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        _of_thread.socket = self.sock
+        _connected(self.sock)
 
 
 class _Secure(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        _of_thread.socket = self.sock
+        _connected(self.sock)
+
+
+def _connected(sock: Any) -> None:
+    if sock.gettimeout() is None:
+        sock.settimeout(SILENT_S)
+    _of_thread.socket = sock
 
 
 class _PlainPool(HTTPConnectionPool):

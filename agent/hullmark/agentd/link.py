@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 import requests
 
@@ -71,18 +72,23 @@ class Link:
         return _decoded(answer, data, master), begin
 
     def send_task(self, task_id: str, lines: Iterator[bytes]) -> None:
-        """Stream a task's answer. Raises as `call` does, also when the leader stops listening."""
+        """Stream a task's answer. Raises as `call` does, also when the leader stops listening. The lines may take any
+        time; what the leader answers after them may not."""
         master, session = self._session()
+        deadline = Deadline(TASK_TIMEOUT_S + ANSWER_S)
         try:
-            response = session.post(
-                f"{master}{TASKS_PATH}{task_id}",
-                data=lines,
-                headers={"Content-Type": "application/x-ndjson"},
-                timeout=(CONNECT_S, TASK_TIMEOUT_S),
-                allow_redirects=False,
-                stream=True,
-            )
-            content = _bounded(response)
+            with contextlib.ExitStack() as ending:
+                response = session.post(
+                    f"{master}{TASKS_PATH}{task_id}",
+                    data=_then(lines, lambda: ending.enter_context(deadline)),
+                    headers={"Content-Type": "application/x-ndjson"},
+                    timeout=(CONNECT_S, TASK_TIMEOUT_S),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                content = _bounded(response)
+            if deadline.passed:
+                raise requests.Timeout("its answer was not whole in time")
         except (requests.RequestException, OSError) as error:
             raise MasterUnavailable(f"{master} stopped listening: {_reason(error)}") from error
         finally:
@@ -166,6 +172,12 @@ class Link:
             remedy = "check both clocks, and that the master has the certificate of this cluster"
         each = "; ".join(f"{one}: {why}" for one, why in sorted(self._troubles.items()))
         return MasterUnavailable(f"no master answers: {each}", remedy=remedy)
+
+
+def _then(lines: Iterator[bytes], after: Callable[[], object]) -> Iterator[bytes]:
+    """The lines; `after` is called once the last of them was taken."""
+    yield from lines
+    after()
 
 
 def _bounded(response: requests.Response) -> bytes:
