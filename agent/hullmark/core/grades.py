@@ -6,18 +6,12 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hullmark.core.absence import is_draining, is_ready
+from hullmark.core.absence import engine_trouble, is_draining, is_ready
 from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.observed import Health, InstanceStatus, Phase
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
-
-ENGINE_AWAY = {
-    "engine.unavailable": "the host's engine does not answer",
-    "engine.refuses": "the host's engine refuses the agent",
-}
-"""By the code of a host's problem: nothing can be said of its containers while it lasts."""
 
 _PROGRESS = {
     Phase.WAITING: "waits to be started",
@@ -123,9 +117,7 @@ class Grader:
 
     def engine_trouble(self, host_id: str) -> str:
         """Why what the host says of its containers is old; empty where it isn't."""
-        state = self._snapshot.observed.get(host_id)
-        codes = {problem.code for problem in state.problems} if state is not None else set()
-        return next((text for code, text in ENGINE_AWAY.items() if code in codes), "")
+        return engine_trouble(self._snapshot, host_id)
 
 
 def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:

@@ -85,7 +85,7 @@ class Ladder:
         self._level: dict[str, Level] = {}
         self._away: set[str] = set()
         for host_id in fitting:
-            group = absence.is_quiet(snapshot, host_id), self.values(host_id)
+            group = absence.is_last_choice(snapshot, host_id), self.values(host_id)
             self.group_of[host_id] = group
             self._rungs.setdefault(group, [])
             self._put(host_id)

@@ -135,7 +135,7 @@ class Search:
 
         def rank(host_id: str) -> _Rank:
             berth = self._berths[host_id]
-            first = (absence.is_quiet(draft.snapshot, host_id), *spread(berth))
+            first = (absence.is_last_choice(draft.snapshot, host_id), *spread(berth))
             if packs:
                 return (*first, -berth.fullness, -berth.instances)
             return (*first, berth.by_service[key], berth.instances)

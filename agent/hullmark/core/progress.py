@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hullmark.core import absence
-from hullmark.core.grades import ENGINE_AWAY
+from hullmark.core.absence import ENGINE_AWAY
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.app import DeployMode, Service, UpdateConfig
 from hullmark.model.observed import Health, InstanceStatus, Phase

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.absence import is_draining, is_ready
-from hullmark.core.grades import ENGINE_AWAY, Grade, Graded, Grader
+from hullmark.core.absence import ENGINE_AWAY, is_draining, is_ready
+from hullmark.core.grades import Grade, Graded, Grader
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
 from hullmark.model.api import AppDetail, AppSummary, InstanceView, ServiceView

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Callable
 
-from hullmark.core.grades import ENGINE_AWAY
+from hullmark.core.absence import ENGINE_AWAY
 from hullmark.model.observed import HostState, InstanceStatus
 
 _Life = tuple[str, float, int]

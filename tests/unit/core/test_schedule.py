@@ -29,7 +29,7 @@ from hullmark.model.app import (
     Volume,
 )
 from hullmark.model.host import HostFacts, HostRecord
-from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
+from hullmark.model.observed import Health, HostProblem, HostState, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.fleets import (
@@ -370,6 +370,18 @@ def test_spread() -> None:
     state = snapshot({}, hosts, {host.host_id: HostState() for host in hosts})
     state = planned(applied(state, App("shop", {"web": service})))
     assert sorted(Counter(homes(state).values()).values()) == [2, 2, 3]
+
+
+def test_a_host_without_an_engine_is_the_last_choice() -> None:
+    hosts = [HostRecord(f"h{n}", f"h{n}", 1.0) for n in range(2)]
+    away = HostState(problems=(HostProblem("engine.unavailable", "no answer"),))
+    service = Service(ContainerSpec("x"), DeploySpec(replicas=4))
+    state = snapshot({}, hosts, {"h0": away, "h1": HostState()})
+    state = planned(applied(state, App("shop", {"web": service})))
+    assert Counter(homes(state).values()) == {"h1": 4}
+    state = snapshot({}, hosts[:1], {"h0": away})
+    state = planned(applied(state, App("shop", {"web": service})))
+    assert Counter(homes(state).values()) == {"h0": 4}, "but one, where there is no other"
 
 
 def test_spread_over_a_label() -> None:
