@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ REFUSED_RETRY_S = 15.0
 FILES_RETRY_S = 2.0
 """How soon the host's own files are looked at again after they could not be used."""
 ENROLL_AGAIN = enrolment.AGAIN.format(host="HOST")
+HOLD_SPREAD = 0.25
+"""The random part of a poll's hold."""
 ORDERS_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 60.0
 """A clock that is further from the leader's makes logs and certificates unreliable."""
@@ -53,10 +56,12 @@ class Listeners:
 
 @dataclass(frozen=True)
 class Clocks:
-    """`steady` is the one that `Link.call` tells; `wall` is held against the leader's."""
+    """`steady` is the one that `Link.call` tells; `wall` is held against the leader's. `chance`, from 0 to 1, keeps
+    hosts out of step."""
 
     steady: Callable[[], float]
     wall: Callable[[], float]
+    chance: Callable[[], float] = random.random
 
 
 class Sync:
@@ -83,6 +88,7 @@ class Sync:
         self._tell = tell
         self._clock = clocks.steady
         self._wall = clocks.wall
+        self._chance = clocks.chance
         self._tasks_seen = 0
         self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
@@ -176,7 +182,9 @@ class Sync:
     def _held_for_s(self) -> float:
         """So short that two polls in a row fit well into the shortest silence that stops something."""
         limit = limit_s(self._ledger.standing.orders)
-        return self._hold_s if limit is None else min(self._hold_s, limit / 4)
+        # A change for all hosts answers all their polls at once: they should not stay in step after it.
+        hold_s = self._hold_s * (1 - HOLD_SPREAD * self._chance())
+        return hold_s if limit is None else min(hold_s, limit / 4)
 
     def _record_refusal(self, answer: PollAnswer, why: str) -> None:
         if why != self._refused:

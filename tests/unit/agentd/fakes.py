@@ -462,7 +462,7 @@ class Agent:
             run="r1",
             hold_s=4.0,
             tell=Listeners(lambda: None, self.reporter.resend, self.tasks.append),
-            clocks=Clocks(self.clock, lambda: self.leader.now),
+            clocks=Clocks(self.clock, lambda: self.leader.now, lambda: 0.0),
         )
         self.leader.began = self.clock
         self.ledger.load()
