@@ -16,6 +16,7 @@ import resource
 import signal
 import socket
 import ssl
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -50,6 +51,8 @@ from hullmark.store.protocol import Store
 
 CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
+SWITCH_S = 0.0002
+"""For how long a thread that plans keeps the interpreter while a request waits for it: each request waits several times."""
 HOLD_SHARE = 0.4
 """Of `lost_after`: a host whose poll is held longer would be heard too seldom."""
 
@@ -244,6 +247,7 @@ class Master:
 def serve(config: MasterConfig, *, check: Check, shown: Shown) -> None:
     """Run the daemon in this process until SIGTERM or SIGINT. Raises a HullmarkError."""
     _allow_many_files()
+    sys.setswitchinterval(SWITCH_S)
     asyncio.run(_until_signal(Master(config, check=check, shown=shown)))
 
 

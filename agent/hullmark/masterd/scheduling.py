@@ -36,6 +36,8 @@ RETRY_S = 1.0
 IDLE_S = 3600.0
 PAUSE_SHARE = 3.0
 PAUSE_MAX_S = 0.5
+INLINE_S = 0.02
+"""A plan that takes longer is made in a thread."""
 
 Transaction = tuple[list[Compare], list[Write]]
 _Part = tuple[dict[str, Compare], list[Write]]
@@ -64,6 +66,7 @@ class SchedulingLoop:
         self.told: Optional[Callable[[str, Optional[Rollout], Rollout], None]] = None
         self._history = history
         self._again_in_s = IDLE_S
+        self._takes_s = 0.0
         self._wake = Counter(1)
 
     def wake(self) -> None:
@@ -93,12 +96,24 @@ class SchedulingLoop:
         for _ in range(PASSES_MAX):
             async with self._one_at_a_time:
                 snapshot = self._snapshot()
-                made = plan(snapshot)
+                made = await self._plan(snapshot)
                 self._planned(made.unplaced)
                 self._again_in_s = IDLE_S if made.again_in_s is None else made.again_in_s
                 if not await self._carry_out(snapshot, made):
                     return
         _log.error("planning does not come to rest", passes=PASSES_MAX)
+
+    async def _plan(self, snapshot: Snapshot) -> Plan:
+        """In a thread where plans take long, so that agents and people are answered meanwhile. A snapshot
+        does not change, and what is committed is compared with it."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._takes_s < INLINE_S:
+            made = plan(snapshot)
+        else:
+            made = await loop.run_in_executor(None, plan, snapshot)
+        self._takes_s = loop.time() - began
+        return made
 
     async def _carry_out(self, snapshot: Snapshot, made: Plan) -> bool:
         """Commit the plan, or, where nothing is left of it, the end of removed apps. False: nothing to do.
