@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Callable
 
 from tests.cluster import wait_until
@@ -22,6 +23,17 @@ SERVICE = f"""\
     stop_grace_period: 1s
 """
 
+STATEFUL = """\
+  db:
+{service}    volumes: [data:/data]
+{deploy}  files:
+{service}    volumes: ['{folder}:/files']
+{deploy}  lone:
+{service}    x-hullmark: {{on_host_lost: stop}}
+{deploy}"""
+PINNED = "    deploy: {{placement: {{constraints: [node.hostname == {host}]}}}}\n"
+VOLUMES = "volumes: {data: {}}\n"
+
 
 def web(replicas: int = 6, more: str = "", deploy: str = "") -> str:
     """A service that may run anywhere. `more`: lines of the service; `deploy`: of its `deploy`."""
@@ -33,6 +45,15 @@ def apply(fleet: Fleet, app: str, services: str, *options: str, more: str = "") 
     file = fleet.folder / f"{app}.yaml"
     file.write_text(f"name: {app}\nservices:\n{services}{more}")
     fleet.hullmark("apply", "--wait", *options, str(file))
+
+
+def shop(fleet: Fleet, folder: Path, home: str) -> None:
+    """Six replaceable instances; a database with a volume, one with a bind and one that must never run
+    twice are on `home`, although nothing asks for that host any more."""
+    for deploy in (PINNED.format(host=home), ""):
+        services = STATEFUL.format(service=SERVICE, folder=folder, deploy=deploy)
+        apply(fleet, "shop", web() + services, more=VOLUMES)
+    assert {"shop/db.1", "shop/files.1", "shop/lone.1"} < set(by_host(fleet, "shop")[home])
 
 
 def by_host(fleet: Fleet, app: str, service: str = "") -> dict[str, list[str]]:
@@ -108,3 +129,13 @@ def made_elsewhere(happenings: Iterable[Happening], prefix: str, home: str) -> l
             or (not one.container_id and one.slot in ("", f"{app}_data"))
         )
     ]
+
+
+def counts(happenings: Iterable[Happening], before: int, prefix: str) -> list[int]:
+    """How many containers of a service run, after each of the engines' events."""
+    found = [before]
+    for one in happenings:
+        change = {"start": 1, "die": -1}.get(one.action, 0)
+        if change and one.slot.startswith(f"{prefix}."):
+            found.append(found[-1] + change)
+    return found

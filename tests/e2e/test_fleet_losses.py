@@ -16,7 +16,6 @@ import pytest
 from tests.cluster import wait_until
 from tests.e2e.fleet_apps import (
     MARGIN_S,
-    SERVICE,
     apply,
     by_host,
     history,
@@ -24,6 +23,7 @@ from tests.e2e.fleet_apps import (
     runs_on,
     runs_once,
     settle,
+    shop,
     slots,
     started,
     timed,
@@ -36,26 +36,6 @@ from tests.integration.namespaces import HOST_ADDRESS
 RETRY_S = 3.0  # the longest that an agent waits before it tries its master again
 GRACE_S = 1.0
 AFTER_STOP_S = 5.0  # docs/architecture.md, "When a host is not heard"
-
-STATEFUL = """\
-  db:
-{service}    volumes: [data:/data]
-{deploy}  files:
-{service}    volumes: ['{folder}:/files']
-{deploy}  lone:
-{service}    x-hullmark: {{on_host_lost: stop}}
-{deploy}"""
-PINNED = "    deploy: {{placement: {{constraints: [node.hostname == {host}]}}}}\n"
-VOLUMES = "volumes: {data: {}}\n"
-
-
-def shop(fleet: Fleet, folder: Path, home: str) -> None:
-    """Six replaceable instances; a database with a volume, one with a bind and one that must never run
-    twice are on `home`, although nothing asks for that host any more."""
-    for deploy in (PINNED.format(host=home), ""):
-        services = STATEFUL.format(service=SERVICE, folder=folder, deploy=deploy)
-        apply(fleet, "shop", web() + services, more=VOLUMES)
-    assert {"shop/db.1", "shop/files.1", "shop/lone.1"} < set(by_host(fleet, "shop")[home])
 
 
 def is_cut(fleet: Fleet, host: str) -> bool:
