@@ -15,12 +15,13 @@ if all served before and as long as no more fail than `max_failure_ratio` says; 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.core import absence
 from hullmark.core.dependencies import waits
+from hullmark.core.pace import Pace, places, turns_s
 from hullmark.core.progress import Progress, SlotProgress, Turn, pace_of, survey
 from hullmark.core.roster import Roster
 from hullmark.model.app import DeployMode, FailureAction
@@ -28,18 +29,10 @@ from hullmark.model.observed import Phase
 from hullmark.model.records import AppRecord, Rollout, RolloutState
 from hullmark.model.snapshot import Snapshot
 
+__all__ = ["Course", "Pace", "course", "resumed", "undone"]
+
 _A_MOMENT_S = 0.05
 """Added to the time at which something will be so, so that it is so by then."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Of one service, by slot. `replace`: its older instance may be stopped for its successor (stop-first), or
-    get one beside it (start-first). `retire`: its older instance may go, because its successor has shown
-    that it is good (start-first)."""
-
-    replace: frozenset[int]
-    retire: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -268,22 +261,8 @@ def _pace(
         # While so many hosts are silent, those that can be seen may be all that serve.
         if not go_on or absence.brake(snapshot) or waits(roster, record, item.service):
             candidates = []
-        candidates = candidates[: _places(record, item)]
+        candidates = candidates[: places(record, item)]
     return Pace(frozenset(slot.slot for slot in candidates), retire)
-
-
-def _places(record: AppRecord, item: Progress) -> Optional[int]:
-    """How many more slots may be replaced now; None: all."""
-    pace = pace_of(record, record.app.services[item.service])
-    if not pace.parallelism:
-        return None
-    good = [s for s in item.of(Turn.GOOD) if s.serving_s]
-    if any(slot.serving_s < pace.monitor_s + pace.delay_s for slot in good):
-        return 0
-    unseen = sum(not slot.known for slot in item.of(Turn.OLD))
-    open_ = len(item.of(Turn.OPEN)) + item.missing + unseen
-    free = pace.parallelism - open_ - len(item.of(Turn.FAILED))
-    return max(free, 0 if open_ else 1)
 
 
 def _again_in_s(
@@ -294,17 +273,7 @@ def _again_in_s(
     turns = [
         left_s + _A_MOMENT_S
         for name in rollout.services
-        for left_s in _turns_s(record, found[name])
+        for left_s in turns_s(record, found[name])
         if left_s > 0
     ]
     return min(turns, default=None)
-
-
-def _turns_s(record: AppRecord, item: Progress) -> Iterator[float]:
-    """For each slot how long until it is good, or until its being good lets the next ones begin."""
-    pace = pace_of(record, record.app.services[item.service])
-    for slot in item.slots:
-        if slot.turn is Turn.OPEN and slot.serves:
-            yield pace.monitor_s - slot.serving_s
-        elif slot.turn is Turn.GOOD and item.of(Turn.OLD):
-            yield pace.monitor_s + pace.delay_s - slot.serving_s
