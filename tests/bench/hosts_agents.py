@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, Optional
 
+from hullmark.agentd.sync import HOLD_SPREAD
 from hullmark.core.picture import Picture, merged
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.host import HostFacts
@@ -68,9 +69,17 @@ class Connection:
         )
 
     async def call(self, path: str, body: Any, answer: type[T]) -> T:
-        """Connects anew where the master has closed an idle connection, as real agents do."""
-        if self._writer is None or self._reader is None or self._reader.at_eof():
-            await self.open()
+        """Connects anew where the master has closed an idle connection, as real agents do: every message
+        may be sent twice."""
+        if self._writer is not None:
+            try:
+                return await self._ask(path, body, answer)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                self._writer.transport.abort()
+        await self.open()
+        return await self._ask(path, body, answer)
+
+    async def _ask(self, path: str, body: Any, answer: type[T]) -> T:
         assert self._reader is not None
         assert self._writer is not None
         data = canonical(to_wire(body))
@@ -107,12 +116,13 @@ class Agent:
         self._next = 0
 
     async def open(self) -> None:
+        """The other connection is made when it is needed: a silent one is not kept."""
         await self._polls.open()
-        await self._short.open()
 
     async def poll(self) -> None:
         while True:
-            request = PollRequest(self._run, self._epoch, self._revision, self._tasks_seen, HOLD_S)
+            hold_s = HOLD_S * (1 - HOLD_SPREAD * random.random())
+            request = PollRequest(self._run, self._epoch, self._revision, self._tasks_seen, hold_s)
             began = time.monotonic()
             answer = await self._polls.call(POLL_PATH, request, PollAnswer)
             took_s = time.monotonic() - began
@@ -122,7 +132,7 @@ class Agent:
             if answer.changed:
                 await self._fetch()
             elif not answer.resend:
-                self._found.polls.append(max(0.0, took_s - HOLD_S))
+                self._found.polls.append(max(0.0, took_s - hold_s))
             if self._whole:
                 await self._report({})
 
@@ -233,14 +243,16 @@ async def run(folder: Path, port: int, first: int, count: int) -> None:
     agents = [Agent(folder, port, number, found) for number in range(first, first + count)]
     turns = asyncio.Semaphore(CONNECT_AT_A_TIME)
 
+    works: list[asyncio.Future[None]] = []
+
     async def connect(agent: Agent) -> None:
         async with turns:
             await agent.open()
+        works.append(asyncio.ensure_future(agent.poll()))
 
     began = time.monotonic()
     await asyncio.gather(*(connect(agent) for agent in agents))
     print(json.dumps({"connected_s": time.monotonic() - began}), flush=True)
-    works = [asyncio.ensure_future(agent.poll()) for agent in agents]
     loop = asyncio.get_running_loop()
     while True:
         line = await loop.run_in_executor(None, sys.stdin.readline)
