@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -53,6 +54,9 @@ CHECK_CERTIFICATE_S = 3600.0
 STOP_S = 3.0
 SWITCH_S = 0.0002
 """For how long a thread that plans keeps the interpreter while a request waits for it: each request waits several times."""
+COLLECT = 50_000, 20, 100
+"""Thresholds of the garbage collector. Each plan makes many objects that live as long as it; with the usual thresholds the
+collector goes through all that the master knows again and again, and nobody is answered meanwhile."""
 HOLD_SHARE = 0.4
 """Of `lost_after`: a host whose poll is held longer would be heard too seldom."""
 
@@ -248,6 +252,7 @@ def serve(config: MasterConfig, *, check: Check, shown: Shown) -> None:
     """Run the daemon in this process until SIGTERM or SIGINT. Raises a HullmarkError."""
     _allow_many_files()
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(*COLLECT)
     asyncio.run(_until_signal(Master(config, check=check, shown=shown)))
 
 
