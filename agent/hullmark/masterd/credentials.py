@@ -26,7 +26,7 @@ TOLD_AGAIN_S = 600.0
 
 ON_ITS_WAY_S = 5.0
 """After a renewal, for what another thread of the agent sent with the former certificate just then."""
-ENROLL = "on a master: hullmark invite HOST; on the host: hullmark agent enroll --force"
+ENROLL = "on a master: hullmark invite HOST; on the host: hullmark agent enroll --force --token-file FILE"
 
 _log = log.get("credentials")
 
@@ -48,7 +48,7 @@ def is_good(record: HostRecord, sha256: str) -> bool:
 def replaced(record: HostRecord) -> Forbidden:
     return Forbidden(
         f"this certificate of host {record.name} is not good any more: a newer one was made",
-        remedy=f"on a master: hullmark invite {record.name}; on the host: hullmark agent enroll --force",
+        remedy=f"on a master: hullmark invite {record.name}; on the host: hullmark agent enroll --force --token-file FILE",
     )
 
 

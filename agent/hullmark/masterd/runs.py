@@ -28,7 +28,7 @@ ALARM_S = 60.0
 """A clone that has not called for this long is gone."""
 NEXT = (
     "stop one of the two; a machine that was copied is a host of its own: hullmark invite NAME, and there"
-    " hullmark agent enroll --force"
+    " hullmark agent enroll --force --token-file FILE"
 )
 LINES_MOST = 32
 HOLD_MOST_S = 60.0
