@@ -36,16 +36,19 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
     """Held until the host's orders or tasks are not those it knows. Marks the host as heard."""
     body: PollRequest = call.body
     host_id, cluster = call.caller.host_id, desk.cluster
+    sha256 = call.caller.certificate_sha256
     hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
     cluster.runs.poll(host_id, body.run, _line(desk, call), hold_s)
     cluster.heard(host_id, body.run)
     if not _wants_state(desk, host_id, body.run):
         await first_of(
-            asyncio.ensure_future(cluster.wait_orders(host_id, body.epoch, body.revision, hold_s)),
+            asyncio.ensure_future(
+                cluster.wait_orders(host_id, body.epoch, body.revision, hold_s, sha256)
+            ),
             asyncio.ensure_future(desk.hub.wait(host_id, body.tasks_seen, hold_s)),
         )
         desk.must_lead()
-        cluster.credentials.must_be_worth_still(host_id, call.caller.certificate_sha256)
+        cluster.credentials.must_be_worth_still(host_id, sha256)
     tasks, last = desk.hub.since(host_id, body.tasks_seen)
     record = cluster.leader_record
     return PollAnswer(

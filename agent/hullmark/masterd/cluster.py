@@ -143,11 +143,8 @@ class Cluster:
     @property
     def why_not(self) -> str:
         """Why this master does not lead; empty while it does."""
-        return (
-            "it has not begun to lead"
-            if self._term_now is None
-            else self._term_now.leadership.why_not
-        )
+        term = self._term_now
+        return "it has not begun to lead" if term is None else term.leadership.why_not
 
     async def lost(self) -> str:
         """Returns, with the reason, when this master leads no more."""
@@ -301,15 +298,19 @@ class Cluster:
         """Whether the agent should send a full report: `resend` in the answer to its poll."""
         return self._term.fleet.lacks_state(host_id, run)
 
-    async def wait_orders(self, host_id: str, epoch: Epoch, revision: int, hold_s: float) -> bool:
-        """True as soon as the host's orders are not those that it knows, or this master leads no more."""
+    async def wait_orders(
+        self, host_id: str, epoch: Epoch, revision: int, hold_s: float, sha256: Optional[str] = None
+    ) -> bool:
+        """True as soon as the host's orders are not those that it knows, this master leads no more, or the
+        certificate with that fingerprint is worth nothing any more."""
         clock, term = self._settings.clock, self._term
         deadline = clock() + hold_s
         told = term.told(host_id)
         while True:
             seen = told.value
             current = (self.leader_record.epoch, term.book.revision(host_id))
-            if not self.is_leader or current != (epoch, revision):
+            stays = sha256 is None or self.credentials.may_stay(host_id, sha256)
+            if not (self.is_leader and stays) or current != (epoch, revision):
                 return True
             left_s = deadline - clock()
             if left_s <= 0:

@@ -44,7 +44,6 @@ from hullmark.model.wire import from_wire
 
 LOOK_S = 1.0
 """How often a held request looks whether its caller is still there, and may still ask."""
-HOSTS_LOOK_S = 10.0
 
 Identify = Callable[[web.BaseRequest], Awaitable[Caller]]
 OnStale = Callable[[StaleEpoch], web.Response]
@@ -72,8 +71,6 @@ class Dispatcher:
         self._brake = brake
         self._recorder = recorder
         self._on_stale = on_stale
-        # Thousands of hosts' polls are held at a time, and none for longer than this.
-        self._look_s = HOSTS_LOOK_S if logins == {Login.HOST} else LOOK_S
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         request_came(request)
@@ -81,8 +78,11 @@ class Dispatcher:
         seen = Seen(anyone(request), request.method, request.path)
         task = asyncio.ensure_future(self._answer(request, seen))
         try:
+            await asyncio.sleep(0)  # it finds its route
+            # Thousands of hosts' polls are held at a time: they are woken where a look is needed.
+            wakes = seen.route is not None and seen.route.wakes
             while not task.done():
-                await asyncio.wait({task}, timeout=self._look_s)
+                await asyncio.wait({task}, timeout=None if wakes else LOOK_S)
                 if _is_gone(request):
                     break
                 seen.over = not (task.done() or await self._may_stay(request, seen))

@@ -74,7 +74,8 @@ class Parameter:
 class Route:
     """`path` has names in braces. `answer` is a dataclass; with `lines` the answer is one on each line.
     `streams`: the handler reads the body itself. `careful`: failures are slowed down. `sync`: agents ask it all
-    the time, so only what is refused is logged. `needs`: the roles of which a person must have one; left out,
+    the time, so only what is refused is logged. `wakes`: what is held ends by itself, soon or as soon as its caller
+    is no longer let in. `needs`: the roles of which a person must have one; left out,
     whoever reads may ask a GET, and only an administrator anything else."""
 
     method: str
@@ -90,6 +91,7 @@ class Route:
     streams: bool = False
     careful: bool = False
     sync: bool = False
+    wakes: bool = False
     needs: frozenset[Role] = frozenset()
 
     @property

@@ -180,6 +180,7 @@ AGENTS: tuple[Route, ...] = (
         protocol.PollRequest,
         login=Login.HOST,
         sync=True,
+        wakes=True,
     ),
     Route(
         "POST",

@@ -213,7 +213,7 @@ class Term:
         return await asyncio.shield(task)
 
     def told(self, host_id: str) -> Counter:
-        """Grows when the host's orders change."""
+        """Grows when the host's orders or its record change."""
         return self._told.setdefault(host_id, Counter())
 
     def changed(self) -> None:
@@ -241,8 +241,9 @@ class Term:
             self.leadership.saw_leader_change(revision)
         elif key.startswith(_PLANNED):
             self.changed()
-            if key.startswith(names.ASSIGNMENTS):
-                self.told(key[len(names.ASSIGNMENTS) :]).bump()
+            for prefix in (names.ASSIGNMENTS, names.HOSTS):
+                if key.startswith(prefix):
+                    self.told(key[len(prefix) :]).bump()
 
     def _planned(self, unplaced: tuple[Unplaced, ...]) -> None:
         if unplaced != self.unplaced:
