@@ -47,8 +47,8 @@ Example:
 def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None:
     """Expect these hosts to be silent for a while.
 
-    Nothing is moved off them, nothing new is placed on them, and the cluster's state is not worse for it. What runs
-    there goes on if it can. After that time a host that is still silent is lost like any other.
+    Nothing is moved off them, nothing new is placed on them, and their silence is nothing wrong. What runs there goes
+    on if it can. After that time a host that is still silent is lost like any other.
     """
     request = MaintenanceRequest(_names(hosts), duration(lasts, "--for"), new_request_id(), ticket)
     client = door.client(asked)
