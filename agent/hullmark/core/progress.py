@@ -59,7 +59,7 @@ class Progress:
 
 
 def pace_of(record: AppRecord, service: Service) -> UpdateConfig:
-    """A generation that takes back a former one goes at the pace of `rollback_config`."""
+    """A generation that goes back to a former one goes at the pace of `rollback_config`."""
     return service.deploy.rollback if record.rolled_back_to else service.deploy.update
 
 

@@ -86,7 +86,7 @@ class Rollouts:
         if answer.changed:
             fields = {"generation": str(answer.generation)}
             if answer.taken_back:
-                fields["takes back"] = str(answer.taken_back)
+                fields["goes back to"] = str(answer.taken_back)
             word = {"pause": "paused", "resume": "resumed", "undo": "undone"}[request.action.value]
             self._tell(f"rollout.{word}", app, change, fields)
         return answer
@@ -228,7 +228,7 @@ class Rollouts:
         if done.succeeded:
             fields = {
                 "generation": str(record.generation),
-                "takes back": str(rollout.good),
+                "goes back to": str(rollout.good),
                 "reason": rollout.reason,
             }
             self._tell("rollout.rolled-back", app, dataclasses.replace(change, by=""), fields)

@@ -43,7 +43,7 @@ ROUTES = (
         "POST",
         "/v1/apps/{app}/rollout",
         change,
-        "Pause a change, let it go on, or take back a former generation",
+        "Pause a change, let it go on, or go back to a former generation",
         RolloutAnswer,
         RolloutRequest,
         needs=DEPLOYERS,

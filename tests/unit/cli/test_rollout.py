@@ -80,7 +80,7 @@ def test_status_of_what_was_taken_back(master: FakeMaster, run: Run) -> None:
     assert done.code == 0
     assert f"generation 4 failed and is taken back: {WHY}" in done.out
     master.answers[STATUS] = dataclasses.replace(DONE, rolled_back_to=3)
-    assert "  takes back generation 3\n" in run("rollout", "status", "shop").out
+    assert "  goes back to generation 3\n" in run("rollout", "status", "shop").out
 
 
 def test_pause_and_resume(master: FakeMaster, run: Run) -> None:

@@ -293,7 +293,7 @@ def test_a_failed_change_is_taken_back_by_the_leader() -> None:
         assert (rollout(cluster).state, rollout(cluster).undid) == (RolloutState.DONE, 2)
         (event,) = [e for e in cluster.events().events if e.kind == "rollout.rolled-back"]
         assert event.by == ""
-        assert event.fields["takes back"] == "1"
+        assert event.fields["goes back to"] == "1"
         assert event.fields["ticket"] == "CHG-9"
         assert event.fields["reason"] == view.reason
 

@@ -108,7 +108,7 @@ def resume(asked: Asked, app: str, ticket: str) -> None:
 
 
 @command.command(
-    short_help="Take back a former generation.",
+    short_help="Go back to a former generation.",
     epilog="""\b
 Example:
   hullmark rollout undo shop --ticket CHG-882
@@ -125,7 +125,7 @@ meanwhile.
     "--to",
     type=click.IntRange(min=1),
     metavar="GENERATION",
-    help="The one to take back. Without it: the newest one before that was done.",
+    help="The one to go back to. Without it: the newest one before that was done.",
 )
 @waiting("10m")
 @ticket
@@ -222,7 +222,7 @@ def _lines(found: RolloutView, columns: int) -> Iterator[str]:
         text = f"generation {found.undid} failed and is taken back: {found.reason}"
         yield from wrapped(text, columns)
     elif found.rolled_back_to:
-        yield f"  takes back generation {found.rolled_back_to}"
+        yield f"  goes back to generation {found.rolled_back_to}"
     rows = [
         (
             item.service,
