@@ -73,7 +73,9 @@ class Homes:
         home = self.find(app, name, slot)
         if home is not None and home.leave == host_id:
             return
-        if keeps_home(service):
+        # One that may go elsewhere now has its newest data where it went. Should it be kept again, then there.
+        follows = home is not None and not home.leave and has_local_data(service)
+        if follows or keeps_home(service):
             kept = () if home is None or home.host_id not in ("", host_id) else home.volumes
             volumes = tuple(sorted({*kept, *volumes_of(service)}))
             change = None if home is None else home.change

@@ -233,6 +233,23 @@ def test_an_entrusted_service_takes_its_home_along() -> None:
     assert where(world, DB) == second
 
 
+def test_data_that_was_let_go_elsewhere_is_kept_where_it_went() -> None:
+    world = world_with(db=db())
+    first = where(world, DB)
+    world.apply(app(db=db(on_host_lost=HostLoss.REPLACE)))
+    world.pass_s(2.0)
+    cut(world, first)
+    second = where(world, DB)
+    assert second != first
+    world.machines[first].connected = True
+    world.pass_s(15.0)
+    world.remove("shop")
+    world.pass_s(3.0)
+    world.apply(app(db=db()))
+    world.pass_s(3.0)
+    assert where(world, DB) == second, "what it wrote last is there"
+
+
 @pytest.mark.parametrize("key", ["db.1", "my.db.12"])
 def test_changes_are_of_the_app_as_a_whole(key: str) -> None:
     name, _, slot = key.rpartition(".")
