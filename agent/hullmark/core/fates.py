@@ -65,9 +65,10 @@ def is_given_up(draft: Draft, wish: Wish, post: Post, home: Optional[Home]) -> b
     if draft.brake is not None or absence.in_maintenance(snapshot, host_id):
         return False
     silence_s = absence.silence_s(snapshot, host_id)
-    if leaves and silence_s > snapshot.lost_after_s:
-        return True
     after_s = wish.given_up_after_s(post.assignment)
+    if leaves:
+        # The word is on its data. Where its agent stops it, that is waited for all the same.
+        return silence_s > (snapshot.lost_after_s if after_s is None else after_s)
     return wish.may_move and after_s is not None and silence_s > after_s
 
 

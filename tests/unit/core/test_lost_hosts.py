@@ -174,6 +174,19 @@ def test_stop_is_replaced_only_once_its_agent_has_stopped_it() -> None:
     assert len(list(world.running())) == 1
 
 
+def test_an_operators_move_waits_as_well_until_it_is_stopped() -> None:
+    world = world_of(3, web(on_host_lost=HostLoss.STOP))
+    first = where(world)
+    cut(world, first)
+    world.move(SLOT, first)
+    for _ in range(13):
+        world.pass_s(1.0)
+        assert len(list(world.running())) <= 1
+    world.pass_s(3.0)
+    assert where(world) != first
+    assert len(list(world.running())) == 1
+
+
 def test_stop_is_not_believed_of_a_host_that_was_never_told() -> None:
     world = world_of(3, web(on_host_lost=HostLoss.KEEP))
     first = where(world)
