@@ -22,7 +22,7 @@ from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener
 from hullmark.model.protocol import NotLeader
 
-AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 4096, 512, 128, 32
+AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 8192, 512, 128, 32
 """Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
 PEOPLE_EACH = 64
 """Of one address at the API, so that one caller can't keep all others out."""
