@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
-	test-integration test-e2e bench hosts-bench clean
+	test-integration test-e2e test-fleet bench hosts-bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format .
 
 test: setup-engines ## Every suite, with a table of results and times at the end
-	@$(PYTHON) tools/suites.py check roots integration e2e
+	@$(PYTHON) tools/suites.py check roots integration e2e fleet
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)
@@ -58,7 +58,10 @@ test-integration: setup-engines ## Against a real Docker, Podman and registry of
 	$(PYTEST) -v --timeout 300 --durations 10 tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
-	$(PYTEST) -v --timeout 900 --durations 10 tests/e2e $(ARGS)
+	$(PYTEST) -v --timeout 900 --durations 10 --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
+
+test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
+	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
 
 bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
 	@$(PYTHON) -m tests.bench $(ARGS)

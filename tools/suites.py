@@ -1,6 +1,6 @@
 """Run the named suites one after the other, then print a table; the exit code says whether all passed.
 
-    python tools/suites.py check roots integration e2e
+    python tools/suites.py check roots integration e2e fleet
 
 A suite is the make target `check`, or `test-NAME`. It fails when its command fails, when it ran no test
 at all, or when it takes longer than its limit (its whole process group is then killed).

@@ -12,7 +12,7 @@ from tests.cluster import wait_until
 from tests.e2e.history import Happening, History
 from tests.fleet import IMAGE, Fleet
 
-MARGIN_S = 3.0
+MARGIN_S = 5.0
 """What a step may take beyond its own delays on a busy machine: deciding, telling, starting."""
 
 SERVICE = f"""\

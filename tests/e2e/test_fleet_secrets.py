@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hullmark.cli.main import COMMANDS
 from hullmark.masterd.routes import API
 from hullmark.pki.invites import Invite
 from tests.cluster import wait_until
@@ -194,6 +195,10 @@ READING = [
     ["ports"],
     ["explain", "vault"],
     ["logs", "vault"],
+    ["rollout", "status", "vault"],
+    ["rollout", "history", "vault"],
+    ["host", "show", "web1"],
+    ["maintenance", "list"],
     ["token", "list"],
     ["config", "show", "master", "MASTER"],
     ["config", "show", "agent", "AGENT"],
@@ -204,6 +209,7 @@ READING = [
     ["apply", "REFUSED"],
     ["apply", "TAGGED"],  # whose registry doesn't speak TLS, which agents want of it
 ]
+OTHERS = {"scale", "move", "rm", "invite", "login", "agent", "master", "version"}
 REFUSED = {"REFUSED", "TAGGED"}
 
 
@@ -238,6 +244,10 @@ def test_no_secret_is_anywhere_but_where_it_must_be(
     assert found(planted.ordered, state), "the search does find what is in the store"
     leaked = found(planted.never, {**state, **said}) + found(planted.ordered, said)
     assert not leaked, "\n".join(leaked)
+
+
+def test_every_command_is_read() -> None:
+    assert {words[0] for words in READING} | OTHERS == set(COMMANDS)
 
 
 @pytest.mark.parametrize("encode", [str, lambda text: base64.b64encode(text.encode()).decode()])
