@@ -7,18 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hullmark.cli.client import Client
-from hullmark.errors import MasterUnavailable, NotFound, StaleEpoch, StoreUnavailable
+from hullmark.cli.polling import HOLD_S, newer
+from hullmark.errors import NotFound
 from hullmark.model.api import AppDetail, InstanceView
 from hullmark.model.explanation import Explanation
 from hullmark.model.move import MoveAnswer, MovedSlot
 from hullmark.model.observed import Phase
 
-HOLD_S = 20.0
-PAUSE_S = 0.5
 STUCK_S = 2.0
 """The leader plans at once; a host that was just heard, or a port that was just given back, is in the next plan."""
-
-UNREACHED = (MasterUnavailable, StoreUnavailable, StaleEpoch)
 
 
 @dataclass(frozen=True)
@@ -32,34 +29,24 @@ class Arrival:
 def await_arrival(client: Client, answer: MoveAnswer, timeout_s: float) -> Arrival:
     """Raises what `Client.ask` does once time is over and no master answers."""
     begin = time.monotonic()
+    deadline = begin + timeout_s
     left = [moved for moved in answer.slots if not moved.withdrawn]
-    version = 0
+    path, version = f"/v1/apps/{answer.app}", 0
     while left:
         passed_s = time.monotonic() - begin
-        left_s = max(0.0, timeout_s - passed_s)
-        hold_s = min(left_s, STUCK_S - passed_s if passed_s < STUCK_S else HOLD_S)
+        hold_s = STUCK_S - passed_s if passed_s < STUCK_S else HOLD_S
         try:
-            detail = _next(client, answer.app, version, hold_s)
+            detail = newer(client, AppDetail, path, version, hold_s, deadline)
             left = [moved for moved in left if not _is_there(moved, detail.instances)]
-            stuck = bool(left) and passed_s >= STUCK_S and _are_stuck(client, answer.app, left)
-        except UNREACHED:
-            if left_s <= PAUSE_S:
-                raise
-            time.sleep(PAUSE_S)
-            continue
+            stuck = bool(left) and passed_s >= STUCK_S and _are_stuck(client, path, left, deadline)
         except NotFound:
             break  # the app was removed meanwhile
         version = detail.version
         if stuck:
             return Arrival("unplaced", left)
-        if left and not left_s:
+        if left and passed_s >= timeout_s:
             return Arrival("timeout", left)
     return Arrival("timeout" if left else "settled", left)
-
-
-def _next(client: Client, app: str, version: int, hold_s: float) -> AppDetail:
-    query = {"after": version, "hold_s": round(hold_s, 3)} if version else {}
-    return client.ask(AppDetail, f"/v1/apps/{app}", query, hold_s)
 
 
 def _is_there(moved: MovedSlot, instances: Iterable[InstanceView]) -> bool:
@@ -73,10 +60,11 @@ def _is_there(moved: MovedSlot, instances: Iterable[InstanceView]) -> bool:
     )
 
 
-def _are_stuck(client: Client, app: str, left: Sequence[MovedSlot]) -> bool:
-    """Whether each stays where it is, because every other host is ruled out."""
+def _are_stuck(client: Client, path: str, left: Sequence[MovedSlot], deadline: float) -> bool:
+    """Whether each stays where it is, because every other host is ruled out. `path` is the app's."""
     service = left[0].name.partition("/")[2].rpartition(".")[0]
-    found = client.ask(Explanation, f"/v1/apps/{app}/explain", {"service": service})
+    query = {"service": service}
+    found = newer(client, Explanation, f"{path}/explain", 0, 0.0, deadline, query)
     stuck = {
         (slot.name, slot.host) for each in found.services for slot in each.slots if slot.refusals
     }

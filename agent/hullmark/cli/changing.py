@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
-import click
-
 from hullmark.cli import show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked
+from hullmark.cli.polling import goes_on
 from hullmark.cli.progress import Progress, choose
 from hullmark.cli.standing import numbers, told
 from hullmark.cli.waiting import Outcome, Successor, Waited
@@ -44,15 +43,10 @@ _WORDS = {
 def wait(
     asked: Asked, app: str, quiet: bool, waiting: Callable[[Callable[[Any], None]], Waited]
 ) -> Waited:
-    """Wait with progress. Ctrl-C ends the wait and not the change, and says so."""
+    """Wait with progress."""
     progress: Progress = choose(silent=asked.json or quiet)
-    try:
-        with progress:
-            return waiting(progress.seen)
-    except KeyboardInterrupt:
-        if not asked.json:
-            sys.stderr.write(f"the change goes on; see how it stands: hullmark ps {app}\n")
-        raise click.Abort from None
+    with goes_on(asked, "the change", f"hullmark ps {app}"), progress:
+        return waiting(progress.seen)
 
 
 def tell(

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from hullmark.cli.client import Client
-from hullmark.errors import MasterUnavailable, StaleEpoch, StoreUnavailable
+from hullmark.cli.polling import HOLD_S, newer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostDetail
 
-HOLD_S = 20.0
-PAUSE_S = 0.5
 ON_EACH = "runs on every host"
-
-_UNREACHED = (MasterUnavailable, StoreUnavailable, StaleEpoch)
 
 
 @dataclass(frozen=True)
@@ -38,17 +34,9 @@ def _last(client: Client, name: str, deadline: float) -> HostDetail:
     """One host, when nothing goes any more or time is over."""
     version = 0
     while True:
-        left_s = max(0.0, deadline - time.monotonic())
-        hold_s = min(left_s, HOLD_S) if version else 0.0
-        query = {"after": version, "hold_s": round(hold_s, 3)} if version else {}
-        try:
-            detail = client.ask(HostDetail, path_of(name), query, hold_s)
-        except _UNREACHED:
-            if left_s <= PAUSE_S:
-                raise
-            time.sleep(PAUSE_S)
-            continue
-        if not detail.left or not left_s or not _is_draining(detail):
+        over = time.monotonic() >= deadline
+        detail = newer(client, HostDetail, path_of(name), version, HOLD_S, deadline)
+        if not detail.left or over or not _is_draining(detail):
             return detail
         version = detail.version
 

@@ -10,12 +10,11 @@ from typing import Optional
 
 from hullmark.cli.client import Client
 from hullmark.cli.patience import Failing, Homeless, Trial, Unjudged
-from hullmark.errors import HullmarkError, MasterUnavailable, NotFound, StaleEpoch, StoreUnavailable
+from hullmark.cli.polling import HOLD_S, newer
+from hullmark.errors import HullmarkError, NotFound
 from hullmark.model.api import AppDetail, EventList
 from hullmark.model.records import RolloutState
 
-HOLD_S = 20.0
-PAUSE_S = 0.5
 EVENTS_LOOKED_AT = 1000
 
 
@@ -88,16 +87,11 @@ class _Wait:
         while True:
             left_s = timeout_s - self._passed_s
             try:
-                self._last = _next(self._client, self._app, self._last, self._hold_s(left_s))
+                self._last = self._next(left_s)
             except NotFound:
                 if self._removing:
                     return self._over(Outcome.GONE)
                 return self._over(Outcome.SUPERSEDED, _remover(self._client, self._app))
-            except (MasterUnavailable, StoreUnavailable, StaleEpoch):
-                if left_s <= PAUSE_S:
-                    raise
-                time.sleep(PAUSE_S)
-                continue
             found = self._judged(self._last)
             if found is not None:
                 return found
@@ -108,9 +102,13 @@ class _Wait:
     def _passed_s(self) -> float:
         return time.monotonic() - self._begin
 
-    def _hold_s(self, left_s: float) -> float:
+    def _next(self, left_s: float) -> AppDetail:
         patience = (self._trial, self._homeless, self._failing, self._unjudged)
-        return max(0.0, min(HOLD_S, left_s, *(one.left_s for one in patience)))
+        hold_s = min(HOLD_S, *(one.left_s for one in patience))
+        version = 0 if self._last is None else self._last.version
+        deadline = time.monotonic() + left_s
+        path = f"/v1/apps/{self._app}"
+        return newer(self._client, AppDetail, path, version, hold_s, deadline)
 
     def _over(self, outcome: Outcome, successor: Optional[Successor] = None) -> Waited:
         return Waited(outcome, self._own, self._passed_s, successor)
@@ -149,13 +147,6 @@ class _Wait:
         if failing:
             return Outcome.FAILING
         return Outcome.UNPLACED if homeless else None
-
-
-def _next(client: Client, app: str, last: Optional[AppDetail], hold_s: float) -> AppDetail:
-    path = f"/v1/apps/{app}"
-    if last is None:
-        return client.ask(AppDetail, path)
-    return client.ask(AppDetail, path, {"after": last.version, "hold_s": round(hold_s, 3)}, hold_s)
 
 
 def _remover(client: Client, app: str) -> Successor:

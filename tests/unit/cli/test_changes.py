@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from hullmark.cli import changing, patience, waiting
+from hullmark.cli import changing, patience, polling, waiting
 from hullmark.cli.options import Asked
 from hullmark.model.api import (
     AppDetail,
@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PAUSE_S", 0.01)
+    monkeypatch.setattr(polling, "PAUSE_S", 0.01)
 
 
 UNDER_WAY = answers.detail(
@@ -354,7 +354,7 @@ def test_ctrl_c(master: FakeMaster, run: Run, file: str, monkeypatch: pytest.Mon
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(waiting, "_next", interrupted)
+    monkeypatch.setattr(waiting, "newer", interrupted)
     master.answers = {APPLY: ApplyAnswer("shop", 3, True)}
     done = run("apply", file)
     assert done.code == 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hullmark.cli import arrival
+from hullmark.cli import arrival, polling
 from hullmark.model.explanation import (
     Explanation,
     Refusal,
@@ -104,7 +104,7 @@ def test_as_json(master: FakeMaster, run: Run) -> None:
 def test_a_wait_outlives_a_master_that_is_restarted(
     master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "PAUSE_S", 0.01)
+    monkeypatch.setattr(polling, "PAUSE_S", 0.01)
     master.answers = {MOVE: ANSWER, APP: [Raw(b""), THERE]}
     assert run("move", "shop/web").code == 0
 

@@ -12,6 +12,7 @@ from hullmark.cli import door, failure, show
 from hullmark.cli.client import Client, new_request_id
 from hullmark.cli.draining import ON_EACH, Drained, await_drained, path_of
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.target import host_name
 from hullmark.cli.words import age, duration, moment, one_line
@@ -102,7 +103,9 @@ def drain(
             show.lines(*map(_line, answer.hosts), "not waited for; see hullmark hosts")
         return EXIT_OK
     begin = time.monotonic()
-    drained = _waited(asked, client, [change.host for change in answer.hosts], timeout_s)
+    names = [change.host for change in answer.hosts]
+    with goes_on(asked, "the drain", "hullmark hosts"):
+        drained = await_drained(client, names, timeout_s)
     seconds = time.monotonic() - begin
     if asked.json:
         fields = {"hosts": drained.hosts, "outcome": drained.outcome, "seconds": round(seconds, 3)}
@@ -110,16 +113,6 @@ def drain(
     else:
         _tell_drained(drained, quiet, seconds)
     return EXIT_OK if drained.outcome == "settled" else EXIT_DEGRADED
-
-
-def _waited(asked: Asked, client: Client, names: Sequence[str], timeout_s: float) -> Drained:
-    """Ctrl-C ends the wait and not the drain, and says so."""
-    try:
-        return await_drained(client, names, timeout_s)
-    except KeyboardInterrupt:
-        if not asked.json:
-            sys.stderr.write("the drain goes on; see how it stands: hullmark hosts\n")
-        raise click.Abort from None
 
 
 def _tell_drained(drained: Drained, quiet: bool, seconds: float) -> None:

@@ -11,15 +11,12 @@ import click
 
 from hullmark.cli import door, show, target
 from hullmark.cli.arrival import Arrival, await_arrival
-from hullmark.cli.client import Client, new_request_id
+from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.words import age, duration
-from hullmark.errors import (
-    EXIT_DEGRADED,
-    EXIT_OK,
-    UsageError,
-)
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.move import MoveAnswer, MoveRequest
 from hullmark.model.wire import to_wire
 
@@ -82,7 +79,8 @@ def command(
         show.lines(*_lines(answer))
         show.flush()
     begin = time.monotonic()
-    arrival = _waited(asked, client, answer, timeout_s) if wait else Arrival("accepted", ())
+    with goes_on(asked, "the move", f"hullmark ps {found.app}"):
+        arrival = await_arrival(client, answer, timeout_s) if wait else Arrival("accepted", ())
     seconds = time.monotonic() - begin
     if asked.json:
         names = [moved.name for moved in arrival.left]
@@ -92,16 +90,6 @@ def command(
     else:
         _tell(answer, arrival, quiet, seconds)
     return EXIT_DEGRADED if arrival.left else EXIT_OK
-
-
-def _waited(asked: Asked, client: Client, answer: MoveAnswer, timeout_s: float) -> Arrival:
-    """Ctrl-C ends the wait and not the move, and says so."""
-    try:
-        return await_arrival(client, answer, timeout_s)
-    except KeyboardInterrupt:
-        if not asked.json:
-            sys.stderr.write(f"the move goes on; see how it stands: hullmark ps {answer.app}\n")
-        raise click.Abort from None
 
 
 def _lines(answer: MoveAnswer) -> Iterable[str]:

@@ -10,17 +10,12 @@ import click
 from hullmark.cli import changing, door, show
 from hullmark.cli.client import Client, new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.polling import HOLD_S, newer
 from hullmark.cli.table import table, width, wrapped
 from hullmark.cli.target import app_name
 from hullmark.cli.waiting import settle
 from hullmark.cli.words import duration, moment, one_line
-from hullmark.errors import (
-    EXIT_DEGRADED,
-    EXIT_OK,
-    MasterUnavailable,
-    StaleEpoch,
-    StoreUnavailable,
-)
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import ApplyAnswer
 from hullmark.model.records import Change, RolloutState
 from hullmark.model.rollout import (
@@ -36,8 +31,6 @@ from hullmark.model.wire import to_wire
 HEADS = ("SERVICE", "UPDATED", "GOOD", "FAILED", "OLD", "NEXT")
 HISTORY_HEADS = ("GENERATION", "STATE", "WHEN", "BY", "TICKET")
 GOES_ON = (RolloutState.ROLLING.value, RolloutState.UNDOING.value)
-HOLD_S = 20.0
-PAUSE_S = 0.5
 
 
 @click.group(no_args_is_help=False)
@@ -200,19 +193,8 @@ def _seen(client: Client, app: str, timeout_s: float) -> RolloutView:
     """How it stands now, or once it stands still, or time is over."""
     path, deadline = f"/v1/apps/{app}/rollout", time.monotonic() + timeout_s
     found = client.ask(RolloutView, path)
-    while found.state in GOES_ON:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            break
-        # Time alone changes what is waited for, and nothing tells of that.
-        hold_s = round(min(HOLD_S, left_s), 3)
-        try:
-            query = {"after": found.version, "hold_s": hold_s}
-            found = client.ask(RolloutView, path, query, hold_s)
-        except (MasterUnavailable, StoreUnavailable, StaleEpoch):
-            if left_s <= PAUSE_S:
-                raise
-            time.sleep(PAUSE_S)
+    while found.state in GOES_ON and time.monotonic() < deadline:
+        found = newer(client, RolloutView, path, found.version, HOLD_S, deadline)
     return found
 
 

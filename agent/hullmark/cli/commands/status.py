@@ -11,16 +11,10 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
+from hullmark.cli.polling import UNREACHED
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.words import age, count, duration, one_line
-from hullmark.errors import (
-    EXIT_DEGRADED,
-    EXIT_FAILED,
-    EXIT_OK,
-    MasterUnavailable,
-    StaleEpoch,
-    StoreUnavailable,
-)
+from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
 from hullmark.model.api import ClusterStatus, HostList
 
 EPILOG = """\b
@@ -64,7 +58,7 @@ def _wait(client: Client, timeout_s: float) -> None:
     while time.monotonic() < deadline:
         try:
             hosts = client.ask(HostList, "/v1/hosts").hosts
-        except (MasterUnavailable, StoreUnavailable, StaleEpoch):
+        except UNREACHED:
             hosts = None
         if hosts is not None and all(host.state != "never" for host in hosts):
             return
