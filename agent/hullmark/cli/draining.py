@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from hullmark.cli.client import Client
 from hullmark.cli.polling import HOLD_S, newer
@@ -35,14 +34,10 @@ def _last(client: Client, name: str, deadline: float) -> HostDetail:
     version = 0
     while True:
         over = time.monotonic() >= deadline
-        detail = newer(client, HostDetail, path_of(name), version, HOLD_S, deadline)
+        detail = newer(client, HostDetail, f"/v1/hosts/{name}", version, HOLD_S, deadline)
         if not detail.left or over or not _is_draining(detail):
             return detail
         version = detail.version
-
-
-def path_of(name: str) -> str:
-    return f"/v1/hosts/{quote(name, safe='')}"
 
 
 def _is_draining(detail: HostDetail) -> bool:

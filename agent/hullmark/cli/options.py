@@ -98,6 +98,7 @@ def waiting(default: str) -> Callable[[Decorated], Decorated]:
 ticket = click.option(
     "--ticket", metavar="TEXT", default="", help="The shop's change number; kept with the change."
 )
+hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong.")
 
 

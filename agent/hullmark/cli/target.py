@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hullmark.cli.words import whole_number
@@ -38,6 +39,11 @@ def app_name(text: str) -> str:
     if APP_NAME.fullmatch(text):
         return text
     raise UsageError(f"not an app's name: {text[:120]!r}", remedy="hullmark apps lists them")
+
+
+def host_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each once. Raises UsageError."""
+    return tuple(dict.fromkeys(map(host_name, texts)))
 
 
 def host_name(text: str) -> str:

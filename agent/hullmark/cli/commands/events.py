@@ -9,6 +9,7 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
+from hullmark.cli.polling import HOLD_S
 from hullmark.cli.table import cut, width
 from hullmark.cli.words import one_line, utc
 from hullmark.model.api import EventList
@@ -20,7 +21,6 @@ Example:
   hullmark events -f
   hullmark events --output json
 """
-HOLD_S = 20.0
 AT_ONCE = 1000
 """As many as one answer has at most."""
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from hullmark.cli import door, failure, show
+from hullmark.cli import door, failure, options, show
 from hullmark.cli.client import Client, new_request_id
-from hullmark.cli.draining import ON_EACH, Drained, await_drained, path_of
+from hullmark.cli.draining import ON_EACH, Drained, await_drained
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
-from hullmark.cli.target import host_name
+from hullmark.cli.target import host_name, host_names
 from hullmark.cli.words import age, duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.host import Availability
@@ -29,8 +29,8 @@ from hullmark.model.hostlife import (
 )
 from hullmark.model.wire import to_wire
 
+PATH = "/v1/hosts"
 AVAILABILITY = "/v1/availability"
-_hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 
 
 @click.group(no_args_is_help=False)
@@ -46,7 +46,7 @@ Example:
   hullmark host cordon web3 web4 --ticket CHG-881
 """,
 )
-@_hosts
+@options.hosts
 @ticket
 @online
 def cordon(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
@@ -61,7 +61,7 @@ Example:
   hullmark host uncordon web3
 """,
 )
-@_hosts
+@options.hosts
 @ticket
 @online
 def uncordon(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
@@ -81,7 +81,7 @@ Exit codes: 0 nothing is left on them (with --no-wait: accepted),
 1 something stays, or is still there when time is over, 2 failed.
 """,
 )
-@_hosts
+@options.hosts
 @waiting("10m")
 @ticket
 @quiet
@@ -157,7 +157,7 @@ def label(asked: Asked, host: str, labels: tuple[str, ...], ticket: str) -> None
     name, wanted = host_name(host), _labels(labels)
     request = LabelsRequest(new_request_id(), wanted[0], wanted[1], ticket)
     client = door.client(asked)
-    text = client.change("POST", f"{path_of(name)}/labels", to_wire(request))
+    text = client.change("POST", f"{PATH}/{name}/labels", to_wire(request))
     _tell(asked, HostChanges((client.decoded(HostChange, text),)))
 
 
@@ -195,7 +195,7 @@ Example:
 @online
 def show_host(asked: Asked, host: str) -> None:
     """Show HOST: labels, facts, what runs there, and what a drain would leave."""
-    detail = door.client(asked).ask(HostDetail, path_of(host_name(host)))
+    detail = door.client(asked).ask(HostDetail, f"{PATH}/{host_name(host)}")
     if asked.json:
         show.document("host", detail)
     else:
@@ -252,7 +252,7 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
     """
     client = door.client(asked)
     request = RemoveHostRequest(new_request_id(), force, ticket)
-    text = client.change("DELETE", path_of(host_name(host)), to_wire(request))
+    text = client.change("DELETE", f"{PATH}/{host_name(host)}", to_wire(request))
     answer = client.decoded(RemovedHost, text)
     if asked.json:
         show.document("host-remove", answer)
@@ -268,8 +268,7 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
 def _availability(
     client: Client, hosts: Sequence[str], availability: Availability, ticket: str
 ) -> HostChanges:
-    names = tuple(dict.fromkeys(map(host_name, hosts)))
-    request = AvailabilityRequest(names, availability, new_request_id(), ticket)
+    request = AvailabilityRequest(host_names(hosts), availability, new_request_id(), ticket)
     return client.decoded(HostChanges, client.change("POST", AVAILABILITY, to_wire(request)))
 
 

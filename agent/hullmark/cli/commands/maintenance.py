@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import click
 
-from hullmark.cli import door, show
+from hullmark.cli import door, options, show
 from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, ticket
 from hullmark.cli.table import table, width
-from hullmark.cli.target import host_name
+from hullmark.cli.target import host_names
 from hullmark.cli.words import age, duration, moment
 from hullmark.model.api import HostList, HostView
 from hullmark.model.hostlife import HostChanges, MaintenanceEndRequest, MaintenanceRequest
@@ -19,7 +18,6 @@ from hullmark.model.wire import to_wire
 
 HEADS = ("HOST", "UNTIL", "LEFT", "BY", "TICKET", "STATE")
 PATH = "/v1/maintenance"
-_hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 
 
 @click.group(no_args_is_help=False)
@@ -34,7 +32,7 @@ Example:
   hullmark maintenance start web3 --for 2h --ticket CHG-881
 """,
 )
-@_hosts
+@options.hosts
 @click.option(
     "--for",
     "lasts",
@@ -50,7 +48,9 @@ def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None
     Nothing is moved off them, nothing new is placed on them, and their silence is nothing wrong. What runs there goes
     on if it can. After that time a host that is still silent is lost like any other.
     """
-    request = MaintenanceRequest(_names(hosts), duration(lasts, "--for"), new_request_id(), ticket)
+    request = MaintenanceRequest(
+        host_names(hosts), duration(lasts, "--for"), new_request_id(), ticket
+    )
     client = door.client(asked)
     answer = client.decoded(HostChanges, client.change("POST", PATH, to_wire(request)))
     if asked.json:
@@ -69,12 +69,12 @@ Example:
   hullmark maintenance end web3
 """,
 )
-@_hosts
+@options.hosts
 @ticket
 @online
 def end(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
     """Count these hosts as any other again. One that is silent has the usual time to be heard."""
-    request = MaintenanceEndRequest(_names(hosts), new_request_id(), ticket)
+    request = MaintenanceEndRequest(host_names(hosts), new_request_id(), ticket)
     client = door.client(asked)
     answer = client.decoded(HostChanges, client.change("DELETE", PATH, to_wire(request)))
     if asked.json:
@@ -114,7 +114,3 @@ def _row(host: HostView) -> tuple[str, ...]:
     assert work is not None
     left = age(max(0.0, work.until - time.time()))
     return (host.name, moment(work.until), left, work.by, work.ticket or "-", host.state)
-
-
-def _names(hosts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(host_name, hosts)))
