@@ -101,10 +101,10 @@ async def apply(desk: Desk, call: Call) -> ApplyAnswer:
 
 async def app(desk: Desk, call: Call) -> AppDetail:
     """With `after`, held until something changed since that version."""
-    name, after = call.names["app"], call.query["after"]
-    desk.cluster.app_detail(name)
-    if after:
-        await desk.hold(after, call.query["hold_s"])
+    name = call.names["app"]
+    if call.query["after"]:
+        desk.cluster.app_detail(name)
+        await desk.hold(call.query["after"], call.query["hold_s"])
     return desk.cluster.app_detail(name)
 
 

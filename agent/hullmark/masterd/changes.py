@@ -15,8 +15,7 @@ from hullmark.masterd.events import Tell
 from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.pinning import Resolver
-from hullmark.masterd.refusals import no_app
-from hullmark.masterd.repeats import REQUEST_ID, Asked, Repeats, asked
+from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
 from hullmark.model.app import App
@@ -25,7 +24,7 @@ from hullmark.model.records import AppRecord, Change
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compare, Put, Write
 
-__all__ = ["REQUEST_ID", "Changes", "Check"]
+__all__ = ["Changes", "Check"]
 
 TOO_LARGE = (
     "an app is kept twice, once in its history; "
@@ -86,7 +85,7 @@ class Changes:
             known = self._repeats.answer(ApplyAnswer, asked_for)
             if known is not None:
                 return known
-            old = self._alive(name)
+            old = self._view.living_app(name)
             app = generations.scaled(old.app, request.services)
             record = generations.next_record(old, app, change)
             if record is not old:
@@ -105,9 +104,7 @@ class Changes:
             known = self._repeats.answer(ApplyAnswer, asked_for)
             if known is not None:
                 return known
-            old = self._view.apps.get(name)
-            if old is None:
-                raise no_app(name)
+            old = self._view.app(name)
             volumes = request.volumes or old.remove_volumes
             record = old
             if not old.removing or volumes != old.remove_volumes:
@@ -159,14 +156,6 @@ class Changes:
             subject=f"app {name}",
             remedy=TOO_LARGE,
         )
-
-    def _alive(self, name: str) -> AppRecord:
-        record = self._view.apps.get(name)
-        if record is None:
-            raise no_app(name)
-        if record.removing:
-            raise Conflict(f"app {name} is being removed")
-        return record
 
     def _must_be_valid(self, app: App) -> None:
         problems = self._check(app)

@@ -34,7 +34,7 @@ from hullmark.masterd.hostlife import HostLife, planned
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
-from hullmark.masterd.refusals import no_app, not_enrolled, not_leading
+from hullmark.masterd.refusals import not_enrolled, not_leading
 from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.runs import Alarm, Runs, cloned
 from hullmark.masterd.sights import Sights
@@ -211,24 +211,20 @@ class Cluster:
 
     def app_detail(self, name: str) -> AppDetail:
         """Raises NotFound."""
-        record = self._term.view.apps.get(name)
-        if record is None:
-            raise no_app(name)
+        record = self._term.view.app(name)
         return self._standing().detail(record, self.version, self._shown(record.app))
 
     def explain(self, name: str, service: str = "") -> Explanation:
         """Raises NotFound."""
-        record = self._term.view.apps.get(name)
-        if record is None:
-            raise no_app(name)
+        record = self._term.view.app(name)
         blind_s = self.sights.blind_s()
         return explanation(self.snapshot(), self._term.unplaced, record, service, blind_s)
 
     def instances(self, app: str = "") -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""
         found = self._standing().instances(app)
-        if app and not found and app not in self._term.view.apps:
-            raise no_app(app)
+        if app and not found:
+            self._term.view.app(app)
         return InstanceList(found)
 
     def hosts(self) -> HostList:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hullmark.masterd.desk import Call, Desk
-from hullmark.masterd.route import Parameter, Route
+from hullmark.masterd.route import AFTER, HOLD, Route
 from hullmark.model.hostlife import (
     AvailabilityRequest,
     HostChange,
@@ -16,14 +16,13 @@ from hullmark.model.hostlife import (
     RemoveHostRequest,
 )
 
-HOLD_MAX_S = 60.0
-
 
 async def host(desk: Desk, call: Call) -> HostDetail:
-    name, after = call.names["host"], int(call.query["after"])
-    if after:
+    """With `after`, held until something changed since that version."""
+    name = call.names["host"]
+    if call.query["after"]:
         desk.cluster.host_detail(name)
-        await desk.hold(after, float(call.query["hold_s"]))
+        await desk.hold(call.query["after"], call.query["hold_s"])
     return desk.cluster.host_detail(name)
 
 
@@ -64,10 +63,7 @@ ROUTES = (
         host,
         "One host with its instances, and how far a drain of it is",
         HostDetail,
-        query=(
-            Parameter("after", 0, "the `version` of an earlier answer: wait for a change since"),
-            Parameter("hold_s", 30.0, "how long to wait for it, in seconds", most=HOLD_MAX_S),
-        ),
+        query=(AFTER, HOLD),
     ),
     Route(
         "POST",

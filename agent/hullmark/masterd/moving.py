@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hullmark.core import moves
-from hullmark.errors import Conflict
 from hullmark.masterd.events import Tell
-from hullmark.masterd.refusals import no_app
 from hullmark.masterd.repeats import Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
 from hullmark.model.move import MoveAnswer, MoveRequest
 from hullmark.model.names import APPS, HOMES
-from hullmark.model.records import AppRecord, Change
+from hullmark.model.records import Change
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
 SLOTS_TOLD = 20
@@ -39,7 +37,7 @@ class Moving:
             known = self._repeats.answer(MoveAnswer, asked_for)
             if known is not None:
                 return known
-            move = moves.move(self._term.snapshot(), self._alive(name), request, change)
+            move = moves.move(self._term.snapshot(), view.living_app(name), request, change)
             app_key, key = APPS + name, HOMES + name
             write: Write = Put(key, encode(move.homes)) if move.homes.slots else Delete(key)
             answer = await self._repeats.commit(
@@ -53,14 +51,6 @@ class Moving:
             )
         self._tell("app.moved", name, change, _told(request, answer))
         return answer
-
-    def _alive(self, name: str) -> AppRecord:
-        record = self._term.view.apps.get(name)
-        if record is None:
-            raise no_app(name)
-        if record.removing:
-            raise Conflict(f"app {name} is being removed", remedy=f"hullmark ps {name}")
-        return record
 
 
 def _told(request: MoveRequest, answer: MoveAnswer) -> Mapping[str, str]:

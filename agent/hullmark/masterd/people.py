@@ -10,7 +10,7 @@ from typing import Callable, Optional, Union
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from hullmark.masterd.events import Tell
-from hullmark.masterd.repeats import REQUEST_ID, Repeats, asked
+from hullmark.masterd.repeats import Repeats, asked, id_problems
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
 from hullmark.model.names import SESSIONS, TOKENS
@@ -163,9 +163,9 @@ class People:
         return await self._term.whole(self._revoke(name, request, change))
 
     async def _revoke(self, name: str, request: RevokeRequest, change: Change) -> RevokeAnswer:
-        question = asked("revoke token", name, request)
+        asked_for = asked("revoke token", name, request)
         async with self._term.one_at_a_time:
-            known = self._repeats.answer(RevokeAnswer, question)
+            known = self._repeats.answer(RevokeAnswer, asked_for)
             if known is not None:
                 return known
             view = self._term.view
@@ -174,7 +174,7 @@ class People:
                 raise NotFound(f"there is no token {name[:64]}", remedy="hullmark token list")
             keys = [TOKENS + secret for secret in secrets]
             answer = await self._repeats.commit(
-                question,
+                asked_for,
                 RevokeAnswer(name),
                 change.at,
                 [Compare(key, view.modified(key)) for key in keys],
@@ -232,8 +232,7 @@ def _problems(request: TokenRequest) -> Iterator[Problem]:
     if not NAME.fullmatch(request.name):
         allowed = "at most 63 letters a to z, digits and . _ -, the first and last no sign"
         yield Problem("not a token's name", field="name", allowed=allowed)
-    if not REQUEST_ID.fullmatch(request.request_id):
-        yield _no_request_id()
+    yield from id_problems(request.request_id)
     if not LIFE_S[0] <= request.valid_s <= LIFE_S[1]:
         allowed = f"{LIFE_S[0]:.0f} to {LIFE_S[1]:.0f} seconds (366 days)"
         yield Problem(f"{request.valid_s:g} s", field="valid_s", allowed=allowed)
@@ -246,8 +245,3 @@ def _problems(request: TokenRequest) -> Iterator[Problem]:
         except ValueError:
             allowed = "an address, or a network such as 10.1.0.0/16 with nothing set behind it"
             yield Problem("not a network", field=f"networks[{index}]", allowed=allowed)
-
-
-def _no_request_id() -> Problem:
-    allowed = "1 to 128 letters, digits and . _ : -"
-    return Problem("not a request id", field="request_id", allowed=allowed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -36,12 +36,18 @@ class Asked:
 
 def asked(verb: str, subject: str, request: Any) -> Asked:
     """Of a request that is a dataclass with a `request_id`. Raises InvalidInput where that isn't one."""
-    if not REQUEST_ID.fullmatch(request.request_id):
-        allowed = "1 to 128 letters, digits and . _ : -"
-        raise InvalidInput([Problem("not a request id", field="request_id", allowed=allowed)])
+    problems = list(id_problems(request.request_id))
+    if problems:
+        raise InvalidInput(problems)
     body = [verb, subject, wire.to_wire(request)]
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Asked(request.request_id, hashlib.sha256(text.encode()).hexdigest())
+
+
+def id_problems(request_id: str) -> Iterator[Problem]:
+    if not REQUEST_ID.fullmatch(request_id):
+        allowed = "1 to 128 letters, digits and . _ : -"
+        yield Problem("not a request id", field="request_id", allowed=allowed)
 
 
 class Repeats:

@@ -18,7 +18,6 @@ from hullmark.core.roster import Roster
 from hullmark.errors import Conflict, InvalidInput, NotFound, Problem
 from hullmark.masterd.events import Tell
 from hullmark.masterd.leadership import size_bytes
-from hullmark.masterd.refusals import no_app
 from hullmark.masterd.repeats import RESERVED_BYTES, Asked, Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
@@ -51,13 +50,12 @@ class Rollouts:
 
     def view(self, app: str) -> RolloutView:
         """Raises NotFound, and Conflict for an app that is being removed."""
-        return rollout_view(self._term.snapshot(), self._alive(app), self._term.version.value)
+        record = self._term.view.living_app(app)
+        return rollout_view(self._term.snapshot(), record, self._term.version.value)
 
     async def history(self, app: str) -> HistoryList:
         """Raises NotFound."""
-        now = self._term.view.apps.get(app)
-        if now is None:
-            raise no_app(app)
+        now = self._term.view.app(app)
         good = self._rollout(now).good
         return HistoryList(
             app,
@@ -76,7 +74,7 @@ class Rollouts:
             known = self._repeats.answer(RolloutAnswer, asked_for)
             if known is not None:
                 return known
-            record = self._alive(app)
+            record = self._term.view.living_app(app)
             if request.action is RolloutAction.UNDO:
                 answer = await self._undo(record, request.to, asked_for, change)
             elif request.action is RolloutAction.PAUSE:
@@ -248,14 +246,6 @@ class Rollouts:
         """As it stands now, also where no plan has looked at the generation yet."""
         snapshot = self._term.snapshot()
         return course(snapshot, record, Roster.of(snapshot)).rollout
-
-    def _alive(self, name: str) -> AppRecord:
-        record = self._term.view.apps.get(name)
-        if record is None:
-            raise no_app(name)
-        if record.removing:
-            raise Conflict(f"app {name} is being removed", remedy=f"hullmark ps {name}")
-        return record
 
 
 def _not_rolling(record: AppRecord, rollout: Rollout) -> Conflict:

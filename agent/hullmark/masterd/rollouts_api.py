@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from hullmark.masterd.desk import Call, Desk
-from hullmark.masterd.route import DEPLOYERS, RECORDS, Parameter, Route
+from hullmark.masterd.route import AFTER, DEPLOYERS, HOLD, RECORDS, Route
 from hullmark.model.rollout import HistoryList, RolloutAnswer, RolloutRequest, RolloutView
-
-HOLD_MAX_S = 60.0
 
 
 async def rollout(desk: Desk, call: Call) -> RolloutView:
+    """With `after`, held until something changed since that version."""
     app = call.names["app"]
     if call.query["after"]:
         desk.cluster.rollouts.view(app)
@@ -34,10 +33,7 @@ ROUTES = (
         rollout,
         "How far an app's change has come",
         RolloutView,
-        query=(
-            Parameter("after", 0, "the `version` of an earlier answer: wait for a change since"),
-            Parameter("hold_s", 30.0, "how long to wait for it, in seconds", most=HOLD_MAX_S),
-        ),
+        query=(AFTER, HOLD),
     ),
     Route(
         "POST",

@@ -22,6 +22,7 @@ ACCESS = frozenset({Role.AUDITOR, Role.ADMIN})
 ADMINS = frozenset({Role.ADMIN})
 
 SMALL_BODY_MAX_BYTES = 16 << 10
+HOLD_MAX_S = 60.0
 
 Handler = Callable[[Desk, Call], Awaitable[Any]]
 Value = Union[str, int, float, bool]
@@ -68,6 +69,10 @@ class Parameter:
         if not self.least <= value <= self.most:
             raise ValueError(allowed)
         return value
+
+
+AFTER = Parameter("after", 0, "the `version` of an earlier answer: wait for a change since")
+HOLD = Parameter("hold_s", 30.0, "how long to wait for it, in seconds", most=HOLD_MAX_S)
 
 
 @dataclass(frozen=True)

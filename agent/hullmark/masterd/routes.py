@@ -17,7 +17,10 @@ from hullmark.masterd import (
 )
 from hullmark.masterd.route import (
     ADMINS,
+    AFTER,
     DEPLOYERS,
+    HOLD,
+    HOLD_MAX_S,
     RECORDS,
     Login,
     Parameter,
@@ -27,13 +30,11 @@ from hullmark.model import api as forms
 from hullmark.model import protocol
 from hullmark.model.observed import Report
 
-HOLD_MAX_S = 60.0
 EVENTS_MAX = 1000
 TAIL_MAX = 100_000
 ENROLL_BODY_MAX_BYTES = 64 << 10
 REPORT_BODY_MAX_BYTES = 16 << 20
 
-_HOLD = Parameter("hold_s", 30.0, "how long to wait for it, in seconds", most=HOLD_MAX_S)
 _LOGS = (
     Parameter("service", "", "only this service"),
     Parameter("slot", 0, "only this slot; 0: all", most=1 << 31),
@@ -41,7 +42,6 @@ _LOGS = (
     Parameter("since", "", "only lines since this time (RFC 3339, or seconds since 1970)"),
     Parameter("follow", False, "go on with new lines"),
 )
-_AFTER = Parameter("after", 0, "the `version` of an earlier answer: wait for a change since")
 _CURSOR = Parameter("after", 0, "the `last` of an earlier answer: events since; 0: the newest")
 _CHANGE_MAX = forms.APPLY_BODY_MAX_BYTES
 
@@ -100,7 +100,7 @@ API: tuple[Route, ...] = (
         api.app,
         "One app with its instances",
         forms.AppDetail,
-        query=(_AFTER, _HOLD),
+        query=(AFTER, HOLD),
     ),
     Route(
         "POST",

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from hullmark.errors import BrokenState, InvalidInput
+from hullmark.errors import BrokenState, Conflict, InvalidInput
+from hullmark.masterd.refusals import no_app
 from hullmark.model import names, wire
 from hullmark.model.app import Bundle, bundle
 from hullmark.model.host import HostRecord
@@ -110,6 +111,20 @@ class View:
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
         return self._tables[names.ROLLOUTS]
+
+    def app(self, name: str) -> AppRecord:
+        """Raises NotFound."""
+        record = self.apps.get(name)
+        if record is None:
+            raise no_app(name)
+        return record
+
+    def living_app(self, name: str) -> AppRecord:
+        """Raises NotFound, and Conflict for one that is being removed."""
+        record = self.app(name)
+        if record.removing:
+            raise Conflict(f"app {name} is being removed", remedy=f"hullmark ps {name}")
+        return record
 
     def modified(self, key: str) -> int:
         """The revision of the key's last change, 0 if there is no such key: for a compare."""
