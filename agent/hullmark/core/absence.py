@@ -80,6 +80,12 @@ def in_maintenance(snapshot: Snapshot, host_id: str) -> bool:
     return work is not None and snapshot.now < work.until
 
 
+def time_left(until: float, now: float) -> str:
+    """How long work on a host still lasts: its last two minutes in seconds."""
+    left_s = max(0.0, until - now)
+    return f"{left_s:.0f} s left" if left_s < 120 else f"{left_s / 60:.0f} min left"
+
+
 def is_draining(snapshot: Snapshot, host_id: str) -> bool:
     host = snapshot.hosts.get(host_id)
     return host is not None and host.availability is Availability.DRAINING

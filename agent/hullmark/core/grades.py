@@ -113,7 +113,7 @@ class Grader:
             return "its host was removed"
         if heard_s is None or host_id not in self._snapshot.observed:
             return "its host has not been heard since this leader began"
-        return f"its host is silent for {heard_s:.0f} s"
+        return f"its host has been silent for {heard_s:.0f} s"
 
     def engine_trouble(self, host_id: str) -> str:
         """Why what the host says of its containers is old; empty where it isn't."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hullmark.core.absence import brake, in_maintenance, is_ready
+from hullmark.core.absence import brake, in_maintenance, is_ready, time_left
 from hullmark.core.drain import drain
 from hullmark.model.api import AppSummary, HostGroup, HostView, OrphanView
 from hullmark.model.epoch import Epoch
@@ -55,7 +55,7 @@ def host_groups(hosts: Sequence[HostView], now: float) -> tuple[HostGroup, ...]:
     details = {}
     if works:
         first = min(works, key=lambda work: work.until)
-        over = f"{max(0.0, first.until - now) / 60:.0f} min left"
+        over = time_left(first.until, now)
         details["maintenance"] = ", ".join(filter(None, (first.ticket, over)))
         if len(works) > 1:
             details["maintenance"] = f"first {details['maintenance']}"
@@ -201,11 +201,11 @@ def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_F
             continue
         text = "has not been heard since this leader began"
         if host.heard_s is not None:
-            text = f"is silent for {host.heard_s:.0f} s; what runs there goes on"
+            text = f"has been silent for {host.heard_s:.0f} s; what runs there goes on"
         yield weight, f"host {host.name} {text}", remedy
     for host in hosts:
         if host.state == "silent":
-            yield 1, f"host {host.name} is silent for {host.heard_s or 0:.0f} s", ""
+            yield 1, f"host {host.name} has been silent for {host.heard_s or 0:.0f} s", ""
         for problem in host.problems:
             yield 1, f"host {host.name}: {problem.message}", problem.remedy
 

@@ -192,9 +192,10 @@ def _closed(snapshot: Snapshot, berth: Berth) -> Optional[Obstacle]:
         return _absent(snapshot, host_id)
     if absence.in_maintenance(snapshot, host_id):
         work = berth.host.maintenance
-        left_min = (work.until - snapshot.now) / 60 if work is not None else 0.0
+        until = work.until if work is not None else snapshot.now
+        left = absence.time_left(until, snapshot.now)
         return Obstacle(
-            Filter.AVAILABILITY, "in maintenance", f", {left_min:.0f} min left", -left_min
+            Filter.AVAILABILITY, "in maintenance", f", {left}", (snapshot.now - until) / 60
         )
     word = berth.host.availability
     if word is Availability.ACTIVE:

@@ -169,7 +169,10 @@ def label_problems(labels: Mapping[str, str]) -> list[Problem]:
         allowed = f"at most {LABELS_MAX}"
         found.append(Problem(f"{len(labels)} labels", field="labels", allowed=allowed))
     for key, value in labels.items():
-        if not key or "=" in key or len(key) + len(value) > LABEL_MAX_CHARACTERS:
-            allowed = f"KEY=VALUE with at most {LABEL_MAX_CHARACTERS} characters"
+        readable = key.isprintable() and value.isprintable() and " " not in key
+        if not key or "=" in key or not readable or len(key) + len(value) > LABEL_MAX_CHARACTERS:
+            allowed = (
+                f"KEY=VALUE with at most {LABEL_MAX_CHARACTERS} characters, without spaces in KEY"
+            )
             found.append(Problem("not a label", field=f"labels.{key[:60]}", allowed=allowed))
     return found

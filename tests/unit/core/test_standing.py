@@ -190,7 +190,7 @@ def test_a_silent_host() -> None:
     lost = "web.1 on h1: its host h1 is lost; there is no other host"
     assert (state, why) == ("degraded", (lost,))
     unplanned = Standing(silent(there, ["h1"])).summary(there.apps["shop"])
-    assert unplanned.services[0].why == ("web.1 on h1: its host is silent for 60 s",)
+    assert unplanned.services[0].why == ("web.1 on h1: its host has been silent for 60 s",)
     unheard = dataclasses.replace(there, heard_s={}, observed={})
     assert standing(unheard)[1] == (
         "web.1 on h1: its host has not been heard since this leader began",
@@ -254,7 +254,10 @@ def test_replacing_scaling_and_removing() -> None:
     assert (summary.state, summary.services) == ("removing", ())
     assert [one.why for one in Standing(going).instances()] == ["the app was removed"]
     away = silent(going, ["h1"])
-    assert Standing(away).instances()[0].why == "the app was removed; its host is silent for 60 s"
+    assert (
+        Standing(away).instances()[0].why
+        == "the app was removed; its host has been silent for 60 s"
+    )
 
 
 def test_what_leaves_a_silent_host_does_not_keep_the_app_from_settling() -> None:
@@ -460,6 +463,7 @@ def test_hosts_are_counted_once_each() -> None:
     assert host_groups([*views[6:7], sooner], 600.0) == (
         HostGroup("maintenance", 2, "first 10 min left"),
     )
+    assert host_groups(views[6:7], 3000.0 - 45.0)[0].detail == "CHG-881, 45 s left"
     assert host_groups([], 0.0) == ()
 
 
@@ -494,7 +498,7 @@ def test_all_is_well() -> None:
         (
             seen(READY, HostView("id2", "h2", "lost", 60.4)),
             "degraded",
-            "host h2 is silent for 60 s; what runs there goes on",
+            "host h2 has been silent for 60 s; what runs there goes on",
             "hullmark agent run   (on h2)",
         ),
         (
@@ -503,7 +507,12 @@ def test_all_is_well() -> None:
             "host h2 has not been heard since this leader began",
             "hullmark agent run   (on h2)",
         ),
-        (seen(HostView("id2", "h2", "silent", 6.0)), "degraded", "host h2 is silent for 6 s", ""),
+        (
+            seen(HostView("id2", "h2", "silent", 6.0)),
+            "degraded",
+            "host h2 has been silent for 6 s",
+            "",
+        ),
         (
             seen(dataclasses.replace(READY, problems=(HostProblem("x", "no room", "df"),))),
             "degraded",

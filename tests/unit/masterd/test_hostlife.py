@@ -91,6 +91,8 @@ def test_labels_are_bounded_and_changed_at_once() -> None:
         bads: list[LabelsRequest] = [
             LabelsRequest("l3", {"a=b": "c"}),
             LabelsRequest("l4", {"a": "x" * 256}),
+            LabelsRequest("l7", {"a b": "c"}),
+            LabelsRequest("l8", {"a": "b\n"}),
             LabelsRequest("l5", {"a": "b"}, ("a",)),
             LabelsRequest("l6", {f"k{number}": "" for number in range(64)}),
         ]
