@@ -11,8 +11,6 @@ from hullmark.cli.polling import HOLD_S, newer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostDetail
 
-ON_EACH = "runs on every host"
-
 
 @dataclass(frozen=True)
 class Drained:

@@ -9,6 +9,7 @@ from typing import Optional
 
 from hullmark.core.homes import NO_HOMES, has_local_data, key_of, loss_policy
 from hullmark.model.app import DeployMode, HostLoss, Service
+from hullmark.model.hostlife import LOCAL_DATA, RUNS_ON_EACH
 from hullmark.model.observed import NO_STATE, Phase
 from hullmark.model.orders import InstanceId
 from hullmark.model.records import NO_ASSIGNMENTS
@@ -55,12 +56,12 @@ def drain(snapshot: Snapshot, host_id: str) -> Drain:
         ):
             continue
         elif loss_policy(service) is HostLoss.KEEP:
-            stays[instance] = "local data" if has_local_data(service) else "on_host_lost: keep"
+            stays[instance] = LOCAL_DATA if has_local_data(service) else "on_host_lost: keep"
         else:
             left.append(instance)
     # What runs on every host goes last, once nothing stays.
     if stays:
-        stays.update(dict.fromkeys(on_each, "runs on every host"))
+        stays.update(dict.fromkeys(on_each, RUNS_ON_EACH))
     else:
         left += on_each
     return Drain(tuple(sorted(left)), stays)

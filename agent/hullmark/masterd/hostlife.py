@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable, Optional
 
 from hullmark import log
-from hullmark.core.drain import drain
+from hullmark.core.removal import listed, removal
 from hullmark.errors import (
     Conflict,
-    HullmarkError,
     InvalidInput,
     NotFound,
     Problem,
@@ -39,8 +38,7 @@ from hullmark.model.hostlife import (
     RemoveHostRequest,
 )
 from hullmark.model.names import HOSTS, INVITES
-from hullmark.model.orders import InstanceId
-from hullmark.model.records import NO_ASSIGNMENTS, Change
+from hullmark.model.records import Change
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
 HOSTS_AT_ONCE = 40
@@ -48,8 +46,6 @@ HOSTS_AT_ONCE = 40
 MAINTENANCE_MIN_S = 60.0
 MAINTENANCE_MAX_S = 30 * 86400.0
 LOOK_S = 1.0
-NAMED = 10
-"""Instances that one message names."""
 
 _KINDS = {
     Availability.ACTIVE: "host.uncordoned",
@@ -229,7 +225,7 @@ class HostLife:
             if known is not None:
                 return known
             host = self.named(name)
-            answer = self._end_of(host, request.force)
+            answer = removal(self._term.snapshot(), host, request.force)
             key = HOSTS + host.host_id
             writes: list[Write] = [Delete(key), *map(Delete, self._open_invites(name))]
             answer = await self._repeats.commit(
@@ -243,7 +239,7 @@ class HostLife:
             )
         fields = {"host_id": host.host_id, **({"force": "yes"} if request.force else {})}
         if answer.kept:
-            fields["kept"] = _listed(answer.kept)
+            fields["kept"] = listed(answer.kept)
         self._tell("host.removed", f"host {name}", change, fields)
         self._removed(host.host_id)
         return answer
@@ -253,57 +249,6 @@ class HostLife:
         invites = self._term.view.invites.items()
         found = [INVITES + key for key, one in invites if one.host == name and not one.used_at]
         return sorted(found)[:HOSTS_AT_ONCE]
-
-    def _end_of(self, host: HostRecord, force: bool) -> RemovedHost:
-        snapshot = self._term.snapshot()
-        orders = snapshot.assignments.get(host.host_id, NO_ASSIGNMENTS)
-        if orders == NO_ASSIGNMENTS or not (orders.assignments or orders.tombstones):
-            return RemovedHost(host.name, host.host_id)
-        draining = drain(snapshot, host.host_id)
-        if not force:
-            raise _still_has(host, draining.left, draining.stays)
-        kept = tuple(
-            str(instance) for instance, why in sorted(draining.stays.items()) if why != _GLOBAL
-        )
-        gone = {item.instance for item in orders.tombstones}
-        elsewhere = tuple(
-            str(item.instance)
-            for item in orders.assignments
-            if item.instance not in draining.stays and item.instance not in gone
-        )
-        return RemovedHost(host.name, host.host_id, elsewhere, kept, tuple(_warnings(host, kept)))
-
-
-_GLOBAL = "runs on every host"
-
-
-def _warnings(host: HostRecord, kept: Sequence[str]) -> Iterable[str]:
-    yield (
-        f"containers on {host.name} run until somebody stops them there: their places are taken elsewhere,"
-        " so make sure that it is off"
-    )
-    if kept:
-        yield f"{_listed(kept)}: what they kept on {host.name} is not copied; hullmark move gives them another host"
-
-
-def _still_has(
-    host: HostRecord, left: Sequence[InstanceId], stays: Mapping[InstanceId, str]
-) -> HullmarkError:
-    names = _listed([str(instance) for instance in (*left, *sorted(stays))])
-    held = sorted(instance for instance, why in stays.items() if why != _GLOBAL)
-    remedies = [f"hullmark host drain {host.name}"] if left or not held else []
-    if held:
-        slot = f"{held[0].app}/{held[0].service}.{held[0].slot}"
-        remedies.append(f"hullmark move {slot}   (for each that stays)")
-    remedies.append(
-        f"or, for a host that is gone for good: hullmark host remove {host.name} --force"
-    )
-    return Conflict(f"host {host.name} still has {names}", remedy="; ".join(remedies))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
 
 
 def _without_maintenance(host: HostRecord) -> HostRecord:

@@ -94,9 +94,13 @@ class RemovedHost:
     warnings: tuple[str, ...] = ()
 
 
+LOCAL_DATA = "local data"
+RUNS_ON_EACH = "runs on every host"
+
+
 @dataclass(frozen=True)
 class StayingInstance:
-    """What a drain does not move, and why: `local data`, `on_host_lost: keep` or `runs on every host`."""
+    """What a drain does not move, and why: `LOCAL_DATA`, `on_host_lost: keep` or `RUNS_ON_EACH`."""
 
     name: str
     why: str

@@ -10,7 +10,7 @@ import click
 
 from hullmark.cli import door, failure, options, show
 from hullmark.cli.client import Client, new_request_id
-from hullmark.cli.draining import ON_EACH, Drained, await_drained
+from hullmark.cli.draining import Drained, await_drained
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
@@ -19,6 +19,8 @@ from hullmark.cli.words import age, duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import (
+    LOCAL_DATA,
+    RUNS_ON_EACH,
     AvailabilityRequest,
     HostChange,
     HostChanges,
@@ -130,10 +132,10 @@ def _obstacles(detail: HostDetail) -> Iterable[str]:
     """What is still there, why, and what to type."""
     for stay in detail.stays:
         yield f"{stay.name} stays on {detail.host.name}: {stay.why}"
-        if stay.why == ON_EACH:
+        if stay.why == RUNS_ON_EACH:
             yield "  it goes once nothing else stays"
         else:
-            more = " --accept-data-loss" if stay.why == "local data" else ""
+            more = " --accept-data-loss" if stay.why == LOCAL_DATA else ""
             yield f"  to give it another host: hullmark move {stay.name}{more}"
     for name in detail.left:
         yield f"{name} is still on {detail.host.name}"
