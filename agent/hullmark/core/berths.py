@@ -19,6 +19,9 @@ from hullmark.model.sizes import in_words
 
 _CPU_GRAIN = 1e-6
 """Sums of decimal shares of a core are not exact."""
+INSTANCES_MAX = 1000
+"""On one host. Its orders are one value in the store, with all of these and a tombstone for each: were they too large
+for a transaction, no plan could be committed any more, and nothing on any host would change."""
 
 
 class Filter(enum.Enum):
@@ -33,6 +36,7 @@ class Filter(enum.Enum):
     VOLUMES = "volumes"  # of a former app of this name, still being removed
     MOST = "max_replicas_per_node"
     PORT = "port"
+    INSTANCES = "instances"  # as many as one host's orders have room for
     CPUS = "cpus"
     MEMORY = "memory"
 
@@ -157,7 +161,9 @@ class Berth:
         return max(memory, self.cpus / self.facts.cpus if self.facts.cpus else 0.0)
 
     def lacks(self, wanted: Resources) -> Optional[Obstacle]:
-        """The first resource of which too little is left. What is not known is no obstacle."""
+        """The first of what a host has to give of which too little is left. What is not known is no obstacle."""
+        if self.instances >= INSTANCES_MAX:
+            return Obstacle(Filter.INSTANCES, f"{INSTANCES_MAX} instances there already")
         if self.facts is None:
             return None
         cpus = self.facts.cpus - self.cpus

@@ -154,6 +154,7 @@ def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
         Filter.VOLUMES: f"{name}, once they are removed",
         Filter.MOST: f"{name}, with a higher max_replicas_per_node",
         Filter.PORT: f"{name}, once it is free: {last.text} {lacking}".rstrip(),
+        Filter.INSTANCES: "one more host: no host takes more than it has",
         Filter.CPUS: f"{name}: {last.text}, {lacking}",
         Filter.MEMORY: f"{name}: {last.text}, {lacking}",
     }

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullmark.core.berths import Berth, Filter, Hold, Obstacle, choose_ports
-from hullmark.model.app import PortSpec, Resources
+from hullmark.core.berths import (
+    INSTANCES_MAX,
+    Berth,
+    Filter,
+    Hold,
+    Obstacle,
+    choose_ports,
+)
+from hullmark.core.schedule import plan
+from hullmark.model import wire
+from hullmark.model.app import App, ContainerSpec, DeploySpec, PortSpec, Resources, Service
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
+from hullmark.model.records import HostAssignments
+from tests.unit.core.fleets import committed, one_host, with_record
 
 HOST = HostRecord("h1", "h1", 1.0)
 ONE, TWO = InstanceId("shop", "web", 1, 1), InstanceId("shop", "web", 2, 1)
@@ -140,3 +151,22 @@ def test_chosen_ports_are_in_their_ranges_and_free(specs: list[PortSpec], used: 
     assert not set(numbers) & set(used)
     for spec, number in zip(specs, numbers):
         assert spec.published_first <= number <= spec.published_last
+
+
+def test_a_host_takes_no_more_than_its_orders_can_name_in_one_transaction() -> None:
+    name = "n" * 63
+    ports = tuple(PortSpec(target, 0, 0) for target in range(1, 4))
+    web = Service(ContainerSpec("x"), DeploySpec(replicas=5000), ports)
+    world = one_host(App(name, {name: web}))
+    made = plan(world)
+    orders = made.hosts["h1"]
+    assert len(orders.assignments) == INSTANCES_MAX
+    assert len(made.unplaced) == 5000 - INSTANCES_MAX
+    assert {item.reasons for item in made.unplaced} == {
+        (f"host h1: {INSTANCES_MAX} instances there already",)
+    }
+    removed = dataclasses.replace(world.apps[name], removing=True)
+    graves = plan(with_record(committed(world, made), removed)).hosts["h1"]
+    assert len(graves.tombstones) == INSTANCES_MAX
+    both = HostAssignments(orders.assignments, graves.tombstones)
+    assert len(wire.canonical(wire.to_wire(both))) < 1 << 20
