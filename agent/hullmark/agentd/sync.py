@@ -31,7 +31,9 @@ _log = log.get("sync")
 RETRY_S = (0.2, 3.0)
 """First and longest wait before a leader that doesn't answer is asked again. Well under `lost_after`, so that hosts
 are back before a new leader takes them for lost."""
-REFUSED_RETRY_S = 15.0
+REFUSED_RETRY_S = (2.0, 15.0)
+"""First and longest wait where a person has to mend it. The first are short: an agent that was restarted while the network
+was cut is taken for a copy until the connection of its former life counts as dead, and must be back before `lost_after`."""
 FILES_RETRY_S = 2.0
 """How soon the host's own files are looked at again after they could not be used."""
 ENROLL_AGAIN = enrolment.AGAIN.format(host="HOST")
@@ -93,6 +95,7 @@ class Sync:
         self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
         self._waits = Waits(*RETRY_S)
+        self._refusals = Waits(*REFUSED_RETRY_S)
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -100,10 +103,11 @@ class Sync:
 
     def turn(self) -> float:
         """One poll, and what went wrong as a problem. Returns how long to wait before the next: nothing after a
-        good one, growing waits while it may soon go well, long ones where only a person can mend it."""
+        good one, growing waits while it may soon go well, longer ones where only a person can mend it."""
         try:
             if self.once():
                 self._waits.reset()
+                self._refusals.reset()
                 return 0.0
         except BrokenState as error:
             self._problems.set_error("certificate.invalid", error)
@@ -111,7 +115,7 @@ class Sync:
         except (Forbidden, NotFound) as error:
             self._problems.clear("certificate.invalid", "master.unavailable")
             self._problems.set("host.refused", error.message, error.remedy or ENROLL_AGAIN)
-            return REFUSED_RETRY_S
+            return self._refusals.next()
         except HullmarkError as error:
             self._problems.clear("certificate.invalid")
             self._problems.set_error("master.unavailable", error)

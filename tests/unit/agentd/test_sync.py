@@ -121,3 +121,20 @@ def test_a_wrong_clock_is_one_problem(agent: Agent, monkeypatch: pytest.MonkeyPa
     off_s = 0
     agent.sync.turn()
     assert agent.problem_codes() == set()
+
+
+def test_a_refused_agent_is_back_before_its_host_is_lost_if_it_is_let_in_again(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise Forbidden("another agent is connected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(agent.leader, "call", fail)
+        waits = [agent.sync.turn() for _ in range(6)]
+    assert sum(waits[:2]) <= 6.0
+    assert waits[-1] > 7.0
+    assert agent.sync.turn() == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(agent.leader, "call", fail)
+        assert agent.sync.turn() <= 2.0
