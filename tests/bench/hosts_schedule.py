@@ -15,6 +15,7 @@ from typing import Any, Callable, TypeVar
 
 from hullmark.core.generations import next_record
 from hullmark.core.schedule import Plan, plan
+from hullmark.masterd.fleet import QUIET_SHARE
 from hullmark.masterd.scheduling import transactions
 from hullmark.model.app import (
     App,
@@ -115,7 +116,7 @@ def cluster(size: Size) -> Snapshot:
         observed={host_id: HostState(_facts(number)) for number, host_id in enumerate(hosts)},
         heard_s=dict.fromkeys(hosts, 1.0),
         lost_after_s=LOST_S,
-        silent_after_s=LOST_S * 0.8,
+        quiet_after_s=LOST_S * QUIET_SHARE,
         now=1000.0,
         revision=1,
         revisions={APPS + name: 1 for name in apps},

@@ -50,7 +50,7 @@ def is_ready(snapshot: Snapshot, host_id: str) -> bool:
 
 def is_quiet(snapshot: Snapshot, host_id: str) -> bool:
     """Silent for longer than a poll is held: it counts for the brake."""
-    return silence_s(snapshot, host_id) > snapshot.silent_after_s
+    return silence_s(snapshot, host_id) > snapshot.quiet_after_s
 
 
 def engine_trouble(snapshot: Snapshot, host_id: str) -> str:
@@ -121,7 +121,7 @@ def next_turn_s(snapshot: Snapshot, waits: frozenset[float] = frozenset()) -> Op
         if host.maintenance is not None:
             turns.append(host.maintenance.until - snapshot.now)
         silent_s = silence_s(snapshot, host_id)
-        if silent_s > snapshot.silent_after_s:
+        if silent_s > snapshot.quiet_after_s:
             turns += [wait - silent_s for wait in {snapshot.lost_after_s, *waits}]
     nearest = min((turn for turn in turns if turn >= 0), default=math.inf)
     return None if math.isinf(nearest) else nearest + _A_MOMENT_S

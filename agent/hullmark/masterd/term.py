@@ -186,7 +186,7 @@ class Term:
             heard_s=self.fleet.heard_s(),
             waited_s=self.fleet.waited_s(),
             lost_after_s=self._settings.lost_after_s,
-            silent_after_s=self._settings.lost_after_s * QUIET_SHARE,
+            quiet_after_s=self._settings.lost_after_s * QUIET_SHARE,
             calm_s=self.fleet.calm_s(),
             now=now,
             revision=self.view.revision,

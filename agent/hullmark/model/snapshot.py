@@ -32,11 +32,11 @@ class Snapshot:
 
     `observed` has a host only once it has sent a full report to this leader. `heard_s` is the time in
     seconds since each host's last sync, absent if this leader never heard it; for those it has waited
-    `waited_s`, which begins anew with each term and after each stall. `silent_after_s` is the silence that
+    `waited_s`, which begins anew with each term and after each stall. `quiet_after_s` is the silence that
     counts for the brake: longer than any poll is held, so short that hosts which fell silent together are
-    all counted when the first of them is lost. `calm_s`: how long ago so many were silent that nothing moved, None: never.
-    `serving_s` is for how long each instance has served without a
-    break, as far as this leader knows, by (host id, container name). `now` is the wall clock. `revisions` gives the
+    all counted when the first of them is lost. `calm_s`: how long ago so many were quiet that nothing moved,
+    None: never. `serving_s` is for how long each instance has served without a break, as far as this leader
+    knows, by (host id, container name). `now` is the wall clock. `revisions` gives the
     modified revision of each store key that was read, so that a plan can be committed only if they stand.
     """
 
@@ -49,7 +49,7 @@ class Snapshot:
     heard_s: Mapping[str, float] = field(default_factory=dict)
     waited_s: float = 0.0
     lost_after_s: float = 10.0
-    silent_after_s: float = 5.5
+    quiet_after_s: float = 5.5
     calm_s: Optional[float] = None
     homes: Mapping[str, HomesRecord] = field(default_factory=dict)
     rollouts: Mapping[str, Rollout] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def works_on(state: Snapshot, host_id: str) -> bool:
 
 def braked(state: Snapshot) -> bool:
     counted = [host_id for host_id in state.hosts if not works_on(state, host_id)]
-    silent = [host_id for host_id in counted if silence_s(state, host_id) > state.silent_after_s]
+    silent = [host_id for host_id in counted if silence_s(state, host_id) > state.quiet_after_s]
     return len(silent) > max(1, len(counted) / 3)
 
 
