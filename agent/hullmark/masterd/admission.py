@@ -158,7 +158,7 @@ def _invite_problems(request: InviteRequest) -> list[Problem]:
         found.append(Problem(f"{request.host!r} is not a host name", field="host", allowed=allowed))
     if not INVITE_MIN_S <= request.valid_s <= INVITE_MAX_S:
         allowed = f"{INVITE_MIN_S:.0f} to {INVITE_MAX_S:.0f} seconds"
-        found.append(Problem(f"{request.valid_s:g} s", field="valid_s", allowed=allowed))
+        found.append(Problem(f"{request.valid_s:.0f} s", field="valid_s", allowed=allowed))
     return found + label_problems(request.labels)
 
 

@@ -90,7 +90,7 @@ class HostLife:
         """One that lasts is replaced: it keeps its beginning."""
         if not MAINTENANCE_MIN_S <= request.for_s <= MAINTENANCE_MAX_S:
             allowed = f"{MAINTENANCE_MIN_S:.0f} to {MAINTENANCE_MAX_S:.0f} seconds"
-            raise InvalidInput([Problem(f"{request.for_s:g} s", field="for_s", allowed=allowed)])
+            raise InvalidInput([Problem(f"{request.for_s:.0f} s", field="for_s", allowed=allowed)])
         now = self._wall()
 
         def alter(host: HostRecord) -> HostRecord:

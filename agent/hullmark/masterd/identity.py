@@ -66,7 +66,8 @@ class Caller:
 
 def may_not(caller: Caller, roles: frozenset[Role], what: str) -> Forbidden:
     """Why a person or a machine may not do something, which is for these roles."""
-    needed = " or ".join(role.value for role in Role if role in roles)
+    *others, last = [role.value for role in Role if role in roles]
+    needed = f"{', '.join(others)} or {last}" if others else last
     role = "no role" if caller.role is None else f"the role {caller.role.value}"
     return Forbidden(f"{caller.who} has {role}, and {what} needs {needed}", remedy=ANOTHER_ROLE)
 
@@ -216,7 +217,7 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
     if record is None:
         raise Forbidden(
             f"host {identity.name} is not enrolled here",
-            remedy="on a master: hullmark invite HOST; there: hullmark agent enroll",
+            remedy="on a master: hullmark invite HOST; there: hullmark agent enroll --force --token-file FILE",
         )
     sha256, origin = _certificate_sha256(request), origin_of(request)
     refusal = None

@@ -235,7 +235,7 @@ def _problems(request: TokenRequest) -> Iterator[Problem]:
     yield from id_problems(request.request_id)
     if not LIFE_S[0] <= request.valid_s <= LIFE_S[1]:
         allowed = f"{LIFE_S[0]:.0f} to {LIFE_S[1]:.0f} seconds (366 days)"
-        yield Problem(f"{request.valid_s:g} s", field="valid_s", allowed=allowed)
+        yield Problem(f"{request.valid_s:.0f} s", field="valid_s", allowed=allowed)
     if len(request.networks) > NETWORKS_MAX:
         allowed = f"at most {NETWORKS_MAX}"
         yield Problem(f"{len(request.networks)} networks", field="networks", allowed=allowed)

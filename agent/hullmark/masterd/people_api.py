@@ -26,7 +26,7 @@ async def open_session(desk: Desk, call: Call) -> SessionAnswer:
     valid_s = call.body.valid_s if "valid_s" in call.given else desk.terms.session_valid_s
     if not SESSION_S[0] <= valid_s <= SESSION_S[1]:
         allowed = f"{SESSION_S[0]:.0f} to {SESSION_S[1]:.0f} seconds"
-        raise InvalidInput([Problem(f"{valid_s:g} s", field="valid_s", allowed=allowed)])
+        raise InvalidInput([Problem(f"{valid_s:.0f} s", field="valid_s", allowed=allowed)])
     now, caller = desk.wall(), call.caller
     assert caller.role is not None
     token = SESSION_PREFIX + new_secret()
