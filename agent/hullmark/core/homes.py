@@ -83,6 +83,10 @@ class Homes:
         elif home is not None and home.leave:
             self._put(app, key_of(name, slot), None)
 
+    def take_back(self, app: str, service: str, slot: int) -> None:
+        """An operator's word that does not hold any more."""
+        self._put(app, key_of(service, slot), None)
+
     def forget(self, app: str) -> None:
         """The app's volumes were removed."""
         if self.of(app):

@@ -48,7 +48,9 @@ def move(snapshot: Snapshot, record: AppRecord, request: MoveRequest, change: Ch
         if moved is None:
             continue
         found.append(moved)
-        home = _noted(service, homes.pop(key, None), host_id, target, change)
+        home = _noted(
+            service, homes.pop(key, None), host_id, target, change, request.accept_data_loss
+        )
         if home is not None:
             homes[key] = home
     if not found:
@@ -149,13 +151,14 @@ def _noted(
     host_id: str,
     target: Optional[HostRecord],
     change: Change,
+    accepts_loss: bool,
 ) -> Optional[Home]:
     """The slot's home with the word in it; None: it has none, as before the word that is taken back."""
     volumes = () if home is None else home.volumes
     if target is not None and target.host_id == host_id:
         return Home(host_id, volumes, "", change) if keeps_home(service) else None
     to = "" if target is None else target.host_id
-    return Home(to, volumes, host_id, change)
+    return Home(to, volumes, host_id, change, accepts_loss)
 
 
 def _data(service: Service, home: Optional[Home]) -> Iterator[str]:

@@ -135,8 +135,13 @@ def _settle(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
 
 
 def _note_home(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
-    """Of a slot that had its instance before homes were remembered, or before it had data."""
-    if wish.keeps_home and draft.homes.find(wish.app, wish.name, slot) is None:
+    """Of a slot that had its instance before homes were remembered, or before it had data: a move that waits, and on
+    which nobody said that data may be lost, is over then."""
+    home = draft.homes.find(wish.app, wish.name, slot)
+    if wish.keeps_home and home is not None and home.leave and not home.accepts_loss:
+        draft.homes.take_back(wish.app, wish.name, slot)
+        home = None
+    if wish.keeps_home and home is None:
         best = max(posts, key=lambda post: (draft.serves(post), is_current(wish, post)))
         draft.homes.settle(wish.app, wish.name, wish.service, slot, best.host_id)
 

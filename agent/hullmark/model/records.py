@@ -107,12 +107,14 @@ NO_ASSIGNMENTS = HostAssignments()
 class Home:
     """Where a slot's local data is: the host, and the named volumes there by their keys in the app (none
     where it has binds only). `leave` is an operator's word that the slot is to go from that host, whatever
-    becomes of the data: it goes with the slot's next placement, to `host_id` where that is set."""
+    becomes of the data: it goes with the slot's next placement, to `host_id` where that is set. Without
+    `accepts_loss` it was said when there was no data, and holds only as long as there is none."""
 
     host_id: str
     volumes: tuple[str, ...] = ()
     leave: str = ""
     change: Optional[Change] = None
+    accepts_loss: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hullmark.core.homes import Homes, has_local_data, keeps_home, loss_policy
+from hullmark.core.moves import move
 from hullmark.core.schedule import plan
 from hullmark.model.app import (
     App,
@@ -19,7 +20,9 @@ from hullmark.model.app import (
     Volume,
 )
 from hullmark.model.host import Availability
+from hullmark.model.move import MoveRequest
 from hullmark.model.records import Home, HomesRecord
+from tests.unit.core.fleets import CHANGE
 from tests.unit.core.test_lost_hosts import DATA, cut, reasons, web, where, world_of
 from tests.unit.core.world import World
 
@@ -217,6 +220,23 @@ def test_a_move_of_what_has_no_data_leaves_no_home() -> None:
     world.pass_s(3.0)
     assert where(world, ("shop", "web", 1)) != first
     assert homes(world) == {}
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_move_that_waits_does_not_take_data_that_came_later(accepted: bool) -> None:
+    world = world_with(2, db=db(()))
+    first = where(world, DB)
+    other = next(host_id for host_id in world.records if host_id != first)
+    world.change_host(other, availability=Availability.CORDONED)
+    asked = MoveRequest("db", "r", accept_data_loss=accepted)
+    world.homes["shop"] = move(world.snapshot(), world.apps["shop"], asked, CHANGE).homes
+    world.apply(app(db=db()))
+    world.pass_s(15.0)
+    assert where(world, DB) == first
+    world.change_host(other, availability=Availability.ACTIVE)
+    world.pass_s(5.0)
+    assert homes(world) == {"db.1": (other if accepted else first, "")}
+    assert where(world, DB) == (other if accepted else first)
 
 
 def test_an_entrusted_service_takes_its_home_along() -> None:

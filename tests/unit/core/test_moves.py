@@ -92,7 +92,7 @@ def test_a_slot_that_is_told_where_to_go_goes_nowhere_else() -> None:
 def test_without_data_nothing_has_to_be_accepted() -> None:
     slots, homes = asked(fleet(service(2)), slot=2)
     assert slots == (MovedSlot("shop/web.2", "h2"),)
-    assert homes == {"web.2": Home("", (), "id2", WORD)}
+    assert homes == {"web.2": Home("", (), "id2", WORD, accepts_loss=False)}
 
 
 def test_all_slots_of_a_service() -> None:
@@ -107,7 +107,7 @@ def test_all_slots_of_a_service() -> None:
 def test_to_one_host() -> None:
     slots, homes = asked(fleet(service(2)), to="h2")
     assert slots == (MovedSlot("shop/web.1", "h1", "h2"),)
-    assert homes == {"web.1": Home("id2", (), "id1", WORD)}
+    assert homes == {"web.1": Home("id2", (), "id1", WORD, accepts_loss=False)}
 
 
 @pytest.mark.parametrize(

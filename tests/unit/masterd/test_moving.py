@@ -137,7 +137,7 @@ def test_the_word_is_in_the_store_with_who_gave_it() -> None:
         entry = store.get(HOMES + "shop")
         assert entry is not None
         slots = decode(HomesRecord, HOMES, entry.value).slots
-        assert slots["web.1"] == Home("", (), "id-h1", ALICE)
+        assert slots["web.1"] == Home("", (), "id-h1", ALICE, accepts_loss=False)
 
     lead(test, store)
 
