@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.model.host import Availability
+from hullmark.model.observed import HostState
 from hullmark.model.snapshot import Snapshot
 
 ENGINE_AWAY = {
@@ -18,7 +19,7 @@ ENGINE_AWAY = {
     "engine.refuses": "the host's engine refuses the agent",
 }
 """By the code of a host's problem: nothing can be said of its containers while it lasts."""
-_A_MOMENT_S = 0.05
+A_MOMENT_S = 0.05
 """Added to a time at which something is over, so that it is over by then."""
 
 
@@ -53,16 +54,20 @@ def is_quiet(snapshot: Snapshot, host_id: str) -> bool:
     return silence_s(snapshot, host_id) > snapshot.quiet_after_s
 
 
-def engine_trouble(snapshot: Snapshot, host_id: str) -> str:
-    """Why what the host says of its containers is old; empty where it isn't."""
-    state = snapshot.observed.get(host_id)
+def engine_trouble(state: Optional[HostState]) -> str:
+    """Why what a host says of its containers is old; empty where it isn't."""
     codes = {problem.code for problem in state.problems} if state is not None else set()
     return next((text for code, text in ENGINE_AWAY.items() if code in codes), "")
 
 
+def is_seen(snapshot: Snapshot, host_id: str) -> bool:
+    """Whether what its host says of an instance is true now."""
+    return is_ready(snapshot, host_id) and not engine_trouble(snapshot.observed[host_id])
+
+
 def is_last_choice(snapshot: Snapshot, host_id: str) -> bool:
     """For new work, of hosts that fit: nothing can be started there right now."""
-    return is_quiet(snapshot, host_id) or bool(engine_trouble(snapshot, host_id))
+    return is_quiet(snapshot, host_id) or bool(engine_trouble(snapshot.observed.get(host_id)))
 
 
 def is_lost(snapshot: Snapshot, host_id: str) -> bool:
@@ -121,7 +126,7 @@ def next_turn_s(snapshot: Snapshot, waits: frozenset[float] = frozenset()) -> Op
         if host.maintenance is not None:
             turns.append(host.maintenance.until - snapshot.now)
         silent_s = silence_s(snapshot, host_id)
-        if silent_s > snapshot.quiet_after_s:
+        if is_quiet(snapshot, host_id):
             turns += [wait - silent_s for wait in {snapshot.lost_after_s, *waits}]
     nearest = min((turn for turn in turns if turn >= 0), default=math.inf)
-    return None if math.isinf(nearest) else nearest + _A_MOMENT_S
+    return None if math.isinf(nearest) else nearest + A_MOMENT_S

@@ -154,8 +154,7 @@ class Draft:
             self.touched.append(host_id)
 
     def host_name(self, host_id: str) -> str:
-        host = self.snapshot.hosts.get(host_id)
-        return host.name if host is not None else host_id
+        return self.snapshot.host_name(host_id)
 
     def status(self, post: Post) -> Optional[InstanceStatus]:
         """What its host last said of it; None where it has not spoken of it."""

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hullmark.core.absence import engine_trouble, is_draining, is_ready
+from hullmark.core.absence import engine_trouble, is_draining, is_ready, is_seen
 from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.observed import Health, InstanceStatus, Phase
@@ -52,12 +52,11 @@ class Grader:
         self._blind_s = blind_s
 
     def host_name(self, host_id: str) -> str:
-        host = self._snapshot.hosts.get(host_id)
-        return host.name if host is not None else host_id
+        return self._snapshot.host_name(host_id)
 
     def in_reach(self, host_id: str) -> bool:
         """Whether what is known of its instances is true now."""
-        return is_ready(self._snapshot, host_id) and not self.engine_trouble(host_id)
+        return is_seen(self._snapshot, host_id)
 
     def best_first(self, record: AppRecord, posts: list[Placed]) -> list[Graded]:
         """The instances of one slot: those of the wanted generation first, and of these the best; between
@@ -117,7 +116,7 @@ class Grader:
 
     def engine_trouble(self, host_id: str) -> str:
         """Why what the host says of its containers is old; empty where it isn't."""
-        return engine_trouble(self._snapshot, host_id)
+        return engine_trouble(self._snapshot.observed.get(host_id))
 
 
 def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
@@ -126,9 +125,9 @@ def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
     if status.serving or status.phase is Phase.COMPLETED:
         return Grade.GOOD, ""
     if status.phase is Phase.FAILED:
-        return Grade.FAILED, detail or _exit(status)
+        return Grade.FAILED, detail or ending(status)
     if status.phase is Phase.BACKOFF:
-        return Grade.TROUBLED, detail or _exit(status)
+        return Grade.TROUBLED, detail or ending(status)
     if status.phase is Phase.RUNNING and status.health is Health.UNHEALTHY:
         return Grade.TROUBLED, detail or "its health check fails"
     if status.phase is Phase.RUNNING:
@@ -136,5 +135,5 @@ def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
     return Grade.UNDER_WAY, detail or _PROGRESS[status.phase]
 
 
-def _exit(status: InstanceStatus) -> str:
+def ending(status: InstanceStatus) -> str:
     return "ended" if status.exit_code is None else f"ended with exit code {status.exit_code}"

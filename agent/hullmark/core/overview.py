@@ -50,7 +50,7 @@ _GROUPS = ("ok", "draining", "cordoned", "maintenance", "troubled", "silent", "l
 
 def host_groups(hosts: Sequence[HostView], now: float) -> tuple[HostGroup, ...]:
     """Each host once, by what is said of it first."""
-    numbers = Counter(map(_group, hosts))
+    numbers = Counter("ok" if host.word == "ready" else host.word for host in hosts)
     works = [host.maintenance for host in hosts if host.maintenance is not None]
     details = {}
     if works:
@@ -62,16 +62,6 @@ def host_groups(hosts: Sequence[HostView], now: float) -> tuple[HostGroup, ...]:
     return tuple(
         HostGroup(word, numbers[word], details.get(word, "")) for word in _GROUPS if numbers[word]
     )
-
-
-def _group(host: HostView) -> str:
-    if host.maintenance is not None:
-        return "maintenance"
-    if host.state != "ready":
-        return host.state
-    if host.problems:
-        return "troubled"
-    return "ok" if host.availability is Availability.ACTIVE else host.availability.value
 
 
 def _host_state(snapshot: Snapshot, host_id: str, silent_after_s: float) -> str:

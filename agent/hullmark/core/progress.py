@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hullmark.core import absence
-from hullmark.core.absence import ENGINE_AWAY
+from hullmark.core.grades import ending
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.app import DeployMode, Service, UpdateConfig
 from hullmark.model.observed import Health, InstanceStatus, Phase
@@ -105,7 +105,7 @@ def _slot(
 
 def _older(snapshot: Snapshot, slot: int, post: Placed) -> SlotProgress:
     name = post.assignment.instance.container_name
-    known = _is_known(snapshot, post.host_id)
+    known = absence.is_seen(snapshot, post.host_id)
     turn = Turn.AWAY if _is_away(snapshot, post.host_id) else Turn.OLD
     serves = known and post.status is not None and post.status.serving
     return SlotProgress(slot, turn, post.host_id, name, known, serves)
@@ -120,7 +120,7 @@ def _current(
     older: Sequence[Placed],
 ) -> SlotProgress:
     name = post.assignment.instance.container_name
-    known = _is_known(snapshot, post.host_id)
+    known = absence.is_seen(snapshot, post.host_id)
     serving_s = snapshot.serving_s.get((post.host_id, name), 0.0)
     status = post.status
     turn, why = Turn.OPEN, ""
@@ -146,23 +146,12 @@ def _judged(service: Service, status: InstanceStatus, watched: bool) -> tuple[Tu
     if status.phase is Phase.COMPLETED:
         return Turn.GOOD, ""
     if status.phase in (Phase.FAILED, Phase.BACKOFF):
-        return Turn.FAILED, status.detail or _end(status)
+        return Turn.FAILED, status.detail or ending(status)
     if status.phase is Phase.RUNNING and status.health is Health.UNHEALTHY:
         return Turn.FAILED, status.detail or "its health check fails"
     if status.serving and watched and not service.container.one_shot:
         return Turn.GOOD, ""
     return Turn.OPEN, ""
-
-
-def _end(status: InstanceStatus) -> str:
-    return "ended" if status.exit_code is None else f"ended with exit code {status.exit_code}"
-
-
-def _is_known(snapshot: Snapshot, host_id: str) -> bool:
-    """Whether what its host says of it is true now."""
-    if not absence.is_ready(snapshot, host_id):
-        return False
-    return not any(item.code in ENGINE_AWAY for item in snapshot.observed[host_id].problems)
 
 
 def _is_away(snapshot: Snapshot, host_id: str) -> bool:

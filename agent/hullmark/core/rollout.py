@@ -31,9 +31,6 @@ from hullmark.model.snapshot import Snapshot
 
 __all__ = ["Course", "Pace", "course", "resumed", "undone"]
 
-_A_MOMENT_S = 0.05
-"""Added to the time at which something will be so, so that it is so by then."""
-
 
 @dataclass(frozen=True)
 class Course:
@@ -242,8 +239,7 @@ def _stopped(
 
 def _reason(snapshot: Snapshot, item: Progress, failed: Sequence[SlotProgress]) -> str:
     first = failed[0]
-    host = snapshot.hosts.get(first.host_id)
-    where = host.name if host is not None else first.host_id
+    where = snapshot.host_name(first.host_id)
     of_all = f"; {len(failed)} of {item.wanted} failed" if item.wanted > 1 else ""
     return f"{item.service}.{first.slot} on {where}: {first.why}{of_all}"
 
@@ -271,7 +267,7 @@ def _again_in_s(
     if rollout.state in (RolloutState.DONE, RolloutState.UNDOING):
         return None
     turns = [
-        left_s + _A_MOMENT_S
+        left_s + absence.A_MOMENT_S
         for name in rollout.services
         for left_s in turns_s(record, found[name])
         if left_s > 0

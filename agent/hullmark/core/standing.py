@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.absence import ENGINE_AWAY, is_draining, is_ready
+from hullmark.core.absence import is_draining, is_ready
 from hullmark.core.grades import Grade, Graded, Grader
 from hullmark.core.roster import Leaving, Placed, Roster
 from hullmark.core.schedule import Unplaced
@@ -16,8 +16,6 @@ from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
 from hullmark.model.records import AppRecord, Rollout, RolloutState
 from hullmark.model.snapshot import Snapshot
-
-__all__ = ["ENGINE_AWAY", "MAX_WHY", "Standing"]
 
 MAX_WHY = 12
 """Lines of explanation for one service; `hullmark ps` has one for each instance."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.core.homes import keeps_home, loss_policy
+from hullmark.core.progress import pace_of
 from hullmark.core.rollout import Course, Pace
 from hullmark.model.app import DeployMode, HostLoss, Service, UpdateConfig, UpdateOrder
 from hullmark.model.orders import Assignment
@@ -57,8 +58,7 @@ class Wish:
 
     @property
     def update(self) -> UpdateConfig:
-        deploy = self.service.deploy
-        return deploy.rollback if self.record.rolled_back_to else deploy.update
+        return pace_of(self.record, self.service)
 
     @property
     def start_first(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Callable
 
-from hullmark.core.absence import ENGINE_AWAY
+from hullmark.core.absence import engine_trouble
 from hullmark.model.observed import HostState, InstanceStatus
 
 _Life = tuple[str, float, int]
@@ -54,7 +54,7 @@ class Ages:
         """What the host says of its instances now."""
         now = self._clock()
         host = self._hosts.get(host_id, _Host(now))
-        blind = any(problem.code in ENGINE_AWAY for problem in state.problems)
+        blind = bool(engine_trouble(state))
         ages = {
             name: _Age(_life(status), _since(host, name, status, now))
             for name, status in state.instances.items()

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.core.absence import ENGINE_AWAY
 from hullmark.core.roster import Roster
-from hullmark.core.standing import ENGINE_AWAY
 from hullmark.errors import InvalidInput, NotFound
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.refusals import no_app

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from hullmark.core.absence import engine_trouble
 from hullmark.core.drain import drain
 from hullmark.core.overview import host_views
-from hullmark.core.standing import ENGINE_AWAY
 from hullmark.masterd.runs import Runs, cloned
 from hullmark.masterd.term import Settings, Term
 from hullmark.model.api import HostView, InstanceView
@@ -55,8 +55,7 @@ class Sights:
 
     def note(self, host_id: str) -> None:
         """Remember since when a host can't see its own containers."""
-        state = self._term.fleet.observed.get(host_id)
-        if state is not None and any(problem.code in ENGINE_AWAY for problem in state.problems):
+        if engine_trouble(self._term.fleet.observed.get(host_id)):
             self._blind_since.setdefault(host_id, self._settings.clock())
         else:
             self._blind_since.pop(host_id, None)

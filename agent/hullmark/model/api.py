@@ -112,6 +112,18 @@ class HostView:
     maintenance: Optional[Maintenance] = None
     drain: str = ""
 
+    @property
+    def word(self) -> str:
+        """What is said of it first: one that is heard may have problems, or be set aside."""
+        if self.maintenance is not None:
+            return "maintenance"
+        if self.state != "ready":
+            return self.state
+        if self.problems:
+            return "troubled"
+        active = self.availability is Availability.ACTIVE
+        return self.state if active else self.availability.value
+
 
 @dataclass(frozen=True)
 class HostGroup:

@@ -58,3 +58,8 @@ class Snapshot:
     now: float = 0.0
     revision: int = 0
     revisions: Mapping[str, int] = field(default_factory=dict)
+
+    def host_name(self, host_id: str) -> str:
+        """The id itself of a host that is no more."""
+        host = self.hosts.get(host_id)
+        return host_id if host is None else host.name

@@ -82,22 +82,11 @@ def _away(host: HostView) -> Iterator[str]:
         yield f"fix: on {host.name}: hullmark agent run, or see why it can't reach this master"
 
 
-def _state(host: HostView) -> str:
-    """A host that can be heard and has problems, or is set aside, is not simply ready."""
-    if host.maintenance is not None:
-        return "maintenance"
-    if host.state != "ready":
-        return host.state
-    if host.problems:
-        return "troubled"
-    return "ready" if host.availability is Availability.ACTIVE else str(host.availability.value)
-
-
 def _row(host: HostView) -> tuple[str, ...]:
     facts = host.facts
     return (
         host.name,
-        _state(host),
+        host.word,
         "-" if host.heard_s is None else age(host.heard_s),
         str(host.instances),
         f"{facts.engine} {facts.engine_version}".strip(),
