@@ -155,7 +155,10 @@ Example:
 @ticket
 @online
 def label(asked: Asked, host: str, labels: tuple[str, ...], ticket: str) -> None:
-    """Set labels of HOST by KEY=VALUE, and remove them by KEY- for placement."""
+    """Set labels of HOST by KEY=VALUE, and remove them by KEY- for placement.
+
+    What a constraint then no longer lets run on HOST is stopped at once, also where no other host fits it.
+    """
     name, wanted = host_name(host), _labels(labels)
     request = LabelsRequest(new_request_id(), wanted[0], wanted[1], ticket)
     client = door.client(asked)
