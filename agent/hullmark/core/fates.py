@@ -39,8 +39,9 @@ def fate_of(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
         return None
     if is_given_up(draft, wish, post, home) and not has_ended(draft, wish, post):
         return Fate.LOST
-    ready = absence.is_ready(draft.snapshot, post.host_id)
-    if not ready or draft.brake is not None:
+    heard = absence.is_ready(draft.snapshot, post.host_id)
+    heard = heard and not absence.is_quiet(draft.snapshot, post.host_id)
+    if not heard or draft.brake is not None:
         return Fate.STAYS
     if home is not None and home.leave == post.host_id:
         return Fate.LEAVES

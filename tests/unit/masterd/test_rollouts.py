@@ -285,9 +285,7 @@ def test_a_failed_change_is_taken_back_by_the_leader() -> None:
         assert record.rolled_back_to == 1
         assert (record.change.by, record.change.ticket) == (LEADER, "CHG-9")
         assert record.app == shop("web:1", UNDOES)
-        view = cluster.rollouts.view("shop")
-        assert (view.state, view.undid) == ("rolling", 2)
-        assert view.reason.startswith("web.1 on h1: ended")
+        assert cluster.rollouts.view("shop").undid == 2
         await agent.settle()
         assert assigned(cluster) == [1, 1]
         assert (rollout(cluster).state, rollout(cluster).undid) == (RolloutState.DONE, 2)
@@ -295,7 +293,7 @@ def test_a_failed_change_is_taken_back_by_the_leader() -> None:
         assert event.by == ""
         assert event.fields["goes back to"] == "1"
         assert event.fields["ticket"] == "CHG-9"
-        assert event.fields["reason"] == view.reason
+        assert event.fields["reason"].startswith("web.1 on h1: ended")
 
     lead(test)
 
