@@ -8,7 +8,7 @@ a moment ago, so nothing decided from it is wrong) and the agent is asked for al
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -115,6 +115,11 @@ class Fleet:
         """It was removed from the cluster."""
         self._contacts.pop(host_id, None)
         self._observed = {key: kept for key, kept in self._observed.items() if key != host_id}
+
+    def know(self, host_ids: Collection[str]) -> None:
+        """Only these are enrolled. One that was removed must not count as silent."""
+        for host_id in [key for key in self._contacts if key not in host_ids]:
+            self.forget(host_id)
 
     def _look(self) -> float:
         """The time now, which ends a stall if there was one."""

@@ -240,6 +240,8 @@ class Term:
         if key == names.LEADER_KEY:
             self.leadership.saw_leader_change(revision)
         elif key.startswith(_PLANNED):
+            if key.startswith(names.HOSTS):
+                self.fleet.know(self.view.hosts)
             self.changed()
             for prefix in (names.ASSIGNMENTS, names.HOSTS):
                 if key.startswith(prefix):
@@ -308,6 +310,7 @@ class Term:
             self.view.load(listing)
             if self.view.leader != self.leadership.record:
                 self.leadership.step_down("another master leads since")
+            self.fleet.know(self.view.hosts)
             self._wake_everyone()
 
     async def _tick(self) -> None:

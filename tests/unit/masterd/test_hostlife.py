@@ -21,7 +21,9 @@ from hullmark.model.hostlife import (
     MaintenanceRequest,
     RemoveHostRequest,
 )
+from hullmark.model.names import HOSTS
 from hullmark.model.records import InviteRecord
+from hullmark.store.protocol import Delete
 from tests.unit.masterd.leading import (
     ALICE,
     FakeAgent,
@@ -32,6 +34,7 @@ from tests.unit.masterd.leading import (
     no_digest,
     prepared_store,
     request,
+    until,
 )
 
 LINE = Line("10.0.0.1", lambda: True)
@@ -302,3 +305,19 @@ def test_refusals_of_a_host_are_told_now_and_then() -> None:
         assert kinds(cluster).count("host.refused") == 1
 
     lead(test)
+
+
+def test_a_host_whose_removal_comes_from_the_store_alone_is_not_waited_for() -> None:
+    """As where the answer to the transaction that removed it was lost: it would be silent for ever, and hold the brake."""
+    store = prepared_store()
+
+    async def test(cluster: Cluster) -> None:
+        for number in (1, 2):
+            record = await enroll(cluster, f"h{number}", str(number) * 64)
+            await FakeAgent(cluster, record.host_id).begin()
+        store.commit([], [Delete(HOSTS + "id-h1")])
+        await until(cluster, lambda: cluster.host("id-h1") is None, "the removal is seen")
+        snapshot = cluster.snapshot()
+        assert set(snapshot.heard_s) == set(snapshot.observed) == {"id-h2"}
+
+    lead(test, store)
