@@ -130,17 +130,18 @@ def _slot(
         view.host,
         why,
         refusals,
-        _nearest(ours, refusals),
+        _nearest(snapshot, ours, refusals),
         tuple(dict.fromkeys(commands)),
     )
 
 
-def _nearest(unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
+def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
     """The host that passes most filters, and what it still has to become."""
     if unplaced is None:
         return ""
     if not refusals:
-        return f"{unplaced.kept_on}, once it is heard again" if unplaced.kept_on else ""
+        heard = any(host.name == unplaced.kept_on for host in snapshot.hosts.values())
+        return f"{unplaced.kept_on}, once it is heard again" if heard else ""
     last = refusals[-1]
     if last.party == f"{unplaced.app}/{unplaced.service}":
         return "one more host: those that it fits have one each"

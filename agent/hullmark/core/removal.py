@@ -47,7 +47,7 @@ def _warnings(host: HostRecord, kept: Sequence[str]) -> Iterator[str]:
         " so make sure that it is off"
     )
     if kept:
-        yield f"{listed(kept)}: what they kept on {host.name} is not copied; hullmark move gives them another host"
+        yield f"{listed(kept)}: data on {host.name} is not copied; hullmark move gives another host, without it"
 
 
 def _still_has(

@@ -72,7 +72,7 @@ def test_a_drain_says_what_stays_and_what_to_type(master: FakeMaster, run: Run) 
     master.answers[DETAIL] = detail(2, stays=stays)
     done = run("host", "drain", "web3")
     assert done.code == 1
-    assert done.out == "web3: stays\n"
+    assert done.out == "web3: something stays, and runs on\n"
     assert done.err.splitlines() == [
         "shop/db.1 stays on web3: local data",
         "  to give it another host: hullmark move shop/db.1 --accept-data-loss",
@@ -89,7 +89,7 @@ def test_a_drain_whose_time_is_over_names_what_is_left(master: FakeMaster, run: 
     master.answers[AVAILABILITY] = HostChanges((DRAINING,))
     master.answers[DETAIL] = detail(2, "shop/web.1")
     done = run("host", "drain", "web3", "--timeout", "0")
-    assert (done.code, done.out) == (1, "web3: timeout\n")
+    assert (done.code, done.out) == (1, "web3: not empty yet, and goes on\n")
     assert done.err.startswith("shop/web.1 is still on web3\n")
     assert "hullmark explain shop/web\n" in done.err
 
@@ -141,7 +141,7 @@ def test_remove(master: FakeMaster, run: Run) -> None:
     assert done.code == 0
     assert done.err == "warning: containers on web3 run on\n"
     assert done.out == (
-        "web3  removed\n  placed elsewhere: shop/web.1\n  until hullmark move: shop/db.1\n"
+        "web3  removed\n  placed elsewhere: shop/web.1\n  nowhere until hullmark move: shop/db.1\n"
     )
     assert master.requests[0].body["force"] is True
 

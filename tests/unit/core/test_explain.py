@@ -121,6 +121,15 @@ def test_a_port_that_another_process_has() -> None:
     assert found.nearest == "h1, once it is free: port 22/tcp taken by process sshd"
 
 
+def test_a_removed_host_is_not_waited_for() -> None:
+    world = world_of(3, ("web", Service(ContainerSpec("x", mounts=DATA))))
+    world.forget_host(where(world))
+    world.pass_s(1.0)
+    found = only(world)
+    assert "was removed and its data is there" in found.why
+    assert (found.nearest, found.commands) == ("", ("hullmark move shop/web.1 --accept-data-loss",))
+
+
 def test_what_is_kept_on_a_lost_host_names_the_operators_word() -> None:
     world = world_of(3, ("web", Service(ContainerSpec("x", mounts=DATA))))
     first = where(world)

@@ -33,6 +33,12 @@ from hullmark.model.wire import to_wire
 
 PATH = "/v1/hosts"
 AVAILABILITY = "/v1/availability"
+ENDS = {
+    "stays": "something stays, and runs on",
+    "timeout": "not empty yet, and goes on",
+    "superseded": "not drained any more",
+}
+"""How a drain ended that did not empty its hosts, by its outcome."""
 
 
 @click.group(no_args_is_help=False)
@@ -125,7 +131,7 @@ def _tell_drained(drained: Drained, quiet: bool, seconds: float) -> None:
     if not quiet:
         names = ", ".join(detail.host.name for detail in drained.hosts)
         done = f"{names}: nothing left; done in {age(seconds)}"
-        show.lines(done if drained.outcome == "settled" else f"{names}: {drained.outcome}")
+        show.lines(done if drained.outcome == "settled" else f"{names}: {ENDS[drained.outcome]}")
 
 
 def _obstacles(detail: HostDetail) -> Iterable[str]:
@@ -267,7 +273,7 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
     if answer.elsewhere:
         show.lines(*wrapped(f"placed elsewhere: {', '.join(answer.elsewhere)}", width()))
     if answer.kept:
-        show.lines(*wrapped(f"until hullmark move: {', '.join(answer.kept)}", width()))
+        show.lines(*wrapped(f"nowhere until hullmark move: {', '.join(answer.kept)}", width()))
 
 
 def _availability(
