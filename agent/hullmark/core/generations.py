@@ -14,6 +14,9 @@ from hullmark.model.snapshot import Snapshot
 
 MAX_REPLICAS = 5000
 """Of one service. Far above what a host runs; a slip of the finger should not fill the store."""
+BELIEVED_MOST = 10**8
+"""The highest generation that a host is believed to have. Names of containers have room for nine digits, and a host that
+says what can't be must not use them up for all others."""
 
 
 def next_record(old: Optional[AppRecord], app: App, change: Change, *, floor: int = 0) -> AppRecord:
@@ -88,7 +91,7 @@ def highest_generation(snapshot: Snapshot, app: str) -> int:
             found += [
                 status.instance.generation
                 for status in statuses.values()
-                if status.instance.app == app
+                if status.instance.app == app and status.instance.generation <= BELIEVED_MOST
             ]
     return max(found)
 

@@ -128,6 +128,8 @@ def test_the_highest_generation_anywhere() -> None:
     ):
         changed: Any = found
         assert highest_generation(dataclasses.replace(empty, **changed), "shop") == 4
+    lying = dataclasses.replace(empty, observed={"h1": state(orphans=instance(10**9))})
+    assert highest_generation(lying, "shop") == 0, "its next one would have no name that is ours"
 
 
 CHANGE_EPOCH = snapshot({}, [], {}).leader.epoch
