@@ -11,7 +11,6 @@ Each host has a network namespace of its own with an address on the tests' priva
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,8 +126,8 @@ class Fleet(Cluster):
         for host in self.hosts.values():
             host.options = agent
             host.write_configuration()
-            host.agent.kill(signal.SIGTERM)
-        self.master.kill(signal.SIGTERM)
+            host.agent.kill()
+        self.master.kill()
         self.master.start()
         for host in self.hosts.values():
             host.agent.start()

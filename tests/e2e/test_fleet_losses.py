@@ -219,7 +219,7 @@ def test_the_masters_clock_is_set(fleet: Fleet) -> None:
     """Forth by a day and back by an hour: nothing is decided by the wall clock."""
     apply(fleet, "six", web())
     before = fleet.lives("six")
-    fleet.master.kill(signal.SIGTERM)
+    fleet.master.kill()
     clock = Clock(fleet.master, fleet.folder / "clock")
     fleet.master.start()
     try:
@@ -234,7 +234,7 @@ def test_the_masters_clock_is_set(fleet: Fleet) -> None:
             assert not happenings()
     finally:
         fleet.master.environment = {}
-        fleet.master.kill(signal.SIGTERM)
+        fleet.master.kill()
         fleet.master.start()
 
 

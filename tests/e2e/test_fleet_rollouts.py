@@ -13,7 +13,7 @@ from tests.fleet import IMAGE, Fleet
 REPLICAS = 4
 MONITOR_S = 1.0
 
-# Serves after a moment, and is not healthy where it is told so.
+# Serves once it runs, or once it is healthy; and is never healthy where it is told so.
 CHANGING = """\
 name: roll
 services:
@@ -21,18 +21,20 @@ services:
     image: {image}
     pull_policy: never
     init: true
-    command: [sh, -c, "sleep 0.5; {ready}; exec sleep 100000"]
+    command: [sh, -c, "{ready}; exec sleep 100000"]
     environment: {{ROUND: "{round}"}}
     stop_grace_period: 1s
-    healthcheck: {{test: [CMD, test, -e, /ready], interval: 1s, retries: {retries}, start_period: 1s}}
-    deploy:
+{health}    deploy:
       replicas: {replicas}
       update_config: {{{config}}}
 """
+HEALTH = (
+    "    healthcheck: {test: [CMD, test, -e, /ready], interval: 1s, retries: 2, start_period: 1s}\n"
+)
 GOOD, BAD = "touch /ready", "true"
 
 
-def write(fleet: Fleet, number: int, config: str, ready: str = GOOD) -> str:
+def write(fleet: Fleet, number: int, config: str, ready: str = GOOD, health: str = HEALTH) -> str:
     file = fleet.folder / "roll.yaml"
     file.write_text(
         CHANGING.format(
@@ -40,7 +42,7 @@ def write(fleet: Fleet, number: int, config: str, ready: str = GOOD) -> str:
             ready=ready,
             round=number,
             replicas=REPLICAS,
-            retries=30 if ready == GOOD else 2,
+            health=health,
             config=config,
         )
     )
@@ -74,11 +76,12 @@ def until_new(fleet: Fleet, least: int) -> None:
 def test_a_rolling_change(
     fleet: Fleet, order: str, parallelism: int, least: int, most: int
 ) -> None:
+    health = HEALTH if order == "start-first" else ""
     config = f"order: {order}, parallelism: {parallelism}, monitor: {MONITOR_S:g}s"
-    fleet.hullmark("apply", "--wait", write(fleet, 1, config))
+    fleet.hullmark("apply", "--wait", write(fleet, 1, config, health=health))
     hosts = {host: len(slots) for host, slots in by_host(fleet, "roll").items()}
     with history(fleet) as happenings:
-        fleet.hullmark("apply", "--wait", write(fleet, 2, config))
+        fleet.hullmark("apply", "--wait", write(fleet, 2, config, health=health))
         settle(1)
         running = counts(happenings(), REPLICAS, "roll/web")
     assert rounds(fleet) == ["2"] * REPLICAS
@@ -124,9 +127,9 @@ def test_a_new_version_that_fails_is_taken_back(fleet: Fleet) -> None:
 
 def test_the_master_killed_in_the_middle(fleet: Fleet) -> None:
     config = f"order: stop-first, parallelism: 1, monitor: {MONITOR_S:g}s"
-    fleet.hullmark("apply", "--wait", write(fleet, 1, config))
+    fleet.hullmark("apply", "--wait", write(fleet, 1, config, health=""))
     with history(fleet) as happenings:
-        fleet.hullmark("apply", "--no-wait", write(fleet, 2, config))
+        fleet.hullmark("apply", "--no-wait", write(fleet, 2, config, health=""))
         for enough in (1, 2):
             until_new(fleet, enough)
             assert "1" in rounds(fleet), "it was not over yet"
