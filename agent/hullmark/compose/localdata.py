@@ -11,19 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import OWN
 from hullmark.model.app import (
+    ENTRUSTED,
     ContainerSpec,
     DeployMode,
     DeploySpec,
-    HostLoss,
     Mount,
     MountKind,
     PortSpec,
     UpdateOrder,
     Volume,
 )
-
-_ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
-"""A service that says one of these may be started on a host that doesn't have its data."""
 
 
 def warn_local_data(
@@ -47,7 +44,7 @@ def warn_crowding(
     if not fixed:
         return
     port = f"host port {fixed[0].published_first}/{fixed[0].protocol}"
-    at_home = deploy.on_host_lost not in _ENTRUSTED and any(map(_is_data, spec.mounts))
+    at_home = deploy.on_host_lost not in ENTRUSTED and any(map(_is_data, spec.mounts))
     stays = at_home or deploy.mode is DeployMode.GLOBAL
     for name, config in (("update_config", deploy.update), ("rollback_config", deploy.rollback)):
         if config.order is UpdateOrder.START_FIRST:
@@ -80,7 +77,7 @@ def _emptiness(
 ) -> Iterator[str]:
     """An instance that is started elsewhere finds there what that host has, which may be nothing. A bind that
     is only read is the host's own file: whoever mounts it knows that each host has one."""
-    if deploy.on_host_lost not in _ENTRUSTED or deploy.mode is DeployMode.GLOBAL:
+    if deploy.on_host_lost not in ENTRUSTED or deploy.mode is DeployMode.GLOBAL:
         return
     for mount in spec.mounts:
         there = mount.kind is MountKind.BIND and mount.read_only

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
-from hullmark.model.app import DeployMode, HostLoss, MountKind, Service
+from hullmark.model.app import ENTRUSTED, DeployMode, HostLoss, MountKind, Service
 from hullmark.model.records import Home, HomesRecord
 
 NO_HOMES: Mapping[str, Home] = {}
-ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
-"""A service that says one of these itself is started elsewhere although its data stays behind."""
 
 
 def key_of(service: str, slot: int) -> str:

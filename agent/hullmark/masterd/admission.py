@@ -134,7 +134,9 @@ class Admission:
             compare = Compare(key, self._view.modified(key))
             done = await self._leadership.commit([compare], [Put(key, encode(renewed))])
             if not done.succeeded:
-                raise Conflict(f"host {record.name} was changed at the same moment")
+                raise Conflict(
+                    f"host {record.name} was changed at the same moment", remedy="ask again"
+                )
         fields = {"certificate_sha256": certificate_sha256}
         self._tell("host.certificate-renewed", f"host {record.name}", change, fields)
         return renewed

@@ -15,6 +15,7 @@ from typing import Any, Callable
 from hullmark import log
 from hullmark.errors import Forbidden, StaleEpoch, StoreUnavailable
 from hullmark.masterd.lines import Line
+from hullmark.masterd.refusals import enroll_again
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
 from hullmark.model.host import HostRecord
@@ -26,7 +27,6 @@ TOLD_AGAIN_S = 600.0
 
 ON_ITS_WAY_S = 5.0
 """After a renewal, for what another thread of the agent sent with the former certificate just then."""
-ENROLL = "on a master: hullmark invite HOST; on the host: hullmark agent enroll --force --token-file FILE"
 
 _log = log.get("credentials")
 
@@ -48,7 +48,7 @@ def is_good(record: HostRecord, sha256: str) -> bool:
 def replaced(record: HostRecord) -> Forbidden:
     return Forbidden(
         f"this certificate of host {record.name} is not good any more: a newer one was made",
-        remedy=f"on a master: hullmark invite {record.name}; on the host: hullmark agent enroll --force --token-file FILE",
+        remedy=enroll_again(record.name),
     )
 
 
@@ -101,7 +101,7 @@ class Credentials:
             record = self._term.view.hosts.get(host_id)
             if record is not None:
                 raise replaced(record)
-            raise Forbidden("this host was removed from the cluster", remedy=ENROLL)
+            raise Forbidden("this host was removed from the cluster", remedy=enroll_again())
 
     def _is_on_its_way(self, record: HostRecord, sha256: str, line: Line) -> bool:
         ended = self._ended.get(record.host_id)

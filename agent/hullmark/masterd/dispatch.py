@@ -21,7 +21,6 @@ from hullmark.errors import (
     Forbidden,
     HullmarkError,
     InvalidInput,
-    NotFound,
     Problem,
     StaleEpoch,
     Unavailable,
@@ -39,7 +38,7 @@ from hullmark.masterd.gate import request_came, request_over
 from hullmark.masterd.identity import LOCAL, Caller, anyone, may_not
 from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
-from hullmark.masterd.route import Login, Route, find
+from hullmark.masterd.route import Login, Route, find, nothing_at
 from hullmark.model.wire import from_wire
 
 LOOK_S = 1.0
@@ -207,7 +206,7 @@ def _parts(request: web.BaseRequest) -> list[str]:
     try:
         parts = [unquote(part, errors="strict") for part in raw.split("/")]
     except UnicodeDecodeError as error:
-        raise NotFound("there is nothing at a path that is not UTF-8") from error
+        raise nothing_at("a path that is not UTF-8") from error
     if any("/" in part or part in (".", "..") or not part.isprintable() for part in parts):
-        raise NotFound(f"there is nothing at {raw[:PATH_MAX_CHARACTERS]}")
+        raise nothing_at(raw)
     return parts

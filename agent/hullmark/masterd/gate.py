@@ -2,8 +2,8 @@
 
 aiohttp waits for the first request of a connection without end. So its protocol is wrapped: a connection whose
 first request has no complete header after `HEADER_S`, or a later one's has none so long after its first byte, is
-closed, and so is one too many. Only asyncio's public
-interface of a protocol is used, which is the same in all versions.
+closed, and so is one too many. Only asyncio's public interface of a protocol is used, which is the same in all
+versions.
 """
 
 from __future__ import annotations

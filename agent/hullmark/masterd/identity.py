@@ -25,6 +25,7 @@ from hullmark.masterd.credentials import replaced
 from hullmark.masterd.directory import Directory
 from hullmark.masterd.gate import peer_of
 from hullmark.masterd.lines import line_of
+from hullmark.masterd.refusals import enroll_again
 from hullmark.model.people import Role
 from hullmark.model.records import SessionRecord, TokenRecord
 from hullmark.pki.certificates import Identity
@@ -180,7 +181,8 @@ def _of_token(token: TokenRecord, origin: str, key: str, cluster: Cluster) -> Ca
         )
     elif role is None:  # a newer master made it
         refusal = Forbidden(
-            f"token {token.name} has the role {token.role}, which is not known here"
+            f"token {token.name} has the role {token.role}, which is not known here",
+            remedy="make another one: hullmark token create",
         )
     else:
         cluster.people.used(key)
@@ -212,12 +214,14 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
     except BrokenState as error:
         raise Forbidden(error.message) from error
     if identity.kind != "host" or identity.cluster_id != cluster_id:
-        raise Forbidden("this certificate is not one of a host of this cluster")
+        raise Forbidden(
+            "this certificate is not one of a host of this cluster", remedy=enroll_again()
+        )
     record = cluster.host(identity.name)
     if record is None:
         raise Forbidden(
             f"host {identity.name} is not enrolled here",
-            remedy="on a master: hullmark invite HOST; there: hullmark agent enroll --force --token-file FILE",
+            remedy=enroll_again(),
         )
     sha256, origin = _certificate_sha256(request), origin_of(request)
     refusal = None

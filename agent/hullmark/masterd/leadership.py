@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import log
-from hullmark.errors import Conflict, Refused, StoreUnavailable
-from hullmark.masterd.refusals import not_leading
+from hullmark.errors import Refused, StoreUnavailable
+from hullmark.masterd.refusals import not_leading, overtaken
 from hullmark.masterd.view import decode, encode
 from hullmark.model.epoch import Epoch
 from hullmark.model.names import CLUSTER_KEY, LEADER_KEY, TERMS_KEY
@@ -90,7 +90,7 @@ class Leadership:
         record = LeaderRecord(epoch, self._master, self._address, now, mark)
         done = await self._commit([Compare(LEADER_KEY, seen)], [Put(LEADER_KEY, encode(record))])
         if not done.succeeded:
-            raise Conflict("another master began to lead at the same moment")
+            raise overtaken()
         await self._remember(Term(epoch, record.leader, done.revision))
         self._record, self._modified, self.why_not = record, done.revision, ""
         _log.info("leading", epoch=str(epoch), leader=record.leader)
@@ -103,7 +103,7 @@ class Leadership:
         put = Put(TERMS_KEY, encode(self._terms))
         done = await self._commit([Compare(LEADER_KEY, term.began)], [put])
         if not done.succeeded:
-            raise Conflict("another master began to lead at the same moment")
+            raise overtaken()
 
     def former(self, epoch: Epoch) -> Optional[Former]:
         """What this store says of an earlier epoch; None where it knows of none."""

@@ -153,5 +153,8 @@ def find(
             allowed.append(route.method)
     if allowed:
         raise WrongMethod(method, allowed)
-    path = "/".join(parts)
-    raise NotFound(f"there is nothing at {path[:200]}", remedy="GET /v1/openapi.json lists all")
+    raise nothing_at("/".join(parts))
+
+
+def nothing_at(path: str) -> NotFound:
+    return NotFound(f"there is nothing at {path[:200]}", remedy="GET /v1/openapi.json lists all")

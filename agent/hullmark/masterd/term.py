@@ -19,7 +19,7 @@ from typing import Any, Callable, TypeVar
 
 from hullmark import log
 from hullmark.core.schedule import Unplaced
-from hullmark.errors import Conflict, HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.ages import Ages
 from hullmark.masterd.answers import traced
 from hullmark.masterd.counter import Counter
@@ -28,6 +28,7 @@ from hullmark.masterd.fleet import QUIET_SHARE, Fleet, Passage
 from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.orders import OrderBook
+from hullmark.masterd.refusals import overtaken
 from hullmark.masterd.scheduling import SchedulingLoop
 from hullmark.masterd.troubles import Troubles
 from hullmark.masterd.upkeep import in_maintenance, outdated
@@ -225,7 +226,7 @@ class Term:
         listing = await self.call(self._store.list, names.ROOT)
         self.view.load(listing)
         if self.view.leader != self.leadership.record:
-            raise Conflict("another master began to lead at the same moment")
+            raise overtaken()
         batches = event_batches(listing)
         self.journal.load(batches)
         self.troubles.load(event for _, batch in batches for event in batch.events)

@@ -57,6 +57,10 @@ class HostLoss(enum.Enum):
     STOP = "stop"
 
 
+ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
+"""A service that says one of these itself is started elsewhere although its data stays behind."""
+
+
 class FailureAction(enum.Enum):
     PAUSE = "pause"
     CONTINUE = "continue"

@@ -71,7 +71,7 @@ def parse(targets: tuple[str, ...]) -> tuple[str, Mapping[str, int]]:
                 f"not a target: {target[:120]!r}", remedy="APP/SERVICE=N, such as shop/web=3"
             )
         if service in services:
-            raise UsageError(f"{service} is named twice")
+            raise UsageError(f"{service} is named twice", remedy="name each service once")
         apps.add(app)
         services[service] = number
     if len(apps) > 1:
