@@ -37,8 +37,9 @@ from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import not_enrolled, not_leading
 from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.runs import Alarm, Runs, cloned
+from hullmark.masterd.settings import Settings
 from hullmark.masterd.sights import Sights
-from hullmark.masterd.term import Settings, Term
+from hullmark.masterd.term import Term
 from hullmark.model.api import (
     AppDetail,
     AppList,

@@ -9,7 +9,8 @@ from hullmark.core.absence import engine_trouble
 from hullmark.core.drain import drain
 from hullmark.core.overview import host_views
 from hullmark.masterd.runs import Runs, cloned
-from hullmark.masterd.term import Settings, Term
+from hullmark.masterd.settings import Settings
+from hullmark.masterd.term import Term
 from hullmark.model.api import HostView, InstanceView
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostRecord

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-import uuid
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Callable, TypeVar
 
 from hullmark import log
@@ -30,12 +27,13 @@ from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.orders import OrderBook
 from hullmark.masterd.refusals import overtaken
 from hullmark.masterd.scheduling import SchedulingLoop
+from hullmark.masterd.settings import Settings
 from hullmark.masterd.troubles import Troubles
 from hullmark.masterd.upkeep import in_maintenance, outdated
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
 from hullmark.model.event import Event
-from hullmark.model.snapshot import Snapshot, Strategy
+from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compacted, Store, Write
 
 _log = log.get("term")
@@ -52,22 +50,6 @@ _PLANNED = (names.APPS, names.HOSTS, names.ASSIGNMENTS, names.HOMES, names.ROLLO
 """Keys that a plan is made from."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """`events_kept` is a number of events, `events_kept_s` their age. `clock` is monotonic; `wall` is for records
-    only. `store_name` is for people."""
-
-    lost_after_s: float = 10.0
-    silent_after_s: float = 8.0
-    strategy: Strategy = Strategy.SPREAD
-    events_kept: int = 10_000
-    events_kept_s: float = 30 * 86400.0
-    store_name: str = "sqlite"
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
 
 class Term:

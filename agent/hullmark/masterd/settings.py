@@ -1,0 +1,26 @@
+"""What a leader is told once, when its master starts."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Callable
+
+from hullmark.model.snapshot import Strategy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`silent_after_s`: the silence that people are told of. `events_kept` is a number of events, `events_kept_s` their
+    age. `clock` is monotonic; `wall` is for records only. `store_name` is for people."""
+
+    lost_after_s: float = 10.0
+    silent_after_s: float = 8.0
+    strategy: Strategy = Strategy.SPREAD
+    events_kept: int = 10_000
+    events_kept_s: float = 30 * 86400.0
+    store_name: str = "sqlite"
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
