@@ -49,7 +49,8 @@ NONE_OF_THIS_EPOCH = -1
 
 @dataclass(frozen=True)
 class Listeners:
-    """`accepted` is called when orders were, and when a leader is heard again; `resend` when a full report is wanted; `task` for each."""
+    """`accepted` is called when orders were, and when a leader is heard again; `resend` when a full report is wanted;
+    `task` for each."""
 
     accepted: Callable[[], None]
     resend: Callable[[], None]

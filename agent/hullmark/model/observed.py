@@ -103,7 +103,8 @@ class Report:
     otherwise instances and orphans are merged into it, names in `gone` are taken out of both, facts,
     problems and removed volumes replace theirs where not None, and `accepted_revision` always does.
     `sequence` starts at 1 with each run and grows by one with each report; a repeat keeps its number. `digest` is of
-    the whole state after that: where the leader's own differs it answers `resend`. Events are delivered at least once; `event_id`s tell repeats.
+    the whole state after that: where the leader's own differs it answers `resend`. Events are delivered at least
+    once; `event_id`s tell repeats.
     """
 
     host_id: str

@@ -58,9 +58,9 @@ class Former:
 
 @dataclass(frozen=True)
 class PollAnswer:
-    """`former` is of the epoch in the request, where that is an earlier one. `changed`: ask for orders now. `resend`: send a full report (new leader, or it lost count).
-    `tasks` are new since `tasks_seen`, which the agent then sets to `tasks_last`. `now` is the
-    leader's wall clock, from which the agent tells a wrong clock."""
+    """`former` is of the epoch in the request, where that is an earlier one. `changed`: ask for orders now. `resend`:
+    send a full report (new leader, or it lost count). `tasks` are new since `tasks_seen`, which the agent then sets to
+    `tasks_last`. `now` is the leader's wall clock, from which the agent tells a wrong clock."""
 
     epoch: Epoch
     leader: str

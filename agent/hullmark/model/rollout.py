@@ -64,9 +64,9 @@ class ServiceRollout:
 @dataclass(frozen=True)
 class RolloutView:
     """`state`: `rolling`, `paused`, `undoing` or `done`. `reason` says why it stopped, `by` who stopped it (empty: the
-    leader), `at` when. `change` is who asked for the generation. `undid`: the one
-    that failed, where the leader took it back with this one by itself; `reason` is then why. `good` is the newest generation that was done.
-    `left_s`: when time alone changes something. `version` grows with every change: pass it as `after`."""
+    leader), `at` when. `change` is who asked for the generation. `undid`: the one that failed, where the leader took
+    it back with this one by itself; `reason` is then why. `good` is the newest generation that was done. `left_s`:
+    when time alone changes something. `version` grows with every change: pass it as `after`."""
 
     app: str
     generation: int

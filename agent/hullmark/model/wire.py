@@ -3,8 +3,8 @@
 A dataclass becomes an object with one key per field; fields that hold their default are left out, so
 that a new field with a default changes neither stored values nor digests of values that don't use it.
 Supported field types: str, int, float, bool, enums with string values, Optional[X], tuple[X, ...],
-Mapping[str, X], dataclasses of these, and object (any JSON value as it is). Annotations are resolved at run time, so they are written in
-the form that Python 3.9 can evaluate.
+Mapping[str, X], dataclasses of these, and object (any JSON value as it is). Annotations are resolved at run
+time, so they are written in the form that Python 3.9 can evaluate.
 
     >>> to_wire(Epoch(1, 4))
     {'incarnation': 1, 'term': 4}
