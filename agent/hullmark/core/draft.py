@@ -18,7 +18,7 @@ from hullmark.core.ladder import Ladders
 from hullmark.model import names
 from hullmark.model.app import Resources
 from hullmark.model.explanation import Refusal
-from hullmark.model.observed import HostState, InstanceStatus
+from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
 from hullmark.model.orders import (
     Assignment,
     InstanceId,
@@ -31,6 +31,7 @@ from hullmark.model.snapshot import Snapshot
 
 Slot = tuple[str, str, int]
 """(app, service, slot)"""
+_COMING_UP = (Phase.WAITING, Phase.PULLING, Phase.CREATING, Phase.STARTING)
 
 
 def slot_of(instance: InstanceId) -> Slot:
@@ -86,8 +87,8 @@ class Draft:
     that need nothing, and `pending` those that do although they have an instance. `serves_on` are the hosts that
     have one of the service, for services that want one on each. `leaving` gives for each slot the hosts where
     a former instance has to go, and its ports; `under_way` how many slots of a service are about to leave a host
-    that is drained. `emptied` are drained hosts on which nothing is left but what runs on every host. `touched`
-    names each host on which something was put or taken off, in this order."""
+    that is drained, or that an operator moves them from. `emptied` are drained hosts on which nothing is left but what
+    runs on every host. `touched` names each host on which something was put or taken off, in this order."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -165,6 +166,15 @@ class Draft:
         status = self.status(post)
         ready = absence.is_ready(self.snapshot, post.host_id)
         return ready and status is not None and status.serving
+
+    def comes_up(self, post: Post) -> bool:
+        """It was let start, and neither serves yet nor has failed."""
+        status = self.status(post)
+        if not post.assignment.released or not absence.is_seen(self.snapshot, post.host_id):
+            return False
+        if status is None or status.phase in _COMING_UP:
+            return True
+        return status.phase is Phase.RUNNING and status.health is Health.STARTING
 
     def orders(self, host_id: str) -> HostAssignments:
         assignments = self.assignments.get(host_id, {})

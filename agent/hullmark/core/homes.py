@@ -43,9 +43,13 @@ def loss_policy(service: Service) -> HostLoss:
     return HostLoss.KEEP if has_local_data(service) else HostLoss.REPLACE
 
 
+def may_have_home(service: Service) -> bool:
+    """Slots of what runs on every host are only names."""
+    return service.deploy.mode is DeployMode.REPLICATED and has_local_data(service)
+
+
 def keeps_home(service: Service) -> bool:
-    replicated = service.deploy.mode is DeployMode.REPLICATED
-    return replicated and has_local_data(service) and service.deploy.on_host_lost not in ENTRUSTED
+    return may_have_home(service) and service.deploy.on_host_lost not in ENTRUSTED
 
 
 class Homes:
@@ -72,7 +76,7 @@ class Homes:
         if home is not None and home.leave == host_id:
             return
         # One that may go elsewhere now has its newest data where it went. Should it be kept again, then there.
-        follows = home is not None and not home.leave and has_local_data(service)
+        follows = home is not None and not home.leave and may_have_home(service)
         if follows or keeps_home(service):
             kept = () if home is None or home.host_id not in ("", host_id) else home.volumes
             volumes = tuple(sorted({*kept, *volumes_of(service)}))

@@ -8,7 +8,7 @@ from typing import Optional
 
 from hullmark.core import absence
 from hullmark.core.berths import Filter, Obstacle
-from hullmark.core.draft import Draft, Pending, Unplaced
+from hullmark.core.draft import Draft, Pending, Post, Unplaced
 from hullmark.core.placement import Found, Obstacles, Search, Wanted, lines, refusals
 from hullmark.core.wishes import Wish
 from hullmark.model.app import PortSpec
@@ -30,12 +30,8 @@ def _place_replicated(draft: Draft, wish: Wish) -> None:
     used, pending = draft.used[app, name], draft.pending[app, name]
     search = Search(draft, wish, draft.berths)
     stuck: Optional[Unplaced] = None
-    if pending and wish.runs_once:
-        draft.under_way[app, name] += sum(
-            1
-            for slot in range(1, wish.service.deploy.replicas + 1)
-            if slot not in used and slot not in pending and draft.leaving.get((app, name, slot))
-        )
+    if any(item.leaving or (item.draining and wish.runs_once) for item in pending.values()):
+        draft.under_way[app, name] += _between(draft, wish)
     for slot in range(1, wish.service.deploy.replicas + 1):
         if slot in used:
             continue
@@ -49,6 +45,25 @@ def _place_replicated(draft: Draft, wish: Wish) -> None:
         stuck = unplaced if plain else None
         if unplaced is not None:
             draft.unplaced.append(unplaced)
+
+
+def _between(draft: Draft, wish: Wish) -> int:
+    """How many slots of the service have left a host, and do not serve anywhere yet."""
+    key = wish.app, wish.name
+    nowhere = sum(
+        1
+        for slot in range(1, wish.service.deploy.replicas + 1)
+        if slot not in draft.used[key]
+        and slot not in draft.pending[key]
+        and draft.leaving.get((*key, slot))
+    )
+    return nowhere + sum(
+        draft.comes_up(Post(host_id, item))
+        for host_id in draft.serves_on[key]
+        for item in draft.assignments[host_id].values()
+        if (item.instance.app, item.instance.service) == key
+        and item.instance.slot in draft.used[key]
+    )
 
 
 def _place_global(draft: Draft, wish: Wish) -> None:
@@ -112,11 +127,13 @@ def _place_slot(
     draft: Draft, wish: Wish, search: Search, slot: int, pending: Pending
 ) -> Optional[Unplaced]:
     """Give the slot its instance, or say why not."""
-    if pending.draining and not pending.lost and not pending.leaving:
+    going = pending.draining + pending.leaving
+    if going and not pending.lost:
         most = wish.service.deploy.update.parallelism
-        if most and draft.under_way[wish.app, wish.name] >= most:
+        serves = not pending.leaving or any(draft.serves(post) for post in going)
+        if most and serves and draft.under_way[wish.app, wish.name] >= most:
             return None  # its turn comes; it serves where it is until then
-        if wish.runs_once:
+        if wish.runs_once and not pending.leaving:
             pending = dataclasses.replace(pending, draining=(), leaving=pending.draining)
     wanted = _wanted(draft, wish, slot, pending)
     found = search.find(wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from hullmark.core.homes import Homes, has_local_data, keeps_home, loss_policy
@@ -21,6 +23,7 @@ from hullmark.model.app import (
 )
 from hullmark.model.host import Availability
 from hullmark.model.move import MoveRequest
+from hullmark.model.observed import Phase
 from hullmark.model.records import Home, HomesRecord
 from tests.unit.core.fleets import CHANGE
 from tests.unit.core.test_lost_hosts import DATA, cut, reasons, web, where, world_of
@@ -183,6 +186,40 @@ def test_a_move_from_a_host_that_is_heard_stops_first() -> None:
     assert homes(world) == {"db.1": (second, "")}
 
 
+@pytest.mark.parametrize("mounts", [(), DATA])
+def test_a_move_of_many_slots_takes_as_many_at_a_time_as_a_change(
+    mounts: tuple[Mount, ...],
+) -> None:
+    world = world_with(4, db=db(mounts, replicas=4))
+    first = {slot: where(world, ("shop", "db", slot)) for slot in range(1, 5)}
+    for slot, host_id in first.items():
+        world.move(("shop", "db", slot), host_id)
+    for _ in range(20):
+        world.pass_s(1.0)
+        assert len(list(world.running())) >= 3
+    now = {slot: where(world, ("shop", "db", slot)) for slot in first}
+    assert all(now[slot] != first[slot] for slot in first)
+
+
+def test_what_does_not_serve_is_moved_at_once() -> None:
+    world = world_with(4, db=db(replicas=4))
+    first = {slot: where(world, ("shop", "db", slot)) for slot in range(1, 5)}
+    for slot, host_id in first.items():
+        world.move(("shop", "db", slot), host_id)
+    broken = {
+        host_id: dataclasses.replace(
+            state,
+            instances={
+                name: dataclasses.replace(status, phase=Phase.BACKOFF)
+                for name, status in state.instances.items()
+            },
+        )
+        for host_id, state in world.observed.items()
+    }
+    made = plan(dataclasses.replace(world.snapshot(), observed=broken))
+    assert sum(len(orders.tombstones) for orders in made.hosts.values()) == 4
+
+
 def test_a_move_with_a_target_goes_there_or_nowhere() -> None:
     world = world_with(4, db=db())
     first = where(world, DB)
@@ -237,6 +274,15 @@ def test_a_move_that_waits_does_not_take_data_that_came_later(accepted: bool) ->
     world.pass_s(5.0)
     assert homes(world) == {"db.1": (other if accepted else first, "")}
     assert where(world, DB) == (other if accepted else first)
+
+
+def test_slots_of_what_runs_on_every_host_do_not_change_a_home() -> None:
+    world = world_with(db=db(replicas=3))
+    before = homes(world)
+    world.apply(app(db=db(OTHER, mode=DeployMode.GLOBAL)))
+    world.pass_s(10.0)
+    assert homes(world) == before
+    assert {home.volumes for home in world.homes["shop"].slots.values()} == {("data",)}
 
 
 def test_an_entrusted_service_takes_its_home_along() -> None:
