@@ -34,11 +34,8 @@ class Prepare:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Have the networks and volumes; make the container; start it."""
-
+class _OfAssignment:
     assignment: Assignment
-    bundle: Bundle
 
     @property
     def lane(self) -> Lane:
@@ -50,19 +47,17 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Start:
+class Run(_OfAssignment):
+    """Have the networks and volumes; make the container; start it."""
+
+    bundle: Bundle
+
+
+@dataclass(frozen=True)
+class Start(_OfAssignment):
     """Start a container that is there and has run before."""
 
-    assignment: Assignment
     container_id: str
-
-    @property
-    def lane(self) -> Lane:
-        return slot_lane(self.assignment.instance)
-
-    @property
-    def key(self) -> str:
-        return self.assignment.instance.container_name
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from functools import partial
 from typing import Optional
 
 from aiohttp import web
@@ -100,12 +101,7 @@ async def apply(desk: Desk, call: Call) -> ApplyAnswer:
 
 
 async def app(desk: Desk, call: Call) -> AppDetail:
-    """With `after`, held until something changed since that version."""
-    name = call.names["app"]
-    if call.query["after"]:
-        desk.cluster.app_detail(name)
-        await desk.hold(call.query["after"], call.query["hold_s"])
-    return desk.cluster.app_detail(name)
+    return await desk.held(call, partial(desk.cluster.app_detail, call.names["app"]))
 
 
 async def scale(desk: Desk, call: Call) -> ApplyAnswer:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from aiohttp import web
 
@@ -17,6 +17,8 @@ from hullmark.masterd.tasks import Hub
 from hullmark.model.people import Role
 from hullmark.model.records import Change
 from hullmark.pki.authority import Authority
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ class Desk:
         """Wait for a change of anything after this version. Raises StaleEpoch when leading ends."""
         await self.cluster.wait_changed(after, hold_s)
         self.must_lead()
+
+    async def held(self, call: Call, view: Callable[[], T]) -> T:
+        """The view; with `after` in the query that of the moment when something has changed since that version."""
+        found = view()
+        if call.query["after"]:
+            await self.hold(call.query["after"], call.query["hold_s"])
+            found = view()
+        return found
 
 
 @dataclass(frozen=True)

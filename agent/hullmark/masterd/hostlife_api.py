@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.route import AFTER, HOLD, Route
 from hullmark.model.hostlife import (
@@ -18,12 +20,7 @@ from hullmark.model.hostlife import (
 
 
 async def host(desk: Desk, call: Call) -> HostDetail:
-    """With `after`, held until something changed since that version."""
-    name = call.names["host"]
-    if call.query["after"]:
-        desk.cluster.host_detail(name)
-        await desk.hold(call.query["after"], call.query["hold_s"])
-    return desk.cluster.host_detail(name)
+    return await desk.held(call, partial(desk.cluster.host_detail, call.names["host"]))
 
 
 async def set_labels(desk: Desk, call: Call) -> HostChange:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.route import AFTER, DEPLOYERS, HOLD, RECORDS, Route
 from hullmark.model.rollout import HistoryList, RolloutAnswer, RolloutRequest, RolloutView
 
 
 async def rollout(desk: Desk, call: Call) -> RolloutView:
-    """With `after`, held until something changed since that version."""
-    app = call.names["app"]
-    if call.query["after"]:
-        desk.cluster.rollouts.view(app)
-        await desk.hold(call.query["after"], call.query["hold_s"])
-    return desk.cluster.rollouts.view(app)
+    return await desk.held(call, partial(desk.cluster.rollouts.view, call.names["app"]))
 
 
 async def change(desk: Desk, call: Call) -> RolloutAnswer:
