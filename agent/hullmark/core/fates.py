@@ -37,13 +37,16 @@ def fate_of(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
     if wish.is_global and absence.is_gone(draft.snapshot, post.host_id):
         draft.retire(post, "its host was removed")
         return None
-    if is_given_up(draft, wish, post, home) and not has_ended(draft, wish, post):
+    leaves = home is not None and home.leave == post.host_id
+    # Whether a job on a lost host is over may not be known; an operator who moves it says that it isn't.
+    is_over = has_completed if leaves else has_ended
+    if is_given_up(draft, wish, post, home) and not is_over(draft, wish, post):
         return Fate.LOST
     heard = absence.is_ready(draft.snapshot, post.host_id)
     heard = heard and not absence.is_quiet(draft.snapshot, post.host_id)
     if not heard or draft.brake is not None:
         return Fate.STAYS
-    if home is not None and home.leave == post.host_id:
+    if leaves and not has_completed(draft, wish, post):
         return Fate.LEAVES
     if absence.is_draining(draft.snapshot, post.host_id) and wish.may_move and not wish.one_shot:
         return Fate.DRAINS
@@ -81,6 +84,12 @@ def has_ended(draft: Draft, wish: Wish, post: Post) -> bool:
     if status is None:
         return post.host_id not in draft.snapshot.observed
     return status.phase in (Phase.COMPLETED, Phase.FAILED)
+
+
+def has_completed(draft: Draft, wish: Wish, post: Post) -> bool:
+    """Whether it is a one-shot that is known to have done its work."""
+    status = draft.status(post) if wish.one_shot and is_current(wish, post) else None
+    return status is not None and status.phase is Phase.COMPLETED
 
 
 def why_kept(draft: Draft, wish: Wish, post: Post) -> str:

@@ -15,10 +15,14 @@ from hullmark.errors import Conflict, NotFound
 from hullmark.model.app import DeployMode, MountKind, Service
 from hullmark.model.host import Availability, HostRecord
 from hullmark.model.move import MovedSlot, MoveRequest
+from hullmark.model.observed import NO_STATE, Phase
+from hullmark.model.orders import InstanceId
 from hullmark.model.records import AppRecord, Change, Home, HomesRecord
 from hullmark.model.snapshot import Snapshot
 
 LOSSES_TOLD = 5
+NAMED = 5
+"""Slots that one message names."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,17 @@ def move(snapshot: Snapshot, record: AppRecord, request: MoveRequest, change: Ch
     known = snapshot.homes.get(record.app.name)
     homes = dict(NO_HOMES if known is None else known.slots)
     posts = _posts(snapshot, record.app.name, request.service)
-    found = []
+    found: list[MovedSlot] = []
+    over: list[str] = []
     for slot in _slots(record, service, request):
         key = key_of(request.service, slot)
         host_id = _where(snapshot, homes.get(key), posts.get(slot, ()))
         if host_id is None:
             continue
         name = f"{record.app.name}/{key}"
+        if _has_completed(snapshot, record, request.service, slot, host_id):
+            over.append(name)
+            continue
         moved = _moved(snapshot, name, service, homes.get(key), host_id, target)
         if moved is None:
             continue
@@ -53,6 +61,11 @@ def move(snapshot: Snapshot, record: AppRecord, request: MoveRequest, change: Ch
         )
         if home is not None:
             homes[key] = home
+    if not found and over:
+        raise Conflict(
+            f"{', '.join(over[:NAMED])} has completed: a one-shot does not run again for a move",
+            remedy="nothing has to be done; it runs again when its app changes",
+        )
     if not found:
         raise _nothing_to_move(record, request, posts)
     if not request.accept_data_loss:
@@ -125,6 +138,15 @@ def _where(snapshot: Snapshot, home: Optional[Home], posts: Sequence[str]) -> Op
         if at in there or not there:
             return at
     return there[0] if there else None
+
+
+def _has_completed(
+    snapshot: Snapshot, record: AppRecord, name: str, slot: int, host_id: str
+) -> bool:
+    instance = InstanceId(record.app.name, name, slot, record.generations[name])
+    status = snapshot.observed.get(host_id, NO_STATE).instances.get(instance.container_name)
+    one_shot = record.app.services[name].container.one_shot
+    return one_shot and status is not None and status.phase is Phase.COMPLETED
 
 
 def _moved(

@@ -9,6 +9,7 @@ import pytest
 from hullmark.core.homes import Homes, has_local_data, keeps_home, loss_policy
 from hullmark.core.moves import move
 from hullmark.core.schedule import plan
+from hullmark.errors import Conflict
 from hullmark.model.app import (
     App,
     ContainerSpec,
@@ -283,6 +284,30 @@ def test_slots_of_what_runs_on_every_host_do_not_change_a_home() -> None:
     world.pass_s(10.0)
     assert homes(world) == before
     assert {home.volumes for home in world.homes["shop"].slots.values()} == {("data",)}
+
+
+def test_a_job_that_has_completed_does_not_run_again_for_a_move() -> None:
+    world = world_with(db=Service(ContainerSpec("job:1", one_shot=True)))
+    first = where(world, DB)
+    with pytest.raises(Conflict, match="has completed"):
+        move(world.snapshot(), world.apps["shop"], MoveRequest("db", "r"), CHANGE)
+    world.move(DB, first)
+    world.pass_s(5.0)
+    assert where(world, DB) == first, "also where it completed after the word"
+
+
+def test_a_job_of_which_nothing_is_known_runs_elsewhere_by_an_operators_word() -> None:
+    world = world_with(db=Service(ContainerSpec("job:1", one_shot=True)))
+    first = where(world, DB)
+    world.machines[first].connected = False
+    world.new_leader()
+    world.pass_s(15.0)
+    assert where(world, DB) == first
+    assert "whether it has completed is not known" in reasons(world)[0]
+    asked = MoveRequest("db", "r")
+    world.homes["shop"] = move(world.snapshot(), world.apps["shop"], asked, CHANGE).homes
+    world.pass_s(3.0)
+    assert where(world, DB) != first
 
 
 def test_an_entrusted_service_takes_its_home_along() -> None:
