@@ -13,7 +13,7 @@ import pytest
 from tests.cluster import Daemon, OneHostCluster, wait_until
 
 AGAIN_S = 30.0
-"""An agent that is refused asks again every 15 s."""
+"""An agent that is refused asks again within 15 s at most."""
 
 
 class Cloned(OneHostCluster):
