@@ -63,7 +63,7 @@ def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None
 
 
 @command.command(
-    short_help="End it.",
+    short_help="Count hosts as any other again.",
     epilog="""\b
 Example:
   hullmark maintenance end web3
@@ -86,7 +86,7 @@ def end(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
 
 @command.command(
     name="list",
-    short_help="List it.",
+    short_help="List hosts in maintenance.",
     epilog="""\b
 Example:
   hullmark maintenance list
