@@ -44,7 +44,17 @@ class Link:
         self._troubles: dict[str, str] = {}
 
     def call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
-        """The answer, and the monotonic time from before the request was sent."""
+        """The answer, and the monotonic time from before the request was sent. What was refused because the
+        certificate was renewed meanwhile is asked once more, with the new one."""
+        try:
+            return self._call(path, body, answer, timeout_s)
+        except Forbidden:
+            signature, _ = self._local.session
+            if signature == self._identity.usable()[1]:
+                raise
+            return self._call(path, body, answer, timeout_s)
+
+    def _call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
         master, session = self._session()
         begin = time.monotonic()
         whole_s = CONNECT_S + timeout_s + ANSWER_S

@@ -40,7 +40,7 @@ class FakeIdentity:
 
 
 class Wire:
-    """In place of `requests.Session`: `answers` by master, (status, body) or an error."""
+    """In place of `requests.Session`: `answers` by master, (status, body), an error, or what gives one of them."""
 
     answers: dict[str, Any]
     asked: list[str]
@@ -58,6 +58,8 @@ class Wire:
         master = url[: url.index("/agent")]
         self.asked.append(master)
         answer = self.answers[master]
+        if callable(answer):
+            answer = answer()
         if isinstance(answer, Exception):
             raise answer
         response = requests.Response()
@@ -177,6 +179,29 @@ def test_a_new_certificate_is_used_from_the_next_request_on(
     identity.signature = ((2, 2),)
     call(link)
     assert [session.closed for session in wire.sessions] == [True, False]
+
+
+def test_a_request_that_was_on_its_way_while_the_certificate_was_renewed_is_sent_again(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    def refused() -> tuple[int, Any]:
+        if len(wire.asked) > 1:
+            return 200, ANSWER
+        identity.signature = ((2, 2),)
+        return 403, {"message": "a newer one was made"}
+
+    wire.answers[M1] = refused
+    assert call(link_of(identity)) == ReportAnswer(Epoch(1, 2), "m1")
+    assert wire.asked == [M1, M1]
+
+
+def test_a_refusal_with_the_newest_certificate_stands(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    wire.answers[M1] = (403, {"message": "not enrolled"})
+    with pytest.raises(Forbidden, match="not enrolled"):
+        call(link_of(identity))
+    assert wire.asked == [M1]
 
 
 def test_files_that_cannot_be_used_are_the_hosts_own_trouble(
