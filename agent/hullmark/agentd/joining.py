@@ -73,7 +73,7 @@ def run_renew(config: AgentConfig, *, as_json: bool = False) -> str:
             "valid_from": renewed.valid_from,
             "valid_until": renewed.valid_until,
         }
-        return json.dumps(told)
+        return json.dumps(told, indent=2)
     return f"the new certificate of host {renewed.host} is good until {day(renewed.valid_until)}"
 
 

@@ -63,7 +63,9 @@ def test_it_asks_each_master_and_says_until_when(
     monkeypatch.setattr(certify, "renew", renewals)
     assert "host box is good until 2" in joining.run_renew(config)
     assert renewals.locked == [True, True]
-    told = json.loads(joining.run_renew(config, as_json=True))
+    text = joining.run_renew(config, as_json=True)
+    told = json.loads(text)
+    assert text == json.dumps(told, indent=2), "as every other command's document"
     assert told["schema"] == "hullmark.agent-renew/1"
     assert (told["host_id"], told["valid_until"]) == ("h1", made.valid_until)
 
