@@ -120,12 +120,15 @@ class Credentials:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    def refused(self, name: str, origin: str, why: str) -> None:
-        """Tell of it, now and then."""
+    def refused(self, host_id: str, name: str, origin: str, why: str) -> None:
+        """Tell of it, now and then. A host that was removed has its host id for a name."""
         now = self.clock()
-        if now - self._told_at.get(name, -TOLD_AGAIN_S) >= TOLD_AGAIN_S:
-            self._told_at[name] = now
-            self._tell("host.refused", f"host {name}", why, "", {"from": origin})
+        # A master that leads no more may not know a host that has enrolled since.
+        due = now - self._told_at.get(host_id, -TOLD_AGAIN_S) >= TOLD_AGAIN_S
+        if due and self._term.leadership.is_leader:
+            self._told_at[host_id] = now
+            fields = {"from": origin, "host_id": host_id}
+            self._tell("host.refused", f"host {name}", why, "", fields)
 
     def forget(self, host_id: str) -> None:
         """It was removed."""

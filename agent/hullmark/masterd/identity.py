@@ -217,19 +217,17 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
         raise Forbidden(
             "this certificate is not one of a host of this cluster", remedy=enroll_again()
         )
-    record = cluster.host(identity.name)
-    if record is None:
-        raise Forbidden(
-            f"host {identity.name} is not enrolled here",
-            remedy=enroll_again(),
-        )
+    record, credentials = cluster.host(identity.name), cluster.credentials
     sha256, origin = _certificate_sha256(request), origin_of(request)
+    if record is None:  # removed, or the store is an older copy
+        why = f"host {identity.name} is not enrolled here"
+        credentials.refused(identity.name, identity.name, origin, why)
+        raise Forbidden(why, remedy=enroll_again())
     refusal = None
-    credentials = cluster.credentials
     line = line_of(request, origin, credentials.clock())
     if not credentials.is_worth(record, sha256, line):
         refusal = replaced(record)
-        credentials.refused(record.name, origin, refusal.message)
+        credentials.refused(record.host_id, record.name, origin, refusal.message)
     return Caller(
         record.name,
         origin,

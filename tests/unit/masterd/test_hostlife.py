@@ -301,8 +301,10 @@ def test_a_record_without_a_certificate_takes_any_until_the_next_renewal() -> No
 def test_refusals_of_a_host_are_told_now_and_then() -> None:
     async def test(cluster: Cluster) -> None:
         for _ in range(50):
-            cluster.credentials.refused("h1", "10.0.0.1", "not good any more")
-        assert kinds(cluster).count("host.refused") == 1
+            cluster.credentials.refused("id-h1", "h1", "10.0.0.1", "not good any more")
+        cluster.credentials.refused("id-h2", "h2", "10.0.0.1", "not good any more")
+        told = [event for event in cluster.events().events if event.kind == "host.refused"]
+        assert [event.fields["host_id"] for event in told] == ["id-h1", "id-h2"]
 
     lead(test)
 

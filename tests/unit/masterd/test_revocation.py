@@ -88,8 +88,14 @@ def test_a_removed_host_loses_what_it_holds(tmp_path: Path) -> None:
         assert status == 200
         status, _ = await asyncio.wait_for(held, 3)
         assert status in (401, 403)
-        assert (await host.post(POLL, NOTHING))[0] == 403
+        for _ in range(3):
+            status, answer = await host.post(POLL, NOTHING)
+            assert (status, host.host_id in answer["message"]) == (403, True)
         assert (await served.read(HostList, "/v1/hosts")).hosts == ()
+        events = await served.read(EventList, "/v1/events")
+        (told,) = [event for event in events.events if event.kind == "host.refused"]
+        assert told.subject == f"host {host.host_id}"
+        assert told.fields == {"from": "127.0.0.1", "host_id": host.host_id}
 
     serve(tmp_path, test, lost_after=60.0)
 
