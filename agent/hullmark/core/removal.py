@@ -36,6 +36,18 @@ def removal(snapshot: Snapshot, host: HostRecord, force: bool) -> RemovedHost:
     return RemovedHost(host.name, host.host_id, elsewhere, kept, tuple(_warnings(host, kept)))
 
 
+def told(answer: RemovedHost, force: bool) -> Mapping[str, str]:
+    """What the event says of it."""
+    found = {"host_id": answer.host_id} if answer.host_id else {}
+    if answer.host_id and force:
+        found["force"] = "yes"
+    if answer.kept:
+        found["kept"] = listed(answer.kept)
+    if answer.invites:
+        found["invites"] = str(answer.invites)
+    return found
+
+
 def listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -164,6 +164,17 @@ def _invite_problems(request: InviteRequest) -> list[Problem]:
     return found + label_problems(request.labels)
 
 
+def invites_of(view: View, host: str, now: float, most: int) -> Mapping[str, bool]:
+    """By key whether it was used: one that was may be used again with the same host key until it expires. Open ones
+    come first; more than `most` are never there in practice, and the rest expires."""
+    found = [
+        (bool(one.used_at), INVITES + key)
+        for key, one in view.invites.items()
+        if one.host == host and now <= one.expires_at
+    ]
+    return {key: used for used, key in sorted(found)[:most]}
+
+
 def label_problems(labels: Mapping[str, str]) -> list[Problem]:
     """What is wrong with a host's labels."""
     found = []

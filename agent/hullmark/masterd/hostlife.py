@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Callable, Optional
 
 from hullmark import log
-from hullmark.core.removal import listed, removal
+from hullmark.core.removal import removal, told
 from hullmark.errors import (
     Conflict,
     InvalidInput,
@@ -21,7 +21,7 @@ from hullmark.errors import (
     StaleEpoch,
     StoreUnavailable,
 )
-from hullmark.masterd.admission import label_problems
+from hullmark.masterd.admission import invites_of, label_problems
 from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.term import Term
@@ -37,7 +37,7 @@ from hullmark.model.hostlife import (
     RemovedHost,
     RemoveHostRequest,
 )
-from hullmark.model.names import HOSTS, INVITES
+from hullmark.model.names import HOSTS
 from hullmark.model.records import Change
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
@@ -129,7 +129,8 @@ class HostLife:
         return done.hosts[0]
 
     async def remove(self, name: str, request: RemoveHostRequest, change: Change) -> RemovedHost:
-        """Raises Conflict while it has orders, unless it is forced."""
+        """With its invites; where there is no such host, these alone. Raises Conflict while it has orders, unless
+        it is forced, NotFound where there is neither."""
         return await self._term.whole(self._remove(name, request, change))
 
     async def run(self) -> None:
@@ -224,10 +225,15 @@ class HostLife:
             known = self._repeats.answer(RemovedHost, asked_for)
             if known is not None:
                 return known
-            host = self.named(name)
-            answer = removal(self._term.snapshot(), host, request.force)
-            key = HOSTS + host.host_id
-            writes: list[Write] = [Delete(key), *map(Delete, self._open_invites(name))]
+            invites = invites_of(view, name, self._wall(), HOSTS_AT_ONCE)
+            opened = sum(not used for used in invites.values())
+            if opened and not self._has(name):
+                answer = RemovedHost(name, "")
+            else:
+                answer = removal(self._term.snapshot(), self.named(name), request.force)
+            answer = dataclasses.replace(answer, invites=opened)
+            keys = [HOSTS + answer.host_id] if answer.host_id else []
+            writes: list[Write] = [*map(Delete, keys), *map(Delete, invites)]
             answer = await self._repeats.commit(
                 asked_for,
                 answer,
@@ -237,18 +243,14 @@ class HostLife:
                 subject=f"host {name}",
                 remedy="ask again",
             )
-        fields = {"host_id": host.host_id, **({"force": "yes"} if request.force else {})}
-        if answer.kept:
-            fields["kept"] = listed(answer.kept)
-        self._tell("host.removed", f"host {name}", change, fields)
-        self._removed(host.host_id)
+        kind = "host.removed" if answer.host_id else "invite.withdrawn"
+        self._tell(kind, f"host {name}", change, told(answer, request.force))
+        if answer.host_id:
+            self._removed(answer.host_id)
         return answer
 
-    def _open_invites(self, name: str) -> list[str]:
-        """Keys. More than a transaction takes are never open in practice; the rest expires."""
-        invites = self._term.view.invites.items()
-        found = [INVITES + key for key, one in invites if one.host == name and not one.used_at]
-        return sorted(found)[:HOSTS_AT_ONCE]
+    def _has(self, name: str) -> bool:
+        return any(host.name == name for host in self._term.view.hosts.values())
 
 
 def _without_maintenance(host: HostRecord) -> HostRecord:

@@ -74,7 +74,7 @@ ROUTES = (
         "DELETE",
         "/v1/hosts/{host}",
         remove_host,
-        "Remove a host from the cluster",
+        "Remove a host from the cluster, and withdraw its invites",
         RemovedHost,
         RemoveHostRequest,
     ),

@@ -85,13 +85,15 @@ class HostChanges:
 @dataclass(frozen=True)
 class RemovedHost:
     """`elsewhere`: instances whose places others take; `kept`: those that stay unplaced until `hullmark move`. Both
-    are empty but with `force`."""
+    are empty but with `force`. `invites`: how many open ones were withdrawn; with an empty `host_id` that is all,
+    because there was no such host."""
 
     host: str
     host_id: str
     elsewhere: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    invites: int = 0
 
 
 LOCAL_DATA = "local data"

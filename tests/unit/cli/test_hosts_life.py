@@ -146,6 +146,20 @@ def test_remove(master: FakeMaster, run: Run) -> None:
     assert master.requests[0].body["force"] is True
 
 
+def test_remove_says_what_became_of_invites(master: FakeMaster, run: Run) -> None:
+    for answer, said in (
+        (RemovedHost("web3", "h1", invites=1), "web3  removed, 1 open invite withdrawn\n"),
+        (
+            RemovedHost("web3", "", invites=2),
+            "web3  2 open invites withdrawn; there is no such host\n",
+        ),
+    ):
+        master.answers["DELETE /v1/hosts/web3"] = answer
+        done = run("host", "remove", "web3")
+        assert (done.code, done.out) == (0, said)
+    assert run("host", "remove", "web3", "-o", "json").document["invites"] == 2
+
+
 def test_a_refused_removal_says_the_way_out(master: FakeMaster, run: Run) -> None:
     master.answers["DELETE /v1/hosts/web3"] = refusal(
         "Conflict", "host web3 still has shop/web.1", 409, "hullmark host drain web3"

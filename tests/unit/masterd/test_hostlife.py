@@ -186,7 +186,7 @@ def test_an_empty_host_goes_with_its_invites_and_its_certificate() -> None:
         await FakeAgent(cluster, record.host_id).begin()
         await cluster.invite(InviteRequest("h1"), "o" * 64, ALICE)
         answer = await cluster.hostlife.remove("h1", RemoveHostRequest("x1"), ALICE)
-        assert (answer.host_id, answer.warnings) == (record.host_id, ())
+        assert (answer.host_id, answer.warnings, answer.invites) == (record.host_id, (), 1)
         assert await cluster.hostlife.remove("h1", RemoveHostRequest("x1"), ALICE) == answer
         assert cluster.host(record.host_id) is None
         assert cluster.hosts().hosts == ()
@@ -197,6 +197,67 @@ def test_an_empty_host_goes_with_its_invites_and_its_certificate() -> None:
         assert "host.removed" in kinds(cluster)
         with pytest.raises(NotFound):
             await cluster.hostlife.remove("h1", RemoveHostRequest("x2"), ALICE)
+
+    lead(test)
+
+
+def test_an_invite_that_nobody_used_is_withdrawn() -> None:
+    async def test(cluster: Cluster) -> None:
+        for secret in ("o", "p"):
+            await cluster.invite(InviteRequest("h9"), secret * 64, ALICE)
+        await cluster.invite(InviteRequest("h8"), "q" * 64, ALICE)
+        answer = await cluster.hostlife.remove("h9", RemoveHostRequest("x1", force=True), ALICE)
+        assert (answer.host, answer.host_id, answer.invites) == ("h9", "", 2)
+        assert await cluster.hostlife.remove("h9", RemoveHostRequest("x1", True), ALICE) == answer
+        for secret in ("o", "p"):
+            with pytest.raises(Forbidden, match="not known here"):
+                await cluster.enroll(secret * 64, "h9", _nobody)
+        (told,) = [one for one in cluster.events().events if one.kind == "invite.withdrawn"]
+        assert (told.subject, told.by) == ("host h9", "alice")
+        assert told.fields["invites"] == "2"
+        assert "host.removed" not in kinds(cluster)
+        with pytest.raises(NotFound, match="there is no host h9"):
+            await cluster.hostlife.remove("h9", RemoveHostRequest("x2"), ALICE)
+        record = HostRecord("id-h8", "h8", 1.0)
+        assert await cluster.enroll("q" * 64, "h8", lambda invite, existing: record)
+
+    lead(test)
+
+
+def _nobody(invite: InviteRecord, existing: Any) -> HostRecord:
+    raise AssertionError("was let in")
+
+
+def test_an_invite_that_has_expired_is_none() -> None:
+    wall = [1_000_000.0]
+
+    async def run() -> None:
+        cluster = cluster_on(prepared_store(), wall=lambda: wall[0])
+        await cluster.start()
+        try:
+            await cluster.invite(InviteRequest("h9", valid_s=60.0), "o" * 64, ALICE)
+            wall[0] += 61.0
+            with pytest.raises(NotFound):
+                await cluster.hostlife.remove("h9", RemoveHostRequest("x1"), ALICE)
+        finally:
+            await cluster.stop()
+
+    asyncio.run(run())
+
+
+def test_the_invite_with_which_a_removed_host_came_in_lets_nobody_in_again() -> None:
+    async def test(cluster: Cluster) -> None:
+        await cluster.invite(InviteRequest("h1"), "o" * 64, ALICE)
+        record = HostRecord("id-h1", "h1", 1.0)
+        for _ in range(2):
+            made = await cluster.enroll(
+                "o" * 64, "h1", lambda invite, existing: record, key_sha256="k" * 64
+            )
+            assert made.host_id == "id-h1", "a repeat is let in while the host is there"
+        answer = await cluster.hostlife.remove("h1", RemoveHostRequest("x1"), ALICE)
+        assert answer.invites == 0
+        with pytest.raises(Forbidden, match="not known here"):
+            await cluster.enroll("o" * 64, "h1", _nobody, key_sha256="k" * 64)
 
     lead(test)
 

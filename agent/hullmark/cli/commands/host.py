@@ -15,7 +15,7 @@ from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.target import host_name, host_names
-from hullmark.cli.words import age, duration, moment, one_line
+from hullmark.cli.words import age, count, duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import (
@@ -259,7 +259,7 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
     """Take HOST out of the cluster; its certificate is worth nothing from then on.
 
     It must have no instances. With --force it may: those without local data are placed elsewhere, and whatever still
-    runs on it goes on until somebody stops it there.
+    runs on it goes on until somebody stops it there. Open invites for HOST are withdrawn, also where it never joined.
     """
     client = door.client(asked)
     request = RemoveHostRequest(new_request_id(), force, ticket)
@@ -269,7 +269,11 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
         show.document("host-remove", answer)
         return
     failure.warn(iter(answer.warnings))
-    show.lines(f"{answer.host}  removed")
+    invites = f"{count(answer.invites, 'open invite')} withdrawn" if answer.invites else ""
+    if not answer.host_id:
+        show.lines(f"{answer.host}  {invites}; there is no such host")
+        return
+    show.lines(f"{answer.host}  removed" + (f", {invites}" if invites else ""))
     if answer.elsewhere:
         show.lines(*wrapped(f"placed elsewhere: {', '.join(answer.elsewhere)}", width()))
     if answer.kept:
