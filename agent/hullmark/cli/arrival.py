@@ -31,14 +31,15 @@ def await_arrival(client: Client, answer: MoveAnswer, timeout_s: float) -> Arriv
     begin = time.monotonic()
     deadline = begin + timeout_s
     left = [moved for moved in answer.slots if not moved.withdrawn]
-    path, version = f"/v1/apps/{answer.app}", 0
+    path, version, planned = f"/v1/apps/{answer.app}", 0, False
     while left:
         passed_s = time.monotonic() - begin
-        hold_s = STUCK_S - passed_s if passed_s < STUCK_S else HOLD_S
+        hold_s = HOLD_S if planned else max(0.0, STUCK_S - passed_s)
         try:
             detail = newer(client, AppDetail, path, version, hold_s, deadline)
             left = [moved for moved in left if not _is_there(moved, detail.instances)]
-            stuck = bool(left) and passed_s >= STUCK_S and _are_stuck(client, path, left, deadline)
+            planned = time.monotonic() - begin >= STUCK_S
+            stuck = bool(left) and planned and _are_stuck(client, path, left, deadline)
         except NotFound:
             break  # the app was removed meanwhile
         version = detail.version

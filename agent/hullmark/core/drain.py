@@ -3,12 +3,15 @@ can let it go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hullmark.core.berths import Filter
+from hullmark.core.draft import Unplaced
 from hullmark.core.homes import NO_HOMES, has_local_data, key_of, loss_policy
 from hullmark.model.app import DeployMode, HostLoss, Service
+from hullmark.model.host import HostRecord
 from hullmark.model.hostlife import LOCAL_DATA, RUNS_ON_EACH
 from hullmark.model.observed import NO_STATE, Phase
 from hullmark.model.orders import InstanceId
@@ -65,6 +68,35 @@ def drain(snapshot: Snapshot, host_id: str) -> Drain:
     else:
         left += on_each
     return Drain(tuple(sorted(left)), stays)
+
+
+def stuck(
+    snapshot: Snapshot, host: HostRecord, unplaced: Sequence[Unplaced]
+) -> Mapping[InstanceId, str]:
+    """Of what is left on a host: what stays for now, and why, because no other host fits it, and what waits for
+    that. `unplaced` is of the newest plan."""
+    orders = snapshot.assignments.get(host.host_id, NO_ASSIGNMENTS)
+    going = {item.instance for item in orders.tombstones}
+    held = {
+        (item.app, item.service, item.slot): "; ".join(item.reasons)
+        for item in unplaced
+        if item.kept_on == host.name and not _passes(item)
+    }
+    found: dict[InstanceId, str] = {}
+    on_each: list[InstanceId] = []
+    for instance in (item.instance for item in orders.assignments if item.instance not in going):
+        service = _service(snapshot, instance)
+        key = instance.app, instance.service, instance.slot
+        if service is not None and service.deploy.mode is DeployMode.GLOBAL:
+            on_each.append(instance)
+        elif key in held:
+            found[instance] = held[key]
+    return {**found, **dict.fromkeys(on_each, RUNS_ON_EACH)} if found else {}
+
+
+def _passes(item: Unplaced) -> bool:
+    """A host fits as soon as the former instance there has ended."""
+    return any(refusal.filter == Filter.FORMER.value for refusal in item.refusals)
 
 
 def _service(snapshot: Snapshot, instance: InstanceId) -> Optional[Service]:

@@ -122,7 +122,9 @@ def _slot(
         why = why.partition("; elsewhere:")[0] if ours.kept_on else "no host fits"
     commands: list[str] = []
     if ours is not None:
-        commands = [*_commands(record, ours, refusals), *_fewer(record, ours, nowhere)]
+        alone = _is_on_the_only_host(snapshot, ours)
+        ways = ["hullmark invite HOST"] if alone else _commands(record, ours, refusals)
+        commands = [*ways, *_fewer(record, ours, nowhere)]
     return SlotExplanation(
         view.name,
         view.slot,
@@ -140,8 +142,10 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
     if unplaced is None:
         return ""
     if not refusals:
-        heard = any(host.name == unplaced.kept_on for host in snapshot.hosts.values())
-        return f"{unplaced.kept_on}, once it is heard again" if heard else ""
+        if _is_on_the_only_host(snapshot, unplaced):
+            return "one more host: there is no other"
+        there = any(host.name == unplaced.kept_on for host in snapshot.hosts.values())
+        return f"{unplaced.kept_on}, once it is heard again" if there else ""
     last = refusals[-1]
     if last.party == f"{unplaced.app}/{unplaced.service}":
         return "one more host: those that it fits have one each"
@@ -160,6 +164,14 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
         Filter.MEMORY: f"{name}: {last.text}, {lacking}",
     }
     return texts.get(Filter(last.filter), f"{name}, if {last.text} held")
+
+
+def _is_on_the_only_host(snapshot: Snapshot, unplaced: Unplaced) -> bool:
+    """It should leave a host that is heard, and none rules it out."""
+    return not unplaced.refusals and any(
+        host.name == unplaced.kept_on and absence.is_ready(snapshot, host_id)
+        for host_id, host in snapshot.hosts.items()
+    )
 
 
 def _nearest_host(refusal: Refusal) -> str:

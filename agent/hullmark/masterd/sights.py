@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from hullmark.core.absence import engine_trouble
-from hullmark.core.drain import drain
+from hullmark.core.drain import drain, stuck
 from hullmark.core.overview import host_views
 from hullmark.masterd.runs import Runs, cloned
 from hullmark.masterd.settings import Settings
@@ -40,6 +40,7 @@ class Sights:
     ) -> HostDetail:
         """`instances`: of all hosts."""
         progress = drain(snapshot, host.host_id)
+        held = stuck(snapshot, host, self._term.unplaced)
         return HostDetail(
             next(view for view in self.views(snapshot) if view.host_id == host.host_id),
             host.enrolled_at,
@@ -47,6 +48,7 @@ class Sights:
             tuple(map(str, progress.left)),
             tuple(StayingInstance(str(key), why) for key, why in sorted(progress.stays.items())),
             self._term.version.value,
+            tuple(StayingInstance(str(key), held[key]) for key in progress.left if key in held),
         )
 
     def blind_s(self) -> Mapping[str, float]:

@@ -102,7 +102,8 @@ RUNS_ON_EACH = "runs on every host"
 
 @dataclass(frozen=True)
 class StayingInstance:
-    """What a drain does not move, and why: `LOCAL_DATA`, `on_host_lost: keep` or `RUNS_ON_EACH`."""
+    """What a drain does not move, and why: `LOCAL_DATA`, `on_host_lost: keep` or `RUNS_ON_EACH`; of one that is
+    stuck why no other host fits it."""
 
     name: str
     why: str
@@ -111,7 +112,8 @@ class StayingInstance:
 @dataclass(frozen=True)
 class HostDetail:
     """`left` and `stays`: of the host's instances, as a drain has them, whether it is being drained or not. Times
-    are seconds since 1970. `version` is for `after`."""
+    are seconds since 1970. `version` is for `after`. `stuck`: of `left`, what no other host fits as things are, and
+    what runs on every host and goes after it."""
 
     host: HostView
     enrolled_at: float
@@ -119,3 +121,4 @@ class HostDetail:
     left: tuple[str, ...]
     stays: tuple[StayingInstance, ...]
     version: int
+    stuck: tuple[StayingInstance, ...] = ()

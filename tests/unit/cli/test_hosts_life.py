@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from hullmark.cli import draining
 from hullmark.cli.draining import await_drained
 from hullmark.model.api import HostList
+from hullmark.model.explanation import Explanation, ServiceExplanation, SlotExplanation
 from hullmark.model.host import Availability, Maintenance
 from hullmark.model.hostlife import (
     HostChange,
@@ -57,7 +59,8 @@ def test_drain_waits_until_nothing_is_left(master: FakeMaster, run: Run) -> None
     master.answers[AVAILABILITY] = HostChanges((DRAINING,))
     master.answers[DETAIL] = [detail(1, "shop/web.1"), detail(2)]
     done = run("host", "drain", "web3")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0
+    assert done.err == "web3: 1 left: shop/web.1\nshop/web.1 is gone from web3, 0 left\n"
     assert done.out.startswith("web3: nothing left; done in ")
     assert master.requests[-1].query["after"] == "1"
 
@@ -90,8 +93,78 @@ def test_a_drain_whose_time_is_over_names_what_is_left(master: FakeMaster, run: 
     master.answers[DETAIL] = detail(2, "shop/web.1")
     done = run("host", "drain", "web3", "--timeout", "0")
     assert (done.code, done.out) == (1, "web3: not empty yet, and goes on\n")
-    assert done.err.startswith("shop/web.1 is still on web3\n")
+    assert "\nshop/web.1 is still on web3\n" in done.err
+    quiet = run("host", "drain", "web3", "--timeout", "0", "--quiet")
+    assert quiet.err.startswith("shop/web.1 is still on web3\n")
     assert "hullmark explain shop/web\n" in done.err
+
+
+STUCK = (
+    StayingInstance("shop/web.1", "its host web3 is draining; elsewhere: host web7: memory"),
+    StayingInstance("shop/web.2", "its host web3 is draining; elsewhere: host web7: memory"),
+    StayingInstance("shop/log.1", "runs on every host"),
+)
+LEFT = tuple(stuck.name for stuck in STUCK)
+
+
+def test_a_drain_of_what_fits_nowhere_is_not_waited_for(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "STUCK_S", 0.02)
+    commands = ("hullmark host uncordon web7",)
+    slots = tuple(
+        SlotExplanation(f"shop/web.{slot}", slot, 1, "web3", "draining", (), "", commands)
+        for slot in (1, 2)
+    )
+    master.answers = {
+        AVAILABILITY: HostChanges((DRAINING,)),
+        DETAIL: detail(1, *LEFT, stuck=STUCK),
+        "GET /v1/apps/shop/explain": Explanation(
+            "shop", "running", 1, 2, (ServiceExplanation("web", 2, 2, 2, slots),)
+        ),
+    }
+    done = run("host", "drain", "web3")
+    holds = [float(one.query.get("hold_s", 0)) for one in master.asked("GET")]
+    assert max(holds) <= 0.02, "it does not wait for news that may never come"
+    assert done.code == 1
+    assert done.out.startswith("web3: not empty, and no other host fits what is left")
+    assert done.err.splitlines() == [
+        "web3: 3 left: shop/web.1, shop/web.2, shop/log.1",
+        "shop/web.1, shop/web.2 stay on web3: its host web3 is draining; elsewhere: host web7: memory",
+        "  what would help: hullmark host uncordon web7",
+        "  what keeps it, host by host: hullmark explain shop/web",
+        "shop/log.1 stays on web3: runs on every host",
+        "  it goes once nothing else is left",
+    ]
+    document = run("host", "drain", "web3", "-o", "json").document
+    assert document["outcome"] == "unplaced"
+    assert [stuck["name"] for stuck in document["hosts"][0]["stuck"]] == list(LEFT)
+
+
+def test_a_drain_waits_while_something_goes(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "STUCK_S", 0.0)
+    master.answers = {
+        AVAILABILITY: HostChanges((DRAINING,)),
+        DETAIL: [detail(1, "shop/job.1", *LEFT, stuck=STUCK), detail(2)],
+    }
+    done = run("host", "drain", "web3")
+    assert (done.code, len(master.requests)) == (0, 3)
+
+
+def test_what_was_stuck_is_looked_at_again_after_the_other_hosts(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "STUCK_S", 0.0)
+    other = dataclasses.replace(DRAINING, host="web4")
+    empty = dataclasses.replace(detail(3), host=dataclasses.replace(VIEW, name="web4"))
+    master.answers = {
+        AVAILABILITY: HostChanges((DRAINING, other)),
+        DETAIL: [detail(1, *LEFT, stuck=STUCK), detail(2)],
+        "GET /v1/hosts/web4": empty,
+    }
+    assert run("host", "drain", "web3", "web4").code == 0
 
 
 def test_a_drain_that_somebody_ends(master: FakeMaster, run: Run) -> None:

@@ -122,6 +122,8 @@ def test_a_slot_that_fits_nowhere_is_not_waited_for(
         "GET /v1/apps/shop/explain": Explanation("shop", "running", 1, 2, (service,)),
     }
     done = run("move", "shop/web")
+    holds = [float(one.query.get("hold_s", 0)) for one in master.asked("GET")]
+    assert max(holds) <= 0.02, "it does not wait for news that may never come"
     assert done.code == 1
     assert "shop/web.1 is not elsewhere yet" in done.err
     assert run("move", "shop/web", "-o", "json").document["outcome"] == "unplaced"

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from hullmark.core.drain import drain
+from hullmark.core.drain import drain, stuck
+from hullmark.core.explain import explanation
 from hullmark.core.schedule import plan
 from hullmark.core.standing import Standing
 from hullmark.model.app import (
@@ -132,6 +133,35 @@ def test_with_no_other_host_it_stays_and_says_why() -> None:
     world.pass_s(3.0)
     assert reasons(world) == ["its host h1 is draining; there is no other host"]
     assert Standing(world.snapshot()).summary(world.apps["shop"]).state == "running"
+    snapshot = world.snapshot()
+    (slot,) = explanation(snapshot, plan(snapshot).unplaced, world.apps["shop"]).services[0].slots
+    assert (slot.nearest, slot.commands) == (
+        "one more host: there is no other",
+        ("hullmark invite HOST",),
+    )
+
+
+def held(world: World, host_id: str) -> dict[str, str]:
+    snapshot = world.snapshot()
+    found = stuck(snapshot, snapshot.hosts[host_id], plan(snapshot).unplaced)
+    return {str(instance): why for instance, why in found.items()}
+
+
+def test_what_no_other_host_fits_is_stuck_and_holds_what_runs_on_every_host() -> None:
+    world = world_of(2, web(), ("log", web(mode=DeployMode.GLOBAL)[1]))
+    first = where(world)
+    other = "id2" if first == "id1" else "id1"
+    assert held(world, first) == {}
+    world.change_host(other, availability=CORDONED)
+    world.change_host(first, availability=DRAINING)
+    world.pass_s(3.0)
+    found = held(world, first)
+    assert found.pop("shop/web.1").endswith(f"elsewhere: host h{other[2:]}: cordoned")
+    assert list(found.values()) == ["runs on every host"]
+    assert {str(one) for one in drain(world.snapshot(), first).left} == set(held(world, first))
+    world.change_host(other, availability=Availability.ACTIVE)
+    world.lead()
+    assert held(world, first) == {}, "it is under way"
 
 
 @pytest.mark.parametrize("order", list(UpdateOrder))

@@ -169,6 +169,20 @@ async def _running(cluster: Cluster, **services: Service) -> tuple[HostRecord, F
     return record, agent
 
 
+def test_a_drain_names_what_no_other_host_fits() -> None:
+    async def test(cluster: Cluster) -> None:
+        await _running(cluster)
+        assert cluster.host_detail("h1").stuck == ()
+        word = availability(Availability.DRAINING, "h1")
+        await cluster.hostlife.set_availability(word, ALICE)
+        await until(cluster, lambda: cluster.host_detail("h1").stuck != (), "it is planned")
+        detail = cluster.host_detail("h1")
+        assert [one.name for one in detail.stuck] == list(detail.left) == ["shop/web.1"]
+        assert detail.stuck[0].why == "its host h1 is draining; there is no other host"
+
+    lead(test)
+
+
 def test_a_host_with_instances_is_not_removed_and_the_way_out_is_told() -> None:
     async def test(cluster: Cluster) -> None:
         await _running(cluster)

@@ -11,6 +11,7 @@ import click
 from hullmark.cli import door, failure, options, show
 from hullmark.cli.client import Client, new_request_id
 from hullmark.cli.draining import Drained, await_drained
+from hullmark.cli.emptying import Departures, obstacles
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
@@ -19,8 +20,6 @@ from hullmark.cli.words import age, count, duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import (
-    LOCAL_DATA,
-    RUNS_ON_EACH,
     AvailabilityRequest,
     HostChange,
     HostChanges,
@@ -35,6 +34,7 @@ PATH = "/v1/hosts"
 AVAILABILITY = "/v1/availability"
 ENDS = {
     "stays": "something stays, and runs on",
+    "unplaced": "not empty, and no other host fits what is left; it goes once one does",
     "timeout": "not empty yet, and goes on",
     "superseded": "not drained any more",
 }
@@ -86,7 +86,8 @@ Example:
 
 \b
 Exit codes: 0 nothing is left on them (with --no-wait: accepted),
-1 something stays, or is still there when time is over, 2 failed.
+1 something stays, no other host fits what is left, or time is over,
+2 failed.
 """,
 )
 @options.hosts
@@ -99,7 +100,8 @@ def drain(
 ) -> int:
     """Place nothing new on these hosts, and move what can go to others.
 
-    What has local data stays, and keeps running; what to type for it is said.
+    What has local data stays, and keeps running. The wait ends early where no other host fits what is left: that goes
+    once one does. What is in the way, and what to type for it, is said.
     """
     timeout_s = duration(timeout, "--timeout")
     client = door.client(asked)
@@ -113,39 +115,30 @@ def drain(
     begin = time.monotonic()
     names = [change.host for change in answer.hosts]
     with goes_on(asked, "the drain", "hullmark hosts"):
-        drained = await_drained(client, names, timeout_s)
+        seen = _unseen if asked.json or quiet else Departures().seen
+        drained = await_drained(client, names, timeout_s, seen)
     seconds = time.monotonic() - begin
     if asked.json:
         fields = {"hosts": drained.hosts, "outcome": drained.outcome, "seconds": round(seconds, 3)}
         show.document("host-drain", fields)
     else:
-        _tell_drained(drained, quiet, seconds)
+        _tell_drained(client, drained, quiet, seconds)
     return EXIT_OK if drained.outcome == "settled" else EXIT_DEGRADED
 
 
-def _tell_drained(drained: Drained, quiet: bool, seconds: float) -> None:
+def _unseen(detail: HostDetail) -> None:
+    """For JSON and `--quiet`."""
+
+
+def _tell_drained(client: Client, drained: Drained, quiet: bool, seconds: float) -> None:
     for detail in drained.hosts:
-        sys.stderr.writelines(f"{line}\n" for line in _obstacles(detail))
+        sys.stderr.writelines(f"{line}\n" for line in obstacles(client, detail))
     if drained.outcome == "superseded":
         sys.stderr.write("somebody uses a host again that was being drained\n")
     if not quiet:
         names = ", ".join(detail.host.name for detail in drained.hosts)
         done = f"{names}: nothing left; done in {age(seconds)}"
         show.lines(done if drained.outcome == "settled" else f"{names}: {ENDS[drained.outcome]}")
-
-
-def _obstacles(detail: HostDetail) -> Iterable[str]:
-    """What is still there, why, and what to type."""
-    for stay in detail.stays:
-        yield f"{stay.name} stays on {detail.host.name}: {stay.why}"
-        if stay.why == RUNS_ON_EACH:
-            yield "  it goes once nothing else stays"
-        else:
-            more = " --accept-data-loss" if stay.why == LOCAL_DATA else ""
-            yield f"  to give it another host: hullmark move {stay.name}{more}"
-    for name in detail.left:
-        yield f"{name} is still on {detail.host.name}"
-        yield f"  what keeps it: hullmark explain {name.rpartition('.')[0]}"
 
 
 @command.command(
