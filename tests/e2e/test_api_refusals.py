@@ -91,7 +91,12 @@ def test_an_enrolled_host_is_answered(master: LoneMaster) -> None:
     host = master.new_host("good")
     assert host.poll().status == 200
     again = issued(master, own_authority(master), host.host_id, time.time())
-    assert again.poll().status == 200, "what the next tests change is all that is wrong there"
+    refused = again.poll()
+    assert refused.status == 403, (
+        "the handshake takes it: what the next tests change is all that is wrong there"
+    )
+    assert "a newer one was made" in refused.json["message"]
+    assert host.poll().status == 200
 
 
 def test_no_certificate_no_answer(master: LoneMaster) -> None:

@@ -34,7 +34,7 @@ services:
     init: true
     stop_grace_period: 1s
     environment: {{ROUND: "{round}"}}
-    deploy: {{replicas: {replicas}}}
+    deploy: {{replicas: {replicas}, update_config: {{parallelism: 0, monitor: 0s}}}}
 """
 
 
