@@ -374,7 +374,8 @@ def resumed(situation: Situation) -> Iterator[Found]:
     for one in ordered:
         found = situation.found.get(one.instance.container_name)
         attempt = situation.attempts.get(one.instance.container_name, Attempt())
-        if found is None or not attempt.halted or is_cut_off(one, situation.unheard_s):
+        # A later run was started after its stop: the keeper of the attempts hears of that from who started it.
+        if found is None or attempt.halted != found.run_key or is_cut_off(one, situation.unheard_s):
             continue
         stopping = stop_lane(one.instance) in situation.busy
         if found.state is FoundState.RUNNING and not stopping:

@@ -23,6 +23,7 @@ from hullmark.core.reconcile import (
     Work,
     ended,
     reconcile,
+    resumed,
 )
 from hullmark.core.restart import Attempt, after_error
 from hullmark.model.app import Network, Restart, RestartCondition
@@ -321,6 +322,16 @@ def test_an_end_is_counted_before_anything_is_done_about_it() -> None:
     situation = Situation(orders_of([(WEB, ONE)]), {found.name: found})
     assert [one.name for _, _, one in ended(situation)] == [found.name]
     assert reconcile(situation, 1000.0).actions == ()
+
+
+def test_only_the_run_that_was_to_be_stopped_is_taken_as_going_on_after_all() -> None:
+    found = container(WEB, ONE, started_at=7.0)
+    halted = Situation(
+        orders_of([(WEB, ONE)]), {found.name: found}, {found.name: Attempt(halted=found.run_key)}
+    )
+    assert list(resumed(halted)) == [found]
+    later = dataclasses.replace(found, started_at=9.0)
+    assert list(resumed(dataclasses.replace(halted, found={found.name: later}))) == []
 
 
 def test_delays_double_up_to_a_minute_and_begin_anew_after_a_good_run() -> None:
