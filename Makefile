@@ -12,7 +12,8 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet bench hosts-bench clean
+	test-integration test-e2e test-fleet test-packages setup-packages setup-hosts deb rpm sbom repo \
+	hosts bench hosts-bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,30 @@ test-e2e: setup-engines ## Master, agent and engine together, as a user runs the
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
 	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
+
+test-packages: setup-packages setup-hosts ## The packages, installed on stock hosts that the tests boot
+	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 2 --dist loadfile tests/packaging $(ARGS)
+
+setup-packages: setup ## Install what building and checking the packages needs
+	@tools/setup.sh packages
+
+setup-hosts: setup-engines ## Install what booting test hosts needs
+	@tools/setup.sh hosts
+
+deb: setup-packages ## Build the .deb packages: build/deb
+	@packaging/deb/build.sh
+
+rpm: setup-packages ## Build the .rpm packages: build/rpm
+	@packaging/rpm/build.sh
+
+sbom: setup-packages ## List what is in the packages and what they depend on (CycloneDX): build/sbom.cdx.json
+	@$(PYTHON) packaging/sbom.py
+
+repo: deb rpm ## Make a signed apt and a signed yum repository: make repo KEY=secret-key.asc [OUT=build/repo]
+	@packaging/repo.sh --key "$(KEY)" --out "$(or $(OUT),build/repo)" build/deb/*.deb build/rpm/*.rpm
+
+hosts: setup-hosts ## A shell on a booted stock host: make hosts ARGS="trixie --engine podman"
+	@$(PYTHON) -m tests.hosts shell $(or $(ARGS),bookworm)
 
 bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
 	@$(PYTHON) -m tests.bench $(ARGS)

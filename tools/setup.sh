@@ -3,7 +3,9 @@
 #
 #   tools/setup.sh venv      .venv with the hullmark command and the developer's tools
 #   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, a static busybox
-#   tools/setup.sh engines   what `make test` needs: Docker, Podman, a registry, mmdebstrap
+#   tools/setup.sh engines   what the tests need: Docker, Podman, a registry, mmdebstrap
+#   tools/setup.sh packages  what building and checking the packages needs
+#   tools/setup.sh hosts     what booting stock hosts for tests needs
 #
 # Only missing packages are installed. No service that they bring is started: the tests start engines
 # of their own, and a service that ran before keeps running.
@@ -88,9 +90,19 @@ setup_engines() {
         docker-registry libfaketime mmdebstrap debian-archive-keyring ca-certificates util-linux
 }
 
+setup_packages() {
+    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c apt-utils gnupg
+}
+
+setup_hosts() {
+    apt_install systemd-container
+}
+
 case "${1-}" in
 venv) setup_venv ;;
 demo) setup_docker ;;
 engines) setup_engines ;;
+packages) setup_packages ;;
+hosts) setup_hosts ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
 esac

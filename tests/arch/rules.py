@@ -33,7 +33,8 @@ ROOMS: Mapping[str, Room] = {
     "host": room("model", ANY),
     "agentd": room("core engine host model config pki", ANY),
     "masterd": room("core store compose config host pki model", ANY),
-    "cli": room("model compose document config", ANY),
+    "footprint": room("model engine host", ANY),
+    "cli": room("model compose document config footprint", ANY),
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.
