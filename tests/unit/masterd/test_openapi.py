@@ -118,8 +118,8 @@ def test_every_route_is_described() -> None:
 
 
 def test_operations_names_every_route_with_its_roles() -> None:
-    """In docs/operations.md, "Who may do what": add a new route to the row of its roles."""
-    page = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text()
+    """In docs/operations/people.md, "Who may do what": add a new route to the row of its roles."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "operations" / "people.md").read_text()
     found = {}
     for line in page.splitlines():
         routes = re.findall(r"`((?:GET|POST|PUT|DELETE) /v1/[^`]+)`", line)
