@@ -11,7 +11,7 @@ ARGS ?=
 # So that the tests package is found.
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-demo setup-engines demo check format test test-unit test-arch test-roots \
+.PHONY: help setup setup-demo setup-engines demo check format test test-full test-unit test-arch test-roots \
 	test-integration test-e2e test-fleet test-packages setup-packages setup-hosts deb rpm sbom repo \
 	hosts bench hosts-bench clean
 
@@ -45,6 +45,9 @@ format: setup ## Format the code and mend what the linter can
 
 test: setup-engines ## Every suite, with a table of results and times at the end
 	@$(PYTHON) tools/suites.py check roots integration e2e fleet
+
+test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
+	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)

@@ -1,4 +1,4 @@
-"""For all suites: how hypothesis runs, and what a unit test may not do."""
+"""For all suites: which combinations run, how hypothesis runs, and what a unit test may not do."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ PATIENT: dict[str, Any] = {
 hypothesis.settings.register_profile("same", derandomize=True, **PATIENT)
 hypothesis.settings.register_profile("search", max_examples=2000, **PATIENT)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="also the combinations that are not in every run"
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --full, what is marked so is left out."""
+    if config.getoption("--full"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 @pytest.fixture(autouse=True)

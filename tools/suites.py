@@ -1,8 +1,8 @@
 """Run the named suites one after the other, then print a table; the exit code says whether all passed.
 
-    python tools/suites.py check roots integration e2e fleet
+    python tools/suites.py [--full] check roots integration e2e fleet
 
-A suite is the make target `check`, or `test-NAME`. It fails when its command fails, when it ran no test
+With --full the suites also run the combinations that are not in every run. A suite is the make target `check`, or `test-NAME`. It fails when its command fails, when it ran no test
 at all, or when it takes longer than its limit (its whole process group is then killed).
 """
 
@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass
 
 LIMIT_S = 1500.0
+FULL = "--full"
+FULL_LIMIT_S = 5400.0
 COUNT = re.compile(r"\b(\d+) (passed|failed|error|errors|skipped)\b")
 # pytest's last line, with or without its frame of `=`.
 LAST_LINE = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|error|errors|skipped).* in [\d.]+s")
@@ -35,12 +37,13 @@ class Outcome:
     reason: str
 
 
-def run(name: str) -> Outcome:
+def run(name: str, *, full: bool) -> Outcome:
     target = name if name == "check" else f"test-{name}"
+    limit_s = FULL_LIMIT_S if full else LIMIT_S
     print(f"\n=== {name}: make {target}", flush=True)
     began = time.monotonic()
     process = subprocess.Popen(
-        ["make", "--no-print-directory", target],
+        ["make", "--no-print-directory", target, *([f"ARGS={FULL}"] if full else [])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -54,7 +57,7 @@ def run(name: str) -> Outcome:
         late.set()
         os.killpg(process.pid, signal.SIGKILL)
 
-    timer = threading.Timer(LIMIT_S, stop)
+    timer = threading.Timer(limit_s, stop)
     timer.start()
     try:
         counts = _echo_and_count(process)
@@ -68,7 +71,7 @@ def run(name: str) -> Outcome:
     print(f"=== {name}: {seconds:.1f} s", flush=True)
     reason = ""
     if late.is_set():
-        reason = f"took longer than {LIMIT_S:.0f} s"
+        reason = f"took longer than {limit_s:.0f} s"
     elif code:
         reason = f"make exited {code}"
     elif not counts["passed"]:
@@ -103,8 +106,9 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def main(names: list[str]) -> int:
-    outcomes = [run(name) for name in names]
+def main(arguments: list[str]) -> int:
+    names = [each for each in arguments if each != FULL]
+    outcomes = [run(name, full=FULL in arguments) for name in names]
     print("\n" + table(outcomes), flush=True)
     return 1 if any(each.reason for each in outcomes) else 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster import OneHostCluster
 from tests.fleet import Fleet
-from tests.integration.engines import Engine
+from tests.integration.engines import ENGINES, Engine
 from tests.integration.fixtures import (  # noqa: F401
     clean_engine,
     engine,
@@ -19,6 +19,22 @@ from tests.integration.fixtures import (  # noqa: F401
 from tests.integration.namespaces import enter_private_network
 
 IMAGE = "localhost/hullmark-test:1"
+ENGINE_NAMES = sorted(ENGINES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test marked `one_engine` is about what no engine has a part in. The everyday run tries every other one with
+    Docker and the rest with Podman; the full one tries all with both."""
+    tests: dict[str, list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("one_engine"):
+            tests.setdefault(f"{item.module.__name__}.{item.originalname}", []).append(item)
+    for number, name in enumerate(sorted(tests)):
+        chosen = ENGINE_NAMES[number % len(ENGINE_NAMES)]
+        for item in tests[name]:
+            if item.callspec.params.get("engine", chosen) != chosen:
+                item.add_marker(pytest.mark.full)
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.cluster import Daemon, OneHostCluster, free_port, wait_until
 from tests.e2e.apps import apply_sleeper, problems, processes, wait_for_problem, wait_until_mended
 from tests.e2e.conftest import IMAGE
+
+pytestmark = pytest.mark.one_engine
 
 
 def test_an_old_copy_of_the_store_is_never_obeyed(own: OneHostCluster, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from tests.e2e.apps import (
 from tests.e2e.conftest import IMAGE
 from tests.integration.engines import ENGINES, Engine
 
+pytestmark = pytest.mark.one_engine
+
 FAKETIME = f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1"
 
 

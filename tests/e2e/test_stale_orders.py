@@ -21,6 +21,8 @@ from tests.e2e.leader import FalseLeader
 from tests.integration.registry import Registry
 from tests.integration.relay import Relay
 
+pytestmark = pytest.mark.one_engine
+
 
 def accepted(cluster: OneHostCluster) -> Orders:
     """The orders that the agent has on its disk."""
