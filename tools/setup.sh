@@ -91,7 +91,9 @@ setup_engines() {
 }
 
 setup_packages() {
-    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c apt-utils gnupg
+    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c apt-utils gnupg faketime
+    # Man pages and completion are made from the command, by the distribution's own Python.
+    apt_install python3-click python3-cryptography python3-psutil python3-requests python3-rich python3-yaml
 }
 
 setup_hosts() {
