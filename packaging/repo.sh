@@ -49,7 +49,7 @@ if [ -z "${HULLMARK_REPO_GNUPG-}" ]; then
     [ -f "$key" ] || fail "$key: there is no such file; --key takes an exported secret key, see --help"
     HULLMARK_REPO_GNUPG=$(mktemp -d)
     export HULLMARK_REPO_GNUPG
-    trap 'rm -rf "$HULLMARK_REPO_GNUPG"' EXIT
+    trap 'gpgconf --homedir "$HULLMARK_REPO_GNUPG" --kill gpg-agent; rm -rf "$HULLMARK_REPO_GNUPG"' EXIT
     trap 'exit 130' INT TERM HUP
     gpg-agent --homedir "$HULLMARK_REPO_GNUPG" --quiet --daemon -- \
         "$0" --key "$key" --out "$out" --url "$url" "${packages[@]}" &
@@ -118,9 +118,10 @@ for package in "${packages[@]}"; do
     digest=$(rpm_digest "$package") || fail "$package is no rpm package"
     if [ ! -e "$there" ]; then
         install -m 644 "$package" "$work/$name"
-        HOME=$work rpmsign --addsign --define "_gpg_name $fingerprint" --define "_gpg_digest_algo sha256" \
+        HOME=$work rpmsign --addsign --define "__gpg $(command -v gpg)" \
+            --define "_gpg_name $fingerprint" --define "_gpg_digest_algo sha256" \
             --define "_gpg_sign_cmd_extra_args --batch --pinentry-mode loopback --passphrase ''" \
-            "$work/$name" >"$work/log" 2>&1 || fail "$package can't be signed: $(tail -n 1 "$work/log")"
+            "$work/$name" >"$work/log" 2>&1 || fail "$package can't be signed: $(tr '\n' ' ' <"$work/log")"
         # The time of the build: what the index says of the file is then the same from every run.
         touch --date="@$(HOME=$work rpm -qp --nosignature --qf '%{BUILDTIME}' "$work/$name")" "$work/$name"
         mv "$work/$name" "$there"
@@ -151,7 +152,7 @@ apt-ftparchive -qq \
     -o APT::FTPArchive::Release::Architectures="${architectures[*]}" \
     -o APT::FTPArchive::Release::Patterns::=Packages -o APT::FTPArchive::Release::Patterns::=Packages.gz \
     -o APT::FTPArchive::MD5=false -o APT::FTPArchive::SHA1=false -o APT::FTPArchive::SHA512=false \
-    release dists/stable | grep -v '/by-hash/' >"$work/Release"
+    release dists/stable | grep -vE '/by-hash/| (In)?Release(\.gpg)?$' >"$work/Release"
 release=dists/stable/Release
 if ! cmp -s <(grep -v '^Date:' "$work/Release") <(grep -sv '^Date:' "$release") ||
     ! verified "$release.gpg" "$release"; then
