@@ -26,6 +26,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _entered: list[str] = []
+_outside: list[str] = []
 
 
 def enter_private_network() -> None:
@@ -36,6 +37,9 @@ def enter_private_network() -> None:
     """
     if _entered:
         return
+    for option, kind in (("--net", "net"), ("--mount", "mnt")):
+        left = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        _outside.append(f"{option}=/proc/{os.getpid()}/fd/{left}")
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
     _check(_libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
     for command in (
@@ -47,6 +51,12 @@ def enter_private_network() -> None:
         subprocess.run(["ip", *command.split()], check=True)
     _name_no_servers()
     _entered.append(str(os.getpid()))
+
+
+def outside() -> list[str]:
+    """Before a command: run it in the namespaces that `enter_private_network` left, as what is fetched from a
+    mirror must be. Where it wasn't called, nothing."""
+    return ["nsenter", *_outside, "--"] if _outside else []
 
 
 class HostNetwork:
