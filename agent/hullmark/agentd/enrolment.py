@@ -17,9 +17,14 @@ from hullmark.model.wire import canonical, from_wire, to_wire
 from hullmark.pki.files import write_file
 
 RECORD, ROOT = "enrolment.json", "root.pem"
+EJECTED = "ejected.json"
+"""What the record is called once the host was ejected: see `ejected`."""
 FIRST_PAIR = "host"
 KEY, CERTIFICATE = f"{FIRST_PAIR}.key", f"{FIRST_PAIR}.pem"
 SET_CLOCK = "set the clock: check chronyc tracking or timedatectl"
+BACK = (
+    "to come back: on a master: hullmark invite HOST; here: hullmark agent enroll --token-file FILE"
+)
 AGAIN = "on a master: hullmark invite {host}; here: hullmark agent enroll --force --token-file FILE"
 
 
@@ -45,25 +50,26 @@ class Enrolment:
         return f"{self.pair}.pem"
 
 
-def read(folder: Path) -> Enrolment:
+def read(folder: Path, record: str = RECORD) -> Enrolment:
     """The record alone. Raises NotFound for a host that isn't enrolled, BrokenState for a damaged record."""
+    path = folder / record
     try:
-        enrolment = from_wire(
-            Enrolment, json.loads((folder / RECORD).read_bytes()), ignore_unknown=True
-        )
+        enrolment = from_wire(Enrolment, json.loads(path.read_bytes()), ignore_unknown=True)
     except FileNotFoundError as error:
+        if (folder / EJECTED).exists():
+            raise NotFound(
+                "this host was ejected: its containers are the engine's", remedy=BACK
+            ) from error
         raise NotFound(
-            f"this host is not enrolled: {folder / RECORD} does not exist",
+            f"this host is not enrolled: {path} does not exist",
             remedy="on a master: hullmark invite HOST; here: hullmark agent enroll --token-file FILE",
         ) from error
     except (ValueError, RecursionError, InvalidInput) as error:
-        raise BrokenState(
-            f"{folder / RECORD} is damaged", remedy=AGAIN.format(host="HOST")
-        ) from error
+        raise BrokenState(f"{path} is damaged", remedy=AGAIN.format(host="HOST")) from error
     except OSError as error:
-        raise BrokenState(f"{folder / RECORD}: {error.strerror}") from error
+        raise BrokenState(f"{path}: {error.strerror}") from error
     if not enrolment.masters or "/" in enrolment.pair:
-        raise BrokenState(f"{folder / RECORD} is damaged", remedy=AGAIN.format(host="HOST"))
+        raise BrokenState(f"{path} is damaged", remedy=AGAIN.format(host="HOST"))
     return enrolment
 
 

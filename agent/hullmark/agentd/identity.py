@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from hullmark.agentd import enrolment, statefile
+from hullmark.agentd.ejected import is_ejected
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.errors import BrokenState, HullmarkError
 
@@ -25,11 +26,13 @@ class Who:
 
 def who(folder: Path) -> Who:
     """From the enrolment; where that can't be read, from the orders that were accepted before, so that what runs
-    is kept running. Raises NotFound or BrokenState where neither tells."""
+    is kept running. Raises NotFound or BrokenState where neither tells, and for a host that was ejected."""
     try:
         enrolled = enrolment.read(folder)
         return Who(enrolled.cluster_id, enrolled.host_id)
     except HullmarkError as error:
+        if is_ejected(folder):
+            raise
         try:
             orders = statefile.load(folder).orders
         except BrokenState:
