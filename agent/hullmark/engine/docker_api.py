@@ -11,7 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
-from hullmark.engine import abilities, credentials, images, inspection, limits, logstream, request
+from hullmark.engine import (
+    abilities,
+    credentials,
+    images,
+    inspection,
+    limits,
+    logstream,
+    request,
+    restarts,
+)
 from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import CALL_TIMEOUT_S, Connection, segment
 from hullmark.engine.places import HostNetworks, Places
@@ -28,6 +37,7 @@ from hullmark.engine.protocol import (
 from hullmark.errors import Conflict, EngineUnavailable, NotFound, Refused
 from hullmark.model import names
 from hullmark.model.app import Bundle, MountKind, Network, Volume
+from hullmark.model.ejection import EngineRestart
 from hullmark.model.observed import Health
 from hullmark.model.reference import parse
 
@@ -192,6 +202,14 @@ class DockerApiEngine:
         except Conflict as error:
             if "already in progress" not in error.message:
                 raise
+
+    def restart_policy(self, container_id: str) -> EngineRestart:
+        return restarts.policy_of(self._own(container_id))
+
+    def set_restart_policy(self, container_id: str, wanted: EngineRestart) -> EngineRestart:
+        self._own(container_id)
+        restarts.change(self._connection, container_id, wanted)
+        return self.restart_policy(container_id)
 
     def check_health(self, container_id: str) -> Health:
         if not self.info().runs_health_checks:

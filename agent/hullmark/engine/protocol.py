@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
 from hullmark.model.app import Bundle, Healthcheck, Network, Volume
+from hullmark.model.ejection import EngineRestart
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -186,6 +187,14 @@ class Engine(Protocol):
 
     def remove(self, container_id: str) -> None:
         """Removes a stopped container and its anonymous volumes. Raises Conflict for a running one."""
+        ...
+
+    def restart_policy(self, container_id: str) -> EngineRestart:
+        """The engine's own. Raises NotFound."""
+        ...
+
+    def set_restart_policy(self, container_id: str, wanted: EngineRestart) -> EngineRestart:
+        """What it is afterwards: some engines can't change that of a container that exists. Raises NotFound."""
         ...
 
     def check_health(self, container_id: str) -> Health:

@@ -126,7 +126,7 @@ def _host_config(
             "Memory": spec.limits.memory_bytes,
             "MemorySwap": spec.memory_swap_bytes,
             "PidsLimit": spec.limits.pids,
-            "LogConfig": _logging(spec, engine_name),
+            "LogConfig": log_config(spec, engine_name),
             "Annotations": dict(spec.annotations),
         }
     )
@@ -264,7 +264,7 @@ def _test(words: Sequence[str], engine_name: str) -> list[str]:
     return list(words)
 
 
-def _logging(spec: ContainerSpec, engine_name: str) -> dict[str, Any]:
+def log_config(spec: ContainerSpec, engine_name: str) -> dict[str, Any]:
     driver, options = spec.logging.driver, dict(spec.logging.options)
     if engine_name == "podman":
         # Podman's own file driver is k8s-file; it takes `json-file` as another name of it.

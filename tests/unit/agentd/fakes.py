@@ -45,6 +45,7 @@ from hullmark.errors import (
     Refused,
 )
 from hullmark.model.app import Bundle, ContainerSpec, Network, Volume
+from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import Health, Report
@@ -146,6 +147,8 @@ class FakeEngine:
         self.during_pull: Callable[[], None] = lambda: None
         self.stream: queue.Queue[Optional[EngineEvent]] = queue.Queue()
         self.closed = 0
+        self.policies: dict[str, EngineRestart] = {}
+        self.changes_policies = True
         self._ids = itertools.count(1)
         self._time = itertools.count(1)
 
@@ -300,6 +303,19 @@ class FakeEngine:
                 raise Conflict("it runs")
             del self.containers[container_id]
             self._change("remove", one.name)
+
+    def restart_policy(self, container_id: str) -> EngineRestart:
+        self._ask("restart_policy")
+        self.container(container_id)
+        return self.policies.get(container_id, NO_RESTART)
+
+    def set_restart_policy(self, container_id: str, wanted: EngineRestart) -> EngineRestart:
+        self._ask("set_restart_policy")
+        name = self.container(container_id).name
+        if self.changes_policies:
+            self.policies[container_id] = wanted
+            self._change("set_restart_policy", f"{name} {wanted}")
+        return self.restart_policy(container_id)
 
     def check_health(self, container_id: str) -> Health:
         self._ask("check_health")
