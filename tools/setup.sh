@@ -92,6 +92,8 @@ setup_engines() {
 
 setup_packages() {
     apt_install debhelper dh-python lintian rpm rpmlint createrepo-c apt-utils gnupg faketime
+    # Debian 12's is just the oldest Ansible that the role is for, and needs no second package index.
+    apt_install ansible-core ansible-lint yamllint openssh-client
     # Man pages and completion are made from the command, by the distribution's own Python.
     apt_install python3-click python3-cryptography python3-psutil python3-requests python3-rich python3-yaml
 }
