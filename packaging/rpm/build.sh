@@ -65,6 +65,7 @@ tar --create --directory="$work" --sort=name --format=ustar --owner=0 --group=0 
 if ! HOME=$work/home rpmbuild -bb --quiet --target noarch \
     --define "_topdir $work" \
     --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
+    --define "packager Hullmark maintainers <maintainers@hullmark.example>" \
     --define "hullmark_version $version" "$spec" >"$work/log" 2>&1; then
     cat "$work/log" >&2
     say "rpmbuild of $spec failed: see above"
