@@ -111,14 +111,23 @@ class HostNetwork:
     @property
     def inside(self) -> list[str]:
         """Before a command: run it there. Not `ip netns exec`, which hides the cgroup mounts."""
+        return ["nsenter", f"--net={self.path}", "--"]
+
+    @property
+    def path(self) -> Path:
+        """Where other processes open the namespace."""
         assert self._holder is not None, f"{self.name} has no namespace"
-        return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", "--"]
+        return Path(f"/proc/{self._holder.pid}/ns/net")
 
     @property
     def namespace(self) -> str:
         """As `traffic.here` names it."""
-        assert self._holder is not None, f"{self.name} has no namespace"
-        return str(Path(f"/proc/{self._holder.pid}/ns/net").readlink())
+        return str(self.path.readlink())
+
+    def route_by(self, gateway: str) -> None:
+        """A default route, as hosts have. The tests' side forwards nothing."""
+        command = ["ip", "route", "add", "default", "via", gateway]
+        subprocess.run([*self.inside, *command], check=True)
 
     def cut(self) -> None:
         """Unplug the wire."""

@@ -1,0 +1,101 @@
+"""The images that hosts boot: which packages are in each, and what is settled in them once.
+
+All Debian packages that ours depend on are already there, because a host has no way out. One root serves both engines: a
+host's own disk says which of them starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SYSTEM = (
+    *("adduser", "ca-certificates", "cron", "iproute2", "iptables", "logrotate", "nftables"),
+    *("openssh-server", "procps", "psmisc", "less"),
+)
+# What the packages depend on, and what Ansible's apt module wants.
+DEPENDENCIES = (
+    "python3",
+    *(f"python3-{name}" for name in ("aiohttp", "click", "cryptography", "docker", "psutil")),
+    *(f"python3-{name}" for name in ("requests", "rich", "yaml", "apt")),
+)
+ENGINES = (
+    *("docker.io", "podman", "runc", "conmon", "netavark", "aardvark-dns", "catatonit"),
+    "golang-github-containers-common",
+)
+SYSTEMD = ("systemd", "systemd-sysv", "dbus")
+SYSVINIT = ("sysvinit-core", "rsyslog")
+
+# $1 is the root. What the mirror was needed for goes: a host asks only the repository that a test gives it.
+SETTLE = """
+set -e
+rm -f "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/* "$1"/etc/apt/apt.conf.d/99mmdebstrap
+rm -f "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/hostname "$1"/etc/resolv.conf
+"""
+# There, but started by the test that wants it.
+NO_SSH_SYSTEMD = """
+chroot "$1" systemctl --quiet disable ssh.service
+"""
+# No terminals for getty. A shop that runs Podman without systemd starts its service by a script of its own; this is ours.
+SETTLE_SYSVINIT = r"""
+chroot "$1" update-rc.d -f ssh remove >/dev/null
+sed -i '/getty/d' "$1"/etc/inittab
+cat >"$1"/etc/init.d/podman <<'END'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides:          podman
+# Required-Start:    $local_fs $remote_fs $syslog
+# Required-Stop:     $local_fs $remote_fs $syslog
+# Default-Start:     2 3 4 5
+# Default-Stop:      0 1 6
+# Short-Description: Podman's service of the Docker API
+### END INIT INFO
+. /lib/lsb/init-functions
+PID=/run/podman.pid
+start() {
+    mkdir -p /run/podman
+    start-stop-daemon --start --oknodo --background --make-pidfile --pidfile $PID --output /var/log/podman.log \
+        --exec /usr/bin/podman -- system service --time=0 unix:///run/podman/podman.sock
+}
+stop() { start-stop-daemon --stop --oknodo --retry 10 --remove-pidfile --pidfile $PID --name podman; }
+case "$1" in
+start) log_daemon_msg "Starting Podman's service"; start; log_end_msg $? ;;
+stop) log_daemon_msg "Stopping Podman's service"; stop; log_end_msg $? ;;
+restart | force-reload) stop; start ;;
+status) status_of_proc -p $PID /usr/bin/podman podman ;;
+*) echo "usage: $0 start|stop|restart|status" >&2; exit 3 ;;
+esac
+END
+chmod 755 "$1"/etc/init.d/podman
+chroot "$1" update-rc.d podman defaults
+mkdir -p "$1"/etc/containers
+# Without systemd nobody answers for the cgroups that Podman would ask it for.
+printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n' >"$1"/etc/containers/containers.conf
+"""
+
+
+@dataclass(frozen=True)
+class Image:
+    """`settle` is a shell script that runs once, in the root's making; `first` are commands on each host after its
+    first boot."""
+
+    name: str
+    release: str
+    packages: tuple[str, ...]
+    settle: str
+    first: tuple[str, ...] = ()
+
+    @property
+    def has_systemd(self) -> bool:
+        return "systemd-sysv" in self.packages
+
+
+STOCK = (*SYSTEM, *DEPENDENCIES, *ENGINES)
+IMAGES: Mapping[str, Image] = {
+    image.name: image
+    for image in (
+        Image("bookworm", "bookworm", (*SYSTEMD, *STOCK), SETTLE + NO_SSH_SYSTEMD),
+        Image("trixie", "trixie", (*SYSTEMD, *STOCK, "docker-cli"), SETTLE + NO_SSH_SYSTEMD),
+        Image("bookworm-sysvinit", "bookworm", (*SYSVINIT, *STOCK), SETTLE + SETTLE_SYSVINIT),
+    )
+}
