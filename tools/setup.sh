@@ -96,6 +96,8 @@ setup_packages() {
     apt_install ansible-core ansible-lint yamllint openssh-client
     # Man pages and completion are made from the command, by the distribution's own Python.
     apt_install python3-click python3-cryptography python3-psutil python3-requests python3-rich python3-yaml
+    # What they, and the examples for security tools, are tried with.
+    apt_install man-db mandoc zsh fish aide auditd
 }
 
 setup_hosts() {
