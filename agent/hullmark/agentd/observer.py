@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Callable, Optional
 
 from hullmark.core.found import Found, FoundState
@@ -102,7 +103,7 @@ class Observer:
                 self._listed_at = now
             mine = [found for _, found in fresh.values() if found.cluster_id == self._cluster_id]
             return {
-                name: _found(name, container, self._judged)
+                name: described(name, container, self._judged)
                 for name, container in _by_name(mine).items()
             }
 
@@ -160,7 +161,10 @@ def _by_name(containers: Iterable[Container]) -> dict[str, Container]:
     return found
 
 
-def _found(name: str, container: Container, judged: Mapping[str, Health]) -> Found:
+def described(
+    name: str, container: Container, judged: Mapping[str, Health] = MappingProxyType({})
+) -> Found:
+    """In the words of decisions. `judged` is the agent's own word on health, by container id."""
     return Found(
         container_id=container.container_id,
         name=name,

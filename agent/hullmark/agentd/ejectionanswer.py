@@ -1,0 +1,87 @@
+"""`hullmark eject` as a command: the engines of the host, and the answer, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+from hullmark.agentd.ejection import Choice, Done, Leave
+from hullmark.config import AgentConfig
+from hullmark.core.ejection import Kept
+from hullmark.engine.docker_api import SOCKETS, DockerApiEngine, find_engine
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK
+
+
+def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[str, int]:
+    """What to print, and the exit code: 1 where an engine would not take a policy, and for a dry run that would change
+    something. Raises HullmarkError."""
+    socket = find_engine(config.engine_socket)
+    others = [DockerApiEngine(url) for url in _other_sockets(socket)]
+    engine = DockerApiEngine(socket)
+    try:
+        done = Leave(config, engine, choice, others).run()
+    finally:
+        for each in (engine, *others):
+            each.close()
+    differs = bool(done.unset) or (done.dry_run and bool(done.changed))
+    told = json.dumps(_document(done), indent=2) if as_json else _text(done)
+    return told, EXIT_DEGRADED if differs else EXIT_OK
+
+
+def _other_sockets(used: str) -> list[str]:
+    taken = {str(Path(used.replace("unix://", "", 1)).resolve())}
+    found = []
+    for path in map(Path, SOCKETS):
+        real = str(path.resolve())
+        if path.is_socket() and real not in taken:
+            taken.add(real)
+            found.append(f"unix://{path}")
+    return found
+
+
+def _document(done: Done) -> dict[str, Any]:
+    kept = {one.name: one for one in done.ejection.kept}
+    return {
+        "schema": "hullmark.eject/1",
+        "host": done.enrolled.host,
+        "host_id": done.enrolled.host_id,
+        "cluster_id": done.enrolled.cluster_id,
+        "engine": done.place.engine,
+        "folder": done.place.folder,
+        "dry_run": done.dry_run,
+        "changed": bool(done.changed),
+        "changes": list(done.changed),
+        "apps": [
+            {
+                "name": one.app,
+                "folder": f"{done.place.folder}/{one.app}",
+                "containers": [
+                    _container(name, service, kept.get(name), done)
+                    for name, service in sorted(one.services.items())
+                ],
+            }
+            for one in done.ejection.projects
+        ],
+        "leftovers": [{"name": one.name, "why": one.why} for one in done.ejection.leftovers],
+        "notes": list(done.notes),
+    }
+
+
+def _container(name: str, service: str, found: Optional[Kept], done: Done) -> dict[str, Any]:
+    return {
+        "name": name,
+        "service": service,
+        "container_id": found.container_id if found else "",
+        "running": bool(found and found.running),
+        "restart": str(found.restart) if found else "",
+        "restart_set": bool(found) and found not in done.unset and not done.dry_run,
+    }
+
+
+def _text(done: Done) -> str:
+    host, folder = done.enrolled.host, done.place.folder
+    lines = list(done.changed) or [f"host {host} is ejected already, and nothing was left to do"]
+    if done.ejection.projects:
+        lines += ["", f"a Compose project for each app is in {folder}: see {folder}/README.md"]
+    return "\n".join([*lines, "", *(f"note: {one}" for one in done.notes)])

@@ -1,0 +1,183 @@
+"""What is said to the person who leaves: the pages beside the projects, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hullmark.core.ejection import Ejection, Kept
+from hullmark.core.ejectionproject import COMPLETED, Project
+
+DOCKER_SOCKETS = ("unix:///run/docker.sock", "unix:///var/run/docker.sock")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where all of it is: `folder` has the projects, `state` the agent's own files."""
+
+    host: str
+    engine: str
+    socket: str
+    folder: str
+    state: str
+
+
+def notes(ejection: Ejection, unset: Sequence[Kept], place: Place) -> list[str]:
+    """`unset` are the containers whose engine keeps another restart policy than it was asked for."""
+    return [
+        f"on a master, take the host out: hullmark host remove {place.host} --force",
+        *_elsewhere(ejection),
+        *_boot(ejection, unset, place),
+        *(f"{one.name}: {remark}" for one in ejection.kept for remark in one.remarks),
+        *(f"{one.name} is left as it is: {one.why}" for one in ejection.leftovers),
+    ]
+
+
+def _elsewhere(ejection: Ejection) -> Iterable[str]:
+    if ejection.once:
+        yield (
+            "must never run twice, and may do so from now on, because a leader starts them elsewhere: "
+            + _listed(map(str, ejection.once))
+        )
+    if ejection.movable:
+        yield (
+            "run on here, and where a master runs it starts them on other hosts as well once it "
+            "misses this one, unless their service says on_host_lost: keep: "
+            + _listed(map(str, ejection.movable))
+        )
+
+
+def _boot(ejection: Ejection, unset: Sequence[Kept], place: Place) -> Iterable[str]:
+    if unset:
+        yield (
+            "this engine can't change the restart policy of a container that exists (Podman can "
+            "from 5.1 on), so nothing restarts these until you hand them over to Compose: "
+            + _listed(one.name for one in unset)
+        )
+    if place.engine == "podman" and ejection.kept:
+        yield (
+            "Podman starts containers after a boot only by a unit of its own: "
+            "systemctl enable podman-restart.service"
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def overview(ejection: Ejection, said: Sequence[str], place: Place) -> str:
+    """README.md of the whole folder."""
+    lines = [f"- [{one.app}]({one.app}/README.md)" for one in ejection.projects]
+    return "\n".join(
+        [
+            f"# What ran on {place.host}",
+            "",
+            f"The host {place.host} has left its Hullmark cluster. Its containers run on as they were, and their",
+            "engine restarts them. For each app there is a Compose project here, which says how to hand them over:",
+            "",
+            *(lines or ["- none: no app had an instance on this host"]),
+            "",
+            "Files here hold the values of variables: keep them to root.",
+            "",
+            "## To know",
+            "",
+            *(f"- {one}" for one in said),
+            "",
+            "## To come back",
+            "",
+            f"On a master: `hullmark invite {place.host}`. Here: `hullmark agent enroll --token-file FILE`. Containers that were",
+            "not handed over are adopted as they run. Those of Compose have to go first, as each app's page says: their",
+            "volumes and networks stay, and are used again.",
+            "",
+        ]
+    )
+
+
+def page(found: Project, ejection: Ejection, place: Place) -> str:
+    """README.md of one app."""
+    policies = {one.name: str(one.restart) for one in ejection.kept}
+    rows = [
+        f"| {name} | {service} | {policies.get(name, 'not made yet')} |"
+        for name, service in sorted(found.services.items())
+    ]
+    return "\n".join(
+        [
+            f"# {found.app}",
+            "",
+            f"What ran of the app {found.app} on the host {place.host}, as a Compose project.",
+            "",
+            "| Container | Service in compose.yaml | Restart policy |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "A host doesn't know which service waits for which: take `depends_on` from your own file.",
+            "",
+            "## Hand over to Compose",
+            "",
+            "The labels of a container can't be changed, so Compose doesn't take these for its own: they are stopped and",
+            "removed, and made anew with the same image, settings, networks, volumes and ports. A volume without a name",
+            "is empty afterwards. Before that, `up` refuses because of their names, and changes nothing.",
+            "",
+            "```sh",
+            *_hand_over(found, place),
+            "```",
+            "",
+            *_about_commands(place),
+            *_about_completed(found),
+            "## Go back to Hullmark",
+            "",
+            "After handing over, remove what Compose made; networks and volumes stay:",
+            "",
+            "```sh",
+            *_setting(found, place),
+            f"{_compose(place)} --profile {COMPLETED} down",
+            "```",
+            "",
+            f"Then enroll the host: on a master `hullmark invite {place.host}`, here `hullmark agent enroll --token-file FILE`.",
+            "",
+        ]
+    )
+
+
+def _hand_over(found: Project, place: Place) -> list[str]:
+    going = [name for name in found.existing if name not in found.completed]
+    stop = [f"{place.engine} {verb} {' '.join(going)} &&" for verb in ("stop", "rm") if going]
+    compose = _compose(place)
+    return [*_setting(found, place), f"{compose} config --quiet &&", *stop, f"{compose} up -d"]
+
+
+def _setting(found: Project, place: Place) -> list[str]:
+    told = place.engine == "podman" or place.socket not in DOCKER_SOCKETS
+    return [
+        f"cd {shlex.quote(f'{place.folder}/{found.app}')} &&",
+        *([f"export DOCKER_HOST={shlex.quote(place.socket)} &&"] if told else []),
+    ]
+
+
+def _compose(place: Place) -> str:
+    return "docker-compose" if place.engine == "podman" else "docker compose"
+
+
+def _about_commands(place: Place) -> list[str]:
+    if place.engine == "podman":
+        return [
+            "`docker-compose` is a package of its own, also where there is no Docker, and talks to Podman's socket.",
+            "`podman-compose` is another program; it was not tried with this file.",
+            "",
+        ]
+    return [
+        "`docker compose` comes with Docker's own packages; Debian's package is `docker-compose`, and in Debian 12 so",
+        "is the command.",
+        "",
+    ]
+
+
+def _about_completed(found: Project) -> list[str]:
+    if not found.completed:
+        return []
+    return [
+        f"What has completed is not run again: {_listed(found.completed)}. Its service is in the profile",
+        f"`{COMPLETED}`. Remove its container before you run it by that.",
+        "",
+    ]
