@@ -1,0 +1,185 @@
+"""What the documentation announces: everything that Hullmark, its packages, the engine for its containers and the host by itself
+may change on a host. One line each, and nothing else is announced; docs/operations/footprint.md lists exactly these.
+
+In a pattern `*` stands for anything without a slash, `**` for anything, `{n}` for a number, `{id}` for the twelve hexadecimal digits of
+an engine's network, `{container}` for the sixty-four of a container, `{package}` for a package that is announced.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Whose(enum.Enum):
+    HULLMARK = "hullmark"
+    CONTAINERS = "containers"
+    PACKAGES = "packages"
+    ITSELF = "itself"
+
+
+MEANING = {
+    Whose.HULLMARK: "Hullmark's own",
+    Whose.CONTAINERS: "its containers', made by the engine for them",
+    Whose.PACKAGES: "of installing packages",
+    Whose.ITSELF: "moves by itself",
+}
+
+
+class If(enum.Enum):
+    """What has to hold besides."""
+
+    ALWAYS = ""
+    PACKAGE_ANNOUNCED = "it is one of Hullmark's packages, or one that these depend on or recommend"
+    OF_PACKAGE = (
+        "it belongs to an announced package that was installed, changed or removed in between"
+    )
+    PACKAGES_DIFFER = "packages were installed, changed or removed in between; each is listed"
+    LINES_DIFFER = "lines of it differ; each is listed and judged"
+    COPY_OF_LINE = "the line is as it is or was in the file itself"
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """`changes`: which of added, removed and changed; `fields`: what alone may differ of a changed thing (empty: anything).
+    `values`: of this field every value has to match the expression."""
+
+    name: str
+    whose: Whose
+    kind: str
+    patterns: tuple[str, ...]
+    reason: str
+    changes: str = "added changed removed"
+    fields: tuple[str, ...] = ()
+    values: tuple[str, str] = ("", "")
+    condition: If = If.ALWAYS
+
+
+def _rows(whose: Whose, *rows: tuple[object, ...]) -> tuple[Announcement, ...]:
+    return tuple(Announcement(str(row[0]), whose, *row[1:]) for row in rows)  # type: ignore[arg-type]
+
+
+CONTENT = ("size", "sha256", "changing", "mtime_ns", "unread")
+ADDED, CHANGED = "added", "changed"
+_TMP = tuple(
+    f"{folder}/systemd-private-*{below}"
+    for folder in ("/tmp", "/var/tmp")  # noqa: S108
+    for below in ("", "/**")
+)
+ACCOUNT_PATHS = tuple(
+    f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
+)
+SYSTEM_USER = r"hullmark:[x!*]:\d{1,3}:\d{1,3}:[^:]*:(/var/lib/hullmark(/master)?|/nonexistent|/):(/usr)?/s?bin/(nologin|false)"
+ENGINE_PROGRAMS = (
+    r"/usr/(local/)?(s?bin|libexec/podman|libexec/docker|lib/podman|libexec/cni)/"
+    r"(dockerd|containerd|containerd-shim(-runc-v[12])?|docker-proxy|docker-init|runc|crun|podman|conmon"
+    r"|catatonit|rootlessport|slirp4netns|pasta(\.avx2)?|netavark|aardvark-dns)"
+)
+ENGINE_NETWORK = r"br-[0-9a-f]{12}|docker0|veth[0-9a-f]+|podman\d+|cni-podman\d+"
+_LINKS = ("br-{id}", "docker0", "veth*", "podman{n}", "cni-podman{n}")
+_FILTER = tuple(
+    f"nft table {family} {table}" for family in ("ip", "ip6") for table in ("nat", "filter", "raw")
+)
+
+OWN = _rows(
+    Whose.HULLMARK,
+    ("configuration", "file", ("/etc/hullmark", "/etc/hullmark/**"), "configuration of the agent and the master; the shop's own from then on"),
+    ("state", "file", ("/var/lib/hullmark", "/var/lib/hullmark/**"), "accepted orders, keys and certificates, copies of configs, the master's store"),
+    ("logs", "file", ("/var/log/hullmark", "/var/log/hullmark/**"), "log files where there is no systemd, and later the audit log"),
+    ("run", "file", ("/run/hullmark", "/run/hullmark/**"), "the master's socket, and process ids where there is no systemd; in memory only"),
+    ("enabled", "file", ("/etc/systemd/system/*.wants/hullmark-agent.service", "/etc/systemd/system/*.wants/hullmark-master.service"), "the services start at boot", "added removed"),
+    ("wants", "file", ("/etc/systemd/system/multi-user.target.wants",), "the folder of these links, where it was not there", "added removed"),
+    ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master"), "the same where init scripts start services"),
+    ("boot-order", "file", ("/etc/init.d/.depend.boot", "/etc/init.d/.depend.start", "/etc/init.d/.depend.stop"), "the order of init scripts, reckoned anew by insserv", CHANGED, CONTENT),
+    ("repository", "file", ("/etc/apt/sources.list.d/hullmark.*", "/etc/apt/keyrings/hullmark.*", "/usr/share/keyrings/hullmark.*", "/etc/yum.repos.d/hullmark.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark"), "where packages come from and the key that signs them; put there by the shop"),
+    ("unit", "unit", ("hullmark-agent.service", "hullmark-master.service", "hullmark-agent", "hullmark-master"), "the services, by systemd or by init scripts"),
+    ("process", "process", ("0 agentd /usr/bin/python3*", "* masterd /usr/bin/python3*"), "the daemons", "added removed"),
+    ("service-process", "process", ("* ** /usr/bin/python3*", "* ** /usr/bin/dash", "* ** /bin/dash"), "what the daemons' services run", "added removed", (), ("units", r"hullmark-(agent|master)\.service")),
+    ("listener", "socket", ("tcp *:7441", "tcp *:7442"), "a master listens for agents (7441) and for people and enrolment (7442); an agent listens nowhere", "added removed", (), ("holders", r"/usr/bin/python3[0-9.]*")),
+    ("door", "socket", ("unix /run/hullmark/master.sock",), "people on the master's machine"),
+    ("user", "account", ("/etc/passwd:hullmark",), "the user that the master runs as", "added", (), ("lines", SYSTEM_USER)),
+    ("group", "account", ("/etc/group:hullmark",), "its group", "added", (), ("lines", r"hullmark:[x!*]:\d{1,3}:")),
+    ("shadow", "account", ("/etc/shadow:hullmark", "/etc/gshadow:hullmark"), "their entries without a password", "added"),
+    ("own-picture", "file", (), "the pictures that are compared", "added changed"),
+)  # fmt: skip
+
+CONTAINERS = _rows(
+    Whose.CONTAINERS,
+    ("engine-data", "file", ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/opt/containerd", "/opt/containerd/bin", "/opt/containerd/lib", "/etc/docker", "/etc/docker/key.json", "/etc/cni", "/etc/cni/net.d", "/etc/containers/networks", "/etc/containers/networks/*.json"), "folders of the engine; images, containers and volumes are in them"),
+    ("engine-group", "account", ("/etc/group:docker",), "who may use Docker's socket: nobody", "added", (), ("lines", r"docker:[x!*]:\d{1,3}:")),
+    ("engine-group-shadow", "account", ("/etc/gshadow:docker",), "its entry without a password", "added"),
+    ("engine-unit", "unit", ("docker.service", "docker.socket", "containerd.service", "podman.service", "podman.socket", "podman-auto-update.service", "podman-auto-update.timer", "podman-restart.service", "podman-clean-transient.service", "docker"), "the engine's services"),
+    ("health-timer", "unit", ("{container}.timer", "{container}.service", "{container}-*.timer", "{container}-*.service"), "Podman's timers for health checks"),
+    ("engine-process", "process", ("* ** /**",), "the engine's daemon, and what it starts for each container and published port", "added removed changed", ("units",), ("program", ENGINE_PROGRAMS)),
+    ("container-process", "process", ("**",), "what runs inside a container", "added removed changed", ("units",), ("units", r"container [0-9a-f]{64}")),
+    ("published", "socket", ("tcp *:*", "udp *:*"), "a published port: the engine's own program listens for the container", "added removed changed", ("holders",), ("holders", ENGINE_PROGRAMS)),
+    ("engine-socket", "socket", ("unix /run/docker.sock", "unix /var/run/docker.sock", "unix /run/docker/**", "unix /run/containerd/**", "unix /run/podman/**", "unix /run/crun/**", "unix /var/lib/docker/**", "unix /var/lib/containers/**", "unix @/containerd-shim/**"), "where the engine's programs talk with each other"),
+    ("bridge", "network", tuple(f"interface {link}" for link in _LINKS), "a bridge for each network of an app and a pair of interfaces for each container"),
+    ("bridge-address", "network", tuple(f"address ** dev {link}" for link in _LINKS), "their addresses; networks of apps are given theirs from 10.213.0.0/16"),
+    ("bridge-route", "network", tuple(f"route -* ** dev {link}**" for link in _LINKS), "routes to them"),
+    ("engine-chain", "firewall", tuple(f"{table} chain DOCKER*" for table in _FILTER), "chains that are Docker's own"),
+    ("podman-chain", "firewall", (*(f"{table} chain NETAVARK*" for table in _FILTER), *(f"{table} chain CNI-*" for table in _FILTER), "nft table inet netavark", "nft table inet netavark **"), "chains that are Podman's own"),
+    ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains, or name a bridge of the engine's or an address of 10.213.0.0/16", "added removed", (), ("line", rf".*(\b(jump|goto) (DOCKER|NETAVARK|CNI-)[A-Z0-9_-]*$|\"({ENGINE_NETWORK})\"|\b10\.213\.\d+\.\d+).*")),
+    ("engine-table", "firewall", _FILTER + tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "the shared chains themselves, made at the engine's first start; Docker sets FORWARD to drop", "added removed", (), ("line", r"type (nat|filter|route) hook [a-z]+ priority [a-z0-9 +-]+; policy (accept|drop);|")),
+    ("forwarding", "sysctl", ("net/ipv4/ip_forward", "net/ipv4/conf/*/forwarding", "net/ipv6/conf/*/forwarding"), "the host forwards between containers and the network", CHANGED),
+    ("bridge-setting", "sysctl", tuple(f"net/{family}/{kind}/{link}/*" for family in ("ipv4", "ipv6") for kind in ("conf", "neigh") for link in _LINKS), "settings of the bridges and pairs"),
+    ("bridge-module-setting", "sysctl", ("net/bridge/*", "net/netfilter/**"), "settings that appear with the kernel's modules for them", "added removed"),
+    ("engine-module", "module", ("bridge", "stp", "llc", "veth", "overlay", "br_netfilter", "nf_*", "nft_*", "nfnetlink*", "xt_*", "x_tables", "ip_tables", "ip6_tables", "iptable_*", "ip6table_*"), "modules that bridges, layers of images and packet filters need"),
+    ("engine-mount", "mount", ("/var/lib/docker/**", "/run/docker/**", "/var/lib/containers/**", "/run/containers/**", "/run/containerd/**", "/run/netns", "/run/netns/**"), "root file systems and network namespaces of containers"),
+    ("layers", "skipped", ("/var/lib/docker/**", "/var/lib/containers/**", "/run/**"), "what is mounted for containers is not looked at"),
+)  # fmt: skip
+
+PACKAGES = _rows(
+    Whose.PACKAGES,
+    ("package", "package", ("**",), "a package that was installed, upgraded or removed", "added changed removed", (), ("", ""), If.PACKAGE_ANNOUNCED),
+    ("package-file", "file", ("**",), "a file of a package, or Python's bytecode of it", "added changed removed", (), ("", ""), If.OF_PACKAGE),
+    ("package-record", "file", ("/var/lib/dpkg/info/{package}.*", "/var/lib/dpkg/info/{package}:*.*", "/var/lib/systemd/deb-systemd-helper-enabled/{package}.*", "/var/lib/systemd/deb-systemd-helper-enabled/**/{package}.*"), "the package manager's record of a package and of its services"),
+    ("service-record", "file", ("/var/lib/systemd/deb-systemd-helper-enabled", "/var/lib/systemd/deb-systemd-helper-enabled/*.wants", "/var/lib/systemd/deb-systemd-helper-masked"), "the folders of those records", "added removed"),
+    ("package-database", "file", ("/var/lib/dpkg/status", "/var/lib/dpkg/status-old", "/var/lib/dpkg/available", "/var/lib/dpkg/available-old", "/var/lib/dpkg/diversions", "/var/lib/dpkg/diversions-old", "/var/lib/dpkg/statoverride", "/var/lib/dpkg/statoverride-old", "/var/lib/dpkg/alternatives/*", "/var/lib/apt/extended_states", "/var/lib/rpm/*", "/usr/lib/sysimage/rpm/*"), "the package manager's databases", "added changed", (), ("", ""), If.PACKAGES_DIFFER),
+    ("package-lock", "file", ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/triggers/*", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock", "/var/lib/apt/daily_lock"), "locks and pending triggers of the package manager"),
+    ("package-lists", "file", ("/var/lib/apt/lists", "/var/lib/apt/lists/*", "/var/lib/apt/lists/partial/*", "/var/lib/apt/lists/auxfiles", "/var/lib/apt/periodic/*", "/var/cache/apt/*.bin", "/var/cache/apt/archives", "/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial", "/var/cache/dnf/**", "/var/lib/dnf/**", "/var/cache/yum/**"), "lists of what repositories have, and packages that were fetched"),
+    ("package-log", "file", ("/var/log/dpkg.log", "/var/log/apt", "/var/log/apt/history.log", "/var/log/apt/term.log", "/var/log/apt/eipp.log.xz", "/var/log/alternatives.log", "/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log", "/var/log/hawkey.log", "/var/log/yum.log"), "logs of the package manager"),
+    ("debconf", "file", ("/var/cache/debconf/*.dat", "/var/cache/debconf/*.dat-old"), "answers to questions of packages; Hullmark's ask none"),
+    ("caches", "file", ("/etc/ld.so.cache", "/var/cache/ldconfig/aux-cache", "/var/cache/man/**", "/usr/share/info/dir", "/var/lib/systemd/catalog/database", "/usr/lib/udev/hwdb.bin"), "indexes that are made anew when packages change", "added changed", (), ("", ""), If.PACKAGES_DIFFER),
+    ("account-file", "file", ACCOUNT_PATHS + tuple(f"{path}-" for path in ACCOUNT_PATHS), "the files of users and groups", CHANGED, CONTENT, ("", ""), If.LINES_DIFFER),
+    ("account-copy-file", "file", tuple(f"{path}-" for path in ACCOUNT_PATHS), "the copy of such a file before its last change, made by the system's tools", ADDED, (), ("", ""), If.LINES_DIFFER),
+    ("account-copy", "account", tuple(f"{path}-:*" for path in ACCOUNT_PATHS), "a line of such a copy", "added changed removed", (), ("", ""), If.COPY_OF_LINE),
+    ("account-lock", "file", ("/etc/.pwd.lock",), "the lock of the users' files", ADDED),
+)  # fmt: skip
+
+_PERIODIC = (
+    *("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "e2scrub_reap", "fstrim", "logrotate", "man-db"),
+    *("motd-news", "systemd-tmpfiles-clean", "systemd-update-utmp", "dailyaidecheck", "anacron", "exim4-base", "fwupd-refresh"),
+    *("systemd-hostnamed", "systemd-timedated", "systemd-localed", "polkit", "packagekit", "sysstat-collect", "sysstat-summary"),
+)  # fmt: skip
+ITSELF = _rows(
+    Whose.ITSELF,
+    ("journal", "file", ("/var/log/journal/*", "/var/log/journal/*/*.journal", "/var/log/journal/*/*.journal~"), "systemd's journal"),
+    ("log", "file", ("/var/log/*", "/var/log/*/*.log", "/var/log/audit/audit.log", "/var/log/exim4/*", "/var/log/sysstat/*"), "logs of other tools grow; their owners and modes stay", CHANGED, CONTENT),
+    ("rotated", "file", ("/var/log/*.{n}", "/var/log/*.{n}.gz", "/var/log/*/*.{n}", "/var/log/*/*.{n}.gz", "/var/log/*/*.{n}.xz"), "logs that were rotated"),
+    ("login-record", "file", ("/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/var/log/faillog", "/var/lib/wtmpdb/wtmp.db", "/var/lib/lastlog/lastlog2.db"), "records of logins", "added changed"),
+    ("systemd-state", "file", ("/var/lib/systemd/random-seed", "/var/lib/systemd/timesync/clock", "/var/lib/systemd/timers/*.timer", "/var/lib/systemd/rfkill/*", "/var/lib/systemd/backlight/*", "/var/lib/systemd/pstore", "/var/lib/systemd/coredump", "/var/lib/urandom/random-seed", "/etc/.updated", "/var/.updated"), "states that the system keeps through a boot"),
+    ("lease", "file", ("/var/lib/dhcp/*.leases", "/var/lib/dhcp/*.lease", "/var/lib/NetworkManager/*.lease", "/var/lib/NetworkManager/timestamps", "/var/lib/NetworkManager/seen-bssids"), "addresses that were given to the host"),
+    ("tool-state", "file", ("/var/lib/chrony/chrony.drift", "/var/lib/chrony/drift", "/var/lib/ntpsec/ntp.drift", "/var/lib/fail2ban/fail2ban.sqlite3", "/var/lib/fail2ban/fail2ban.sqlite3-journal", "/var/lib/logrotate/status", "/var/lib/rsyslog/imjournal.state", "/var/lib/sudo/lectured/*", "/var/spool/anacron/*", "/var/lib/aide/aide.db.new"), "states of other tools, written by them"),
+    ("private-tmp", "file", _TMP, "temporary folders of single services, Hullmark's among them"),
+    ("history", "file", ("/root/.bash_history", "/home/*/.bash_history"), "what somebody typed", CHANGED, CONTENT),
+    ("periodic", "unit", tuple(f"{name}.service" for name in _PERIODIC), "services that run now and then", "changed", ("active", "sub")),
+    ("timer", "unit", ("*.timer",), "timers between two runs", CHANGED, ("sub",)),
+    ("login", "unit", ("user@{n}.service", "user-runtime-dir@{n}.service"), "a login", "added changed removed", ("active", "sub")),
+    ("login-process", "process", ("* systemd **", "* (sd-pam) **", "* sshd **", "* sshd-session **", "* sshd-auth **", "* login **", "* agetty **", "* dbus-daemon **"), "a login", "added removed changed", (), ("units", r"user\.slice|user@\d+\.service|session-\w+\.scope|(serial-|console-)?getty@?[\w-]*\.service")),
+    ("worker", "process", ("0 (udev-worker) **", "0 systemd-udevd **", "0 systemd-hostnam **", "0 systemd-timedat **"), "processes that come and go", "added removed"),
+    ("process-unit", "process", ("* (sd-pam) **", "* sshd **"), "a session of another login", CHANGED, ("units",)),
+    ("login-socket", "socket", ("unix /run/user/{n}/**",), "a login"),
+    ("login-mount", "mount", ("/run/user/{n}",), "a login"),
+    ("counter", "sysctl", ("fs/dentry-state", "fs/file-nr", "fs/inode-nr", "fs/inode-state", "fs/aio-nr", "fs/quota/*", "kernel/ns_last_pid", "kernel/perf_event_max_sample_rate", "kernel/pty/nr", "kernel/random/*", "net/netfilter/nf_conntrack_count"), "counters, and random numbers", CHANGED),
+)  # fmt: skip
+
+ANNOUNCEMENTS = OWN + CONTAINERS + PACKAGES + ITSELF
+
+PACKAGES_OF_OURS = ("hullmark", "hullmark-agent", "hullmark-master")
+NEEDED = (
+    *("python3", "python3-click", "python3-rich", "python3-yaml", "python3-cryptography", "python3-psutil"),
+    *("python3-requests", "python3-docker", "python3-aiohttp", "python3-systemd", "adduser"),
+    *("docker.io", "docker-ce", "moby-engine", "podman", "iptables", "docker-cli"),
+)  # fmt: skip
+"""What these depend on or recommend by name: known also once they are gone."""
