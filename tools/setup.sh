@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh venv      .venv with the hullmark command and the developer's tools
 #   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, a static busybox
-#   tools/setup.sh engines   what the tests need: Docker, Podman, a registry, mmdebstrap
+#   tools/setup.sh engines   what the tests need: Docker, Podman, Compose, a registry, mmdebstrap
 #   tools/setup.sh packages  what building and checking the packages needs
 #   tools/setup.sh hosts     what booting stock hosts for tests needs
 #
@@ -87,7 +87,7 @@ setup_engines() {
     # Debian 13 has the command in a package of its own.
     if ! command -v docker >/dev/null; then apt_install docker-cli; fi
     apt_install podman runc conmon catatonit netavark aardvark-dns nftables golang-github-containers-common \
-        docker-registry libfaketime mmdebstrap debian-archive-keyring ca-certificates util-linux
+        docker-compose docker-registry libfaketime mmdebstrap debian-archive-keyring ca-certificates util-linux
 }
 
 setup_packages() {

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "token": "Logins of machines: make, list, revoke",
     "config": "Check and show the daemons' configuration",
     "agent": "Enroll this host, run its agent",
+    "eject": "Leave the cluster; containers stay",
     "master": "Make a cluster, run its master",
     "version": "Show the version",
 }
