@@ -32,6 +32,11 @@ def choose(root: Path, engine: str) -> None:
                 (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
         for link in root.glob(f"etc/rc[0-6].d/[SK][0-9][0-9]{name}"):
             link.unlink()
+    # Debian 12 enables it at installation, Debian 13 leaves that to the administrator.
+    wants = root / "etc/systemd/system/sockets.target.wants"
+    if engine == "podman" and wants.is_dir():
+        (wants / "podman.socket").unlink(missing_ok=True)
+        (wants / "podman.socket").symlink_to("/usr/lib/systemd/system/podman.socket")
 
 
 def answers(path: Path) -> bool:

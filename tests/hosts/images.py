@@ -24,7 +24,8 @@ ENGINES = (
     "golang-github-containers-common",
 )
 SYSTEMD = ("systemd", "systemd-sysv", "dbus")
-SYSVINIT = ("sysvinit-core", "rsyslog")
+# Docker's and rsyslog's packages leave to these what systemd does elsewhere: cgroups, and a script to start rsyslog.
+SYSVINIT = ("sysvinit-core", "cgroupfs-mount", "orphan-sysvinit-scripts", "rsyslog")
 
 # $1 is the root. What the mirror was needed for goes: a host asks only the repository that a test gives it.
 SETTLE = """
@@ -74,6 +75,52 @@ printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime =
 """
 
 
+# What else the audited host runs. Its firewall keeps a table of its own, and lets all traffic pass.
+AUDITED = ("aide", "aide-common", "chrony", "fail2ban", "python3-systemd", "rsyslog")
+SETTLE_AUDITED = r"""
+chroot "$1" systemctl --quiet enable ssh.service nftables.service
+cat >"$1"/etc/nftables.conf <<'END'
+#!/usr/sbin/nft -f
+table inet shop
+delete table inet shop
+table inet shop {
+    set admins { type ipv4_addr; elements = { 198.51.100.7, 198.51.100.8 }; }
+    chain input {
+        type filter hook input priority filter; policy accept;
+        iif "lo" counter accept
+        ct state established,related counter accept
+        tcp dport 22 ip saddr @admins counter accept
+        tcp dport 23 counter drop
+    }
+}
+END
+cat >"$1"/etc/cron.d/shop <<'END'
+* * * * * root date +\%s >/var/tmp/shop-was-here
+END
+mkdir -p "$1"/etc/shop
+echo 'shop: 1' >"$1"/etc/shop/shop.conf
+# A small set, so that a check takes no time.
+cat >"$1"/etc/aide/aide.conf <<'END'
+database_in=file:/var/lib/aide/aide.db
+database_out=file:/var/lib/aide/aide.db.new
+report_url=stdout
+/etc p+i+u+g+s+m+sha256
+/boot p+u+g+s+sha256
+/usr/local p+u+g+s+sha256
+!/etc/mtab$
+END
+rm -rf "$1"/etc/aide/aide.conf.d "$1"/etc/cron.daily/aide "$1"/etc/cron.daily/dailyaidecheck
+cat >"$1"/etc/fail2ban/jail.d/defaults-debian.conf <<'END'
+[sshd]
+enabled = true
+backend = systemd
+END
+# No clock but the machine's: chrony runs, and may not set it.
+sed -i 's/^pool .*/server 192.0.2.1 iburst/' "$1"/etc/chrony/chrony.conf
+echo 'DAEMON_OPTS="-F 0 -x"' >"$1"/etc/default/chrony
+"""
+
+
 @dataclass(frozen=True)
 class Image:
     """`settle` is a shell script that runs once, in the root's making; `first` are commands on each host after its
@@ -96,6 +143,16 @@ IMAGES: Mapping[str, Image] = {
     for image in (
         Image("bookworm", "bookworm", (*SYSTEMD, *STOCK), SETTLE + NO_SSH_SYSTEMD),
         Image("trixie", "trixie", (*SYSTEMD, *STOCK, "docker-cli"), SETTLE + NO_SSH_SYSTEMD),
+        Image(
+            "bookworm-audited",
+            "bookworm",
+            (*SYSTEMD, *STOCK, *AUDITED),
+            SETTLE + SETTLE_AUDITED,
+            (
+                "aide --config /etc/aide/aide.conf --init",
+                "mv /var/lib/aide/aide.db.new /var/lib/aide/aide.db",
+            ),
+        ),
         Image("bookworm-sysvinit", "bookworm", (*SYSVINIT, *STOCK), SETTLE + SETTLE_SYSVINIT),
     )
 }
