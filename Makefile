@@ -82,7 +82,7 @@ deb: setup-packages ## Build the .deb packages: build/deb
 rpm: setup-packages ## Build the .rpm packages: build/rpm
 	@packaging/rpm/build.sh
 
-sbom: setup-packages ## List what is in the packages and what they depend on (CycloneDX): build/sbom.cdx.json
+sbom: deb rpm ## List what is in the packages and what they depend on (CycloneDX): build/sbom.cdx.json
 	@$(PYTHON) packaging/sbom.py
 
 repo: deb rpm ## Make a signed apt and a signed yum repository: make repo KEY=secret-key.asc [OUT=build/repo]
