@@ -91,7 +91,7 @@ setup_engines() {
 }
 
 setup_packages() {
-    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c dnf apt-utils gnupg faketime
+    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c cpio dnf apt-utils gnupg faketime
     # Debian 12's is just the oldest Ansible that the role is for, and needs no second package index.
     apt_install ansible-core ansible-lint yamllint openssh-client
     # Man pages and completion are made from the command, by the distribution's own Python.
