@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, str] = {
     "agent": "Enroll this host, run its agent",
     "eject": "Leave the cluster; containers stay",
     "master": "Make a cluster, run its master",
+    "footprint": "What Hullmark has on this host, and what changed it",
     "version": "Show the version",
 }
 

@@ -98,13 +98,14 @@ def place(record: Mapping[str, Any]) -> tuple[int, list[str]]:
 
 @dataclass
 class Host:
-    """`root` and `run` are what tests replace. `notes` has what was seen only in part; `connected`: sockets that are
-    not listening too."""
+    """`root` and `run` are what tests replace. `notes` has what was seen only in part, `by` what told it; `connected`: sockets
+    that are not listening too; `left_out`: the draft that the picture itself is written to."""
 
     root: str = ""
     run: Callable[..., str] = run
     skip: tuple[str, ...] = ()
     connected: bool = False
+    left_out: str = ""
     notes: list[str] = field(default_factory=list)
     by: list[str] = field(default_factory=list)
 
@@ -338,7 +339,7 @@ def sockets(host: Host) -> Iterator[Record]:
 
 
 def socket_holders(host: Host) -> dict[str, str]:
-    """The program that holds each socket, by its inode; of several the last one that was started."""
+    """The program that holds each socket, by its inode; with `connected` after its process id. Of several the last."""
     found = {}
     unseen = 0
     for pid in host.names("/proc"):
@@ -349,7 +350,7 @@ def socket_holders(host: Host) -> dict[str, str]:
             for number in host.names(folder):
                 target = host.link(f"{folder}/{number}")
                 if target.startswith("socket:["):
-                    found[target[8:-1]] = program
+                    found[target[8:-1]] = f"{pid} {program}" if host.connected else program
     if unseen:
         host.notes.append(f"the sockets of {unseen} processes: this takes root")
     return found
@@ -534,7 +535,7 @@ class Files:
         ahead = [start]
         while ahead:
             path = ahead.pop()
-            record = self.record(path)
+            record = None if path == self.host.left_out else self.record(path)
             if record is None:
                 continue
             if record.get("type") == "folder" and path not in self.leave:
@@ -727,26 +728,35 @@ def write(records: Iterable[Record], out: Union[BinaryIO, gzip.GzipFile]) -> int
     return number
 
 
-def record(file: Path, host: Host) -> int:
-    """The number of records in FILE, which is replaced whole and of mode 0600. Raises OSError."""
+def record(file: Path, host: Host) -> tuple[int, list[Record]]:
+    """Writes the picture to FILE, which is replaced whole and of mode 0600. How many records it has, and those of the kind
+    `look`. Raises OSError."""
     file = file.absolute()
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    looks: list[Record] = []
+
+    def told() -> Iterator[Record]:
+        host.left_out = str(draft)
+        for one in picture(host, str(file)):
+            if one.get("kind") == "look":
+                looks.append(one)
+            yield one
+
     try:
         with os.fdopen(number, "wb") as out:
-            records = (one for one in picture(host, str(file)) if one.get("key") != str(draft))
             if file.suffix == ".gz":
                 with gzip.GzipFile("", "wb", 6, out, mtime=0) as packed:
-                    lines = write(records, packed)
+                    lines = write(told(), packed)
             else:
-                lines = write(records, out)
+                lines = write(told(), out)
             out.flush()
             os.fsync(out.fileno())
         draft.replace(file)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    return lines - 2
+    return lines - 2, looks
 
 
 def main() -> int:
