@@ -22,7 +22,6 @@ from hullmark.agentd.ejectionfolder import Folder
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.lock import FolderLock, pair_lock
 from hullmark.agentd.observer import described
-from hullmark.config import AgentConfig
 from hullmark.core.ejection import Ejection, Kept, Present, Scene, eject
 from hullmark.core.ejectionwords import Place, notes
 from hullmark.engine import limits
@@ -62,13 +61,13 @@ class Done:
 
 
 class Leave:
-    """One run. `others` are engines of the host beside the one that the agent uses."""
+    """One run. `state` is the agent's folder; `others` are engines of the host beside the one that the agent uses."""
 
     def __init__(
-        self, config: AgentConfig, engine: Engine, choice: Choice, others: Sequence[Engine] = ()
+        self, state: Path, engine: Engine, choice: Choice, others: Sequence[Engine] = ()
     ) -> None:
         """Raises HullmarkError: the host is not enrolled, or its engine doesn't answer."""
-        self._state = Path(config.state_dir)
+        self._state = state
         self._engine = engine
         self._others = others
         self._choice = choice

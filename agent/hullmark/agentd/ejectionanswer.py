@@ -20,12 +20,12 @@ def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[st
     others = [DockerApiEngine(url) for url in _other_sockets(socket)]
     engine = DockerApiEngine(socket)
     try:
-        done = Leave(config, engine, choice, others).run()
+        done = Leave(Path(config.state_dir), engine, choice, others).run()
     finally:
         for each in (engine, *others):
             each.close()
     differs = bool(done.unset) or (done.dry_run and bool(done.changed))
-    told = json.dumps(_document(done), indent=2) if as_json else _text(done)
+    told = json.dumps(document(done), indent=2) if as_json else text(done)
     return told, EXIT_DEGRADED if differs else EXIT_OK
 
 
@@ -40,7 +40,7 @@ def _other_sockets(used: str) -> list[str]:
     return found
 
 
-def _document(done: Done) -> dict[str, Any]:
+def document(done: Done) -> dict[str, Any]:
     kept = {one.name: one for one in done.ejection.kept}
     return {
         "schema": "hullmark.eject/1",
@@ -79,7 +79,7 @@ def _container(name: str, service: str, found: Optional[Kept], done: Done) -> di
     }
 
 
-def _text(done: Done) -> str:
+def text(done: Done) -> str:
     host, folder = done.enrolled.host, done.place.folder
     lines = list(done.changed) or [f"host {host} is ejected already, and nothing was left to do"]
     if done.ejection.projects:

@@ -37,23 +37,22 @@ def notes(ejection: Ejection, unset: Sequence[Kept], place: Place) -> list[str]:
 def _elsewhere(ejection: Ejection) -> Iterable[str]:
     if ejection.once:
         yield (
-            "must never run twice, and may do so from now on, because a leader starts them elsewhere: "
-            + _listed(map(str, ejection.once))
+            f"{_listed(map(str, ejection.once))}: may run twice from now on, as a master that runs starts "
+            "them elsewhere"
         )
     if ejection.movable:
         yield (
-            "run on here, and where a master runs it starts them on other hosts as well once it "
-            "misses this one, unless their service says on_host_lost: keep: "
-            + _listed(map(str, ejection.movable))
+            f"{_listed(map(str, ejection.movable))}: a master that runs starts them on other hosts as well "
+            "once it misses this one, unless their service says on_host_lost: keep"
         )
 
 
 def _boot(ejection: Ejection, unset: Sequence[Kept], place: Place) -> Iterable[str]:
     if unset:
         yield (
-            "this engine can't change the restart policy of a container that exists (Podman can "
-            "from 5.1 on), so nothing restarts these until you hand them over to Compose: "
-            + _listed(one.name for one in unset)
+            f"{_listed(one.name for one in unset)}: nothing restarts them until you hand them over to "
+            "Compose, as this engine can't change the restart policy of a container that exists (Podman can "
+            "from 5.1 on)"
         )
     if place.engine == "podman" and ejection.kept:
         yield (
