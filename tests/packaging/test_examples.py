@@ -131,6 +131,15 @@ def test_aide_still_sees(name: str, host: Host) -> None:
     assert re.search(rf": {re.escape(name)}$", host.report, re.MULTILINE), host.report
 
 
+def test_the_page_shows_them_as_they_are() -> None:
+    page = (EXAMPLES.parents[1] / "docs" / "operations" / "security-tools.md").read_text()
+    for file in (AIDE_RULES, AUDIT_RULES):
+        introduction, _, rest = file.read_text().partition("\n\n")
+        assert introduction.startswith("#")
+        body = rest if file == AIDE_RULES else rest[rest.index("## Who changed") :]
+        assert body in page
+
+
 AUDIT_FILTER_EXIT = 4
 
 
