@@ -101,7 +101,8 @@ def table(outcomes: list[Outcome]) -> str:
     lines.append(
         f"{sum(each.passed for each in outcomes)} passed, "
         f"{sum(each.failed for each in outcomes)} failed, "
-        f"{sum(each.skipped for each in outcomes)} skipped"
+        f"{sum(each.skipped for each in outcomes)} skipped; "
+        f"{sum(each.seconds for each in outcomes):.1f} s in all"
     )
     return "\n".join(lines)
 
