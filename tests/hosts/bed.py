@@ -60,6 +60,9 @@ class Bed:
         """A new host, booted. `name` is also its hostname; `image` one of `images.IMAGES`; `engine` is docker,
         podman or empty: the other, or both, are masked."""
         assert image in IMAGES, f"image is one of {', '.join(IMAGES)}, not {image!r}"
+        assert len(name) <= 12, (
+            f"{name}: a name has at most 12 characters, as its wire is named by it"
+        )
         root = self._resources.enter_context(held_root(IMAGES[image]))
         with self._lock:
             assert name not in self.hosts, f"there is a host {name} already"

@@ -13,7 +13,7 @@ from typing import Optional, Union
 
 from tests.cluster import wait_until
 from tests.hosts import engines
-from tests.hosts.box import Box
+from tests.hosts.box import REBOOT, Box
 from tests.hosts.images import Image
 from tests.hosts.repository import Repositories
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
@@ -101,11 +101,10 @@ class Host:
 
     def reboot(self, timeout_s: float = 90.0) -> None:
         """In good order; return as `boot` does."""
-        before = self.pid
         self.run(["/sbin/reboot"], check=False)
-        wait_until(lambda: self._box.init() != before, f"{self.name} goes down", timeout_s)
-        self._box.wait_for_init(other_than=before)
-        self._wait_until_up(timeout_s)
+        code = self._box.wait_for_end(timeout_s)
+        assert code == REBOOT, f"{self.name} went down, but not to boot again:\n{self._box.tail()}"
+        self.boot(timeout_s)
 
     def cut(self) -> None:
         """Unplug its wire."""

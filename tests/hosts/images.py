@@ -41,6 +41,8 @@ chroot "$1" systemctl --quiet disable ssh.service
 SETTLE_SYSVINIT = r"""
 chroot "$1" update-rc.d -f ssh remove >/dev/null
 sed -i '/getty/d' "$1"/etc/inittab
+# The limits that it raises are the machine's, which may not let us.
+sed -i 's/^[[:space:]]*ulimit -.*/& || :/' "$1"/etc/init.d/docker
 cat >"$1"/etc/init.d/podman <<'END'
 #!/bin/sh
 ### BEGIN INIT INFO
@@ -115,7 +117,9 @@ cat >"$1"/etc/fail2ban/jail.d/defaults-debian.conf <<'END'
 enabled = true
 backend = systemd
 END
-# No clock but the machine's: chrony runs, and may not set it.
+# The clock is the machine's: chrony runs, and may not set it.
+mkdir -p "$1"/etc/systemd/system/chrony.service.d
+printf '[Unit]\nConditionCapability=\n' >"$1"/etc/systemd/system/chrony.service.d/clock.conf
 sed -i 's/^pool .*/server 192.0.2.1 iburst/' "$1"/etc/chrony/chrony.conf
 echo 'DAEMON_OPTS="-F 0 -x"' >"$1"/etc/default/chrony
 """
