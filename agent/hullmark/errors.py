@@ -3,6 +3,7 @@
     HullmarkError                      2  failed; the base, never raised itself
     ├── UsageError                    64  the command line is wrong
     ├── InvalidInput                   2  a file or a request is wrong; lists every problem found
+    │   └── NotStarted                78  a daemon does not start with its configuration, policy or keys as they are
     ├── Refused                        2  a clear "no" from a master, an agent, a store or an engine
     │   ├── NotFound                   2  the named thing does not exist
     │   ├── Conflict                   2  it changed meanwhile, or clashes with something that exists
@@ -17,20 +18,22 @@
 
 Errors of other libraries are translated at the boundary where they appear, with `raise ... from`.
 Expected outcomes are return values, not errors. Exit codes 0 (ok) and 1 (degraded, or a difference
-was found) are outcomes of commands, so no error carries them.
+was found) are outcomes of commands, so no error carries them. 78 tells a service manager that starting again would
+end the same way, until a person has mended a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 EXIT_OK = 0
 EXIT_DEGRADED = 1
 EXIT_FAILED = 2
 EXIT_UNKNOWN = 3
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+EXIT_CONFIG = 78  # EX_CONFIG
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,12 @@ class InvalidInput(HullmarkError):
         super().__init__("\n".join(str(problem) for problem in self.problems), remedy=remedy)
 
 
+class NotStarted(InvalidInput):
+    """A daemon does not start, because of files that a person has to mend. Nothing was begun."""
+
+    exit_code = EXIT_CONFIG
+
+
 class Refused(HullmarkError):
     """A clear "no": nothing was changed, and asking again the same way changes nothing."""
 
@@ -123,3 +132,25 @@ class EngineUnavailable(Unavailable):
 
 class BrokenState(HullmarkError):
     """A file that Hullmark wrote is damaged, and acting on it could do harm."""
+
+
+def as_document(error: HullmarkError) -> dict[str, Any]:
+    """The form in which commands tell an error with `--output json`, on standard error."""
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    return {
+        "schema": "hullmark.error/1",
+        "error": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+        "exit_code": error.exit_code,
+        "problems": [
+            {
+                "message": problem.message,
+                "file": problem.file,
+                "line": problem.line,
+                "field": problem.field,
+                "allowed": problem.allowed,
+            }
+            for problem in problems
+        ],
+    }

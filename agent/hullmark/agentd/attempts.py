@@ -31,6 +31,12 @@ class Attempts:
         self._writing = threading.Lock()
         self._attempts: dict[str, Attempt] = self._load()
         self._unwritten = False
+        self._closed = False
+
+    def close(self) -> None:
+        """Another one takes this one's place: nothing is written any more."""
+        with self._writing:
+            self._closed = True
 
     def all(self) -> dict[str, Attempt]:
         with self._lock:
@@ -86,7 +92,7 @@ class Attempts:
         """Put counts of ends and restarts on the disk, where there are new ones."""
         with self._writing:
             with self._lock:
-                if not self._unwritten:
+                if self._closed or not self._unwritten:
                     return
                 self._unwritten = False
                 rows = {

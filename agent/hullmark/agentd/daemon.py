@@ -1,68 +1,108 @@
 """The agent's process: it starts whatever is wrong with its host, and goes on by itself when that is mended.
 
-Only a wrong configuration, or another agent on the same folder, ends it. Everything else is a problem: said once, in the
-log and (where there is one) to the leader, looked at again until it is over.
+Only what `preconditions` refuses, or another agent on the same folder, ends it. Everything else is a problem: said once, in
+the log and (where there is one) to the leader, looked at again until it is over.
+
+A reload (SIGHUP) reads the configuration afresh. Where it is good and another one, the agent's duty starts anew with it, in the
+same process; where it is bad, the one in force stays, and that is a problem of the host until a reload goes well.
 """
 
 from __future__ import annotations
 
 import signal
 import socket
-import threading
+import uuid
 from pathlib import Path
 from types import FrameType
 from typing import Optional
 
 from hullmark import __version__, log
+from hullmark.agentd import preconditions
+from hullmark.agentd.bell import Bell
 from hullmark.agentd.duty import Duty
+from hullmark.agentd.ejected import is_ejected
 from hullmark.agentd.engine_at_hand import EngineAtHand
+from hullmark.agentd.enrolment import BACK
 from hullmark.agentd.identity import Who, who
 from hullmark.agentd.lock import FolderLock
 from hullmark.agentd.problems import Problems
 from hullmark.config import AgentConfig
 from hullmark.engine.docker_api import DockerApiEngine, find_engine
 from hullmark.engine.protocol import Engine
-from hullmark.errors import HullmarkError
+from hullmark.errors import HullmarkError, InvalidInput
+from hullmark.host.notify import ServiceManager
 from hullmark.host.routes import known_networks
 
 _log = log.get("agent")
 
 LOOK_S = 1.0
 """How often it is looked whether the host was enrolled, and as whom."""
+RELOAD_AGAIN = (
+    "mend it, then: systemctl reload hullmark-agent (or send the agent SIGHUP); until then the "
+    "configuration that was read before stays in force"
+)
 
 
 class Agent:
-    """`run` returns after `end`, which may be called from any thread or signal handler."""
+    """`run` returns after `end`. `end` and `reload` may be called from any thread or signal handler."""
 
-    def __init__(self, config: AgentConfig, config_file: str) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        config_file: str,
+        manager: Optional[ServiceManager] = None,
+    ) -> None:
         self._config = config
         self._config_file = config_file
         self._folder = Path(config.state_dir)
-        self._host = config.host_name or socket.gethostname().lower()
-        self._ending = threading.Event()
+        self._manager = manager or ServiceManager()
+        self._run = uuid.uuid4().hex
+        self._bell = Bell()
+        self._ending = False
+        self._reload_asked = False
+        self._is_ready = False
+        self._duty: Optional[Duty] = None
+        self._serving: Optional[Who] = None
         self._problems = Problems()
         self._engine = EngineAtHand(self._find_engine)
 
     def end(self) -> None:
-        self._ending.set()
+        self._ending = True
+        self._bell.ring()
+
+    def reload(self) -> None:
+        """Read the configuration afresh, as soon as the agent gets to it."""
+        self._reload_asked = True
+        self._bell.ring()
 
     def run(self) -> None:
         """Raises Conflict where another agent uses the state folder."""
         lock = self._lock()
         _log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         try:
-            while not self._ending.is_set():
+            while not self._ending:
                 identity = self._known()
                 if identity is not None:
                     self._serve(identity)
         finally:
+            self._manager.stopping()
             if lock is not None:
                 lock.release()
         _log.info("ended; containers run on")
 
+    @property
+    def _host(self) -> str:
+        return self._config.host_name or socket.gethostname().lower()
+
     def _lock(self) -> Optional[FolderLock]:
-        """Waits for the folder while it can't be made or opened. None where the agent ends meanwhile."""
-        while not self._ending.is_set():
+        """Waits for the folder while it can't be made or opened, and while the host is ejected, so that `eject` has it.
+        None where the agent ends meanwhile."""
+        while not self._ending:
+            if is_ejected(self._folder):
+                self._problems.set("host.ejected", "this host was ejected", BACK)
+                self._pause()
+                continue
+            self._problems.clear("host.ejected")
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = FolderLock(self._folder)
@@ -72,7 +112,7 @@ class Agent:
                     f"{self._folder}: {error.strerror}",
                     f"make it a folder that this user can write; free space: df {self._folder}",
                 )
-                self._ending.wait(LOOK_S)
+                self._pause()
                 continue
             self._problems.clear("state.write")
             return lock
@@ -80,30 +120,35 @@ class Agent:
 
     def _known(self) -> Optional[Who]:
         """Waits until the host is enrolled. None where the agent ends meanwhile."""
-        while not self._ending.is_set():
+        while not self._ending:
             try:
                 found = who(self._folder)
             except HullmarkError as error:
                 self._problems.set("host.unenrolled", error.message, self._how_to_enroll(error))
-                self._ending.wait(LOOK_S)
+                self._pause()
                 continue
             self._problems.clear("host.unenrolled")
             return found
         return None
 
     def _serve(self, identity: Who) -> None:
-        """Until the agent ends, or the host becomes another one."""
+        """Until the agent ends, has another configuration, or the host becomes another one."""
         _log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
-        duty = Duty(
-            self._config, self._config_file, identity, self._host, self._engine, self._problems
-        )
+        config = self._config
+        duty = Duty(config, identity, self._host, self._engine, self._problems, run=self._run)
         duty.start()
+        self._duty, self._serving = duty, identity
         try:
-            while not self._ending.wait(LOOK_S):
-                if self._became(identity):
+            while not self._ending and config is self._config:
+                self._pause()
+                if is_ejected(self._folder):
+                    _log.info("this host was ejected")
+                    self.end()
+                elif self._became(identity):
                     _log.info("this host was enrolled anew")
                     return
         finally:
+            self._duty = self._serving = None
             duty.stop()
 
     def _became(self, identity: Who) -> bool:
@@ -111,6 +156,48 @@ class Agent:
             return who(self._folder) != identity
         except HullmarkError:
             return False  # files that can't be read for the moment change nothing
+
+    def _pause(self) -> None:
+        """One look's time, or until somebody calls. All that the service manager is told is told from here, so that it hears
+        nothing of an agent whose main thread stands still."""
+        if not self._is_ready:
+            self._manager.ready()
+            self._is_ready = True
+        self._manager.status(self._standing())
+        if self._duty is None or self._duty.is_sound():
+            self._manager.beat()
+        self._bell.wait(min(LOOK_S, self._manager.beat_s or LOOK_S))
+        if self._reload_asked and not self._ending:
+            self._reload_asked = False
+            self._reload()
+
+    def _standing(self) -> str:
+        """In one sentence."""
+        problems = self._problems.all()
+        if self._serving is None:
+            doing = "Waits to serve"
+        else:
+            doing = f"Serves host {self._host} of cluster {self._serving.cluster_id}"
+        if not problems:
+            return f"{doing}; no problems."
+        others = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return f"{doing}; {problems[0].code}: {problems[0].message}{others}."
+
+    def _reload(self) -> None:
+        self._manager.reloading()
+        self._is_ready = False
+        try:
+            config = preconditions.reread(self._config_file, self._config)
+        except InvalidInput as error:
+            self._problems.set("config.invalid", preconditions.in_short(error), RELOAD_AGAIN)
+            return
+        self._problems.clear("config.invalid")
+        if config == self._config:
+            _log.info("configuration read afresh: no value is another")
+            return
+        log.setup(config.log_level, config.log_form)
+        _log.info("configuration read afresh", host=config.host_name or self._host)
+        self._config = config
 
     def _how_to_enroll(self, error: HullmarkError) -> str:
         return error.remedy.replace("invite HOST", f"invite {self._host}")
@@ -126,11 +213,15 @@ class Agent:
         )
 
 
-def end_on_signals(agent: Agent) -> None:
-    """SIGTERM and SIGINT end the agent. Called in the main thread."""
+def heed_signals(agent: Agent) -> None:
+    """SIGTERM and SIGINT end the agent, SIGHUP has it read its configuration afresh. Called in the main thread."""
 
-    def handle(_number: int, _frame: Optional[FrameType]) -> None:
+    def end(_number: int, _frame: Optional[FrameType]) -> None:
         agent.end()
 
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+    def reload(_number: int, _frame: Optional[FrameType]) -> None:
+        agent.reload()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, reload)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from pathlib import Path
 
 from hullmark import log
@@ -13,6 +12,7 @@ from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
+from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import Identity, Who
 from hullmark.agentd.inventory import Inventory, of_this_host
 from hullmark.agentd.ledger import Ledger
@@ -35,25 +35,26 @@ STOP_S = 0.5
 
 
 class Duty:
-    """Started once, stopped once."""
+    """Started once, stopped once. `run` is the id of this life of the agent's process."""
 
     def __init__(
         self,
         config: AgentConfig,
-        config_file: str,
         who: Who,
         host: str,
         engine: Engine,
         problems: Problems,
+        *,
+        run: str,
     ) -> None:
         folder = Path(config.state_dir)
-        run = uuid.uuid4().hex
         self._engine = engine
         self._over = threading.Event()
         self._board = board = Board()
         self._problems = problems
         self._outbox = outbox = Outbox(f"host {host}", board.nudge)
         self._ledger = Ledger(folder, who.cluster_id, who.host_id, problems, outbox)
+        self._attempts = Attempts(folder)
         hearing = Hearing(folder)
         observer = Observer(engine, who.cluster_id, config.resync)
         identity = Identity(folder)
@@ -69,7 +70,7 @@ class Duty:
                 problems,
                 Configs(folder / "configs"),
                 Inventory(lambda: of_this_host(host, observer, self._ledger)),
-                Attempts(folder),
+                self._attempts,
                 self._pools,
                 hearing,
             ),
@@ -89,7 +90,7 @@ class Duty:
             tell=Listeners(wake, reporter.resend, tasks.take),
         )
         watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
-        renewal = Renewal(identity, problems, in_a_process(config_file))
+        renewal = Renewal(identity, problems, in_a_process(config))
         self._supervisor = Supervisor(
             {
                 "reconcile": self._reconciler.run,
@@ -98,6 +99,7 @@ class Duty:
                 "events": watch.run,
                 "health": self._health.run,
                 "renewal": renewal.run,
+                "homecoming": Homecoming(folder, engine, who.cluster_id).run,
             },
             problems,
         )
@@ -108,9 +110,16 @@ class Duty:
         self._ledger.load()
         self._supervisor.start()
 
+    def is_sound(self) -> bool:
+        """Whether all of its loops live: see `pulse`."""
+        return self._supervisor.is_sound()
+
     def stop(self) -> None:
-        """Containers stay as they are; calls under way are left to the engine."""
+        """Containers stay as they are; calls under way are left to the engine, and what they were a part of ends
+        after them."""
         self._over.set()
+        self._ledger.close()
+        self._attempts.close()
         self._pools.close()
         if not self._supervisor.stop(self._wake_all, STOP_S):
             log.get("agent").debug("some loops still wait for an answer")
@@ -119,7 +128,8 @@ class Duty:
         self._reconciler.wake()
         self._health.nudge()
         self._board.nudge()
-        self._engine.close()
+        # An engine that hangs may hold this up for a minute.
+        threading.Thread(target=self._engine.close, name="close", daemon=True).start()
 
     def _show_problems(self) -> None:
         self._board.set_problems(self._problems.all())

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Callable, Optional
 
+from hullmark.agentd import pulse
 from hullmark.engine.protocol import (
     Container,
     CreateRequest,
@@ -21,6 +23,7 @@ from hullmark.engine.protocol import (
     Resolved,
 )
 from hullmark.model.app import Bundle, Network, Volume
+from hullmark.model.ejection import EngineRestart
 from hullmark.model.observed import Health
 
 
@@ -32,69 +35,111 @@ class EngineAtHand:
         self._lock = threading.Lock()
         self._found: Optional[Engine] = None
 
-    def _engine(self) -> Engine:
-        with self._lock:
-            if self._found is None:
-                self._found = self._find()
-            return self._found
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        """For one call, in which a loop of the agent may wait for the engine as long as that takes."""
+        with pulse.elsewhere():
+            with self._lock:
+                if self._found is None:
+                    self._found = self._find()
+                found = self._found
+            yield found
 
     def close(self) -> None:
         """Ends streams in other threads too. The next call finds an engine anew: perhaps another one."""
         with self._lock:
             found, self._found = self._found, None
         if found is not None:
-            found.close()
+            with pulse.elsewhere():
+                found.close()
 
     def info(self) -> EngineInfo:
-        return self._engine().info()
+        with self._engine() as engine:
+            return engine.info()
 
     def listed(self) -> Sequence[Listed]:
-        return self._engine().listed()
+        with self._engine() as engine:
+            return engine.listed()
 
     def container(self, container_id: str) -> Container:
-        return self._engine().container(container_id)
+        with self._engine() as engine:
+            return engine.container(container_id)
 
     def has_image(self, bundle: Bundle) -> bool:
-        return self._engine().has_image(bundle)
+        with self._engine() as engine:
+            return engine.has_image(bundle)
 
     def pull(self, bundle: Bundle, progress: Optional[Progress] = None) -> None:
-        self._engine().pull(bundle, progress)
+        with self._engine() as engine:
+            engine.pull(bundle, progress)
 
     def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
-        return self._engine().resolve(image, platform, pull_policy)
+        with self._engine() as engine:
+            return engine.resolve(image, platform, pull_policy)
 
     def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None:
-        self._engine().ensure_network(cluster_id, app, key, network)
+        with self._engine() as engine:
+            engine.ensure_network(cluster_id, app, key, network)
 
     def ensure_volume(self, cluster_id: str, app: str, key: str, volume: Volume) -> bool:
-        return self._engine().ensure_volume(cluster_id, app, key, volume)
+        with self._engine() as engine:
+            return engine.ensure_volume(cluster_id, app, key, volume)
 
     def networks(self, cluster_id: str) -> Sequence[tuple[str, str]]:
-        return self._engine().networks(cluster_id)
+        with self._engine() as engine:
+            return engine.networks(cluster_id)
 
     def remove_network(self, app: str, key: str) -> None:
-        self._engine().remove_network(app, key)
+        with self._engine() as engine:
+            engine.remove_network(app, key)
 
     def remove_volume(self, app: str, key: str) -> None:
-        self._engine().remove_volume(app, key)
+        with self._engine() as engine:
+            engine.remove_volume(app, key)
 
     def create(self, request: CreateRequest) -> str:
-        return self._engine().create(request)
+        with self._engine() as engine:
+            return engine.create(request)
 
     def start(self, container_id: str) -> None:
-        self._engine().start(container_id)
+        with self._engine() as engine:
+            engine.start(container_id)
 
     def stop(self, container_id: str) -> None:
-        self._engine().stop(container_id)
+        with self._engine() as engine:
+            engine.stop(container_id)
 
     def remove(self, container_id: str) -> None:
-        self._engine().remove(container_id)
+        with self._engine() as engine:
+            engine.remove(container_id)
+
+    def restart_policy(self, container_id: str) -> EngineRestart:
+        with self._engine() as engine:
+            return engine.restart_policy(container_id)
+
+    def set_restart_policy(self, container_id: str, wanted: EngineRestart) -> EngineRestart:
+        with self._engine() as engine:
+            return engine.set_restart_policy(container_id, wanted)
 
     def check_health(self, container_id: str) -> Health:
-        return self._engine().check_health(container_id)
+        with self._engine() as engine:
+            return engine.check_health(container_id)
 
     def events(self) -> Iterator[EngineEvent]:
-        return self._engine().events()
+        with self._engine() as engine:
+            events = engine.events()
+        return _taken(events)
 
     def logs(self, container_id: str, *, tail: str, since: str, follow: bool) -> Iterator[LogLine]:
-        return self._engine().logs(container_id, tail=tail, since=since, follow=follow)
+        with self._engine() as engine:
+            return engine.logs(container_id, tail=tail, since=since, follow=follow)
+
+
+def _taken(events: Iterator[EngineEvent]) -> Iterator[EngineEvent]:
+    """Each wait for the next one is the engine's."""
+    while True:
+        with pulse.elsewhere():
+            event = next(events, None)
+        if event is None:
+            return
+        yield event

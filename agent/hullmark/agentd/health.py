@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from hullmark import log
+from hullmark.agentd import pulse
 from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import ContainerState, Engine
 from hullmark.errors import HullmarkError
@@ -135,7 +136,9 @@ class HealthChecks:
         while not stopping.is_set():
             self._nudge.clear()
             self.turn()
-            self._nudge.wait(self._schedule.next_in(self._clock()))
+            next_s = self._schedule.next_in(self._clock())
+            pulse.within(next_s)
+            self._nudge.wait(next_s)
 
     def nudge(self) -> None:
         """Free `run` from its wait."""

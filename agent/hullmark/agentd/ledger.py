@@ -52,7 +52,17 @@ class Ledger:
         self._orders = Orders(cluster_id, host_id)
         self._made_under: Epoch = NO_EPOCH
         self._loaded = False
+        self._closed = False
         self._said_damaged: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Another ledger takes this one's place: nothing is accepted and nothing done under it from now on."""
+        with self._accepting, self._lock:
+            self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
 
     def load(self) -> bool:
         """Read what was accepted before. False while the files can't be trusted: nothing may be
@@ -135,6 +145,8 @@ class Ledger:
         """Take orders over, or refuse and record them. True where they are held afterwards."""
         with self._accepting:
             with self._lock:
+                if self._closed:
+                    return False
                 held, known = self._ruling(), self._orders
                 why = (
                     refusal(held, orders) if self._loaded else "accepted orders can't be read here"
@@ -183,6 +195,7 @@ class Ledger:
         Raises StaleEpoch unless work of this epoch may go on.
         """
         with self._lock:
+            self._check_open()
             ruling = self._ruling().epoch
             if epoch != ruling:
                 raise StaleEpoch(f"epoch {epoch} has passed; {ruling} rules")
@@ -192,9 +205,14 @@ class Ledger:
         """As `check`, before a container that has run is started again: also under accepted orders whose
         successors have not come yet."""
         with self._lock:
+            self._check_open()
             if epoch != self._orders.epoch or epoch < self._made_under:
                 raise StaleEpoch(f"epoch {epoch} has passed")
             self._check_wanted(instance)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StaleEpoch("the agent begins anew with another configuration or identity")
 
     def _check_wanted(self, instance: Optional[InstanceId]) -> None:
         if instance is not None and self._orders.find(instance) is None:

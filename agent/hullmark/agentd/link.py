@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 import requests
 
-from hullmark.agentd import enrolment
+from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.deadline import Adapter, Deadline
 from hullmark.agentd.identity import Identity, Signature
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
@@ -59,7 +59,7 @@ class Link:
         begin = time.monotonic()
         whole_s = CONNECT_S + timeout_s + ANSWER_S
         try:
-            with Deadline(whole_s) as deadline:
+            with pulse.elsewhere(), Deadline(whole_s) as deadline:
                 response = session.post(
                     master + path,
                     data=canonical(to_wire(body)),

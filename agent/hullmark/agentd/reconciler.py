@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
+from hullmark.agentd import pulse
 from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
@@ -128,6 +129,7 @@ class Reconciler:
     def _wait(self, next_s: float) -> None:
         """Until then, or woken. Where something is to be stopped without a leader, it is looked at the clock that
         runs in suspension too: an ordinary wait stands still then."""
+        pulse.within(next_s)
         hearing = self._parts.hearing
         if limit_s(self._parts.ledger.standing.orders) is None:
             self._wake.wait(next_s)

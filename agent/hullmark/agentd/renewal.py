@@ -16,10 +16,13 @@ from typing import Callable
 
 import hullmark
 from hullmark import log
+from hullmark.agentd import pulse
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
+from hullmark.config import AgentConfig
 from hullmark.errors import BrokenState, HullmarkError, Refused
+from hullmark.launchers import launcher
 
 _log = log.get("renewal")
 
@@ -49,7 +52,9 @@ class Renewal:
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            stopping.wait(self.turn())
+            wait_s = self.turn()
+            pulse.within(wait_s)
+            stopping.wait(wait_s)
 
     def turn(self) -> float:
         """Renew where it is time. Returns the seconds until it is to be looked at again."""
@@ -63,7 +68,8 @@ class Renewal:
             self._problems.clear("certificate.renewal")
             return min(max(due_in_s, LOOK_S[0]), LOOK_S[1])
         try:
-            self._renew()
+            with pulse.elsewhere():
+                self._renew()
         except HullmarkError as error:
             left_s = enrolled.valid_until - self._wall()
             self._problems.set(
@@ -78,12 +84,17 @@ class Renewal:
         return LOOK_S[0]
 
 
-def in_a_process(config_file: str) -> Callable[[], None]:
-    """A `renew` for `Renewal`: what the process says on standard error becomes the error."""
+def in_a_process(config: AgentConfig) -> Callable[[], None]:
+    """A `renew` for `Renewal`: what the process says on standard error becomes the error. It gets what it needs of the
+    configuration in force: the files may be others by now, and wrong."""
 
     def renew() -> None:
         package = Path(hullmark.__file__).parent.parent
-        command = [sys.executable, "-m", "hullmark.agentd", "renew", "--config", config_file]
+        installed = launcher("agentd")
+        command = [str(installed)] if installed else [sys.executable, "-m", "hullmark.agentd"]
+        command += ["renew", "--state-dir", config.state_dir]
+        for master in config.masters:
+            command += ["--master", master]
         try:
             done = subprocess.run(
                 command,

@@ -7,6 +7,7 @@ import time
 from typing import Optional
 
 from hullmark import log
+from hullmark.agentd import pulse
 from hullmark.agentd.board import Board
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
@@ -51,6 +52,7 @@ class Reporter:
     def run(self, stopping: threading.Event) -> None:
         version, waits = -1, Waits(*RETRY_S)
         while not stopping.is_set():
+            pulse.within(LOOK_S)
             version = self._board.wait(version, LOOK_S)
             try:
                 if self.once():

@@ -6,13 +6,17 @@ host, and must not end the other loops.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from typing import Callable
 
 from hullmark import log
+from hullmark.agentd import pulse as pulses
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.pulse import Pulse
 from hullmark.agentd.waits import Waits
 
 _log = log.get("supervisor")
@@ -35,10 +39,12 @@ class Supervisor:
         self._problems = problems
         self._clock = clock
         self._stopping = threading.Event()
+        self._pulses = [Pulse(name, clock) for name in loops]
+        self._dead: frozenset[str] = frozenset()
         # Daemon threads: one that waits for an engine or a leader doesn't hold up the end.
         self._threads = [
-            threading.Thread(target=self._keep, args=(name, loop), name=name, daemon=True)
-            for name, loop in loops.items()
+            threading.Thread(target=self._keep, args=(pulse, loop), name=pulse.name, daemon=True)
+            for pulse, loop in zip(self._pulses, loops.values())
         ]
 
     def start(self) -> None:
@@ -55,7 +61,28 @@ class Supervisor:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _keep(self, name: str, loop: Loop) -> None:
+    def is_sound(self) -> bool:
+        """Whether every loop lives. What each dead one was doing is logged once."""
+        dead = [pulse for pulse in self._pulses if pulse.is_dead()]
+        for pulse in dead:
+            if pulse.name not in self._dead:
+                _log.error("a loop shows no life", loop=pulse.name, traceback=_doing(pulse))
+                self._problems.set(
+                    f"agent.stuck.{pulse.name}",
+                    f"the agent's {pulse.name} loop stands still",
+                    "this is a fault of the agent: restart it, and report it with its log",
+                )
+        names = frozenset(pulse.name for pulse in dead)
+        self._problems.clear(*(f"agent.stuck.{name}" for name in self._dead - names))
+        self._dead = names
+        return not dead
+
+    def _keep(self, pulse: Pulse, loop: Loop) -> None:
+        pulse.adopt()
+        self._repeat(pulse.name, loop)
+        pulse.finish()
+
+    def _repeat(self, name: str, loop: Loop) -> None:
         waits = Waits(*RETRY_S)
         while not self._stopping.is_set():
             began = self._clock()
@@ -72,4 +99,13 @@ class Supervisor:
                     f"the agent's {name} loop failed: {type(error).__name__}: {error}",
                     "this is a fault of the agent: report it with its log",
                 )
-            self._stopping.wait(waits.next())
+            wait_s = waits.next()
+            pulses.within(wait_s)
+            self._stopping.wait(wait_s)
+
+
+def _doing(pulse: Pulse) -> str:
+    """Where its thread stands now."""
+    thread = pulse.thread
+    frame = sys._current_frames().get(thread.ident or 0) if thread is not None else None
+    return "".join(traceback.format_stack(frame)) if frame is not None else "its thread has ended"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from hullmark import log
-from hullmark.agentd import enrolment
+from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
@@ -100,7 +100,9 @@ class Sync:
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            stopping.wait(self.turn())
+            wait_s = self.turn()
+            pulse.within(wait_s)
+            stopping.wait(wait_s)
 
     def turn(self) -> float:
         """One poll, and what went wrong as a problem. Returns how long to wait before the next: nothing after a
@@ -128,6 +130,8 @@ class Sync:
         request = self._request()
         sent_at = self._hearing.now()
         answer, _ = self._link.call(POLL_PATH, request, PollAnswer, request.hold_s + 10.0)
+        if self._ledger.closed:
+            return False
         self._problems.clear("master.unavailable", "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
         why = self._ledger.seen(answer.epoch, answer.leader, answer.former)

@@ -6,6 +6,7 @@ import threading
 from typing import Callable
 
 from hullmark import log
+from hullmark.agentd import pulse
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.waits import Waits
@@ -65,7 +66,9 @@ class Watch:
             if not stopping.is_set():
                 # An engine that comes back may be another one, of another version.
                 self._engine.close()
-                stopping.wait(waits.next())
+                wait_s = waits.next()
+                pulse.within(wait_s)
+                stopping.wait(wait_s)
 
     def follow(self, stopping: threading.Event) -> bool:
         """Until the stream ends, whoever ends it. True where an event came."""

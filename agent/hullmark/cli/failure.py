@@ -9,7 +9,7 @@ import sys
 from collections.abc import Collection, Iterable
 
 from hullmark.cli.words import one_line
-from hullmark.errors import HullmarkError, InvalidInput
+from hullmark.errors import HullmarkError, as_document
 
 PROBLEMS_SHOWN = 50
 
@@ -30,25 +30,7 @@ def tell(error: HullmarkError, *, as_json: bool) -> None:
 def _tell_json(error: HullmarkError) -> None:
     import json  # for this form only
 
-    problems = error.problems if isinstance(error, InvalidInput) else ()
-    document = {
-        "schema": "hullmark.error/1",
-        "error": type(error).__name__,
-        "message": error.message,
-        "remedy": error.remedy,
-        "exit_code": error.exit_code,
-        "problems": [
-            {
-                "message": problem.message,
-                "file": problem.file,
-                "line": problem.line,
-                "field": problem.field,
-                "allowed": problem.allowed,
-            }
-            for problem in problems
-        ],
-    }
-    sys.stderr.write(json.dumps(document, indent=2) + "\n")
+    sys.stderr.write(json.dumps(as_document(error), indent=2) + "\n")
 
 
 def tell_interrupted(*, as_json: bool) -> None:

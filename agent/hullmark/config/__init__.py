@@ -1,6 +1,7 @@
 """The daemons' configuration: YAML main file and drop-ins to frozen dataclasses.
 
-Owns: the keys of agent.yaml and master.yaml, their defaults. Refuses: unknown keys and bad values, by line.
+Owns: the keys of agent.yaml and master.yaml, their defaults; the form of policy files. Refuses: unknown keys and bad values,
+by line, and for a daemon what others than root and itself may change.
 Invariant: what is loaded was wholly valid.
 """
 
@@ -13,14 +14,19 @@ from hullmark.config.loading import (
     load_master,
     shown,
 )
+from hullmark.config.policy import POLICY_DIR, Policy, load_policies, load_policy
 
 __all__ = [
     "AGENT_FILE",
     "MASTER_FILE",
+    "POLICY_DIR",
     "AgentConfig",
     "Loaded",
     "MasterConfig",
+    "Policy",
     "load_agent",
     "load_master",
+    "load_policies",
+    "load_policy",
     "shown",
 ]

@@ -35,11 +35,13 @@ class AgentConfig:
     engine_subnets: str
     engine_subnet_prefix: int
     registries_dir: str
+    policy_dir: str
     parallel: int
     poll_hold: float
     resync: float
     log_level: str
     log_form: str
+    log_to: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class MasterConfig:
     roles_admin_groups: tuple[str, ...]
     log_level: str
     log_form: str
+    log_to: str
 
 
 AGENT_KEYS = (
@@ -90,11 +93,13 @@ AGENT_KEYS = (
         "engine.subnet_prefix", values.number(20, 29), 25, "size of one network; 25: 125 instances"
     ),
     Key("registries_dir", values.path, "/etc/hullmark/registries.d", "registry credentials"),
+    Key("policy_dir", values.path, "/etc/hullmark/policy.d", "the host's own rules"),
     Key("parallel", values.number(1, 64), 8, "how many containers are worked on at a time"),
     Key("poll_hold", values.duration(0.2, 10), 4.0, "how long a poll may be held"),
     Key("resync", values.duration(5, 3600), 60.0, "how often everything is looked at afresh"),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
+    Key("log_to", values.choice("stderr", "syslog"), "stderr", "where the log goes"),
 )
 
 MASTER_KEYS = (
@@ -136,4 +141,5 @@ MASTER_KEYS = (
     Key("roles.admin.groups", values.accounts, (), "groups of the same"),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
+    Key("log_to", values.choice("stderr", "syslog"), "stderr", "where the log goes"),
 )

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Generic, Optional, TypeVar
 
+from hullmark.config import ownership
 from hullmark.config.keys import AGENT_KEYS, MASTER_KEYS, AgentConfig, Key, MasterConfig
 from hullmark.document import MapValue, line_of, problem_at, read
 from hullmark.errors import InvalidInput, Problem
@@ -27,15 +28,15 @@ class Loaded(Generic[C]):
     sources: Mapping[str, str]
 
 
-def load_agent(path: str = AGENT_FILE) -> Loaded[AgentConfig]:
+def load_agent(path: str = AGENT_FILE, *, owned: bool = False) -> Loaded[AgentConfig]:
     """Raises InvalidInput with every problem found. A main file that doesn't exist is all defaults,
-    if it is the standard one."""
-    return _load(path, AGENT_FILE, AGENT_KEYS, AgentConfig)
+    if it is the standard one. `owned`: files that somebody else may change are a problem too, as for a daemon."""
+    return _load(path, AGENT_FILE, AGENT_KEYS, AgentConfig, owned=owned)
 
 
-def load_master(path: str = MASTER_FILE) -> Loaded[MasterConfig]:
+def load_master(path: str = MASTER_FILE, *, owned: bool = False) -> Loaded[MasterConfig]:
     """As `load_agent`."""
-    return _load(path, MASTER_FILE, MASTER_KEYS, MasterConfig)
+    return _load(path, MASTER_FILE, MASTER_KEYS, MasterConfig, owned=owned)
 
 
 def shown(loaded: Loaded[Any], kind: str) -> list[dict[str, Any]]:
@@ -55,13 +56,15 @@ def shown(loaded: Loaded[Any], kind: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C]) -> Loaded[C]:
+def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C], *, owned: bool) -> Loaded[C]:
     problems: list[Problem] = []
     files = [] if path == standard and _is_missing(path) else [path]
-    files += _drop_ins(Path(path).with_suffix(".d"), problems)
+    files += drop_ins(Path(path).with_suffix(".d"), problems)
+    if owned:
+        problems += ownership.problems(Path(path), files)
     found = _values(files, keys, problems)
     if problems:
-        raise InvalidInput(problems, remedy="mend the lines named; nothing was started")
+        raise InvalidInput(problems, remedy="mend what is named")
     values = {key.field: key.default for key in keys}
     sources = {key.name: "default" for key in keys}
     for key in keys:
@@ -81,7 +84,7 @@ def _is_missing(path: str) -> bool:
     return False
 
 
-def _drop_ins(folder: Path, problems: list[Problem]) -> list[str]:
+def drop_ins(folder: Path, problems: list[Problem]) -> list[str]:
     """The folder's `*.yaml` in lexical order. Hidden files are editors' and installers' drafts."""
     try:
         files = sorted(folder.iterdir())

@@ -29,6 +29,7 @@ import hullmark
 from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.host.notify import ServiceManager, service_manager
 from hullmark.masterd import certificate, doors, routes
 from hullmark.masterd.answers import traced
 from hullmark.masterd.changes import Check
@@ -37,7 +38,6 @@ from hullmark.masterd.desk import Desk, Terms
 from hullmark.masterd.directory import Directory, Rules
 from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
-from hullmark.masterd.notify import notify
 from hullmark.masterd.openapi import document_bytes
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
@@ -78,6 +78,12 @@ class Master:
         self._directory = Directory(self._rules, time.monotonic)
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
+
+    @property
+    def standing(self) -> str:
+        """What it does, in one sentence."""
+        agents, api = self.ports
+        return f"Leads as master {self._name}; agents' port {agents}, API port {api}."
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -250,25 +256,50 @@ class Master:
 
 def serve(config: MasterConfig, *, check: Check, shown: Shown) -> None:
     """Run the daemon in this process until SIGTERM or SIGINT. Raises a HullmarkError."""
+    manager = service_manager()
     _allow_many_files()
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(*COLLECT)
-    asyncio.run(_until_signal(Master(config, check=check, shown=shown)))
+    asyncio.run(_until_signal(Master(config, check=check, shown=shown), manager))
 
 
-async def _until_signal(master: Master) -> None:
+async def _until_signal(master: Master, manager: ServiceManager) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_loop_trouble)
     stopping = asyncio.Event()
 
     def stop(number: int) -> None:
         _log.info("stopping", signal=signal.Signals(number).name)
-        notify("STOPPING=1")
+        manager.stopping()
         stopping.set()
+
+    def ready() -> None:
+        manager.status(master.standing)
+        manager.ready()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    await master.run(stopping, partial(notify, "READY=1"))
+    loop.add_signal_handler(signal.SIGHUP, _say_restart)
+    beating = asyncio.ensure_future(_beat(manager))
+    try:
+        await master.run(stopping, ready)
+    finally:
+        beating.cancel()
+
+
+async def _beat(manager: ServiceManager) -> None:
+    """A sign of life of this very loop, by which everything is answered: where it stands still, a service manager starts the
+    master anew."""
+    while manager.beat_s is not None:
+        manager.beat()
+        await asyncio.sleep(manager.beat_s)
+
+
+def _say_restart() -> None:
+    _log.warning(
+        "SIGHUP changes nothing: a master reads its configuration when it starts",
+        next="hullmark config check master, then: systemctl restart hullmark-master",
+    )
 
 
 def _loop_trouble(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

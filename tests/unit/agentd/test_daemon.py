@@ -15,8 +15,8 @@ from hullmark.agentd.daemon import Agent
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Who
 from hullmark.agentd.lock import FolderLock
-from hullmark.config import load_agent
-from hullmark.errors import Conflict
+from hullmark.config import AgentConfig, load_agent
+from hullmark.errors import EXIT_CONFIG, Conflict
 
 PATIENCE_S = 5.0
 
@@ -38,13 +38,21 @@ class Served:
     """In place of all the agent's parts: keeps whom they were to serve."""
 
     served: list[Who]
+    configs: list[AgentConfig]
+    runs: list[str]
     began: threading.Event
+    sound: bool
 
-    def __init__(self, config, config_file, who: Who, host, engine, problems) -> None:
+    def __init__(self, config, who: Who, host, engine, problems, *, run: str) -> None:
         self.served.append(who)
+        self.configs.append(config)
+        self.runs.append(run)
 
     def start(self) -> None:
         self.began.set()
+
+    def is_sound(self) -> bool:
+        return self.sound
 
     def stop(self) -> None:
         self.began.clear()
@@ -52,7 +60,8 @@ class Served:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> type[Served]:
-    Served.served, Served.began = [], threading.Event()
+    Served.served, Served.configs, Served.runs = [], [], []
+    Served.began, Served.sound = threading.Event(), True
     monkeypatch.setattr(daemon, "Duty", Served)
     monkeypatch.setattr(daemon, "LOOK_S", 0.005)
     return Served
@@ -120,7 +129,7 @@ def test_a_wrong_configuration_ends_it_naming_file_and_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = config_in(tmp_path, "paralel: 8\n")
-    assert main(["run", "--config", file]) == 2
+    assert main(["run", "--config", file]) == EXIT_CONFIG
     said = capsys.readouterr().err
     assert f"{file}:3" in said
     assert "parallel" in said

@@ -61,9 +61,9 @@ def test_it_asks_each_master_and_says_until_when(
     made = enrolled(tmp_path / "agent")
     renewals = Renewals(made, MasterUnavailable("m1 does not lead"))
     monkeypatch.setattr(certify, "renew", renewals)
-    assert "host box is good until 2" in joining.run_renew(config)
+    assert "host box is good until 2" in joining.run_renew(Path(config.state_dir))
     assert renewals.locked == [True, True]
-    text = joining.run_renew(config, as_json=True)
+    text = joining.run_renew(Path(config.state_dir), as_json=True)
     told = json.loads(text)
     assert text == json.dumps(told, indent=2), "as every other command's document"
     assert told["schema"] == "hullmark.agent-renew/1"
@@ -77,7 +77,7 @@ def test_no_master_is_no_answer(
     renewals = Renewals(enrolled(tmp_path / "agent"), *gone)
     monkeypatch.setattr(certify, "renew", renewals)
     with pytest.raises(MasterUnavailable) as caught:
-        joining.run_renew(config)
+        joining.run_renew(Path(config.state_dir))
     assert caught.value.exit_code == 3
     assert len(renewals.locked) == 2, "each master was asked once"
 
@@ -88,7 +88,7 @@ def test_a_refused_host_is_told_how_to_enroll_anew(
     made = enrolled(tmp_path / "agent")
     monkeypatch.setattr(certify, "renew", Renewals(made, Forbidden("revoked")))
     with pytest.raises(Forbidden, match="revoked") as caught:
-        joining.run_renew(config)
+        joining.run_renew(Path(config.state_dir))
     assert "hullmark invite box" in caught.value.remedy
     assert "hullmark agent enroll --force" in caught.value.remedy
 
@@ -96,7 +96,7 @@ def test_a_refused_host_is_told_how_to_enroll_anew(
 def test_an_expired_certificate_renews_nothing(config: AgentConfig, tmp_path: Path) -> None:
     enrolled(tmp_path / "agent", days_left=-0.5)
     with pytest.raises(BrokenState, match="expired") as caught:
-        joining.run_renew(config)
+        joining.run_renew(Path(config.state_dir))
     assert "hullmark agent enroll --force" in caught.value.remedy
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import socket
 import sqlite3
 import ssl
@@ -14,9 +16,9 @@ from typing import Any
 import pytest
 
 from hullmark.errors import BrokenState, Conflict, HullmarkError, Refused
+from hullmark.host.notify import ServiceManager
 from hullmark.masterd import daemon
 from hullmark.masterd.init import init
-from hullmark.masterd.notify import notify
 from hullmark.store.sqlite import SqliteStore
 from tests.unit.masterd.serving import (
     Served,
@@ -209,16 +211,24 @@ def test_held_requests_and_streams_end_with_the_master(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_the_service_manager_is_told(tmp_path: Path, monkeypatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(5)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        notify("READY=1")
-        assert manager.recv(100) == b"READY=1"
-    notify("STOPPING=1")  # nobody is there any more
-    monkeypatch.delenv("NOTIFY_SOCKET")
-    notify("READY=1")
+def test_it_says_when_it_serves_shows_life_and_stays_on_sighup(tmp_path: Path, caplog) -> None:
+    told: list[str] = []
+
+    class Manager(ServiceManager):
+        def _tell(self, state: str) -> None:
+            told.append(state)
+            if state == "WATCHDOG=1" and "READY=1" in told and "STOPPING=1" not in told:
+                os.kill(os.getpid(), signal.SIGHUP)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    config = config_in(tmp_path)
+    init(config)
+    with caplog.at_level(logging.WARNING, "hullmark"):
+        asyncio.run(daemon._until_signal(master_of(config), Manager("/nobody", 0.01)))
+    assert told.index("WATCHDOG=1") < told.index("READY=1") < told.index("STOPPING=1")
+    (status,) = [line for line in told if line.startswith("STATUS=")]
+    assert "Leads as master" in status
+    assert [one.message for one in caplog.records if "SIGHUP" in one.message]
 
 
 def test_trouble_with_connections_is_no_error_of_ours(caplog) -> None:

@@ -13,6 +13,16 @@ _CONFIG = click.option(
 )
 
 
+_OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the answer.",
+)
+
+
 @click.group(no_args_is_help=False)
 def command() -> None:
     """Enroll this host in a cluster, renew its certificate, and run its agent."""
@@ -21,17 +31,35 @@ def command() -> None:
 @command.command(
     short_help="Join the cluster that a token names.",
     epilog="""\b
-Example:
+Examples:
   hullmark agent enroll --token-file /root/token
+  hullmark agent enroll --token-file - --output json < /root/token
+
+\b
+Exit codes: 0 enrolled, 2 failed (also: enrolled, but its service does
+not start), 3 no answer, 64 wrong usage.
 """,
 )
 @_CONFIG
-@click.option("--token-file", metavar="FILE", required=True, help="From: hullmark invite HOST")
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    required=True,
+    help="From: hullmark invite HOST. - is standard input.",
+)
 @click.option("--force", is_flag=True, help="Also where this host is enrolled already.")
-def enroll(config: str, token_file: str, force: bool) -> NoReturn:
-    """Join the cluster that a token names: this host gets its certificate."""
-    arguments = ["--config", config, "--token-file", token_file]
-    become("agentd", ["enroll", *arguments, *(["--force"] if force else [])])
+@click.option("--no-start", is_flag=True, help="Leave the installed service as it is.")
+@_OUTPUT
+def enroll(config: str, token_file: str, force: bool, no_start: bool, output: str) -> NoReturn:
+    """Join the cluster that a token names: this host gets its certificate.
+
+    Where the agent was installed as a service, that is started. A host that is in
+    the cluster already stays as it is, and needs no token; the token of another
+    cluster is refused.
+    """
+    arguments = ["--config", config, "--token-file", token_file, "--output", output]
+    flags = {"--force": force, "--no-start": no_start}
+    become("agentd", ["enroll", *arguments, *(name for name, given in flags.items() if given)])
 
 
 @command.command(
@@ -43,14 +71,7 @@ Examples:
 """,
 )
 @_CONFIG
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the answer.",
-)
+@_OUTPUT
 def renew(config: str, output: str) -> NoReturn:
     """Have a new key and certificate now, with the present one.
 
