@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from hullmark.errors import Refused
+from hullmark.launchers import launcher
 
 AGENT_FILE = "/etc/hullmark/agent.yaml"
 MASTER_FILE = "/etc/hullmark/master.yaml"
 """As `config` has them, which imports a YAML reader."""
+
+_PACKAGES = {"agentd": "hullmark-agent", "masterd": "hullmark-master"}
 
 # How this interpreter was told to keep away from its user's environment; the daemon's is told the same.
 _FLAGS = (
@@ -24,17 +28,29 @@ _FLAGS = (
 )
 
 
-def command_line(package: str, arguments: Sequence[str]) -> list[str]:
-    """`python -m hullmark.PACKAGE ARGUMENTS`, with this interpreter and its flags."""
+def command_line(daemon: str, arguments: Sequence[str]) -> list[str]:
+    """The packages' launcher of the daemon; in a clone `python -m hullmark.DAEMON`, with this interpreter and its flags.
+    Raises Refused where the daemon is not installed."""
+    installed = launcher(daemon)
+    if installed is not None:
+        return [str(installed), *arguments]
+    found = importlib.util.find_spec(f"hullmark.{daemon}")
+    # What is left of a removed package may be a folder of this name, which is a module without an origin.
+    if found is None or found.origin is None:
+        package = _PACKAGES[daemon]
+        raise Refused(
+            f"{package} is not installed on this host",
+            remedy=f"apt-get install {package}, or dnf install {package}",
+        )
     flags = [option for name, option in _FLAGS if getattr(sys.flags, name, False)]
     if "-I" in flags:  # it says -E, -P and -s as well
         flags = [option for option in flags if option not in ("-P", "-E", "-s")]
-    return [sys.executable, *flags, "-m", f"hullmark.{package}", *arguments]
+    return [sys.executable, *flags, "-m", f"hullmark.{daemon}", *arguments]
 
 
-def become(package: str, arguments: Sequence[str]) -> NoReturn:
-    """Raises Refused where the interpreter can't be started."""
-    line = command_line(package, arguments)
+def become(daemon: str, arguments: Sequence[str]) -> NoReturn:
+    """Raises Refused where the daemon is not installed, or can't be started."""
+    line = command_line(daemon, arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
