@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ secrets: {{key: {{file: {key}}}}}
 INSIDE = 'echo "$GREETING|$COUNT"; cat /etc/site /run/secrets/key /data/written /data/migrated'
 SAID = 'cost: $5 # "1e3"|0o17\nhello $therehidden\nby hand\nonce\n'
 WEB = ["shop.web.1.g1", "shop.web.2.g1"]
+JOB = "shop.migrate.1.g1"
 
 
 class Leaving:
@@ -54,6 +55,8 @@ class Leaving:
         self.cluster = cluster
         self.engine = engine
         self.out = cluster.folder / "left"
+        self.draft = cluster.folder / ".left.new"
+        self.state = cluster.folder / "agent"
         self.client = docker.APIClient(base_url=engine.socket, timeout=60)
 
     @property
@@ -61,6 +64,10 @@ class Leaving:
         """Podman can from 5.1 on."""
         version = self.client.version()["Version"].split(".")
         return self.engine.name == "docker" or (int(version[0]), int(version[1])) >= (5, 1)
+
+    @property
+    def always(self) -> str:
+        return "unless-stopped" if self.engine.name == "docker" else "always"
 
     def apply(self) -> None:
         key = self.cluster.folder / "key"
@@ -76,9 +83,15 @@ class Leaving:
         return {**json.loads(done.stdout), "exit_code": done.returncode}
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.cluster.run(*self._line, *options)
+
+    def command(self) -> list[str]:
+        return self.cluster.command(*self._line)
+
+    @property
+    def _line(self) -> tuple[str, ...]:
         config = str(self.cluster.agent_config)
-        line = ("eject", "--config", config, "--out", str(self.out), "--output", "json")
-        return self.cluster.run(*line, *options)
+        return ("eject", "--config", config, "--out", str(self.out), "--output", "json")
 
     def pids(self) -> dict[str, int]:
         return {
@@ -145,7 +158,7 @@ class Leaving:
 
 
 @pytest.fixture
-def leaving(own: OneHostCluster, engine: Engine) -> Any:
+def leaving(own: OneHostCluster, engine: Engine) -> Iterator[Leaving]:
     made = Leaving(own, engine)
     yield made
     made.remove()
@@ -172,9 +185,7 @@ def test_leaving_with_an_agent_that_runs_and_no_master(leaving: Leaving) -> None
     assert "cost:" not in json.dumps(done) + cluster.agent.log.read_text()
     if leaving.can_set_policies:
         assert done["exit_code"] == 0
-        assert set(leaving.policies().values()) == {"unless-stopped", "on-failure"}
-        kill(before[WEB[0]])
-        wait_until(lambda: len(leaving.pids()) == 2, "the engine starts it again, without an agent")
+        assert leaving.policies() == {**dict.fromkeys(WEB, leaving.always), JOB: "on-failure"}
     else:
         assert done["exit_code"] == 1
         assert any("from 5.1 on" in note and WEB[0] in note for note in done["notes"])
@@ -182,33 +193,36 @@ def test_leaving_with_an_agent_that_runs_and_no_master(leaving: Leaving) -> None
 
     again = leaving.eject()
     assert (again["changed"], again["exit_code"]) == (False, done["exit_code"])
+    _engine_restarts_alone(leaving)
+    _compose_takes_over(leaving, ports)
 
-    cluster.agent.start()
-    time.sleep(1.5)
-    kept = leaving.pids()
-    kill(kept[WEB[1]])
-    if not leaving.can_set_policies:
-        time.sleep(2.0)
-        assert list(leaving.pids()) == [WEB[0]], (
-            "an agent that is started all the same does nothing"
-        )
+
+def _engine_restarts_alone(leaving: Leaving) -> None:
+    """Also beside an agent that somebody starts all the same."""
+    agent = leaving.cluster.agent
+    said = agent.log.read_text().count("was ejected")
+    agent.start()
+    wait_until(lambda: agent.log.read_text().count("was ejected") > said, "it sees that it left")
+    kill(leaving.pids()[WEB[0]])
+    if leaving.can_set_policies:
+        wait_until(lambda: sorted(leaving.pids()) == WEB, "the engine starts it again")
     else:
-        wait_until(lambda: len(leaving.pids()) == 2, "the engine starts this one, too")
-    cluster.agent.kill(signal.SIGTERM)
+        time.sleep(2.0)  # the agent would have waited for one
+        assert list(leaving.pids()) == [WEB[1]]
+    agent.kill(signal.SIGTERM)
 
+
+def _compose_takes_over(leaving: Leaving, ports: dict[str, str]) -> None:
     leaving.paste(0)
     assert sorted(leaving.pids()) == WEB
-    found = leaving.found()
-    assert "io.hullmark.cluster" not in found[WEB[0]]["Config"]["Labels"]
+    assert "io.hullmark.cluster" not in leaving.found()[WEB[0]]["Config"]["Labels"]
     assert leaving.inside(WEB[0], INSIDE) == leaving.inside(WEB[1], INSIDE) == SAID
     assert leaving.inside(WEB[0], "stat -c %u:%a /etc/site") == "1000:440\n"
-    assert {leaving.policies()[name] for name in WEB} == (
-        {"unless-stopped"} if leaving.engine.name == "docker" else {"always"}
-    )
-    ours = leaving.pids()[WEB[0]]
-    kill(ours)
-    wait_until(lambda: leaving.pids().get(WEB[0], ours) != ours, "the engine restarts Compose's")
+    assert {leaving.policies()[name] for name in WEB} == {leaving.always}
     assert leaving.ports() == ports
+    pid = leaving.pids()[WEB[0]]
+    kill(pid)
+    wait_until(lambda: leaving.pids().get(WEB[0], pid) != pid, "the engine restarts Compose's")
 
     leaving.paste(1)
     assert not leaving.pids()
@@ -224,7 +238,7 @@ def test_coming_back_before_handing_over(leaving: Leaving) -> None:
     cluster.agent.kill()
     leaving.eject()
     if leaving.can_set_policies:
-        assert leaving.policies()[WEB[0]] == "unless-stopped"
+        assert leaving.policies()[WEB[0]] == leaving.always
     cluster.enroll()
     cluster.agent.start()
     cluster.wait_for_host()
@@ -237,70 +251,64 @@ def test_coming_back_before_handing_over(leaving: Leaving) -> None:
     )
     assert leaving.pids() == before, "adopted as they run"
     wait_until(lambda: set(leaving.policies().values()) == {"no"}, "the agent alone restarts")
-    assert not (cluster.folder / "agent/ejected.json").exists()
+    wait_until(lambda: not (cluster.folder / "agent/ejected.json").exists(), "the mark is gone")
     assert cluster.json("orphans")["orphans"] == []
 
 
+@pytest.mark.one_engine
 @pytest.mark.timeout(120)
-def test_cut_off_at_any_moment_it_is_done_again(leaving: Leaving) -> None:
-    """Killed later and later, until one run is through before its kill."""
+def test_trouble_on_the_way(leaving: Leaving) -> None:
+    """Before the first step nothing is changed; cut off after it, all of it is done by another run."""
     leaving.apply()
     before = leaving.pids()
-    command = [
-        *leaving.cluster.command("eject", "--config", str(leaving.cluster.agent_config)),
-        *("--out", str(leaving.out), "--output", "json"),
-    ]
-    codes, moments = [], set()
-    for step in range(40):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            process.wait(0.3 + 0.1 * step)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        codes.append(process.wait())
-        moments.add(_moment(leaving))
-        if codes[-1] in (0, 1):
-            break
-    assert -signal.SIGKILL in codes
-    assert codes[-1] in (0, 1), codes
-    assert len(moments) > 1, "kills came at different moments"
-    done = leaving.eject()
-    assert not done["changed"]
+    _refused(leaving)
+    assert (leaving.state / "enrolment.json").exists()
+    assert leaving.cluster.agent.running
+    assert leaving.pids() == before
+
+    _cut_off(leaving, leaving.draft.exists)
+    assert (leaving.state / "enrolment.json").exists()
+    _cut_off(leaving, (leaving.state / "ejected.json").exists)
+    assert set(leaving.policies().values()) == {"no"}
+    if leaving.can_set_policies:
+        _cut_off(leaving, lambda: set(leaving.policies().values()) != {"no"})
+    assert not leaving.out.exists()
+    assert leaving.eject()["changed"]
     assert leaving.pids() == before
     assert (leaving.out / "shop/compose.yaml").is_file()
-    assert [each.name for each in leaving.out.parent.iterdir() if "left" in each.name] == ["left"]
+    assert not leaving.draft.exists()
+    assert not leaving.eject()["changed"]
 
 
-def _moment(leaving: Leaving) -> tuple[bool, ...]:
-    state = leaving.cluster.folder / "agent"
-    draft = leaving.out.with_name(".left.new")
-    return (state / "ejected.json").exists(), draft.exists(), leaving.out.exists()
-
-
-@pytest.mark.timeout(60)
-def test_nothing_is_changed_where_it_can_not_be_done(leaving: Leaving) -> None:
-    cluster = leaving.cluster
-    leaving.apply()
-    before = leaving.pids()
+def _refused(leaving: Leaving) -> None:
     leaving.out.mkdir()
-    (leaving.out / "mine").write_text("kept")
     taken = leaving.run("--force")
-    assert (taken.returncode, "exists" in taken.stderr) == (2, True)
-    shutil.rmtree(leaving.out)
-    leaving.out.parent.joinpath("full").mkdir()
-    full = leaving.out.parent / "full"
+    assert (taken.returncode, "exists" in taken.stderr) == (2, True), taken.stderr
+    leaving.out.rmdir()
+    full = leaving.cluster.folder / "full"
+    full.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(full)], check=True)
     try:
-        no_space = cluster.run(
-            "eject", "--config", str(cluster.agent_config), "--out", str(full / "left")
-        )
-        assert (no_space.returncode, "No space left" in no_space.stderr) == (2, True)
+        no_space = leaving.run("--out", str(full / "left"))
     finally:
         subprocess.run(["umount", str(full)], check=True)
+    assert (no_space.returncode, "No space left" in no_space.stderr) == (2, True), no_space.stderr
     leaving.engine.kill()
     down = leaving.run()
-    assert (down.returncode, "does not answer" in down.stderr) == (3, True)
     leaving.engine.start()
-    assert (cluster.folder / "agent/enrolment.json").exists()
-    assert cluster.agent.running
-    assert leaving.pids() == before
+    assert (down.returncode, "does not answer" in down.stderr) == (3, True), down.stderr
+
+
+def _cut_off(leaving: Leaving, reached: Callable[[], bool]) -> None:
+    """Killed (SIGKILL) as soon as it has come so far."""
+    process = subprocess.Popen(
+        leaving.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not reached():
+            assert process.poll() is None, "it ended before that"
+            assert time.monotonic() < deadline, "it does not come to that"
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was through already"
