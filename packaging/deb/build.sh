@@ -5,7 +5,7 @@
 #
 # --version V   a package of another version than the tree's, to try upgrades with
 # --out DIR     where *.deb, *.buildinfo and *.changes go; default: build/deb
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 fail() { printf 'packaging/deb/build.sh: %s\n' "$*" >&2; exit 2; }
@@ -40,8 +40,7 @@ mkdir "$source"
 {
     find agent/hullmark -name '*.py' -print0
     find conf docs packaging -type f ! -name '*.pyc' -print0
-    printf '%s\0' pyproject.toml LICENSE README.md
-    for page in CHANGELOG.md SECURITY.md; do [ ! -e "$page" ] || printf '%s\0' "$page"; done
+    printf '%s\0' LICENSE README.md CHANGELOG.md SECURITY.md
 } | LC_ALL=C sort -z | tar --create --null --no-recursion --files-from - --mode 'u+rw,go+r-w,a+X' |
     tar --extract --directory "$source" --no-same-owner --no-same-permissions
 cp -r packaging/deb/debian "$source/debian"
