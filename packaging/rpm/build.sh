@@ -48,7 +48,7 @@ mkdir -p "$work/SOURCES" "$work/$source" "$work/home"
 cd "$checkout"
 # What is in the packages or makes them, and nothing that a run has left in the checkout.
 tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='*.pyc' \
-    LICENSE README.md agent/hullmark conf packaging |
+    LICENSE README.md CHANGELOG.md SECURITY.md agent/hullmark conf docs packaging |
     tar --extract --directory="$work/$source"
 sed -i "s/^__version__ = .*/__version__ = \"$version\"/" "$work/$source/agent/hullmark/__init__.py"
 # Manual pages and completion are made from the command, by a Python that has its libraries.

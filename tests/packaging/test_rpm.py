@@ -20,7 +20,10 @@ from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
 CONF = "/etc/hullmark"
 STATE = "/var/lib/hullmark"
 MODULES = "/usr/share/hullmark/hullmark"
-BUILT_FROM = ("LICENSE", "README.md", "agent", "conf", "docs", "packaging", "CHANGELOG.md")
+BUILT_FROM = (
+    *("agent", "conf", "docs", "packaging"),
+    *("CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md"),
+)
 EDIT = "log_level: debug\n"
 LATER = (
     *("env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TZ=Asia/Tokyo", "LANG=C"),
@@ -126,7 +129,7 @@ def copy_of_tree(folder: Path) -> Path:
         source = TREE / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
+        else:
             shutil.copy(source, folder / name)
     for path in folder.rglob("*"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
@@ -287,9 +290,9 @@ def test_where_there_is_a_choice_it_is_podman(shop: Shop) -> None:
 def engines_of(shop: Shop, *options: str) -> list[str]:
     """What dnf would bring with the agent."""
     ask = ["dnf", "--assumeno", *options, "install", "hullmark-agent"]
-    printed = shop.host.run(ask, check=False).stdout
-    assert "Operation aborted" in printed
-    names = [line.split()[0] for line in printed.splitlines() if line.startswith(" ")]
+    asked = shop.host.run(ask, check=False)
+    assert "Operation aborted" in asked.stderr
+    names = [line.split()[0] for line in asked.stdout.splitlines() if line.startswith(" ")]
     return [name for name in names if name in rhel.ENGINES]
 
 
