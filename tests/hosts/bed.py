@@ -35,8 +35,8 @@ class Bed:
     def __enter__(self) -> Bed:
         enter_private_network()
         with contextlib.ExitStack() as resources:
-            self._workspace = Workspace.make("bed")
-            resources.callback(self._workspace.remove)
+            self.workspace = Workspace.make("bed")
+            resources.callback(self.workspace.remove)
             # A host's processes end with the thread that started them, so it is one that stays.
             self._starter = ThreadPoolExecutor(1)
             resources.callback(self._starter.shutdown)
@@ -52,7 +52,7 @@ class Bed:
         trace: Optional[TracebackType],
     ) -> None:
         for host in self.hosts.values():
-            host.discard()
+            host.kill()
         self.hosts.clear()
         self._resources.close()
 
@@ -70,12 +70,12 @@ class Bed:
             self._starter.submit(self._resources.enter_context, network).result()
             network.route_by(HOST_ADDRESS)
             host = Host(
-                self._workspace.path / name,
+                self.workspace.path / name,
                 IMAGES[image],
                 root,
                 engine,
                 network,
-                f"{self._workspace.cgroup_parent.lstrip('/')}/{name}",
+                f"{self.workspace.cgroup_parent.lstrip('/')}/{name}",
                 self._starter,
                 self._repositories,
             )

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
@@ -133,17 +132,6 @@ class Box:
     def tail(self) -> str:
         """The end of what the host wrote to its console."""
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
-
-    def remove_groups(self, timeout_s: float = 10.0) -> None:
-        """Its cgroups, once it is down: the last processes leave them a little later."""
-        deadline = time.monotonic() + timeout_s
-        for top in (mount / self.group for mount, _ in _hierarchies()):
-            while top.is_dir():
-                for folder, _, _ in os.walk(top, topdown=False):
-                    with contextlib.suppress(OSError):
-                        Path(folder).rmdir()
-                if top.is_dir() and time.monotonic() > deadline:
-                    raise TimeoutError(f"cgroup {top} is still in use")
 
     def _has_init(self) -> bool:
         assert self.running, f"{self.name} ended while booting:\n{self.tail()}"

@@ -218,12 +218,6 @@ class Host:
         for command in self.image.first:
             self.run(command)
 
-    def discard(self) -> None:
-        """Its processes and cgroups; the workspace removes the rest."""
-        self._box.kill()
-        with contextlib.suppress(TimeoutError):
-            self._box.remove_groups()
-
     def _wait_until_up(self, timeout_s: float) -> None:
         wait_until(self._is_up, f"{self.name} has started all services", timeout_s)
         if self.engine:

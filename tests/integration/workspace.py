@@ -23,6 +23,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -112,13 +113,10 @@ def clear(record: Path) -> None:
     except FileNotFoundError:
         return
     path = Path(content["path"])
-    cgroups = _cgroups(path, record.stem)
     process.kill_workspace(path)
     for mount in _mounts_below(path):
         _run("umount", "-l", mount)
-    for cgroup in cgroups:
-        with contextlib.suppress(OSError):
-            cgroup.rmdir()
+    _remove_cgroups(path, record.stem)
     traffic.restore(content["before"], content["addresses"], alone=not _others(record))
     for shim in _shim_sockets(path):
         shim.unlink(missing_ok=True)
@@ -161,6 +159,20 @@ def _cgroups(path: Path, name: str) -> list[Path]:
             found.append(Path(folder))
     # Podman's own parent last: where another Podman has a container in it, it doesn't go.
     return found + list(Path("/sys/fs/cgroup").glob("*/libpod_parent"))
+
+
+def _remove_cgroups(path: Path, name: str, timeout_s: float = 5.0) -> None:
+    """A process that was killed leaves its group a little later. What can't be removed by then stays."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = _cgroups(path, name)
+        for cgroup in found:
+            with contextlib.suppress(OSError):
+                cgroup.rmdir()
+        own = [each for each in found if f"hullmark-test-{name}" in each.parts and each.is_dir()]
+        if not own or time.monotonic() > deadline:
+            return
+        time.sleep(0.02)
 
 
 def _shim_sockets(path: Path) -> list[Path]:
