@@ -603,7 +603,7 @@ _TYPES = {
 
 def source_of(path: str) -> str:
     """Of Python's bytecode the file that it was made from, else the path."""
-    found = re.fullmatch(r"(.*/)__pycache__/([^/]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc", path)
+    found = re.fullmatch(r"(.*/)__pycache__/([^/.]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc", path)
     return f"{found.group(1)}{found.group(2)}.py" if found else path
 
 
