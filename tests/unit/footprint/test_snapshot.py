@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -380,11 +381,11 @@ def test_a_program_that_fails_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         raise subprocess.TimeoutExpired(command, 60)
 
-    monkeypatch.setattr(snapshot.shutil, "which", lambda name, path: f"/usr/sbin/{name}")
-    monkeypatch.setattr(snapshot.subprocess, "run", fail)
+    monkeypatch.setattr(shutil, "which", lambda name, path: f"/usr/sbin/{name}")
+    monkeypatch.setattr(subprocess, "run", fail)
     with pytest.raises(Unseen, match="nft list ruleset: exit code 1: no permission"):
         snapshot.run("nft", "list", "ruleset")
-    monkeypatch.setattr(snapshot.subprocess, "run", hang)
+    monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(Unseen, match="timed out"):
         snapshot.run("nft", "list", "ruleset")
 
