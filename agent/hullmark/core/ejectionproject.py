@@ -143,13 +143,14 @@ class _Project:
             for ref in bundle.container.configs
         }
         made = service(bundle, called, networks, volumes, secrets, configs)
+        image = made.pop("image")
         return without_empty(
             {
-                **made,
-                "image": member.image_id or made["image"],
+                "image": member.image_id or image,
                 "container_name": member.name,
                 "profiles": [COMPLETED] if member.completed else [],
                 "restart": str(member.restart),
+                **made,
                 "ports": [_port(port) for port in member.ports],
                 "logging": without_empty(
                     {"driver": member.logging.driver, "options": dict(member.logging.options)}
