@@ -51,11 +51,9 @@ tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='*.pyc' \
     LICENSE README.md CHANGELOG.md SECURITY.md agent/hullmark conf docs packaging |
     tar --extract --directory="$work/$source"
 sed -i "s/^__version__ = .*/__version__ = \"$version\"/" "$work/$source/agent/hullmark/__init__.py"
-# Manual pages and completion are made from the command, by a Python that has its libraries.
-python=$checkout/.venv/bin/python
-[ -x "$python" ] || python=/usr/bin/python3
+# Manual pages and completion are made from the command, with the distribution's Python and libraries.
 for what in man completion; do
-    (cd "$work/$source" && "$python" -B "packaging/$what/generate.py" --out generated >/dev/null)
+    (cd "$work/$source" && /usr/bin/python3 -B "packaging/$what/generate.py" --out generated >/dev/null)
 done
 tar --create --directory="$work" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner \
     --mode='u=rwX,go=rX' --mtime="@$SOURCE_DATE_EPOCH" "$source" |

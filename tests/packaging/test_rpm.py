@@ -144,11 +144,16 @@ def build(tree: Path, out: Path, *arguments: str, before: Sequence[str] = ()) ->
 
 
 def test_two_builds_in_other_folders_at_other_times_are_the_same_bytes(tmp_path: Path) -> None:
-    tree = copy_of_tree(tmp_path / "elsewhere")
-    again = build(tree, tmp_path / "rpm", before=LATER)
+    here = copy_of_tree(tmp_path / "here")
+    there = tmp_path / "some" / "where" / "else"
+    shutil.copytree(here, there, copy_function=shutil.copyfile)
+    for script in there.rglob("*.sh"):
+        script.chmod(0o700)
+    first = build(here, tmp_path / "first")
+    second = build(there, tmp_path / "second", before=LATER)
     now = subprocess.run([*LATER, "date", "+%s"], check=True, capture_output=True, text=True).stdout
     assert int(now) > time.time() + 399 * 86400
-    hashes = [{file.name: digest(file) for file in files} for files in (products().rpms, again)]
+    hashes = [{file.name: digest(file) for file in files} for files in (first, second)]
     assert hashes[0] == hashes[1]
     assert set(hashes[0]) == {f"{name}-{VERSION}-1.noarch.rpm" for name in rhel.PACKAGES}
 
