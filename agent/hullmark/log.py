@@ -1,10 +1,11 @@
-"""The daemons' logs: one event per line on standard error, a constant message with fields.
+"""The daemons' logs: one event per line on standard error or to syslog, a constant message with fields.
 
     log = get("sync")
     log.info("orders accepted", epoch="1.4", revision=8)
 
 prints `2026-11-24T01:30:00Z info sync: orders accepted epoch=1.4 revision=8`, or the same as a JSON object.
-Under systemd a line begins with its priority (sd-daemon(3)) instead of the time. Secrets are never given to this module.
+Under systemd a line begins with its priority (sd-daemon(3)) instead of the time; to syslog both go beside it (RFC 3164).
+Secrets are never given to this module.
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import time
+from logging.handlers import SysLogHandler
 from typing import Any, TextIO
+
+SYSLOG = "/dev/log"
+SYSLOG_S = 0.5
+"""How long a line may wait for a syslog that reads slowly."""
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -46,14 +53,40 @@ def get(name: str) -> Log:
     return Log(name)
 
 
-def setup(level: str, form: str = "text") -> None:
-    """Send everything of `hullmark` to standard error; `form` is `text` or `json`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(form, under_systemd=_goes_to_the_journal(sys.stderr)))
+def setup(level: str, form: str = "text", to: str = "stderr", tag: str = "hullmark") -> None:
+    """Send everything of `hullmark` to standard error, or with `to` `syslog` to syslog under this tag; `form` is `text` or
+    `json`. May be called again."""
+    under_systemd = _goes_to_the_journal(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(form, _JOURNAL if under_systemd else _PLAIN))
+    if to == "syslog":
+        handler = _Syslog(f"{tag}[{os.getpid()}]: ", handler)
+        handler.setFormatter(_Formatter(form, _SYSLOG))
     logger = logging.getLogger("hullmark")
+    for former in logger.handlers:
+        former.close()
     logger.handlers = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+class _Syslog(SysLogHandler):
+    """What syslog does not take goes to standard error, so that no line is lost unseen."""
+
+    append_nul = False
+    socket: socket.socket  # typeshed leaves it out
+
+    def __init__(self, ident: str, instead: logging.Handler) -> None:
+        self.ident = ident
+        self._instead = instead
+        super().__init__(SYSLOG, SysLogHandler.LOG_DAEMON)
+
+    def _connect_unixsocket(self, address: str) -> None:
+        super()._connect_unixsocket(address)  # type: ignore[misc]  # typeshed leaves it out
+        self.socket.settimeout(SYSLOG_S)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        self._instead.handle(record)
 
 
 def _goes_to_the_journal(stream: TextIO) -> bool:
@@ -66,11 +99,16 @@ def _goes_to_the_journal(stream: TextIO) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
+_PLAIN, _JOURNAL, _SYSLOG = "plain", "journal", "syslog"
+
+
 class _Formatter(logging.Formatter):
-    def __init__(self, form: str, *, under_systemd: bool) -> None:
+    """`reader`: who reads the lines, and so what he knows of them already."""
+
+    def __init__(self, form: str, reader: str) -> None:
         super().__init__()
         self._json = form == "json"
-        self._under_systemd = under_systemd
+        self._reader = reader
 
     def format(self, record: logging.LogRecord) -> str:
         level = record.levelname.lower()
@@ -85,7 +123,9 @@ class _Formatter(logging.Formatter):
             line.update((f"{key}_" if key in line else key, fields[key]) for key in fields)
             return json.dumps(line, default=str)
         tail = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
-        if self._under_systemd:
+        if self._reader == _SYSLOG:
+            return f"{name}: {message}{tail}"
+        if self._reader == _JOURNAL:
             return f"<{_PRIORITIES.get(level, 6)}>{name}: {message}{tail}"
         return f"{at} {level} {name}: {message}{tail}"
 

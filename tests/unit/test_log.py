@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,87 @@ def test_a_value_that_json_does_not_know(capsys: pytest.CaptureFixture[str]) -> 
     log.setup("info", "json")
     log.get("sync").info("began", **values)
     assert json.loads(one_line(capsys))["a"] == "odd"
+
+
+class Syslog:
+    """A /dev/log that keeps what comes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def heard(self) -> list[str]:
+        found = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self._socket.recv(65536).decode())
+        return found
+
+    def go_away(self) -> None:
+        self._socket.close()
+        self.path.unlink()
+
+
+@pytest.fixture
+def syslog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Syslog:
+    monkeypatch.setattr(log, "SYSLOG", str(tmp_path / "log"))
+    return Syslog(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("name", "priority"), [("debug", 31), ("info", 30), ("warning", 28), ("error", 27)]
+)
+def test_syslog_gets_a_line_of_facility_daemon(
+    syslog: Syslog, capsys: pytest.CaptureFixture[str], name: str, priority: int
+) -> None:
+    log.setup("debug", "text", "syslog", "hullmark-agent")
+    getattr(log.get("sync"), name)("began", by="me", why="a\nb")
+    assert syslog.heard() == [
+        f'<{priority}>hullmark-agent[{os.getpid()}]: sync: began by=me why="a\\nb"'
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_what_syslog_does_not_take_is_on_standard_error(
+    syslog: Syslog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.setup("info", "text", "syslog", "hullmark-agent")
+    log.get("sync").info("one")
+    assert len(syslog.heard()) == 1
+    syslog.go_away()
+    log.get("sync").info("two")
+    found = TEXT_LINE.fullmatch(one_line(capsys))
+    assert found is not None
+    assert found[2] == "two"
+    log.get("sync").info("too long", text="x" * (1 << 22))
+    assert "too long" in one_line(capsys)
+    again = Syslog(syslog.path)
+    log.get("sync").info("three")
+    assert again.heard()[0].endswith(": sync: three")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_syslog_that_comes_later_is_found(
+    syslog: Syslog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    syslog.go_away()
+    log.setup("info", "text", "syslog", "hullmark-agent")
+    log.get("sync").info("one")
+    assert "sync: one" in one_line(capsys)
+    later = Syslog(syslog.path)
+    log.get("sync").info("two")
+    assert later.heard()[0].endswith(": sync: two")
+
+
+def test_a_syslog_that_reads_nothing_holds_nobody_up(
+    syslog: Syslog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "SYSLOG_S", 0.001)
+    log.setup("info", "text", "syslog", "hullmark-agent")
+    for _ in range(2000):
+        log.get("sync").info("again", text="x" * 4000)
+        if capsys.readouterr().err:
+            return
+    pytest.fail("its queue never filled")

@@ -12,7 +12,7 @@ from typing import NoReturn, Optional
 
 from hullmark import log
 from hullmark.agentd import preconditions
-from hullmark.agentd.daemon import Agent, heed_signals
+from hullmark.agentd.daemon import TAG, Agent, heed_signals
 from hullmark.config import AGENT_FILE, AgentConfig, load_agent
 from hullmark.errors import EXIT_OK, HullmarkError, UsageError, as_document
 from hullmark.host.notify import service_manager
@@ -137,7 +137,7 @@ def _eject(config: AgentConfig, options: argparse.Namespace) -> int:
 def _run(config_file: str) -> None:
     manager = service_manager()
     config = preconditions.check(config_file)
-    log.setup(config.log_level, config.log_form)
+    log.setup(config.log_level, config.log_form, config.log_to, TAG)
     agent = Agent(config, config_file, manager)
     heed_signals(agent)
     agent.run()

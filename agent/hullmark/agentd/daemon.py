@@ -35,6 +35,8 @@ from hullmark.host.routes import known_networks
 
 _log = log.get("agent")
 
+TAG = "hullmark-agent"
+"""Whose lines these are, in syslog."""
 LOOK_S = 1.0
 """How often it is looked whether the host was enrolled, and as whom."""
 RELOAD_AGAIN = (
@@ -195,7 +197,7 @@ class Agent:
         if config == self._config:
             _log.info("configuration read afresh: no value is another")
             return
-        log.setup(config.log_level, config.log_form)
+        log.setup(config.log_level, config.log_form, config.log_to, TAG)
         _log.info("configuration read afresh", host=config.host_name or self._host)
         self._config = config
 

@@ -79,11 +79,13 @@ def run_enroll(config: AgentConfig, token_file: str, *, force: bool, starting: b
 def as_text(joined: Joined) -> str:
     """For people."""
     one = joined.enrolled
-    told = [
-        f"host {one.host} is enrolled in cluster {one.cluster_id} as {one.host_id}",
-        f"its certificate is good until {day(one.valid_until)}, and renewed by the agent before that",
-    ]
-    if not joined.new:
+    if joined.new:
+        until = day(one.valid_until)
+        told = [
+            f"host {one.host} is enrolled in cluster {one.cluster_id} as {one.host_id}",
+            f"its certificate is good until {until}, and renewed by the agent before that",
+        ]
+    else:
         told = [
             f"host {one.host} is enrolled already, in cluster {one.cluster_id} as {one.host_id}",
             "to enroll it anew: --force",

@@ -48,20 +48,26 @@ def load_policies(folder: str = POLICY_DIR) -> tuple[Policy, ...]:
 
 def load_policy(file: str) -> Policy:
     """One file, whoever it belongs to. Raises InvalidInput."""
+    try:
+        document = _document(file)
+        problems = [problem for key in document for problem in _wrong(document, key)]
+        if problems:
+            raise InvalidInput(problems)
+    except InvalidInput as error:
+        raise InvalidInput(error.problems, remedy=REMEDY) from error
+    return Policy(file, document.get("name", ""), document.get("description", ""))
+
+
+def _document(file: str) -> MapValue:
     if file != "-" and _is_link(Path(file)):
-        raise InvalidInput(
-            [Problem("is a symbolic link", file=file, allowed="a regular file")], remedy=REMEDY
-        )
+        raise InvalidInput([Problem("is a symbolic link", file=file, allowed="a regular file")])
     document = read(file)
     if document is None:
-        return Policy(file)
+        return MapValue(file, 1)
     if not isinstance(document, MapValue):
         problem = Problem("not a mapping", file=file, line=1, allowed="KEY: VALUE lines")
-        raise InvalidInput([problem], remedy=REMEDY)
-    problems = [problem for key in document for problem in _wrong(document, key)]
-    if problems:
-        raise InvalidInput(problems, remedy=REMEDY)
-    return Policy(file, document.get("name", ""), document.get("description", ""))
+        raise InvalidInput([problem])
+    return document
 
 
 def _wrong(document: MapValue, key: str) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,11 +13,18 @@ from typing import NoReturn, Optional
 import hullmark
 from hullmark import log
 from hullmark.compose import check, shown
-from hullmark.config import MASTER_FILE, Loaded, MasterConfig, load_master
-from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError
+from hullmark.config import MASTER_FILE, load_master
+from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, Refused, as_document
+from hullmark.host.service import Service, start
+from hullmark.masterd import preconditions
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import init, shop_authority
+from hullmark.masterd.initanswer import Result
+from hullmark.masterd.owner import acting_as, owner_of
+
+TAG = "hullmark-master"
+"""Whose lines these are, in syslog."""
 
 EXAMPLES = """examples:
   hullmark master init
@@ -61,6 +69,10 @@ def parser() -> argparse.ArgumentParser:
         help="the shop's own intermediate certificate, and its root last",
     )
     init.add_argument("--ca-key", metavar="FILE", help="the intermediate's key")
+    init.add_argument(
+        "--no-start", action="store_true", help="leave the installed service as it is"
+    )
+    init.add_argument("--output", choices=("text", "json"), default="text")
     run = verbs.add_parser(
         "run",
         help="run the master in the foreground",
@@ -76,51 +88,51 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        loaded = load_master(options.config)
         if options.verb == "run":
-            _run(listening(loaded, Folder(Path(loaded.config.state_dir))))
+            _run(options.config)
         else:
-            _init(loaded, options)
+            _init(options)
     except HullmarkError as error:
-        print(f"hullmark master {options.verb}: {error.message}", file=sys.stderr)
-        if error.remedy:
-            print(f"  what to do: {error.remedy}", file=sys.stderr)
+        _tell(error, options)
         return error.exit_code
     return EXIT_OK
 
 
-def _run(config: MasterConfig) -> None:
-    log.setup(config.log_level, config.log_form)
+def _tell(error: HullmarkError, options: argparse.Namespace) -> None:
+    if getattr(options, "output", "text") == "json":
+        print(json.dumps(as_document(error), indent=2), file=sys.stderr)
+        return
+    print(f"hullmark master {options.verb}: {error.message}", file=sys.stderr)
+    if error.remedy:
+        print(f"  what to do: {error.remedy}", file=sys.stderr)
+
+
+def _run(config_file: str) -> None:
+    config = preconditions.check(config_file)
+    log.setup(config.log_level, config.log_form, config.log_to, TAG)
     # The web server's own log repeats what we answer; what is wrong with us is logged by us.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     serve(config, check=check, shown=shown)
 
 
-def _init(loaded: Loaded[MasterConfig], options: argparse.Namespace) -> None:
-    config = loaded.config
-    made = init(config, options.address, shop_authority(options.ca_chain, options.ca_key))
-    print(f"{'made' if made.new else 'there already: nothing was changed'}")
-    print(f"  cluster       {made.cluster_id}")
-    print(f"  state folder  {config.state_dir}")
-    print(f"  root (SHA256) {made.root_fingerprint}")
-    print(f"  addresses     {', '.join(made.addresses) or 'none'}")
-    ports = listening(loaded, Folder(Path(config.state_dir)))
-    print(f"  listens on    {ports.agents_listen} (agents.listen), {ports.api_listen} (api.listen)")
-    for address in made.ignored:
-        print(
-            f"note: {address} was not added. To add it, put it under `addresses` in {options.config} "
-            "and restart the master: its certificate is then made anew at once"
-        )
-    if ports != config:
-        print(
-            "note: its addresses are loopback only, so only this machine reaches it; "
-            f"for others set `addresses` in {options.config}, or the keys named above"
-        )
-    if made.new and made.root_key is not None:
-        print(f"note: move {made.root_key} to a safe place; only another master's joining needs it")
-    print(
-        "next: start the master (hullmark master run, or its service), then: hullmark invite HOST"
-    )
+def _init(options: argparse.Namespace) -> None:
+    owner = owner_of(Path(load_master(options.config).config.state_dir))
+    shop = shop_authority(options.ca_chain, options.ca_key)
+    with acting_as(owner):
+        loaded = load_master(options.config, owned=True)
+        made = init(loaded.config, options.address, shop)
+        ports = listening(loaded, Folder(Path(loaded.config.state_dir)))
+    service, trouble = Service.LEFT, None
+    if not options.no_start:
+        try:
+            service = start("masterd")
+        except Refused as error:
+            trouble = error
+    result = Result(made, loaded.config, ports, service, trouble, options.config)
+    told = json.dumps(result.document(), indent=2) if options.output == "json" else result.text()
+    print(told)
+    if trouble is not None:
+        raise trouble
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import pwd
 import socket
 import ssl
 import stat
@@ -67,9 +68,20 @@ def bind_socket(path: Path, mode: int = 0o600) -> socket.socket:
         finally:
             os.umask(before)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise Refused(f"can't listen on {path}: {why}", remedy="set another `socket`") from error
+        raise _no_socket(path, error) from error
     return listener
+
+
+def _no_socket(path: Path, error: OSError) -> Refused:
+    why = error.strerror or str(error)
+    remedy = "set another `socket`"
+    if isinstance(error, PermissionError):
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        remedy = (
+            f"its folder must be writable for {user}: install -d -o {user} -g {user} -m 0755 {path.parent}; "
+            "or set another `socket`"
+        )
+    return Refused(f"can't listen on {path}: {why}", remedy=remedy)
 
 
 def _clear(path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +15,13 @@ import pytest
 
 from hullmark.agentd import daemon, enrolment, joining
 from hullmark.agentd.__main__ import main
-from hullmark.agentd.daemon import Agent
+from hullmark.agentd.daemon import Agent, heed_signals
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Who
 from hullmark.agentd.lock import FolderLock
 from hullmark.config import AgentConfig, load_agent
 from hullmark.errors import EXIT_CONFIG, Conflict
+from hullmark.host.notify import ServiceManager
 
 PATIENCE_S = 5.0
 
@@ -162,12 +167,200 @@ def test_a_missing_token_file_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert gone in capsys.readouterr().err
 
 
-def test_an_enrolled_host_says_so(
+def test_an_enrolled_host_needs_no_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joining, "_usable", lambda folder: record("h1"))
-    assert main(["enroll", "--config", config_in(tmp_path), "--token-file", "-"]) == 0
-    assert "enrolled already" in capsys.readouterr().out
+    words = ["enroll", "--config", config_in(tmp_path), "--token-file"]
+    for given in (str(tmp_path / "used-up-and-removed"), "-"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(""))
+        assert main([*words, given]) == 0
+        assert "enrolled already" in capsys.readouterr().out
+        assert main([*words, given, "--output", "json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["schema"] == "hullmark.agent-enroll/1"
+        assert (told["changed"], told["host_id"]) == (False, "h1")
+        assert told["service"] == "not installed"
+
+
+def test_errors_are_documents_where_those_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = str(tmp_path / "gone")
+    words = ["enroll", "--config", config_in(tmp_path), "--token-file", gone, "--output", "json"]
+    assert main(words) == 2
+    told = json.loads(capsys.readouterr().err)
+    assert told["schema"] == "hullmark.error/1"
+    assert told["problems"][0]["file"] == gone
+
+
+class Manager(ServiceManager):
+    """A service manager that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("/nobody", 0.001)
+        self.told: list[str] = []
+
+    def _tell(self, state: str) -> None:
+        self.told.append(state)
+
+    def words(self) -> list[str]:
+        return [one.partition("\n")[0] for one in self.told if one != "WATCHDOG=1"]
+
+
+class Running:
+    """An agent in a thread of its own."""
+
+    def __init__(self, folder: Path, more: str = "") -> None:
+        self.file = Path(config_in(folder, more))
+        self.manager = Manager()
+        self.agent = Agent(load_agent(str(self.file)).config, str(self.file), self.manager)
+        self.problems = self.agent._problems
+        self._thread = threading.Thread(target=self.agent.run)
+
+    def __enter__(self) -> Running:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.agent.end()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def reload(self) -> None:
+        """Until it is done."""
+        before = self.manager.told.count("READY=1")
+        self.agent.reload()
+        until(lambda: self.manager.told.count("READY=1") > before)
+
+
+def enrolled_in(folder: Path) -> None:
+    (folder / "state").mkdir(mode=0o700, exist_ok=True)
+    enrolment.save(folder / "state", record("h1"))
+
+
+def test_a_service_manager_hears_that_it_is_ready_whatever_it_waits_for(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    with Running(tmp_path) as running:
+        until(lambda: "READY=1" in running.manager.told)
+        until(lambda: running.manager.told.count("WATCHDOG=1") > 2)
+        assert any("host.unenrolled" in one for one in running.manager.told)
+        enrolled_in(tmp_path)
+        until(lambda: "STATUS=Serves host box of cluster c1; no problems." in running.manager.told)
+        assert running.manager.told.count("READY=1") == 1
+    assert running.manager.told[-1] == "STOPPING=1"
+
+
+def test_no_sign_of_life_while_a_loop_is_dead(tmp_path: Path, served: type[Served]) -> None:
+    enrolled_in(tmp_path)
+    with Running(tmp_path) as running:
+        until(lambda: running.manager.told.count("WATCHDOG=1") > 2)
+        served.sound = False
+        running.problems.set("agent.stuck.sync", "the agent's sync loop stands still")
+        until(lambda: "agent.stuck.sync" in running.manager.told[-1])
+        beats = running.manager.told.count("WATCHDOG=1")
+        running.reload()  # some more looks
+        running.reload()
+        assert running.manager.told.count("WATCHDOG=1") == beats
+        served.sound = True
+        until(lambda: running.manager.told.count("WATCHDOG=1") > beats)
+
+
+def test_a_reload_takes_a_good_configuration_over_in_the_same_life(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    enrolled_in(tmp_path)
+    with Running(tmp_path) as running:
+        until(lambda: served.configs)
+        running.reload()
+        assert len(served.configs) == 1, "nothing in it is another"
+        running.file.write_text(running.file.read_text() + "parallel: 3\n")
+        running.reload()
+        until(lambda: len(served.configs) == 2)
+        assert [one.parallel for one in served.configs] == [8, 3]
+        assert served.runs[0] == served.runs[1], "to the leader it is the same agent"
+        assert running.manager.words().count("RELOADING=1") == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "said"),
+    [
+        ("paralel: 8\n", 3, "did you mean parallel?"),
+        ("parallel: many\n", 3, "a whole number from 1 to 64"),
+        ("state_dir: /elsewhere\n", 3, "stands here and in"),
+    ],
+)
+def test_a_reload_of_a_bad_configuration_keeps_the_last_good_one(
+    tmp_path: Path, served: type[Served], more: str, line: int, said: str
+) -> None:
+    enrolled_in(tmp_path)
+    with Running(tmp_path) as running:
+        until(lambda: served.configs)
+        good = running.file.read_text()
+        running.file.write_text(good + more)
+        running.reload()
+        (problem,) = running.problems.all()
+        assert problem.code == "config.invalid"
+        assert f"{running.file}:{line}: " in problem.message
+        assert said in problem.message
+        assert "systemctl reload hullmark-agent" in problem.remedy
+        assert len(served.configs) == 1
+        running.file.write_text(good)
+        running.reload()
+        assert running.problems.all() == ()
+        assert len(served.configs) == 1
+
+
+def test_the_state_folder_does_not_change_under_a_running_agent(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    enrolled_in(tmp_path)
+    with Running(tmp_path) as running:
+        until(lambda: served.configs)
+        running.file.write_text(f"state_dir: {tmp_path}/other\nparallel: 3\n")
+        running.reload()
+        (problem,) = running.problems.all()
+        assert f"{running.file}:1: state_dir: can't change while the agent runs" in problem.message
+        assert len(served.configs) == 1
+        assert not (tmp_path / "other").exists()
+
+
+def test_a_policy_that_became_bad_is_not_taken_over(tmp_path: Path, served: type[Served]) -> None:
+    enrolled_in(tmp_path)
+    policies = tmp_path / "policy.d"
+    policies.mkdir()
+    with Running(tmp_path, f"policy_dir: {policies}\n") as running:
+        until(lambda: served.configs)
+        (policies / "web.yaml").write_text("name: web\n")
+        (policies / "web.yaml").chmod(0o666)
+        running.reload()
+        (problem,) = running.problems.all()
+        assert "web.yaml: may be written by everybody" in problem.message
+        (policies / "web.yaml").chmod(0o644)
+        running.reload()
+        assert running.problems.all() == ()
+
+
+def test_signals_end_it_and_have_it_read_its_configuration(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    class Called(Agent):
+        def end(self) -> None:
+            calls.append("end")
+
+        def reload(self) -> None:
+            calls.append("reload")
+
+    kept = {number: signal.getsignal(number) for number in (1, 2, 15)}
+    try:
+        heed_signals(Called(load_agent(config_in(tmp_path)).config, ""))
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+    finally:
+        for former, handler in kept.items():
+            signal.signal(former, handler)
+    assert calls == ["reload", "end", "end"]
 
 
 def test_a_renewal_says_what_to_do_on_a_host_that_is_not_enrolled(

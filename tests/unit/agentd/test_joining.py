@@ -1,19 +1,33 @@
-"""`agent renew`: what it says, and that there is one renewal at a time."""
+"""`agent enroll` converges; `agent renew` says what it did, and there is one renewal at a time."""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hullmark.agentd import certify, enrolment, joining
+from hullmark.agentd.__main__ import main
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.lock import PAIR_LOCK, pair_lock
 from hullmark.config import AgentConfig, load_agent
-from hullmark.errors import BrokenState, Conflict, Forbidden, MasterUnavailable, Refused
+from hullmark.errors import (
+    BrokenState,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    MasterUnavailable,
+    Refused,
+)
+from hullmark.host import facts
+from hullmark.host.service import Service
+from hullmark.model.host import HostFacts
+from hullmark.pki.authority import Authority, create_authority
+from hullmark.pki.invites import Invite
 
 M1, M2 = "https://m1:7441", "https://m2:7441"
 
@@ -112,3 +126,117 @@ def test_one_at_a_time_and_the_next_when_that_is_over(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="gone"), pair_lock(tmp_path / "gone"):
         pass
+
+
+class Joins:
+    """In place of `enroll`: keeps what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Invite] = []
+
+    def __call__(self, folder: Path, invite: Invite, *_: Any, **__: Any) -> Enrolment:
+        self.asked.append(invite)
+        return replace(enrolment.read(folder), host_id="h2")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Joins:
+    """Enrolled as box, in cluster c1."""
+    enrolled(tmp_path / "agent")
+    root = create_authority(tmp_path / "pki", "c1", time.time()).root_pem
+    (tmp_path / "agent" / enrolment.ROOT).write_text(root)
+    joins = Joins()
+    monkeypatch.setattr(joining, "enroll", joins)
+    monkeypatch.setattr(facts, "gather", lambda **_: HostFacts())
+    monkeypatch.setattr(joining, "start", lambda daemon: Service.RUNNING)
+    return joins
+
+
+def token_of(folder: Path, host: str = "box", pki: str = "pki") -> str:
+    authority = create_authority(folder / pki, "c9", time.time()) if pki != "pki" else None
+    root = (authority or Authority.load(folder / "pki")).root_fingerprint
+    file = folder / "token"
+    file.write_text(Invite((M1,), root, host, "secret").text())
+    file.chmod(0o600)
+    return str(file)
+
+
+def joined(config: AgentConfig, token_file: str, *, force: bool = False) -> joining.Joined:
+    return joining.run_enroll(config, token_file, force=force, starting=True)
+
+
+def test_a_host_that_is_in_the_cluster_stays_as_it_is(
+    config: AgentConfig, tmp_path: Path, host: Joins
+) -> None:
+    token = token_of(tmp_path)
+    for given in (token, token, str(tmp_path / "gone")):
+        done = joined(config, given)
+        assert (done.changed, done.enrolled.host_id) == (False, "h1")
+        assert "enrolled already" in joining.as_text(done)
+    assert host.asked == [], "nobody was asked"
+    again = joined(config, token, force=True)
+    assert (again.changed, again.enrolled.host_id) == (True, "h2")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"pki": "other"}, "another cluster's"), ({"host": "web3"}, "is for host web3")],
+)
+def test_an_invite_for_something_else_is_not_swallowed(
+    config: AgentConfig, tmp_path: Path, host: Joins, given: dict[str, str], said: str
+) -> None:
+    token = token_of(tmp_path, **given)
+    with pytest.raises(Conflict, match=said) as caught:
+        joined(config, token)
+    assert "--force" in caught.value.remedy
+    assert host.asked == []
+    assert joined(config, token, force=True).changed
+
+
+def test_a_host_that_is_not_enrolled_needs_a_token(
+    config: AgentConfig, tmp_path: Path, host: Joins
+) -> None:
+    (tmp_path / "agent" / enrolment.RECORD).unlink()
+    (tmp_path / "empty").touch(0o600)
+    for name in ("gone", "empty"):
+        with pytest.raises(InvalidInput, match=f"{name}: there is no token") as caught:
+            joined(config, str(tmp_path / name))
+        assert "hullmark invite HOST" in caught.value.remedy
+
+
+def test_the_service_is_started_where_it_does_not_run(
+    config: AgentConfig, tmp_path: Path, host: Joins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = token_of(tmp_path)
+    monkeypatch.setattr(joining, "start", lambda daemon: Service.STARTED)
+    assert joined(config, token).changed
+    left = joining.run_enroll(config, token, force=False, starting=False)
+    assert (left.changed, left.service) == (False, Service.LEFT)
+
+    def fails(_daemon: str) -> Service:
+        raise Refused("the service hullmark-agent does not start", remedy="see its log")
+
+    monkeypatch.setattr(joining, "start", fails)
+    done = joined(config, token, force=True)
+    assert done.trouble is not None
+    assert done.changed, "the enrolment stands"
+    assert joining.as_document(done)["service"] == "failed"
+
+
+def test_a_service_that_does_not_start_is_told_after_the_answer(
+    config: AgentConfig,
+    tmp_path: Path,
+    host: Joins,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(_daemon: str) -> Service:
+        raise Refused("the service hullmark-agent does not start", remedy="see its log")
+
+    monkeypatch.setattr(joining, "start", fails)
+    words = ["enroll", "--config", str(tmp_path / "agent.yaml"), "--output", "json"]
+    assert main([*words, "--token-file", token_of(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out)["service"] == "failed"
+    assert json.loads(said.err)["remedy"] == "see its log"
+    assert main([*words, "--no-start", "--token-file", token_of(tmp_path)]) == 0

@@ -51,7 +51,7 @@ def test_help(run: Run, path: tuple[str, ...]) -> None:
     assert run(*path, "-h").out == done.out
 
 
-DAEMONS = {("agent", "run"), ("agent", "enroll"), ("master", "run"), ("master", "init")}
+DAEMONS = {("agent", "run"), ("master", "run")}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

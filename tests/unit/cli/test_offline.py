@@ -144,6 +144,63 @@ def test_config_check_without_a_file(
     assert found == f"{standard}  not there; its drop-ins are valid\n"
 
 
+def test_config_check_of_the_standard_place_looks_at_who_may_write_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir(mode=0o755)
+    file, policies = tmp_path / "etc" / "agent.yaml", tmp_path / "policy.d"
+    policies.mkdir()
+    (policies / "web.yaml").write_text("name: web\nallow: all\n")
+    file.write_text(f"policy_dir: {policies}\n")
+    file.chmod(0o666)
+    assert run("config", "check", "agent", str(file)).code == 0, "a copy is anybody's"
+    monkeypatch.setattr(loading, "AGENT_FILE", str(file))
+    monkeypatch.setitem(config_command.STANDARD, "agent", str(file))
+    (problem,) = run("config", "check", "agent", "-o", "json").error["problems"]
+    assert problem["file"] == str(file)
+    assert "may be written by everybody (mode 0666)" in problem["message"]
+    assert f"chmod go-w {file}" in problem["allowed"]
+    file.chmod(0o644)
+    (problem,) = run("config", "check", "agent", "-o", "json").error["problems"]
+    assert (problem["file"], problem["line"]) == (str(policies / "web.yaml"), 2)
+    assert problem["allowed"] == "name, description"
+
+
+@pytest.mark.parametrize("kind", ["agent", "master", "policy"])
+def test_config_check_of_a_copy_under_any_name(run: Run, tmp_path: Path, kind: str) -> None:
+    """As `validate:` of configuration management makes one, of a main file or of one drop-in."""
+    texts = {"agent": "parallel: 4\n", "master": "lease: 5s\n", "policy": "name: web\n"}
+    copy = tmp_path / ".source.yaml~x3"
+    copy.write_text(texts[kind])
+    copy.chmod(0o666)
+    assert run("config", "check", kind, str(copy)).code == 0
+    assert run("config", "check", "--kind", kind, str(copy)).code == 0
+    assert run("config", "check", str(copy)).code == 64
+    copy.write_text("color: red\n")
+    error = run("config", "check", str(copy), "--kind", kind, "-o", "json").error
+    assert error["exit_code"] == 2
+    (problem,) = error["problems"]
+    assert (problem["file"], problem["line"], problem["field"]) == (str(copy), 1, "color")
+    assert problem["allowed"]
+
+
+@pytest.mark.parametrize("name", ["agent.yaml", "agent.d/10-web.yaml", "master.d/x.yaml"])
+def test_config_check_knows_what_a_file_is_by_its_place(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("log_level: debug\n")
+    document = run("config", "check", str(file), "-o", "json").document
+    assert document["kind"] == name[: len(document["kind"])]
+    assert document["valid"] is True
+
+
+def test_config_check_takes_one_file(run: Run) -> None:
+    assert run("config", "check", "agent", "a.yaml", "b.yaml").code == 64
+    assert run("config", "check").code == 64
+
+
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version_as_an_option(run: Run, option: str) -> None:
     assert run(option) == run("version")
@@ -164,18 +221,18 @@ def test_standard_files_are_those_of_the_configuration() -> None:
         ("agent run", "agentd run --config /etc/hullmark/agent.yaml"),
         (
             "agent enroll --token-file t",
-            "agentd enroll --config /etc/hullmark/agent.yaml --token-file t",
+            "agentd enroll --config /etc/hullmark/agent.yaml --token-file t --output text",
         ),
         (
-            "agent enroll --config a --token-file t --force",
-            "agentd enroll --config a --token-file t --force",
+            "agent enroll --config a --token-file t --force --no-start -o json",
+            "agentd enroll --config a --token-file t --output json --force --no-start",
         ),
         ("agent renew -o json", "agentd renew --config /etc/hullmark/agent.yaml --output json"),
         ("master run --config m", "masterd run --config m"),
-        ("master init", "masterd init --config /etc/hullmark/master.yaml"),
+        ("master init", "masterd init --config /etc/hullmark/master.yaml --output text"),
         (
-            "master init --config m --address a --address b --ca-chain c --ca-key k",
-            "masterd init --config m --address a --address b --ca-chain c --ca-key k",
+            "master init --config m --address a --address b --ca-chain c --ca-key k --no-start",
+            "masterd init --config m --output text --no-start --address a --address b --ca-chain c --ca-key k",
         ),
     ],
 )

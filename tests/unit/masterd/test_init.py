@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hullmark.config import load_master
-from hullmark.errors import BrokenState, Conflict, InvalidInput, Refused, UsageError
+from hullmark.errors import EXIT_CONFIG, BrokenState, Conflict, InvalidInput, Refused, UsageError
 from hullmark.masterd.__main__ import main
 from hullmark.masterd.certificate import ensure_certificate
 from hullmark.masterd.folder import Folder, found_here, listening, urls
@@ -233,9 +233,7 @@ def test_a_master_that_only_this_machine_knows_listens_on_loopback(
 
 
 def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(
-        "hullmark.log.setup", lambda level, form: None
-    )  # it would stay set for others
+    monkeypatch.setattr("hullmark.log.setup", lambda *given: None)  # it would stay set for others
     config_in(tmp_path)
     config = tmp_path / "master.yaml"
     assert main(["run", "--config", str(config)]) == 2
@@ -243,9 +241,9 @@ def test_the_command_line_fails_with_a_remedy(tmp_path: Path, capsys, monkeypatc
     assert "no cluster" in told
     assert "hullmark master init" in told
     config.write_text(config.read_text() + "lost_aftr: 3\n")
-    assert main(["run", "--config", str(config)]) == 2
+    assert main(["run", "--config", str(config)]) == EXIT_CONFIG
     assert "did you mean lost_after" in capsys.readouterr().err
-    assert main(["run", "--config", str(tmp_path / "none.yaml")]) == 2
+    assert main(["run", "--config", str(tmp_path / "none.yaml")]) == EXIT_CONFIG
     for wrong in ([], ["walk"], ["run", "--address", "x"]):
         with pytest.raises(SystemExit) as caught:
             main(wrong)

@@ -12,12 +12,15 @@ from hullmark.cli import show
 from hullmark.cli.daemon import AGENT_FILE, MASTER_FILE
 from hullmark.cli.options import Asked, offline
 from hullmark.cli.table import table
-from hullmark.cli.words import span
-from hullmark.errors import InvalidInput
+from hullmark.cli.words import count, span
+from hullmark.errors import InvalidInput, UsageError
 
-_KIND = click.argument("kind", type=click.Choice(["agent", "master"]))
-_FILE = click.argument("file", required=False)
 STANDARD = {"agent": AGENT_FILE, "master": MASTER_FILE}
+POLICY = "policy"
+POLICY_DIR = "/etc/hullmark/policy.d"
+"""As `config` has it, which imports a YAML reader."""
+KINDS = (*STANDARD, POLICY)
+_FOLDERS = {f"{kind}.d": kind for kind in KINDS}
 
 
 @click.group(no_args_is_help=False)
@@ -31,28 +34,88 @@ def command() -> None:
 Example:
   hullmark config check agent
   hullmark config check master ./master.yaml
+  hullmark config check policy ./web.yaml
+  hullmark config check --kind agent /tmp/copy
 
 \b
-Exit codes: 0 valid, 2 not valid.
+Exit codes: 0 valid, 2 not valid, 64 wrong usage.
 """,
 )
-@_KIND
-@_FILE
+@click.argument("what", metavar="[KIND] [FILE]", nargs=-1)
+@click.option("--kind", type=click.Choice(KINDS), help="What FILE is, if its name doesn't tell.")
 @offline
-def check(asked: Asked, kind: str, file: Optional[str]) -> None:
+def check(asked: Asked, what: tuple[str, ...], kind: Optional[str]) -> None:
     """Check FILE with its drop-ins (FILE's name with .d/*.yaml) as the daemon reads them at its start.
 
-    Without FILE: the standard place. Every problem is listed with its line.
+    KIND is agent, master or policy. Without FILE: the standard place, and also that
+    nobody else may write there. FILE may be a copy of the main file or of one
+    drop-in, under any name: no network and no state folder is needed.
     """
-    path = file or STANDARD[kind]
-    rows = _rows(kind, path)
+    kind, file = _asked_for(what, kind)
+    told = _check_policy(file) if kind == POLICY else _check_daemon(kind, file)
     if asked.json:
-        show.document("config-check", {"kind": kind, "file": path, "valid": True})
-    elif Path(path).exists():
-        show.lines(f"{path}  valid")
+        place = file or STANDARD.get(kind, POLICY_DIR)
+        show.document("config-check", {"kind": kind, "file": place, "valid": True})
     else:
-        given = any(row["source"] != "default" for row in rows)
-        show.lines(f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults"))
+        show.lines(told)
+
+
+def _asked_for(what: tuple[str, ...], kind: Optional[str]) -> tuple[str, Optional[str]]:
+    """Kind and file. Raises UsageError."""
+    words = list(what)
+    if kind is None and words and words[0] in KINDS:
+        kind = words.pop(0)
+    if len(words) > 1:
+        raise UsageError(f"{' '.join(words)}: one file at a time", remedy=_SEE)
+    file = words[0] if words else None
+    if kind is None and file is not None:
+        kind = _kind_of(Path(file))
+    if kind is None:
+        what_of = (
+            "nothing is named" if file is None else f"{file}: its name doesn't tell what it is"
+        )
+        raise UsageError(what_of, remedy=f"name its kind: {', '.join(KINDS)}; {_SEE}")
+    return kind, file
+
+
+_SEE = "see hullmark config check --help"
+
+
+def _kind_of(file: Path) -> Optional[str]:
+    """By its name or its folder's, as they are below /etc/hullmark."""
+    if file.stem in STANDARD and file.suffix == ".yaml":
+        return file.stem
+    return _FOLDERS.get(file.absolute().parent.name)
+
+
+def _check_daemon(kind: str, file: Optional[str]) -> str:
+    """What to say of it. Raises InvalidInput."""
+    path = file or STANDARD[kind]
+    at_its_place = path == STANDARD[kind]
+    rows = _rows(kind, path, owned=at_its_place)
+    for row in rows:
+        if row["key"] == "policy_dir" and at_its_place:
+            _policies(row["value"])
+    if Path(path).exists():
+        return f"{path}  valid"
+    given = any(row["source"] != "default" for row in rows)
+    return f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults")
+
+
+def _check_policy(file: Optional[str]) -> str:
+    from hullmark import config  # imports a YAML reader
+
+    if file is None:
+        return f"{POLICY_DIR}  valid, {count(_policies(POLICY_DIR), 'file')}"
+    config.load_policy(file)
+    return f"{file}  valid"
+
+
+def _policies(folder: str) -> int:
+    """How many there are. Raises InvalidInput."""
+    from hullmark import config  # imports a YAML reader
+
+    return len(config.load_policies(folder))
 
 
 @command.command(
@@ -64,8 +127,8 @@ Example:
   hullmark config show master ./master.yaml --output json
 """,
 )
-@_KIND
-@_FILE
+@click.argument("kind", type=click.Choice(list(STANDARD)))
+@click.argument("file", required=False)
 @offline
 def show_values(asked: Asked, kind: str, file: Optional[str]) -> None:
     """Show every key with its value, and the file and line that it comes from."""
@@ -77,14 +140,15 @@ def show_values(asked: Asked, kind: str, file: Optional[str]) -> None:
         show.lines(*_lines(rows))
 
 
-def _rows(kind: str, path: str) -> list[dict[str, Any]]:
+def _rows(kind: str, path: str, *, owned: bool = False) -> list[dict[str, Any]]:
     """Raises InvalidInput."""
     from hullmark import config  # imports a YAML reader
 
     try:
-        loaded: Any = config.load_agent(path) if kind == "agent" else config.load_master(path)
+        load = {"agent": config.load_agent, "master": config.load_master}[kind]
+        loaded: Any = load(path, owned=owned)
     except InvalidInput as error:
-        raise InvalidInput(error.problems, remedy="mend the lines named") from error
+        raise InvalidInput(error.problems, remedy="mend what is named") from error
     return config.shown(loaded, kind)
 
 

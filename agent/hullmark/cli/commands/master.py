@@ -25,6 +25,7 @@ Example:
   hullmark master init
   hullmark master init --address m1.example.net --address 192.0.2.10
   hullmark master init --ca-chain shop-ca.pem --ca-key shop-ca.key
+  hullmark master init --output json
 """,
 )
 @_CONFIG
@@ -39,14 +40,31 @@ Example:
     "--ca-chain", metavar="FILE", help="The shop's own intermediate certificate, its root last."
 )
 @click.option("--ca-key", metavar="FILE", help="The intermediate's key.")
+@click.option("--no-start", is_flag=True, help="Leave the installed service as it is.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the answer.",
+)
 def init(
-    config: str, addresses: tuple[str, ...], ca_chain: Optional[str], ca_key: Optional[str]
+    config: str,
+    addresses: tuple[str, ...],
+    ca_chain: Optional[str],
+    ca_key: Optional[str],
+    no_start: bool,
+    output: str,
 ) -> NoReturn:
     """Make a new cluster on this machine: its store, its authority, this master's certificate.
 
-    What is there already is kept.
+    What is there already is kept. Where the master was installed as a service, that
+    is started. As root it acts as the owner of the state folder.
     """
-    arguments = ["init", "--config", config]
+    arguments = ["init", "--config", config, "--output", output]
+    if no_start:
+        arguments.append("--no-start")
     for address in addresses:
         arguments += ["--address", address]
     if ca_chain is not None:
