@@ -10,7 +10,6 @@ cd "$(dirname "$0")/../.."
 
 fail() { printf 'packaging/deb/build.sh: %s\n' "$*" >&2; exit 2; }
 
-tree=$PWD
 version=
 out=build/deb
 while [ $# -gt 0 ]; do
@@ -29,9 +28,10 @@ umask 022
 export LC_ALL=C.UTF-8 TZ=UTC PYTHONDONTWRITEBYTECODE=1
 unset PYTHONPATH DEB_BUILD_OPTIONS DEB_BUILD_PROFILES MAKEFLAGS MAKELEVEL MFLAGS
 
-mkdir -p "$out" build
+mkdir -p "$out"
 out=$(cd "$out" && pwd)
-work=$(mktemp -d "$tree/build/deb.XXXXXX")
+# Not below this tree: debhelper knows no blanks in the names of folders.
+work=$(mktemp -d -t hullmark-deb.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 source=$work/hullmark
 mkdir "$source"
