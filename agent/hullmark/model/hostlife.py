@@ -81,6 +81,11 @@ class HostChange:
 class HostChanges:
     hosts: tuple[HostChange, ...]
 
+    @property
+    def changed(self) -> bool:
+        """Whether any of them was kept otherwise before."""
+        return any(one.changed for one in self.hosts)
+
 
 @dataclass(frozen=True)
 class RemovedHost:

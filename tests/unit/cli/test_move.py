@@ -87,6 +87,7 @@ def test_as_json(master: FakeMaster, run: Run) -> None:
     assert document == {
         "schema": "hullmark.move/1",
         "app": "shop",
+        "changed": True,
         "slots": [
             {
                 "name": "shop/web.1",

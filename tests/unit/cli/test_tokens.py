@@ -42,6 +42,7 @@ def test_invite(master: FakeMaster, run: Run) -> None:
     document = run("invite", "web3", "-o", "json").document
     assert document == {
         "schema": "hullmark.invite/1",
+        "changed": True,
         "host": "web3",
         "token": "hmi1.secret",
         "token_file": "",

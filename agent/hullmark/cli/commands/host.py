@@ -108,7 +108,8 @@ def drain(
     answer = _availability(client, hosts, Availability.DRAINING, ticket)
     if not wait:
         if asked.json:
-            show.document("host-drain", answer, outcome="accepted", seconds=0.0)
+            more = {"changed": answer.changed, "outcome": "accepted", "seconds": 0.0}
+            show.document("host-drain", answer, **more)
         elif not quiet:
             show.lines(*map(_line, answer.hosts), "not waited for; see hullmark hosts")
         return EXIT_OK
@@ -120,7 +121,7 @@ def drain(
     seconds = time.monotonic() - begin
     if asked.json:
         fields = {"hosts": drained.hosts, "outcome": drained.outcome, "seconds": round(seconds, 3)}
-        show.document("host-drain", fields)
+        show.document("host-drain", fields, changed=answer.changed)
     else:
         _tell_drained(client, drained, quiet, seconds)
     return EXIT_OK if drained.outcome == "settled" else EXIT_DEGRADED
@@ -259,7 +260,7 @@ def remove(asked: Asked, host: str, force: bool, ticket: str) -> None:
     text = client.change("DELETE", f"{PATH}/{host_name(host)}", to_wire(request))
     answer = client.decoded(RemovedHost, text)
     if asked.json:
-        show.document("host-remove", answer)
+        show.document("host-remove", answer, changed=True)
         return
     failure.warn(iter(answer.warnings))
     invites = f"{count(answer.invites, 'open invite')} withdrawn" if answer.invites else ""
@@ -282,7 +283,7 @@ def _availability(
 
 def _tell(asked: Asked, answer: HostChanges) -> None:
     if asked.json:
-        show.document("host-change", answer)
+        show.document("host-change", answer, changed=answer.changed)
     else:
         show.lines(*map(_line, answer.hosts))
 

@@ -47,6 +47,7 @@ def command(
         failure.warn(_enrolled_already(client, host))
     if asked.json:
         fields = {
+            "changed": True,
             "host": answer.host,
             "token": "" if file else answer.token,
             "token_file": file or "",

@@ -54,6 +54,7 @@ def command(asked: Asked, valid: str, file: Optional[str]) -> None:
 
 def _document(answer: SessionAnswer, file: Optional[str]) -> None:
     fields = {
+        "changed": True,
         "who": answer.who,
         "role": answer.role,
         "expires_at": answer.expires_at,

@@ -54,7 +54,7 @@ def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None
     client = door.client(asked)
     answer = client.decoded(HostChanges, client.change("POST", PATH, to_wire(request)))
     if asked.json:
-        show.document("maintenance-change", answer)
+        show.document("maintenance-change", answer, changed=answer.changed)
         return
     for change in answer.hosts:
         work = change.maintenance
@@ -78,7 +78,7 @@ def end(asked: Asked, hosts: tuple[str, ...], ticket: str) -> None:
     client = door.client(asked)
     answer = client.decoded(HostChanges, client.change("DELETE", PATH, to_wire(request)))
     if asked.json:
-        show.document("maintenance-change", answer)
+        show.document("maintenance-change", answer, changed=answer.changed)
         return
     for change in answer.hosts:
         show.lines(f"{change.host}  {'ended' if change.changed else 'was not in maintenance'}")

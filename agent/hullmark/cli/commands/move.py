@@ -85,7 +85,12 @@ def command(
     if asked.json:
         names = [moved.name for moved in arrival.left]
         show.document(
-            "move", answer, outcome=arrival.outcome, seconds=round(seconds, 3), waiting=names
+            "move",
+            answer,
+            changed=bool(answer.slots),
+            outcome=arrival.outcome,
+            seconds=round(seconds, 3),
+            waiting=names,
         )
     else:
         _tell(answer, arrival, quiet, seconds)

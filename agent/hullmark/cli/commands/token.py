@@ -91,7 +91,7 @@ def create(
         secretfile.write(path, answer.token)
     if asked.json:
         hidden = {"token": "" if file else answer.token, "token_file": file or ""}
-        show.document("token", answer, **hidden)
+        show.document("token", answer, changed=True, **hidden)
         return
     until, sources = moment(answer.expires_at), " ".join(answer.networks) or ANYWHERE
     told = f"{answer.name}  {answer.role.value} from {sources} until {until}"
@@ -140,7 +140,7 @@ def revoke(asked: Asked, name: str, ticket: str) -> None:
     target = f"{PATH}/{quote(name, safe='')}"
     answer = client.decoded(RevokeAnswer, client.change("DELETE", target, to_wire(request)))
     if asked.json:
-        show.document("token-revoke", answer)
+        show.document("token-revoke", answer, changed=True)
     else:
         show.lines(f"{answer.name}  revoked")
 
