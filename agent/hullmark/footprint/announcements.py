@@ -152,10 +152,15 @@ _PERIODIC = (
     *("motd-news", "systemd-tmpfiles-clean", "systemd-update-utmp", "dailyaidecheck", "anacron", "exim4-base", "fwupd-refresh"),
     *("systemd-hostnamed", "systemd-timedated", "systemd-localed", "polkit", "packagekit", "sysstat-collect", "sysstat-summary"),
 )  # fmt: skip
+_SYSLOG = (
+    *("syslog", "messages", "debug", "secure", "cron"),
+    *(f"{name}.log" for name in ("auth", "cron", "daemon", "kern", "mail", "user")),
+)
 ITSELF = _rows(
     Whose.ITSELF,
     ("journal", "file", ("/var/log/journal/*", "/var/log/journal/*/*.journal", "/var/log/journal/*/*.journal~"), "systemd's journal"),
     ("log", "file", ("/var/log/*", "/var/log/*/*.log", "/var/log/audit/audit.log", "/var/log/exim4/*", "/var/log/sysstat/*"), "logs of other tools grow; their owners and modes stay", CHANGED, CONTENT),
+    ("syslog", "file", tuple(f"/var/log/{name}" for name in _SYSLOG), "log files that a syslog daemon makes for the first message of their kind", ADDED),
     ("rotated", "file", ("/var/log/*.{n}", "/var/log/*.{n}.gz", "/var/log/*/*.{n}", "/var/log/*/*.{n}.gz", "/var/log/*/*.{n}.xz"), "logs that were rotated"),
     ("login-record", "file", ("/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/var/log/faillog", "/var/lib/wtmpdb/wtmp.db", "/var/lib/lastlog/lastlog2.db"), "records of logins", "added changed"),
     ("systemd-state", "file", ("/var/lib/systemd/random-seed", "/var/lib/systemd/timesync/clock", "/var/lib/systemd/timers/*.timer", "/var/lib/systemd/rfkill/*", "/var/lib/systemd/backlight/*", "/var/lib/systemd/pstore", "/var/lib/systemd/coredump", "/var/lib/urandom/random-seed", "/etc/.updated", "/var/.updated"), "states that the system keeps through a boot"),

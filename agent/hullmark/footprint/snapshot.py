@@ -602,9 +602,11 @@ _TYPES = {
 
 
 def source_of(path: str) -> str:
-    """Of Python's bytecode the file that it was made from, else the path."""
-    found = re.fullmatch(r"(.*/)__pycache__/([^/.]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc", path)
-    return f"{found.group(1)}{found.group(2)}.py" if found else path
+    """Of Python's bytecode the file that it was made from, of the folder that it is in the one of that file, else the path."""
+    found = re.fullmatch(r"(.*)/__pycache__(?:/([^/.]+)\.[a-z]+-\d+(?:\.opt-\d)?\.pyc)?", path)
+    if not found:
+        return path
+    return f"{found.group(1)}/{found.group(2)}.py" if found.group(2) else found.group(1)
 
 
 def _open(raw: bytes, flags: int = 0) -> int:

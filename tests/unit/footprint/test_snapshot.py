@@ -157,6 +157,7 @@ def test_whose_a_file_is_also_where_folders_moved(world: World) -> None:
     own = snapshot.owners(world.host)
     assert own["/usr/lib/systemd/system/cron.service"] == own["/etc/crontab"] == "cron"
     assert snapshot.source_of("/u/__pycache__/a.cpython-311.opt-1.pyc") == "/u/a.py"
+    assert snapshot.source_of("/u/__pycache__") == "/u"
     assert snapshot.source_of("/u/__pycache__/evil.so") == "/u/__pycache__/evil.so"
 
 
