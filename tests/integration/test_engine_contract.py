@@ -27,6 +27,7 @@ from hullmark.model.app import (
     Resources,
     Volume,
 )
+from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.observed import Health
 from hullmark.model.orders import PublishedPort
 from tests.cluster import wait_until
@@ -102,6 +103,30 @@ def test_start_and_stop_and_remove_may_be_repeated(yard: Yard) -> None:
         with pytest.raises(NotFound):
             call(container_id)
     assert yard.engine.listed() == []
+
+
+def test_the_engines_own_restart_policy_is_told_as_it_became(yard: Yard) -> None:
+    """Podman can't change it before 5.1."""
+    container_id = yard.run(single("shop", WEB))
+    pid = yard.sdk.containers.get(container_id).attrs["State"]["Pid"]
+    assert yard.engine.restart_policy(container_id) == NO_RESTART
+    can = yard.daemon.name == "docker" or _version(yard) >= (5, 1)
+    for wanted in (EngineRestart("on-failure", 3), EngineRestart("always"), NO_RESTART):
+        for _ in range(2):
+            became = yard.engine.set_restart_policy(container_id, wanted)
+            assert became == (wanted if can else NO_RESTART)
+            assert yard.engine.restart_policy(container_id) == became
+    assert yard.sdk.containers.get(container_id).attrs["State"]["Pid"] == pid
+    foreign = yard.sdk.containers.create(IMAGE)
+    with pytest.raises(Refused, match="not one of ours"):
+        yard.engine.set_restart_policy(foreign.id, EngineRestart("always"))
+    with pytest.raises(NotFound):
+        yard.engine.set_restart_policy("nobody", EngineRestart("always"))
+
+
+def _version(yard: Yard) -> tuple[int, int]:
+    first, second = yard.engine.info().version.split(".")[:2]
+    return int(first), int(second)
 
 
 def test_a_stopped_container_starts_again(yard: Yard) -> None:
@@ -555,6 +580,8 @@ def test_every_call_says_that_the_engine_is_away(yard: Yard) -> None:
         lambda: engine.remove_network("shop", "front"),
         lambda: engine.remove_volume("shop", "data"),
         lambda: engine.check_health(container_id),
+        lambda: engine.restart_policy(container_id),
+        lambda: engine.set_restart_policy(container_id, EngineRestart("always")),
         lambda: next(engine.events()),
         lambda: list(engine.logs(container_id, tail="all", since="", follow=False)),
     ]

@@ -228,6 +228,14 @@ def test_standard_files_are_those_of_the_configuration() -> None:
             "agentd enroll --config a --token-file t --output json --force --no-start",
         ),
         ("agent renew -o json", "agentd renew --config /etc/hullmark/agent.yaml --output json"),
+        (
+            "eject",
+            "agentd eject --config /etc/hullmark/agent.yaml --out /root/hullmark-eject --output text",
+        ),
+        (
+            "eject --config a --out o --force --dry-run --accept-duplicates -o json",
+            "agentd eject --config a --out o --output json --force --dry-run --accept-duplicates",
+        ),
         ("master run --config m", "masterd run --config m"),
         ("master init", "masterd init --config /etc/hullmark/master.yaml --output text"),
         (
