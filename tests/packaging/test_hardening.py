@@ -1,0 +1,211 @@
+"""The units: little exposed by the judgement of systemd, and at work so on a booted host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import wait_until
+from tests.hosts import Bed, Host
+from tests.integration.daemon import load_image
+from tests.packaging.products import TREE, products
+
+UNITS = TREE / "packaging" / "files"
+EXPOSURE_MAX = {"agent": 3.5, "master": 2.0}
+IMAGE = "localhost/hullmark-test:1"
+CAPABILITIES = {
+    "agent": 1 << 0 | 1 << 2 | 1 << 19,  # CHOWN, DAC_READ_SEARCH, SYS_PTRACE of capabilities(7)
+    "master": 0,
+}
+# What an agent that sees no more than its own would get wrong: sources of mounts and secrets anywhere on the host, a config
+# for another user, and a port that another user's process has.
+COMPOSE = f"""\
+name: shop
+services:
+  web:
+    image: {IMAGE}
+    init: true
+    user: "1000"
+    command: [sh, -c, "cat /etc/greeting /run/secrets/password /data/page; sleep 100000"]
+    stop_grace_period: 1s
+    volumes: ["/home/shop/data:/data:ro", "/tmp/shop:/tmp/shop:ro"]
+    configs: [{{source: greeting, target: /etc/greeting, uid: "1000", gid: "1000", mode: 0400}}]
+    secrets: [password]
+configs:
+  greeting: {{content: "hello "}}
+secrets:
+  password: {{file: /home/shop/password}}
+"""
+LISTENER = "import socket, time; s = socket.create_server(('', 8099)); time.sleep(1000)"
+INTRUDER = "raise SystemExit('an intruder was run')\n"
+STALL = "[Service]\nWatchdogSec=4\n"
+"""Instead of half a minute, so that the test needs none."""
+
+
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
+def test_exposure_is_low(name: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=yes"]
+    command.append(str(UNITS / f"hullmark-{name}.service"))
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert found, said
+    assert float(found[1]) <= EXPOSURE_MAX[name]
+
+
+# The tests below follow one host through its life, in this order.
+
+
+@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.full)])
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    made = products()
+    with Bed() as bed:
+        host = bed.host("web1", request.param, engine="docker")
+        host.use_repository(made.repo, made.key)
+        yield host
+
+
+def test_installed_but_not_enrolled_nothing_runs(host: Host) -> None:
+    before = listening(host)
+    said = host.install("hullmark-agent", "hullmark-master")
+    assert "hullmark agent enroll --token-file FILE" in said
+    assert "hullmark master init --address ADDRESS" in said
+    assert listening(host) == before
+    assert processes(host) == []
+    for name in EXPOSURE_MAX:
+        assert shown(host, name, "ActiveState") == "inactive"
+        assert shown(host, name, "UnitFileState") == "enabled"
+        assert shown(host, name, "ConditionResult") == "no"
+
+
+def test_an_app_runs_under_the_hardened_units(host: Host) -> None:
+    host.run("hullmark master init --address 127.0.0.1 && systemctl start hullmark-master")
+    host.run("hullmark invite web1 --token-file /root/token")
+    host.run("hullmark agent enroll --token-file /root/token && systemctl start hullmark-agent")
+    load_image(f"unix://{host.path('/run/docker.sock')}", IMAGE)
+    host.write("/home/shop/data/page", "page\n")
+    host.write("/home/shop/password", "secret ")
+    host.path("/home/shop").chmod(0o711)
+    host.path("/tmp/shop").mkdir()
+    host.write("/root/compose.yaml", COMPOSE)
+    host.write("/tmp/listener.py", LISTENER)
+    host.run("setsid setpriv --reuid 65534 python3 /tmp/listener.py >/dev/null 2>&1 </dev/null &")
+    wait_until(lambda: "8099" in listening(host), "the listener listens")
+    host.run("hullmark apply --wait /root/compose.yaml")
+    shop = "$(docker ps -q --filter label=io.hullmark.app=shop)"
+    assert len(processes(host)) == 2
+    wait_until(lambda: host.run(f"docker logs {shop}").stdout == "hello secret page\n", "output")
+    # The agent looks for others' listeners when it starts, and now and then.
+    host.run("systemctl restart hullmark-agent")
+    held = re.compile(r"8099/tcp +\* +python3, of the host")
+    wait_until(
+        lambda: held.search(host.run("hullmark ports").stdout), "who listens is known by name"
+    )
+
+
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
+def test_a_daemon_may_do_what_it_needs_and_no_more(host: Host, name: str) -> None:
+    assert shown(host, name, "ActiveState") == "active"
+    pid = shown(host, name, "MainPID")
+    status = dict(line.split(":\t", 1) for line in host.read(f"/proc/{pid}/status").splitlines())
+    user = host.run(f"stat -c %U /proc/{pid}").stdout.strip()
+    assert user == {"agent": "root", "master": "hullmark"}[name]
+    for kind in ("CapBnd", "CapPrm", "CapEff"):
+        assert int(status[kind], 16) == CAPABILITIES[name], kind
+    assert int(status["CapAmb"], 16) == 0
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    # Where it may write, and that it may not elsewhere.
+    state = f"/var/lib/hullmark/{name}"
+    seen = f"nsenter -t {pid} -m setpriv --reuid {user} --regid {user} --clear-groups"
+    host.run(f"{seen} touch {state}/try && {seen} rm {state}/try")
+    for path in ("/etc/hullmark/try", "/usr/share/hullmark/try", "/var/log/try", "/home/try"):
+        refused = host.run(f"nsenter -t {pid} -m touch {path}", check=False)
+        assert re.search("Read-only|Permission denied", refused.stderr), path
+
+
+def test_no_code_of_others_is_run(host: Host) -> None:
+    """Not of /usr/local, of the working folder, or of what the environment names."""
+    folder = host.run("ls -d /usr/local/lib/python3*/dist-packages").stdout.strip()
+    for path in (folder, "/root"):
+        host.write(f"{path}/click.py", INTRUDER)
+        host.write(f"{path}/yaml.py", INTRUDER)
+    found = host.run("cd /tmp && python3 -c 'import click'", check=False)
+    assert "an intruder was run" in found.stderr, "that is how others would run it"
+    for command in ("/usr/bin/hullmark --version", "/usr/share/hullmark/masterd --version"):
+        host.run(f"cd /root && PYTHONPATH=/root PYTHONSTARTUP=/root/click.py {command}")
+    host.run("hullmark config check agent")
+    host.run(f"rm {folder}/click.py {folder}/yaml.py /root/click.py /root/yaml.py")
+
+
+def test_a_stalled_daemon_is_replaced(host: Host) -> None:
+    containers = running(host)
+    for name in EXPOSURE_MAX:
+        host.write(f"/etc/systemd/system/hullmark-{name}.service.d/stall.conf", STALL)
+    host.run("systemctl daemon-reload && systemctl restart hullmark-agent hullmark-master")
+    stalled = {name: shown(host, name, "MainPID") for name in EXPOSURE_MAX}
+    for pid in stalled.values():
+        host.run(f"kill -STOP {pid}")
+        wait_until(lambda pid=pid: "State:\tT" in host.read(f"/proc/{pid}/status"), "it stands")
+    for name, pid in stalled.items():
+        wait_until(lambda name=name: shown(host, name, "NRestarts") == "1", f"{name} is replaced")
+        wait_until(lambda name=name: shown(host, name, "ActiveState") == "active", f"{name} runs")
+        assert shown(host, name, "MainPID") != pid
+        log = host.run(f"journalctl --no-pager -u hullmark-{name}").stdout
+        assert "Watchdog timeout" in log
+    wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
+    assert running(host) == containers
+
+
+def test_a_wrong_configuration_starts_nothing_and_stops_nothing(host: Host) -> None:
+    containers, pid = running(host), shown(host, "agent", "MainPID")
+    host.write("/etc/hullmark/agent.d/typo.yaml", "resnyc: 30s\n")
+    assert host.run("systemctl reload hullmark-agent", check=False).returncode != 0
+    assert "/etc/hullmark/agent.d/typo.yaml:1" in journal(host)
+    assert shown(host, "agent", "MainPID") == pid
+    assert host.run("systemctl restart hullmark-agent", check=False).returncode != 0
+    # Longer than it takes until a service is started again.
+    time.sleep(2.5)
+    assert shown(host, "agent", "ActiveState") == "failed"
+    assert shown(host, "agent", "ExecMainStatus") == "78"
+    assert shown(host, "agent", "NRestarts") == "0"
+    host.path("/etc/hullmark/agent.d/typo.yaml").unlink()
+    host.run("systemctl start hullmark-agent && systemctl reload hullmark-agent")
+    assert running(host) == containers
+
+
+def test_a_daemon_that_ends_is_started_again(host: Host) -> None:
+    """However often, and whatever it says."""
+    containers = running(host)
+    for _ in range(2):
+        for name in EXPOSURE_MAX:
+            pid = shown(host, name, "MainPID")
+            host.run(f"kill -KILL {pid}")
+            wait_until(
+                lambda name=name, pid=pid: shown(host, name, "MainPID") not in ("0", pid), name
+            )
+            wait_until(lambda name=name: shown(host, name, "ActiveState") == "active", name)
+    assert running(host) == containers
+
+
+def listening(host: Host) -> str:
+    return host.run("ss -Hltnup | awk '{print $1, $5, $7}'").stdout
+
+
+def processes(host: Host) -> list[str]:
+    return host.run(["pgrep", "-af", "/usr/share/hullmark/"], check=False).stdout.splitlines()
+
+
+def shown(host: Host, name: str, field: str) -> str:
+    return host.run(f"systemctl show --value -p {field} hullmark-{name}").stdout.strip()
+
+
+def journal(host: Host) -> str:
+    return host.run("journalctl --no-pager -u hullmark-agent").stdout
+
+
+def running(host: Host) -> str:
+    """Process ids of the containers."""
+    return host.run("docker inspect -f '{{.Name}} {{.State.Pid}}' $(docker ps -q)").stdout
