@@ -12,6 +12,7 @@ import pytest
 
 from tests.hosts import Bed, Host
 from tests.hosts.repository import Repositories
+from tests.packaging.filespage import differences, on_host
 from tests.packaging.products import products
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,10 @@ def test_pasted(repository: Path) -> None:
         assert not web1.path("/root/web1.token").exists()
         master.run("hullmark status --wait 30s")
         assert " ready " in master.run("hullmark hosts").stdout
+        for host in (master, web1):
+            found = on_host(host)
+            assert len(found) > 20
+            assert differences(found) == []
 
 
 def paste(host: Host, lines: str) -> str:

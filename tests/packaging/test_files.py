@@ -1,0 +1,73 @@
+"""The page of files has all that the packages bring, with mode and owner."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.filespage import Found, differences, rows
+from tests.packaging.products import products
+
+
+def in_deb(package: Path) -> Iterator[Found]:
+    with (
+        subprocess.Popen(
+            ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
+        ) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            kind = "d" if member.isdir() else "l" if member.issym() else "f"
+            owner = f"{member.uname}:{member.gname}"
+            yield Found(member.name.lstrip("."), kind, f"{member.mode:04o}", owner)
+
+
+def in_rpm(package: Path) -> Iterator[Found]:
+    form = (
+        r"[%{FILEMODES:perms} 0%{FILEMODES:octal} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILENAMES}\n]"
+    )
+    command = ["rpm", "-qp", "--nosignature", "--qf", form, str(package)]
+    listed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    for line in listed.splitlines():
+        perms, octal, owner, path = line.split(" ", 3)
+        kind = {"d": "d", "l": "l"}.get(perms[0], "f")
+        yield Found(
+            path.replace("/usr/lib/systemd/system/", "/lib/systemd/system/"),
+            kind,
+            f"0{octal[-3:]}",
+            owner,
+        )
+
+
+def is_ours(found: Found) -> bool:
+    """Not a folder that the system has as well."""
+    return "hullmark" in found.path or found.kind != "d"
+
+
+@pytest.mark.parametrize("package", ["hullmark", "hullmark-agent", "hullmark-master"])
+def test_the_page_has_what_the_deb_has(package: str) -> None:
+    found = [each for each in in_deb(products().deb(package)) if is_ours(each)]
+    assert len(found) > 10
+    assert differences(found) == []
+
+
+def test_the_page_has_what_the_rpms_have() -> None:
+    found = [each for file in products().rpms for each in in_rpm(file) if is_ours(each)]
+    assert len(found) > 100
+    # The one difference of the family, which the page names in words.
+    said = differences(each for each in found if each.path != "/var/log/hullmark")
+    assert [line for line in said if "__pycache__" not in line] == []
+
+
+def test_a_file_that_is_not_on_the_page_is_seen() -> None:
+    assert len(rows()) > 50
+    assert differences([Found("/etc/hullmark/other", "f", "0644", "root:root")]) == [
+        "/etc/hullmark/other is not on the page"
+    ]
+    assert differences([Found("/usr/bin/hullmark", "f", "4755", "root:root")]) == [
+        "/usr/bin/hullmark is 4755 root:root; the page says 0755 root:root"
+    ]
