@@ -12,7 +12,8 @@
 #                   gpg --armor --export-secret-keys you@example.net >key.asc
 #
 # Repeating it changes nothing. Packages and indexes are the same from every run; signatures, and the Date in
-# apt's Release, are of the time when something was new.
+# apt's Release, are of the time when something was new. A run that is killed can be repeated; it leaves a copy of the key
+# for its user alone in /tmp/hullmark-repo.*, which is to be removed.
 set -euo pipefail
 umask 022
 export LC_ALL=C.UTF-8 TZ=UTC
@@ -47,7 +48,7 @@ done
 # An agent of this run alone, which ends with it, also where it is killed: gpg-agent watches the command that it started.
 if [ -z "${HULLMARK_REPO_GNUPG-}" ]; then
     [ -f "$key" ] || fail "$key: there is no such file; --key takes an exported secret key, see --help"
-    HULLMARK_REPO_GNUPG=$(mktemp -d)
+    HULLMARK_REPO_GNUPG=$(mktemp -d --tmpdir hullmark-repo.XXXXXX)
     export HULLMARK_REPO_GNUPG
     trap 'gpgconf --homedir "$HULLMARK_REPO_GNUPG" --kill gpg-agent; rm -rf "$HULLMARK_REPO_GNUPG"' EXIT
     trap 'exit 130' INT TERM HUP
@@ -70,8 +71,9 @@ case $(grep -c '^sec' "$work/key" || true) in
 1) ;;
 *) fail "$key has several keys; export the one that is to sign" ;;
 esac
-if [ "$(awk -F: '$1 == "sec" { print $4 }' "$work/key")" != 1 ]; then
-    fail "$key is not of the kind RSA, which alone is understood by every rpm here, in FIPS mode too; see --help"
+# Fields 4 and 3: kind and length; see DETAILS of GnuPG.
+if ! awk -F: '$1 == "sec" && $4 == 1 && $3 >= 2048 { found = 1 } END { exit !found }' "$work/key"; then
+    fail "$key is not of the kind RSA with 2048 bits or more, which alone every rpm takes, in FIPS mode too; see --help"
 fi
 fingerprint=$(awk -F: '$1 == "fpr" { print $10; exit }' "$work/key")
 "${gpg[@]}" --import "$key" 2>"$work/log" || fail "$key can't be imported: $(tail -n 1 "$work/log")"
@@ -82,11 +84,15 @@ if ! "${gpg[@]}" --local-user "$fingerprint" --detach-sign --output "$work/try" 
     fail "$key doesn't sign: $(tail -n 1 "$work/log")"
 fi
 
-sign() { # FILE SIGNATURE OPTION...: made in another place, so that nobody finds half of it
+put() { # FILE TARGET: nobody finds half of it, and its time stays
+    install -p -m 644 "$1" "$2.part"
+    mv "$2.part" "$2"
+}
+sign() { # FILE SIGNATURE OPTION...
     local file=$1 signature=$2
     shift 2
     "${gpg[@]}" --local-user "$fingerprint" --output "$work/signature" "$@" "$file"
-    install -m 644 "$work/signature" "$signature"
+    put "$work/signature" "$signature"
     rm "$work/signature"
 }
 verified() { # SIGNATURE FILE
@@ -98,6 +104,10 @@ out=$(realpath "$out")
 apt=$out/apt yum=$out/yum
 pool=pool/main/h/hullmark
 mkdir -p "$apt/$pool" "$apt/dists/stable/main" "$yum/packages"
+# One at a time; what a killed run has left goes.
+exec 9<"$out"
+flock 9
+find "$out" -name '*.part' -exec rm -rf {} +
 
 # --- packages
 other() { fail "$1: $2 is there with other content; hosts that have it wouldn't notice. Give the new one a higher version, or remove $2"; }
@@ -108,7 +118,7 @@ for package in "${packages[@]}"; do
     if [[ $name == *.deb ]]; then
         there=$apt/$pool/$name
         if [ ! -e "$there" ]; then
-            install -m 644 "$package" "$there"
+            put "$package" "$there"
         elif ! cmp -s "$package" "$there"; then
             other "$package" "$there"
         fi
@@ -124,7 +134,7 @@ for package in "${packages[@]}"; do
             "$work/$name" >"$work/log" 2>&1 || fail "$package can't be signed: $(tr '\n' ' ' <"$work/log")"
         # The time of the build: what the index says of the file is then the same from every run.
         touch --date="@$(HOME=$work rpm -qp --nosignature --qf '%{BUILDTIME}' "$work/$name")" "$work/$name"
-        mv "$work/$name" "$there"
+        put "$work/$name" "$there"
     elif [ "$(rpm_digest "$there")" != "$digest" ]; then
         other "$package" "$there"
     fi
@@ -135,14 +145,14 @@ done
 architectures=(amd64 arm64 armhf i386 ppc64el riscv64 s390x)
 cd "$apt"
 apt-ftparchive -qq packages pool >"$work/Packages"
+gzip -9 --no-name --keep "$work/Packages"
 for architecture in "${architectures[@]}"; do
     index=dists/stable/main/binary-$architecture
     mkdir -p "$index/by-hash/SHA256"
-    cp "$work/Packages" "$index/Packages"
-    gzip -9 --no-name --keep --force "$index/Packages"
-    # Found by what they contain: a client that has read a Release gets the indexes of that very one.
-    for file in "$index/Packages" "$index/Packages.gz"; do
-        cp "$file" "$index/by-hash/SHA256/$(sha256sum "$file" | cut -d ' ' -f 1)"
+    # Found also by what they contain: a client that has read a Release gets the indexes of that very one.
+    for name in Packages Packages.gz; do
+        put "$work/$name" "$index/by-hash/SHA256/$(sha256sum "$work/$name" | cut -d ' ' -f 1)"
+        put "$work/$name" "$index/$name"
     done
 done
 apt-ftparchive -qq \
@@ -157,7 +167,7 @@ release=dists/stable/Release
 if ! cmp -s <(grep -v '^Date:' "$work/Release") <(grep -sv '^Date:' "$release") ||
     ! verified "$release.gpg" "$release"; then
     sign "$work/Release" dists/stable/InRelease --clearsign
-    install -m 644 "$work/Release" "$release"
+    put "$work/Release" "$release"
     sign "$release" "$release.gpg" --detach-sign
 fi
 "${gpg[@]}" --export "$fingerprint" >hullmark.gpg
@@ -174,15 +184,17 @@ END
 # --- yum
 cd "$yum"
 revision=$(find packages -name '*.rpm' -printf '%T@\n' | sort -n | tail -n 1 | cut -d . -f 1)
-mkdir "$work/yum"
+new=$yum/repodata.part
+mkdir "$new"
 createrepo_c --quiet --no-database --compatibility --retain-old-md 0 --revision "${revision:-0}" \
-    --set-timestamp-to-revision --outputdir "$work/yum" . || fail "createrepo_c failed: see above"
-if ! cmp -s "$work/yum/repodata/repomd.xml" repodata/repomd.xml ||
+    --set-timestamp-to-revision --outputdir "$new" . || fail "createrepo_c failed: see above"
+if ! cmp -s "$new/repodata/repomd.xml" repodata/repomd.xml ||
     ! verified repodata/repomd.xml.asc repodata/repomd.xml; then
-    sign "$work/yum/repodata/repomd.xml" "$work/yum/repodata/repomd.xml.asc" --detach-sign --armor
-    rm -rf repodata
-    mv "$work/yum/repodata" repodata
+    sign "$new/repodata/repomd.xml" "$new/repodata/repomd.xml.asc" --detach-sign --armor
+    [ ! -e repodata ] || mv repodata "$new/old"
+    mv "$new/repodata" repodata
 fi
+rm -rf "$new"
 "${gpg[@]}" --armor --export "$fingerprint" >RPM-GPG-KEY-hullmark
 cat >hullmark.repo <<END
 # To /etc/yum.repos.d/hullmark.repo, and RPM-GPG-KEY-hullmark beside this file to /etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark

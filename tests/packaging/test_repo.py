@@ -6,13 +6,16 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Union
 
 import pytest
 
+from tests.cluster import wait_until
 from tests.packaging import rhel
 from tests.packaging.products import NEXT_VERSION, TREE, VERSION, Products, products
 
@@ -360,6 +363,7 @@ def test_unusable_keys_are_refused_and_nothing_is_made(
     (tmp_path / "text.asc").write_text("no key\n")
     new_key(tmp_path / "locked.asc", passphrase="secret")
     new_key(tmp_path / "ed25519.asc", kind="ed25519")
+    new_key(tmp_path / "short.asc", kind="rsa1024")
     both = tmp_path / "both.asc"
     both.write_text(other_key.read_text() + new_key(tmp_path / "second.asc").read_text())
     for name, said in {
@@ -368,6 +372,7 @@ def test_unusable_keys_are_refused_and_nothing_is_made(
         "public.asc": "has a public key only",
         "locked.asc": "is protected by a passphrase",
         "ed25519.asc": "is not of the kind RSA",
+        "short.asc": "with 2048 bits or more",
         "both.asc": "has several keys",
     }.items():
         done = sign(tmp_path / name, tmp_path / "out", *made.debs, *made.rpms)
@@ -387,13 +392,59 @@ def test_neither_the_secret_nor_an_agent_is_left(
     done = run(SCRIPT, "--key", secret_key, "--out", out, *made.rpms, TMPDIR=str(own))
     assert done.returncode == 0, done.stdout
     assert list(own.iterdir()) == []
-    assert [pid for pid in Path("/proc").glob("[0-9]*") if str(own) in arguments_of(pid)] == []
+    assert running_in(own) == []
     # Before and behind them is what the public key has as well.
     secrets = secret_key.read_text().splitlines()[15:25]
     assert len(secrets[-1]) == 64
     for content in listing(out).values():
         assert b"PRIVATE KEY" not in content
         assert all(line.encode() not in content for line in secrets)
+
+
+@pytest.mark.parametrize(
+    "made_by_then",
+    [
+        f"apt/pool/main/h/hullmark/hullmark_{NEXT_VERSION}-1_all.deb",
+        f"yum/packages/hullmark-agent-{NEXT_VERSION}-1.noarch.rpm",
+        "apt/dists/stable/main/binary-arm64/by-hash/SHA256/*",
+        "yum/repodata.part",
+    ],
+)
+def test_killed_at_any_moment_a_rerun_ends_well(
+    made: Products,
+    secret_key: Path,
+    repository: Path,
+    stand_ins: Path,
+    tmp_path: Path,
+    made_by_then: str,
+) -> None:
+    before = set(repository.glob(made_by_then))
+    packages = [*made.next_debs, *made.next_rpms]
+    own = tmp_path / "tmp"
+    own.mkdir()
+    words = [SCRIPT, "--key", secret_key, "--out", repository, *packages]
+    with subprocess.Popen(
+        [str(word) for word in words],
+        env={**os.environ, "TMPDIR": str(own)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        while set(repository.glob(made_by_then)) == before:
+            assert process.poll() is None
+            time.sleep(0.001)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert sign(secret_key, repository, *packages).returncode == 0
+    assert not list(repository.rglob("*.part"))
+    assert apt(repository, tmp_path / "apt", made.key).returncode == 0
+    assert dnf(repository, stand_ins, tmp_path / "dnf").returncode == 0
+    wait_until(lambda: not running_in(own), "the agent of gpg ends by itself")
+
+
+def running_in(folder: Path) -> list[Path]:
+    """Processes that have it among their arguments."""
+    return [one for one in Path("/proc").glob("[0-9]*") if str(folder) in arguments_of(one)]
 
 
 def arguments_of(process: Path) -> str:
