@@ -68,7 +68,6 @@ class Bed:
             assert name not in self.hosts, f"there is a host {name} already"
             network = HostNetwork(name, f"192.0.2.{len(self.hosts) + 11}")
             self._starter.submit(self._resources.enter_context, network).result()
-            network.route_by(HOST_ADDRESS)
             host = Host(
                 self.workspace.path / name,
                 IMAGES[image],

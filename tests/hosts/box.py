@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from tests.cluster import die_with_parent, wait_until
+from tests.integration.namespaces import HostNetwork
 
 # nspawn mounts cgroups of version 1 read-only; engines make groups of their own there. systemd takes what it finds; init
 # scripts hide it by a mount of theirs on /sys, and cgroupfs-mount, which then mounts cgroups anew, must not find the old.
@@ -46,10 +47,16 @@ INITS = frozenset({"systemd", "init"})
 
 class Box:
     """`root` is mounted for as long as the box is used; `binds` are folders outside by path inside. `group`: the name of its
-    cgroups, below the root of each hierarchy. `network`: the path of a network namespace."""
+    cgroups, below the root of each hierarchy."""
 
     def __init__(
-        self, name: str, root: Path, binds: dict[Path, Path], group: str, network: Path, log: Path
+        self,
+        name: str,
+        root: Path,
+        binds: dict[Path, Path],
+        group: str,
+        network: HostNetwork,
+        log: Path,
     ) -> None:
         self.name = name
         self.root = root
@@ -88,7 +95,14 @@ class Box:
         groups = [str(each) for each in self._make_groups()]
         binds = [f"--bind={outside}:{inside}" for inside, outside in self.binds.items()]
         nspawn = ["systemd-nspawn", *OPTIONS, f"--directory={self.root}", f"--machine={self.name}"]
-        nspawn += [*binds, f"--network-namespace-path={self.network}", "--", "/bin/sh", "-c", INIT]
+        nspawn += [
+            *binds,
+            f"--network-namespace-path={self.network.path}",
+            "--",
+            "/bin/sh",
+            "-c",
+            INIT,
+        ]
         prepare = f"mount -t tmpfs tmpfs /run; {JOIN}"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -63,10 +63,11 @@ class Host:
         self._lower = root
         self._root = folder / "root"
         self._starter = starter
+        self._was_booted = False
         self._repositories = repositories
         binds = {Path("/", path): folder / Path(path).name for path in BINDS}
         console = folder / "console.log"
-        self._box = Box(self.name, self._root, binds, group, network.path, console)
+        self._box = Box(self.name, self._root, binds, group, network, console)
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.image.name} {self.engine or 'no engine'} {self.address}>"
@@ -86,7 +87,7 @@ class Host:
 
     def boot(self, timeout_s: float = 60.0) -> None:
         """Return when all services were started and the engine answers."""
-        self._starter.submit(self._box.start).result()
+        self._starter.submit(self._start).result()
         self._wait_until_up(timeout_s)
 
     def stop(self, timeout_s: float = 90.0) -> None:
@@ -217,6 +218,14 @@ class Host:
         """After its first boot."""
         for command in self.image.first:
             self.run(command)
+
+    def _start(self) -> None:
+        """Its network is set up anew each time: as on a real host, no rule or device of an engine outlives a boot."""
+        if self._was_booted:
+            self.network.renew()
+        self._was_booted = True
+        self.network.route_by(HOST_ADDRESS)
+        self._box.start()
 
     def _wait_until_up(self, timeout_s: float) -> None:
         wait_until(self._is_up, f"{self.name} has started all services", timeout_s)

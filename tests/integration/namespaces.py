@@ -75,6 +75,7 @@ class HostNetwork:
         self.port = f"hm-{name}"[:15]
         """The bridge's end of the wire."""
         self._holder: Optional[subprocess.Popen[str]] = None
+        self._is_cut = False
 
     def __enter__(self) -> HostNetwork:
         """From the process's first thread: the holder ends with the thread that started it."""
@@ -129,8 +130,17 @@ class HostNetwork:
         command = ["ip", "route", "add", "default", "via", gateway]
         subprocess.run([*self.inside, *command], check=True)
 
+    def renew(self) -> None:
+        """Another namespace, as a boot makes one: what was set in the old is gone, as soon as no process is left there. A
+        wire that was cut stays so. From the thread of `__enter__`."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+        if self._is_cut:
+            self.cut()
+
     def cut(self) -> None:
         """Unplug the wire."""
+        self._is_cut = True
         self._ip(f"link set {self.port} down")
 
     def deafen(self) -> None:
@@ -155,6 +165,7 @@ class HostNetwork:
 
     def heal(self) -> None:
         """Plug the wire in, and drop nothing. Idempotent."""
+        self._is_cut = False
         self._ip(f"link set {self.port} up")
         for chain, option in (("OUTPUT", "-d"), ("INPUT", "-s")):
             with contextlib.suppress(subprocess.CalledProcessError):

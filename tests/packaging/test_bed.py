@@ -83,7 +83,10 @@ def test_the_disk_stays(host: Host) -> None:
     host.write("/root/kept", "before\n")
     host.run("tar -c /etc/hostname | docker import - localhost/kept:1")
     first = host.pid
+    host.run("ip link set eth0 down; ip link add stale0 type bridge")
     host.reboot()
+    assert "stale0" not in host.run("ip -brief link").stdout
+    assert host.address in host.run("ip route get 192.0.2.1").stdout
     assert host.read("/root/kept") == "before\n"
     second = process.identity(host.pid)
     assert second is not None
@@ -119,6 +122,10 @@ def test_a_cut_host_hears_and_says_nothing(bed: Bed, host: Host) -> None:
         assert both_ways() == (True, True)
         host.cut()
         assert both_ways() == (False, False)
+        host.kill()
+        host.boot()
+        host.run("systemctl start ssh")
+        assert both_ways() == (False, False), "a boot plugs nothing in"
         host.heal()
         wait_until(lambda: both_ways() == (True, True), "the host is heard again")
 
