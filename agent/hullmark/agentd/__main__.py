@@ -1,4 +1,4 @@
-"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll | renew | eject`."""
+"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll | renew | eject | check`."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(dest="command", metavar="run|enroll|renew|eject")
+    commands = made.add_subparsers(dest="command", metavar="run|enroll|renew|eject|check")
     run = commands.add_parser("run", help="run the agent until SIGTERM; containers run on after it")
     enroll = commands.add_parser("enroll", help="join this host to a cluster, with an invite token")
     renew = commands.add_parser("renew", help="have a new key and certificate now")
     eject = commands.add_parser("eject", help="leave the cluster; the same as: hullmark eject")
-    for each in (run, enroll, renew, eject):
+    check = commands.add_parser("check", help="say what would keep run from starting, and end")
+    for each in (run, enroll, renew, eject, check):
         each.add_argument(
             "--config", default=AGENT_FILE, metavar="FILE", help=f"default: {AGENT_FILE}"
         )
@@ -81,6 +82,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             raise UsageError("run, enroll or renew?", remedy="see hullmark agent --help")
         if options.command == "run":
             _run(options.config)
+            return EXIT_OK
+        if options.command == "check":
+            preconditions.check(options.config)
             return EXIT_OK
         return _answer(options)
     except HullmarkError as error:

@@ -1,4 +1,4 @@
-"""The master daemon's entry point: `python -m hullmark.masterd init | run`."""
+"""The master daemon's entry point: `python -m hullmark.masterd init | run | check`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=hullmark.__version__)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="init | run")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="init | run | check")
     init = verbs.add_parser(
         "init",
         help="make a new cluster on this machine",
@@ -78,7 +78,8 @@ def parser() -> argparse.ArgumentParser:
         help="run the master in the foreground",
         description="Run the master in the foreground, until SIGTERM or SIGINT.",
     )
-    for verb in (init, run):
+    check = verbs.add_parser("check", help="say what would keep run from starting, and end")
+    for verb in (init, run, check):
         verb.add_argument(
             "--config", metavar="FILE", default=MASTER_FILE, help=f"default: {MASTER_FILE}"
         )
@@ -90,6 +91,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         if options.verb == "run":
             _run(options.config)
+        elif options.verb == "check":
+            preconditions.check(options.config)
         else:
             _init(options)
     except HullmarkError as error:
