@@ -71,7 +71,7 @@ PLANTS = (
     Plant("file", "/usr/bin/less", "chmod u+s /usr/bin/less", "chmod u-s /usr/bin/less"),
     Plant("file", "/etc/adduser.conf", "chown nobody /etc/adduser.conf", "chown root /etc/adduser.conf"),
     Plant("file", "/etc/issue", "mv /etc/issue /etc/moved", "mv /etc/moved /etc/issue"),
-    Plant("account", "/etc/passwd:planted", "useradd --no-create-home --uid 0 --non-unique planted", "sed -i /^planted:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow"),
+    Plant("account", "/etc/passwd:planted", "echo planted:x:0:0::/:/bin/sh >>/etc/passwd", "sed -i /^planted:/d /etc/passwd"),
     Plant("socket", "tcp 0.0.0.0:4444", "systemd-run --quiet --unit planted-listener python3 -IB -c 'import socket, time; s = socket.create_server((\"\", 4444)); time.sleep(999)'; until ss -ltnH | grep -q :4444; do sleep 0.1; done", "systemctl stop planted-listener"),
     Plant("process", "0 python3 /usr/bin/python3.11", "true", "true"),
     Plant("unit", "planted.service", "printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/planted.service; systemctl daemon-reload", "rm /etc/systemd/system/planted.service; systemctl daemon-reload"),
