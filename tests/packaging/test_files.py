@@ -1,7 +1,8 @@
-"""The page of files has all that the packages bring, with mode and owner."""
+"""The page of files has all that the packages bring, with mode and owner, and each right of the daemons."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.filespage import Found, differences, rows
+from tests.packaging.filespage import PAGE, Found, differences, rows
 from tests.packaging.products import products
+
+UNITS = Path(__file__).resolve().parents[2] / "packaging" / "files"
 
 
 def in_deb(package: Path) -> Iterator[Found]:
@@ -71,3 +74,24 @@ def test_a_file_that_is_not_on_the_page_is_seen() -> None:
     assert differences([Found("/usr/bin/hullmark", "f", "4755", "root:root")]) == [
         "/usr/bin/hullmark is 4755 root:root; the page says 0755 root:root"
     ]
+
+
+@pytest.mark.parametrize("daemon", ["agent", "master"])
+def test_the_page_names_the_rights_that_the_unit_leaves(daemon: str) -> None:
+    unit = (UNITS / f"hullmark-{daemon}.service").read_text()
+    rights = PAGE.read_text().partition("\n## Rights")[2].partition("\n## ")[0]
+    table = rights.partition(f"| {daemon.capitalize()} | Why |")[2].partition("\n\n")[0]
+    for key, form in (
+        ("CapabilityBoundingSet", r"CAP_[A-Z_]+"),
+        ("RestrictAddressFamilies", r"AF_[A-Z0-9]+"),
+        ("SystemCallFilter", r"@[a-z-]+"),
+    ):
+        given = {word for line in lines_of(unit, key) for word in re.findall(form, line)}
+        assert set(re.findall(form, table)) == given, key
+    both = rights.rpartition("|\n\n")[2].partition("hold for both")[0]
+    for key in re.findall(r"`([A-Z]\w+)`", both):
+        assert lines_of(unit, key) != [], key
+
+
+def lines_of(unit: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.+)$", unit, re.MULTILINE)
