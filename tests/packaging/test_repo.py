@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import pytest
 
@@ -25,7 +25,7 @@ AGENT_RPM = f"hullmark-agent-{VERSION}-1.noarch.rpm"
 Done = subprocess.CompletedProcess[str]
 
 
-def run(*command: Union[str, Path], cwd: Union[Path, None] = None, **more: str) -> Done:
+def run(*command: Union[str, Path], cwd: Optional[Path] = None, **more: str) -> Done:
     """Exit code and output are the caller's to judge."""
     words = [str(word) for word in command]
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **more}
@@ -163,14 +163,23 @@ def test_apt_refuses_another_key(repository: Path, tmp_path: Path, other_key: Pa
 # --- dnf
 
 
-def dnf(repository: Path, stand_ins: Path, folder: Path, repo_gpgcheck: bool = True) -> Done:
-    """Install the agent's package into a root of its own, without scriptlets: test_rpm.py runs those."""
+def dnf(
+    repository: Path,
+    stand_ins: Path,
+    folder: Path,
+    *,
+    key: Optional[Path] = None,
+    repo_gpgcheck: bool = True,
+) -> Done:
+    """Install the agent's package into a root of its own, without scriptlets: test_rpm.py runs those. `key`: instead of
+    the repository's own."""
     for name in ("repos", "log"):
         (folder / name).mkdir(parents=True)
     text = (repository / "yum/hullmark.repo").read_text()
     text = re.sub(r"baseurl=.*/yum", f"baseurl=file://{repository}/yum", text)
-    text = re.sub(r"file:///etc/pki/rpm-gpg", f"file://{repository}/yum", text)
-    assert "gpgcheck=1" in text.splitlines()
+    key = key or repository / "yum/RPM-GPG-KEY-hullmark"
+    text = text.replace("file:///etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark", f"file://{key}")
+    assert {"gpgcheck=1", "repo_gpgcheck=1", f"gpgkey=file://{key}"} <= set(text.splitlines())
     if not repo_gpgcheck:
         text = text.replace("repo_gpgcheck=1", "repo_gpgcheck=0")
     (folder / "repos/hullmark.repo").write_text(text)
@@ -242,6 +251,20 @@ def test_dnf_refuses_a_package_without_signature(
     assert done.returncode != 0, done.stdout
     assert "is not signed" in done.stdout
     assert not (tmp_path / "dnf/root/usr/share/hullmark").exists()
+
+
+@pytest.mark.parametrize("repo_gpgcheck", [True, False])
+def test_dnf_refuses_another_key(
+    repository: Path, stand_ins: Path, tmp_path: Path, other_key: Path, repo_gpgcheck: bool
+) -> None:
+    public = tmp_path / "other.asc"
+    public.write_text(public_of(other_key, tmp_path))
+    folder = tmp_path / "dnf"
+    done = dnf(repository, stand_ins, folder, key=public, repo_gpgcheck=repo_gpgcheck)
+    assert done.returncode != 0, done.stdout
+    said = "is not installed" if not repo_gpgcheck else "signing key not found|[Bb]ad .*signature"
+    assert re.search(said, done.stdout), done.stdout
+    assert not (folder / "root/usr/share/hullmark").exists()
 
 
 # --- repo.sh
