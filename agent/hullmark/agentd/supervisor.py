@@ -59,6 +59,10 @@ class Supervisor:
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        names = [pulse.name for pulse in self._pulses]
+        self._problems.clear(
+            *(f"agent.{what}.{name}" for what in ("stuck", "fault") for name in names)
+        )
         return not any(thread.is_alive() for thread in self._threads)
 
     def is_sound(self) -> bool:

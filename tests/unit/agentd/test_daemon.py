@@ -16,6 +16,7 @@ import pytest
 from hullmark.agentd import daemon, enrolment, joining
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.daemon import Agent, heed_signals
+from hullmark.agentd.ejected import mark
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Who
 from hullmark.agentd.lock import FolderLock
@@ -98,6 +99,37 @@ def test_it_waits_to_be_enrolled_goes_on_by_itself_and_follows_who_it_is(
         assert served.served == [Who("c1", "h1"), Who("c1", "h2")]
     finally:
         agent.end()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+def test_it_ends_when_its_host_is_ejected_and_then_serves_nobody(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    file, state = config_in(tmp_path), tmp_path / "state"
+    state.mkdir()
+    enrolment.save(state, record("h1"))
+    thread = threading.Thread(target=Agent(load_agent(file).config, file).run)
+    thread.start()
+    assert served.began.wait(PATIENCE_S)
+    mark(state)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert not served.began.is_set()
+
+    again = Agent(load_agent(file).config, file)
+    thread = threading.Thread(target=again.run)
+    thread.start()
+    try:
+        until(again._problems.all)
+        assert [problem.code for problem in again._problems.all()] == ["host.ejected"]
+        FolderLock(state).release()  # free, so that `eject` can go on
+        assert served.served == [Who("c1", "h1")]
+        enrolment.save(state, record("h2"))
+        assert served.began.wait(PATIENCE_S)
+        assert again._problems.all() == ()
+    finally:
+        again.end()
         thread.join(PATIENCE_S)
     assert not thread.is_alive()
 

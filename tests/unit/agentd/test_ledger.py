@@ -178,6 +178,23 @@ def test_what_is_not_asked_for_any_more_is_not_made(ledger: Ledger) -> None:
         ledger.check_kept(Epoch(1, 1), WEB)
 
 
+def test_after_it_is_closed_another_one_rules(tmp_path: Path, ledger: Ledger) -> None:
+    """What was under way when the agent began anew ends before its next call, and an answer that comes late is not written
+    over what the next one accepted."""
+    first = orders_of([(WEB, bundle_of())], epoch=Epoch(1, 3), revision=8)
+    later = orders_of([(WEB, bundle_of())], epoch=Epoch(1, 3), revision=9)
+    assert ledger.accept(first)
+    ledger.check(Epoch(1, 3), WEB)
+    ledger.close()
+    successor = ledger_in(tmp_path)
+    assert successor.accept(later)
+    assert not ledger.accept(orders_of(epoch=Epoch(1, 3), revision=10))
+    for check in (ledger.check, ledger.check_kept):
+        with pytest.raises(StaleEpoch, match="begins anew"):
+            check(Epoch(1, 3), WEB)
+    assert ledger_in(tmp_path).standing.orders == later
+
+
 def test_orders_of_another_enrolment_are_left_alone(tmp_path: Path, ledger: Ledger) -> None:
     ledger.accept(orders_of([(WEB, bundle_of())], epoch=Epoch(7, 1)))
     other = Ledger(tmp_path, "c2", "h9", Problems(), Outbox("host box"))

@@ -137,3 +137,4 @@ def test_a_loop_that_fails_and_is_started_again_lives() -> None:
     assert supervisor.is_sound()
     assert supervisor.stop(lambda: None, PATIENCE_S)
     assert supervisor.is_sound()
+    assert problems.all() == (), "whoever comes next has loops of its own"

@@ -48,6 +48,19 @@ def test_counts_survive_and_waits_do_not(tmp_path: Path) -> None:
     assert kept.ended == ended(2.0).ended_key
 
 
+def test_what_another_one_took_over_is_not_written_over(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path)
+    attempts.ended(NAME, Restart(), ended(1.0), now=50.0)
+    attempts.write()
+    attempts.close()
+    successor = Attempts(tmp_path)
+    successor.ended(NAME, Restart(), ended(2.0), now=60.0)
+    successor.write()
+    attempts.halts(NAME, "run")
+    kept = Attempts(tmp_path).all()[NAME]
+    assert (kept.failures, kept.halted) == (2, "")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": [1]}', '{"a": ["x", 1]}'])
 def test_counts_that_cannot_be_read_start_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)

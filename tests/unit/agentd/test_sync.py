@@ -41,6 +41,14 @@ def test_an_answer_later_than_its_lease_is_dropped(agent: Agent) -> None:
     assert agent.ledger.standing.orders.revision == 8
 
 
+def test_an_answer_that_comes_after_the_agent_began_anew_is_nobodys(agent: Agent) -> None:
+    agent.problems.set("master.unavailable", "gone")
+    agent.ledger.close()
+    assert agent.sync.turn() > 0
+    assert agent.ledger.standing.orders.revision == 0
+    assert agent.problem_codes() == {"master.unavailable"}, "the next one's to clear"
+
+
 def test_a_leader_of_the_past_is_refused_once_and_left(agent: Agent) -> None:
     agent.sync.turn()
     agent.leader.orders = orders_of(epoch=Epoch(1, 0), leader="m2", revision=99)
