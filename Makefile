@@ -44,10 +44,10 @@ format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format .
 
 test: setup-engines ## Every suite, with a table of results and times at the end
-	@$(PYTHON) tools/suites.py check roots integration e2e fleet
+	@$(PYTHON) tools/suites.py check roots integration e2e fleet packages
 
 test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
-	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet
+	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet packages
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)
