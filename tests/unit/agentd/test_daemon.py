@@ -109,13 +109,16 @@ def test_it_ends_when_its_host_is_ejected_and_then_serves_nobody(
     file, state = config_in(tmp_path), tmp_path / "state"
     state.mkdir()
     enrolment.save(state, record("h1"))
-    thread = threading.Thread(target=Agent(load_agent(file).config, file).run)
+    agent = Agent(load_agent(file).config, file)
+    thread = threading.Thread(target=agent.run)
     thread.start()
-    assert served.began.wait(PATIENCE_S)
-    mark(state)
-    thread.join(PATIENCE_S)
-    assert not thread.is_alive()
-    assert not served.began.is_set()
+    try:
+        assert served.began.wait(PATIENCE_S)
+        mark(state)
+        until(lambda: not thread.is_alive())
+        assert not served.began.is_set()
+    finally:
+        agent.end()
 
     again = Agent(load_agent(file).config, file)
     thread = threading.Thread(target=again.run)
