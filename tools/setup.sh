@@ -42,7 +42,7 @@ apt_install() { # PACKAGE...
         { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null ||
         { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
     local started
-    for started in docker-registry; do
+    for started in docker-registry auditd; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
             systemctl --quiet disable "$started" || true
         fi
