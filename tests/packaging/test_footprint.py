@@ -18,35 +18,46 @@ import pytest
 from tests.cluster import wait_until
 from tests.hosts import Host
 from tests.hosts.bed import Bed
-from tests.packaging.pictures import PLANTS, Pictures, unseen
+from tests.hosts.engines import SOCKETS
+from tests.integration.daemon import load_image
+from tests.packaging.pictures import PLANTS, Pictures, differences, not_announced, unseen
 from tests.packaging.products import products
-from tests.packaging.test_lifecycle import PORT, Life, enroll, run_an_app
+from tests.packaging.test_lifecycle import IMAGE, PORT, Life, enroll, run_an_app
 
 BEFORE = "/root/before.json.gz"
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+def bed() -> Iterator[Bed]:
+    products()  # before the bed: what builds packages is not to be in its network
+    with Bed() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def life(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Life:
     """A picture was taken of web1 before anything of ours was there."""
-    products()
-    folder = tmp_path_factory.mktemp("pictures")
-    with Bed() as bed, ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         hosts = [
             pool.submit(bed.host, "m1", "bookworm"),
             pool.submit(bed.host, "web1", "bookworm", "docker"),
         ]
         found = Life(hosts[0].result(), hosts[1].result())
-        for host in (found.master, found.web):
-            host.use_repository(products().repo)
-        before = Pictures(found.web, folder).take("before")
-        assert set(unseen(before)) <= {"audit", "module"}, "the box has neither"
-        found.web.path(BEFORE).write_bytes(before.read_bytes())
-        found.master.install("hullmark-master")
-        found.web.install("hullmark-agent")
-        enroll(found)
-        run_an_app(found)
-        found.web.path("/root/token").unlink()
-        yield found
+    found.master.use_repository(products().repo)
+    found.master.install("hullmark-master")
+    take_before(found.web, tmp_path_factory.mktemp("pictures"))
+    found.web.install("hullmark-agent")
+    enroll(found)
+    run_an_app(found)
+    found.web.path("/root/token").unlink()
+    return found
+
+
+def take_before(host: Host, folder: Path) -> None:
+    host.use_repository(products().repo)
+    before = Pictures(host, folder).take("before")
+    assert set(unseen(before)) <= {"audit", "module"}, "the box has neither"
+    host.path(BEFORE).write_bytes(before.read_bytes())
 
 
 def listed(host: Host) -> dict[str, Any]:
@@ -235,3 +246,49 @@ def test_a_picture_of_a_host_is_the_same_by_the_command(life: Life, tmp_path: Pa
     done = life.web.run("hullmark footprint --before /root/cut.json.gz", check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "/root/cut.json.gz" in done.stderr
+
+
+APP = """\
+name: {name}
+services:
+  web:
+    image: {image}
+    pull_policy: never
+    ports: ["8080:8080"]
+    stop_grace_period: 1s
+    deploy: {{placement: {{constraints: ["node.hostname == {name}"]}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "engine"),
+    [
+        ("bookworm-sysvinit", "podman"),
+        pytest.param("trixie", "podman", marks=pytest.mark.full),
+        pytest.param("trixie", "docker", marks=pytest.mark.full),
+        pytest.param("bookworm", "podman", marks=pytest.mark.full),
+        pytest.param("bookworm-sysvinit", "docker", marks=pytest.mark.full),
+    ],
+)
+def test_all_that_differs_is_announced_on_other_hosts(
+    bed: Bed, life: Life, tmp_path: Path, image: str, engine: str
+) -> None:
+    host = bed.host(f"other{len(bed.hosts)}", image, engine)
+    take_before(host, tmp_path)
+    host.install("hullmark-agent")
+    invited = life.ask("invite", host.name)
+    host.write("/root/token", f"{invited['token']}\n", 0o600)
+    host.run("hullmark agent enroll --token-file /root/token; rm /root/token")
+    load_image(f"unix://{host.path(SOCKETS[engine])}", IMAGE)
+    life.master.write("/root/other.yaml", APP.format(name=host.name, image=IMAGE))
+    life.master.run("hullmark apply --wait /root/other.yaml")
+    code, document = compared(host)
+    assert surprises(document) == set()
+    assert code == 0
+    assert "published" in {one["announcement"] for one in document["differences"]}
+    assert keys(listed(host), "containers", "socket") >= {"tcp 0.0.0.0:8080"}
+    host.apt("purge", "hullmark-agent", "hullmark")
+    after = Pictures(host, tmp_path).take("after")
+    assert not_announced(differences(tmp_path / "before.json.gz", after)) == []
+    life.master.run(f"hullmark host remove --force {host.name}")
+    host.kill()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from hullmark.cli.words import count, one_line, utc
@@ -37,15 +40,21 @@ def listing(found: Listing) -> Iterator[str]:
             items = [one for one in found.items if (one.group, one.kind) == (group, kind)]
             if items or (group == OURS and kind != "container"):
                 yield f"  {NOUNS[kind]}: {len(items) or 'none'}"
-                for one in items:
-                    yield from _item(one)
+                yield from _items(items)
         yield ""
     yield from _not_looked_at("NOT LOOKED AT", found.not_looked_at)
 
 
-def _item(one: Item) -> Iterator[str]:
-    yield f"    {one_line(one.key)}  {one_line(_details(one.kind, one.details))}".rstrip()
-    yield f"      {one.announced_by}: {one_line(one.reason)}"
+def _items(items: Iterable[Item]) -> Iterator[str]:
+    """Below what announces them, and why they are there."""
+    groups: dict[tuple[str, str], list[Item]] = {}
+    for one in items:
+        groups.setdefault((one.announced_by, one.reason), []).append(one)
+    for (announced_by, reason), group in groups.items():
+        yield f"    {announced_by}: {one_line(reason)}"
+        for one in group:
+            details = {**one.details, "owner": _owner(one.details.get("owner", ""))}
+            yield f"      {one_line(one.key)}  {one_line(_details(one.kind, details))}".rstrip()
 
 
 def _details(kind: str, details: Mapping[str, Any]) -> str:
@@ -58,6 +67,16 @@ def _details(kind: str, details: Mapping[str, Any]) -> str:
             if each
         )
     return _values(details)
+
+
+@cache
+def _owner(numbers: str) -> str:
+    """By name, as this host knows them. A picture may be of another one."""
+    user, _, group = numbers.partition(":")
+    try:
+        return f"{pwd.getpwuid(int(user)).pw_name}:{grp.getgrgid(int(group)).gr_name}"
+    except (KeyError, ValueError, OverflowError):
+        return numbers
 
 
 def _values(details: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ class If(enum.Enum):
     )
     PACKAGES_DIFFER = "packages were installed, changed or removed in between; each is listed"
     LINES_DIFFER = "lines of it differ; each is listed and judged"
+    RENUMBERED = "the same link is there before and after, but for its number"
     COPY_OF_LINE = "the line is as it is or was in the file itself"
 
 
@@ -88,9 +89,7 @@ OWN = _rows(
     ("logs", "file", ("/var/log/hullmark", "/var/log/hullmark/**"), "log files where there is no systemd, and later the audit log"),
     ("run", "file", ("/run/hullmark", "/run/hullmark/**"), "the master's socket, and process ids where there is no systemd; in memory only"),
     ("enabled", "file", ("/etc/systemd/system/*.wants/hullmark-agent.service", "/etc/systemd/system/*.wants/hullmark-master.service"), "the services start at boot", "added removed"),
-    ("wants", "file", ("/etc/systemd/system/multi-user.target.wants",), "the folder of these links, where it was not there", "added removed"),
     ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master"), "the same where init scripts start services"),
-    ("boot-order", "file", ("/etc/init.d/.depend.boot", "/etc/init.d/.depend.start", "/etc/init.d/.depend.stop"), "the order of init scripts, reckoned anew by insserv", CHANGED, CONTENT),
     ("repository", "file", ("/etc/apt/sources.list.d/hullmark.*", "/etc/apt/keyrings/hullmark.*", "/usr/share/keyrings/hullmark.*", "/etc/yum.repos.d/hullmark.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark"), "where packages come from and the key that signs them; put there by the shop"),
     ("unit", "unit", ("hullmark-agent.service", "hullmark-master.service", "hullmark-agent", "hullmark-master"), "the services, by systemd or by init scripts"),
     ("process", "process", ("0 agentd /usr/bin/python3*", "* masterd /usr/bin/python3*"), "the daemons", "added removed"),
@@ -114,6 +113,7 @@ CONTAINERS = _rows(
     ("container-process", "process", ("**",), "what runs inside a container", "added removed changed", ("units",), ("units", r"container [0-9a-f]{64}")),
     ("published", "socket", ("tcp *:*", "udp *:*"), "a published port: the engine's own program listens for the container", "added removed changed", ("holders",), ("holders", ENGINE_PROGRAMS)),
     ("engine-socket", "socket", ("unix /run/docker.sock", "unix /var/run/docker.sock", "unix /run/docker/**", "unix /run/containerd/**", "unix /run/podman/**", "unix /run/crun/**", "unix /var/lib/docker/**", "unix /var/lib/containers/**", "unix @/containerd-shim/**"), "where the engine's programs talk with each other"),
+    ("attach", "socket", ("unix /proc/self/fd/{n}/attach",), "where Podman attaches to a container", "added removed", (), ("holders", ENGINE_PROGRAMS)),
     ("bridge", "network", tuple(f"interface {link}" for link in _LINKS), "a bridge for each network of an app and a pair of interfaces for each container"),
     ("bridge-address", "network", tuple(f"address ** dev {link}" for link in _LINKS), "their addresses; networks of apps are given theirs from 10.213.0.0/16"),
     ("bridge-route", "network", tuple(f"route -* ** dev {link}**" for link in _LINKS), "routes to them"),
@@ -122,6 +122,7 @@ CONTAINERS = _rows(
     ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains, or name a bridge of the engine's or an address of 10.213.0.0/16", "added removed", (), ("line", rf".*(\b(jump|goto) (DOCKER|NETAVARK|CNI-)[A-Z0-9_-]*$|\"({ENGINE_NETWORK})\"|\b10\.213\.\d+\.\d+).*")),
     ("engine-table", "firewall", _FILTER + tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "the shared chains themselves, made at the engine's first start; Docker sets FORWARD to drop", "added removed", (), ("line", r"type (nat|filter|route) hook [a-z]+ priority [a-z0-9 +-]+; policy (accept|drop);|")),
     ("forwarding", "sysctl", ("net/ipv4/ip_forward", "net/ipv4/conf/*/forwarding", "net/ipv6/conf/*/forwarding"), "the host forwards between containers and the network", CHANGED),
+    ("redirects", "sysctl", ("net/ipv4/conf/*/accept_redirects",), "the kernel itself accepts none once the host forwards", CHANGED, (), ("value", "0")),
     ("bridge-setting", "sysctl", tuple(f"net/{family}/{kind}/{link}/*" for family in ("ipv4", "ipv6") for kind in ("conf", "neigh") for link in _LINKS), "settings of the bridges and pairs"),
     ("bridge-module-setting", "sysctl", ("net/bridge/*", "net/netfilter/**"), "settings that appear with the kernel's modules for them", "added removed"),
     ("engine-module", "module", ("bridge", "stp", "llc", "veth", "overlay", "br_netfilter", "nf_*", "nft_*", "nfnetlink*", "xt_*", "x_tables", "ip_tables", "ip6_tables", "iptable_*", "ip6table_*"), "modules that bridges, layers of images and packet filters need"),
@@ -137,6 +138,9 @@ PACKAGES = _rows(
     ("service-record", "file", ("/var/lib/systemd/deb-systemd-helper-enabled", "/var/lib/systemd/deb-systemd-helper-enabled/*.wants", "/var/lib/systemd/deb-systemd-helper-masked"), "the folders of those records", "added removed"),
     ("package-database", "file", ("/var/lib/dpkg/status", "/var/lib/dpkg/available", "/var/lib/dpkg/diversions", "/var/lib/dpkg/statoverride", "/var/lib/dpkg/alternatives/*", "/var/lib/apt/extended_states", "/var/lib/rpm/*", "/usr/lib/sysimage/rpm/*"), "the package manager's databases", "added changed", (), ("", ""), If.PACKAGES_DIFFER),
     ("package-database-copy", "file", ("/var/lib/dpkg/status-old", "/var/lib/dpkg/available-old", "/var/lib/dpkg/diversions-old", "/var/lib/dpkg/statoverride-old"), "their copies before the last change", "added changed", CONTENT),
+    ("wants", "file", ("/etc/systemd/system/multi-user.target.wants",), "the folder of these links, where it was not there", "added removed"),
+    ("boot-order", "file", ("/etc/init.d/.depend.boot", "/etc/init.d/.depend.start", "/etc/init.d/.depend.stop"), "the order of init scripts, reckoned anew by insserv", CHANGED, CONTENT),
+    ("renumbered", "file", ("/etc/rc?.d/[SK]{n}*",), "the links of other init scripts have another number in the order that is reckoned anew", "added removed", (), ("", ""), If.RENUMBERED),
     ("package-lock", "file", ("/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/triggers/*", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock", "/var/lib/apt/daily_lock"), "locks and pending triggers of the package manager"),
     ("package-lists", "file", ("/var/lib/apt/lists", "/var/lib/apt/lists/*", "/var/lib/apt/lists/partial/*", "/var/lib/apt/lists/auxfiles", "/var/lib/apt/periodic/*", "/var/cache/apt/*.bin", "/var/cache/apt/archives", "/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial", "/var/cache/dnf/**", "/var/lib/dnf/**", "/var/cache/yum/**"), "lists of what repositories have, and packages that were fetched"),
     ("package-log", "file", ("/var/log/dpkg.log", "/var/log/apt", "/var/log/apt/history.log", "/var/log/apt/term.log", "/var/log/apt/eipp.log.xz", "/var/log/alternatives.log", "/var/log/dnf.log", "/var/log/dnf.rpm.log", "/var/log/dnf.librepo.log", "/var/log/hawkey.log", "/var/log/yum.log"), "logs of the package manager"),

@@ -52,6 +52,11 @@ class Judge:
         self._accounts = {
             one.key.rpartition(":")[0] for one in comparison.differences if one.kind == "account"
         }
+        links = {
+            change: {_numberless(one) for one in comparison.differences if one.change == change}
+            for change in ("added", "removed")
+        }
+        self._renumbered = (links["added"] & links["removed"]) - {None}
 
     def announcement(self, difference: Difference) -> Optional[Announcement]:
         """The first one that covers it."""
@@ -93,11 +98,22 @@ class Judge:
             return bool(self._changed)
         if condition is If.LINES_DIFFER:
             return difference.key in self._accounts
+        if condition is If.RENUMBERED:
+            return _numberless(difference) in self._renumbered
         if condition is If.COPY_OF_LINE:
             path, _, name = difference.key.rpartition(":")
             original = self._lines.get(f"{path.rstrip('-')}:{name}", [[], []])
             return difference.after.get("lines", []) in original
         return True
+
+
+def _numberless(difference: Difference) -> Optional[tuple[str, ...]]:
+    """What stays of a runlevel's link when its number changes; None for anything else."""
+    found = re.fullmatch(r"(/etc/rc.\.d/[SK])\d+(.*)", difference.key, re.DOTALL)
+    there = difference.present
+    if not found or there.get("type") != "link":
+        return None
+    return (*found.groups(), there["target"], there["owner"])
 
 
 def _by_kind() -> Mapping[str, tuple[Announcement, ...]]:

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Optional
 
 from hullmark.footprint import containers, snapshot
-from hullmark.footprint.announcements import CONTAINERS, OWN, PACKAGES_OF_OURS, Announcement
+from hullmark.footprint.announcements import (
+    CONTAINERS,
+    OWN,
+    PACKAGES,
+    PACKAGES_OF_OURS,
+    Announcement,
+)
 from hullmark.footprint.comparison import BY_LINE
 from hullmark.footprint.containers import Holdings
 from hullmark.footprint.judgement import fitting, matching
@@ -85,6 +91,10 @@ def gather(ask: Callable[[], Holdings], root: str = "") -> Listing:
     return listing
 
 
+PROGRAM = "/usr/share/hullmark"
+NOBODYS = "in Hullmark's own folder, and of none of its packages"
+
+
 def _files(host: Host, listing: Listing) -> Iterator[Item]:
     try:
         own = snapshot.owners(host)
@@ -93,18 +103,50 @@ def _files(host: Host, listing: Listing) -> Iterator[Item]:
         listing.not_looked_at.append(("file", f"which package each belongs to: {why}"))
     walk = Files(host, own)
     seen = set()
-    for announcement in OWN:
-        if announcement.kind == "file":
+    for record, announced_by, reason in (
+        *_announced_files(host, walk),
+        *_package_files(walk),
+        *_program_files(walk),
+    ):
+        if record["key"] not in seen:
+            seen.add(record["key"])
+            _note_unread(listing, record)
+            kind = "timer" if _CRON.match(record["key"]) else "file"
+            yield Item(OURS, kind, record["key"], announced_by, reason, _details(record))
+
+
+Found = tuple[Record, str, str]
+"""A file, what announces it, and why it is there."""
+
+
+def _announced_files(host: Host, walk: Files) -> Iterator[Found]:
+    for announcement in (*OWN, *PACKAGES):
+        if announcement.kind == "file" and (
+            announcement in OWN or announcement.name == "package-record"
+        ):
             for record in _matching_files(host, walk, announcement):
-                if record["key"] not in seen:
-                    seen.add(record["key"])
-                    _note_unread(listing, record)
-                    yield _file(record, announcement.name, announcement.reason)
-    for path, package in own.items():
-        found = walk.record(path) if package in PACKAGES_OF_OURS and path not in seen else None
-        if found is not None:
-            _note_unread(listing, found)
-            yield _file(found, f"package {package}", "the package's own file")
+                yield record, announcement.name, announcement.reason
+
+
+def _package_files(walk: Files) -> Iterator[Found]:
+    for path, package in walk.own.items():
+        record = walk.record(path) if package in PACKAGES_OF_OURS else None
+        if record is not None:
+            yield record, f"package {package}", "the package's own file"
+
+
+def _program_files(walk: Files) -> Iterator[Found]:
+    """What else is where only packages put something."""
+    for record in walk.walk(PROGRAM):
+        package = record.get("package", "")
+        if package in PACKAGES_OF_OURS:
+            yield (
+                record,
+                f"package {package}",
+                "Python's bytecode, made when the package was installed",
+            )
+        else:
+            yield record, "nothing", NOBODYS
 
 
 def _note_unread(listing: Listing, record: Record) -> None:
@@ -117,16 +159,13 @@ def _matching_files(host: Host, walk: Files, announcement: Announcement) -> Iter
         if pattern.endswith("/**"):
             yield from walk.walk(pattern[:-3])
             continue
-        wild = re.sub(r"\{[a-z]+\}", "*", pattern)
-        for path in sorted(Path(host.root or "/").glob(wild.lstrip("/"))):
-            record = walk.record("/" + str(path)[len(host.root) :].lstrip("/"))
-            if record is not None:
-                yield record
-
-
-def _file(record: Record, announced_by: str, reason: str) -> Item:
-    kind = "timer" if _CRON.match(record["key"]) else "file"
-    return Item(OURS, kind, record["key"], announced_by, reason, _details(record))
+        packages = PACKAGES_OF_OURS if "{package}" in pattern else ("",)
+        for package in packages:
+            wild = re.sub(r"\{[a-z]+\}", "*", pattern.replace("{package}", package))
+            for path in sorted(Path(host.root or "/").glob(wild.lstrip("/"))):
+                record = walk.record("/" + str(path)[len(host.root) :].lstrip("/"))
+                if record is not None:
+                    yield record
 
 
 def _details(record: Record) -> dict[str, Any]:

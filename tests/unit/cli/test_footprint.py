@@ -183,11 +183,11 @@ def test_the_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.out.startswith(
         "HULLMARK'S OWN\n"
         "  files: 1\n"
-        "    /etc/hullmark/agent.yaml  0:0 0600 3 bytes\n"
-        "      configuration: configuration\n"
+        "    configuration: configuration\n"
+        "      /etc/hullmark/agent.yaml  root:root 0600 3 bytes\n"
         "  processes: none\n"
     )
-    assert "    shop.web.1.g1  ports=8080/tcp\n      container: of app shop\n" in done.out
+    assert "    container: of app shop\n      shop.web.1.g1  ports=8080/tcp\n" in done.out
     assert "NOT LOOKED AT: 1\n    firewall: nft is not installed\n" in done.out
     assert "live-restore" in done.err
     document = run("footprint", "-o", "json").document

@@ -102,6 +102,8 @@ def added(one: dict[str, Any]) -> str:
         (thing("socket", "tcp 0.0.0.0:4444", holders=[""]), ""),
         (thing("socket", "tcp 0.0.0.0:8080", holders=["/usr/bin/docker-proxy"]), "published"),
         (thing("socket", "tcp 0.0.0.0:8080", holders=["/usr/bin/docker-proxy", "/tmp/evil"]), ""),
+        (thing("socket", "unix /proc/self/fd/12/attach", holders=["/usr/bin/conmon"]), "attach"),
+        (thing("socket", "unix /proc/self/fd/12/attach", holders=["/usr/bin/nc"]), ""),
         (thing("socket", "unix /tmp/evil.sock", holders=["/usr/bin/nc"]), ""),
         (thing("network", f"interface {BRIDGE}", master=""), "bridge"),
         (thing("network", "interface tun0", master=""), ""),
@@ -134,6 +136,8 @@ def test_what_was_added(one: dict[str, Any], announcement: str) -> None:
         (file("/usr/bin/x"), file("/usr/bin/x", mode="4755"), ""),
         (thing("sysctl", "kernel/random/uuid", value="1"), thing("sysctl", "kernel/random/uuid", value="2"), "counter"),
         (thing("sysctl", "net/ipv4/ip_forward", value="0"), thing("sysctl", "net/ipv4/ip_forward", value="1"), "forwarding"),
+        (thing("sysctl", "net/ipv4/conf/all/accept_redirects", value="1"), thing("sysctl", "net/ipv4/conf/all/accept_redirects", value="0"), "redirects"),
+        (thing("sysctl", "net/ipv4/conf/all/accept_redirects", value="0"), thing("sysctl", "net/ipv4/conf/all/accept_redirects", value="1"), ""),
         (thing("sysctl", "kernel/randomize_va_space", value="2"), thing("sysctl", "kernel/randomize_va_space", value="0"), ""),
         (thing("unit", "auditd.service", active="active"), thing("unit", "auditd.service", active="failed"), ""),
         (thing("unit", "man-db.service", active="active"), thing("unit", "man-db.service", active="inactive"), "periodic"),
@@ -227,6 +231,22 @@ def test_a_file_of_accounts_changed_by_the_lines_that_are_told_apart() -> None:
     }
     after[-1]["mode"] = "0666"
     assert judged(before, after)["/etc/passwd"] == ""
+
+
+def test_links_of_init_scripts_that_only_have_another_number() -> None:
+    def link(path: str, target: str = "../init.d/rsyslog") -> dict[str, Any]:
+        return thing("file", path, type="link", mode="0777", owner="0:0", target=target)
+
+    moved = judged([link("/etc/rc0.d/K04rsyslog")], [link("/etc/rc0.d/K05rsyslog")])
+    assert moved == {"/etc/rc0.d/K04rsyslog": "renumbered", "/etc/rc0.d/K05rsyslog": "renumbered"}
+    for other in (
+        link("/etc/rc0.d/S05rsyslog"),
+        link("/etc/rc1.d/K05rsyslog"),
+        link("/etc/rc0.d/K05rsyslog", "/tmp/evil"),
+    ):
+        assert set(judged([link("/etc/rc0.d/K04rsyslog")], [other]).values()) == {""}
+    assert judged([link("/etc/rc0.d/K04rsyslog")], []) == {"/etc/rc0.d/K04rsyslog": ""}
+    assert judged([], [file("/etc/rc0.d/K04rsyslog")]) == {"/etc/rc0.d/K04rsyslog": ""}
 
 
 def test_packages_are_reached_through_others() -> None:

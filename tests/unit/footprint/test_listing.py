@@ -69,9 +69,12 @@ def shop(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.write("/usr/share/hullmark/agentd", "x")
     world.write("/etc/cron.d/hullmark-agent", "x")
     world.write("/etc/cron.d/other", "x")
+    world.write("/usr/share/hullmark/agentd.py", "x")
+    world.write("/usr/share/hullmark/__pycache__/agentd.cpython-311.pyc", "x")
+    world.write("/usr/share/hullmark/planted", "x")
     world.write(
         "/var/lib/dpkg/info/hullmark-agent.list",
-        "/usr/share/hullmark/agentd\n/etc/cron.d/hullmark-agent\n/gone\n",
+        "/usr/share/hullmark\n/usr/share/hullmark/agentd\n/usr/share/hullmark/agentd.py\n/etc/cron.d/hullmark-agent\n/gone\n",
     )
     world.write("/proc/net/tcp", TCP)
     group = f"0::/docker/{ID}\n"
@@ -115,7 +118,13 @@ def test_hullmarks_own(shop: World) -> None:
         "/etc/hullmark",
         "/etc/hullmark/agent.yaml",
         "/etc/rc2.d/S01hullmark-agent",
+        "/usr/share/hullmark",
+        "/usr/share/hullmark/__pycache__",
+        "/usr/share/hullmark/__pycache__/agentd.cpython-311.pyc",
         "/usr/share/hullmark/agentd",
+        "/usr/share/hullmark/agentd.py",
+        "/usr/share/hullmark/planted",
+        "/var/lib/dpkg/info/hullmark-agent.list",
     ]
     assert keys(found, OURS, "timer") == ["/etc/cron.d/hullmark-agent"]
     assert keys(found, OURS, "process") == ["agentd (20)"]
@@ -127,6 +136,10 @@ def test_hullmarks_own(shop: World) -> None:
     own: Item = next(one for one in found.items if one.key == "/usr/share/hullmark/agentd")
     assert own.announced_by == "package hullmark-agent"
     assert own.details["mode"] == "0644"
+    by = {one.key.rpartition("/")[2]: one.announced_by for one in found.items}
+    assert by["agentd.cpython-311.pyc"] == "package hullmark-agent"
+    assert by["hullmark-agent.list"] == "package-record"
+    assert by["planted"] == "nothing"
     assert all(one.reason and one.announced_by for one in found.items)
 
 
