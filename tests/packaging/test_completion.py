@@ -34,8 +34,8 @@ LINES: Mapping[str, set[str]] = {
     "hullmark apply --ca {}/": {"a.yaml", "b.yaml"},
     "hullmark apply {}/a": {"a.yaml"},
     "hullmark apply -f x {}/b": {"b.yaml"},
-    "hullmark config check ": {"agent", "master"},
-    "hullmark config check agent {}/a": {"a.yaml"},
+    "hullmark config show ": {"agent", "master"},
+    "hullmark config show agent {}/a": {"a.yaml"},
     # Names of apps and hosts would have to be asked for; a ticket is anybody's guess.
     "hullmark ps ": set(),
     "hullmark host drain ": set(),
