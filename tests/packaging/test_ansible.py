@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ class Shop:
     master: Host
     web: Host
     site: Path
-    url: str
+    url: str = ""
     agents: dict[str, Any] = field(default_factory=dict)
     """Variables of the agents."""
 
@@ -63,9 +64,12 @@ class Shop:
 
     def publish(self, repository: Path) -> None:
         """What the repository's URL shows from now on."""
-        draft = self.site / "draft"
-        draft.symlink_to(repository / "apt")
-        draft.rename(self.site / "apt")
+        former, current = self.site / "former", self.site / "apt"
+        if current.exists():
+            current.rename(former)
+        # Copies are new files: a client that asks by date for what is newer gets it.
+        shutil.copytree(repository / "apt", current, copy_function=shutil.copy)
+        shutil.rmtree(former, ignore_errors=True)
 
     def ask(self, *command: str) -> Any:
         """The master's JSON answer."""
@@ -113,10 +117,12 @@ def shop(
         for host in (master, web):
             control.admit(host)
         control.write("repository.asc", made.key.read_text())
-        (site / "apt").symlink_to(made.repo / "apt")
         repositories = Repositories()
         try:
-            yield Shop(control, master, web, site, repositories.serve(site))
+            shop = Shop(control, master, web, site)
+            shop.publish(made.repo)
+            shop.url = repositories.serve(site)
+            yield shop
         finally:
             repositories.close()
 
@@ -228,9 +234,11 @@ def test_a_bad_value_is_refused_and_does_not_land(
     before, pid = shop.web.read(file), shop.agent_pid()
     good, shop.agents = shop.agents, {**shop.agents, **variables}
     try:
+        dry = shop.play("site.yml", "--check", "--limit", "hullmark_agents")
         run = shop.play("site.yml", "--limit", "hullmark_agents")
     finally:
         shop.agents = good
+    assert re.search(rf":\d+: .*{said}", dry.output), dry.output
     assert run.failed == {"web1": 1}, run.output
     assert "failed to validate" in run.output
     assert re.search(rf":\d+: .*{said}", run.output), run.output
