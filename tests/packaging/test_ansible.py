@@ -5,6 +5,7 @@ One story, told in the order of this file: each test goes on where the one befor
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -29,20 +30,28 @@ from tests.packaging.products import NEXT_VERSION, VERSION, Products, products
 PASSWORD = "correct-horse-battery-staple"
 VAULT_PASSWORD = "only-for-this-test"
 AGENT_DROP_IN = "/etc/hullmark/agent.d/50-ansible.yaml"
+AGENTS = {
+    "hullmark_labels": {"zone": "a", "disk": "ssd"},
+    "hullmark_agent_config": {"parallel": 4},
+    "hullmark_policies": {"shop": {"name": "shop", "description": "What runs on web hosts"}},
+    "hullmark_registries": {
+        "shop": {"registry": "registry.example.net", "username": "web", "password": PASSWORD}
+    },
+}
 TOKEN = re.compile(re.escape(PREFIX) + r"[A-Za-z0-9_-]{20,}")
 
 
 @dataclass
 class Shop:
-    """A control machine, its hosts, and what its inventory says. `site` is what the repository's URL shows."""
+    """A control machine, its hosts, and what its inventory says. `site` is what the repository's URL shows, `agents` the
+    agents' variables."""
 
     control: Control
     master: Host
     web: Host
     site: Path
     url: str = ""
-    agents: dict[str, Any] = field(default_factory=dict)
-    """Variables of the agents."""
+    agents: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(AGENTS))
 
     def play(self, playbook: str, *options: str) -> Run:
         hosts = {host.name: {"ansible_host": host.address} for host in (self.master, self.web)}
@@ -157,18 +166,6 @@ def test_an_argument_of_a_process_is_seen() -> None:
 
 
 def test_a_dry_run_on_fresh_hosts_says_what_it_would_do(shop: Shop) -> None:
-    shop.agents = {
-        "hullmark_labels": {"zone": "a", "disk": "ssd"},
-        "hullmark_agent_config": {"parallel": 4},
-        "hullmark_policies": {"shop": {"name": "shop", "description": "What runs on web hosts"}},
-        "hullmark_registries": {
-            "shop": {
-                "registry": "registry.example.net",
-                "username": "web",
-                "password": PASSWORD,
-            }
-        },
-    }
     run = shop.play("site.yml", "--check", "--diff").succeeded()
     assert all(changed > 0 for changed in run.changed.values()), run.output
     for host in (shop.master, shop.web):
