@@ -94,7 +94,7 @@ class Leave:
 
     def _leave(self, ejection: Ejection) -> Done:
         if self._writes:
-            self._folder.write(ejection, [], self._place)
+            self._folder.write(ejection, self._place)
         if not self._again:
             self._mark()
         with _agent_gone(self._state):
@@ -103,7 +103,7 @@ class Leave:
             self._start([one for one in ejection.kept if one.start])
             said = self._notes(ejection, unset)
             if self._writes:
-                self._folder.write(ejection, said, self._place)
+                self._folder.write(ejection, self._place, unset, said)
                 self._folder.put()
                 self._changed.append(f"wrote {self._choice.out}")
         return self._done(ejection, unset, said)

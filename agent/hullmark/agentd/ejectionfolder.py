@@ -11,13 +11,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hullmark.core.ejection import Ejection
+from hullmark.core.ejection import Ejection, Kept
 from hullmark.core.ejectionproject import ConfigFile, Project
 from hullmark.core.ejectionwords import Place, overview, page
 from hullmark.errors import Conflict, Refused
@@ -49,10 +49,16 @@ class Folder:
             again = "; or replace it: --force" if self.is_ours() else ""
             raise Conflict(f"{self.target} exists", remedy=f"name another one: --out DIR{again}")
 
-    def write(self, ejection: Ejection, notes: list[str], place: Place) -> None:
-        """All but the last step."""
+    def write(
+        self,
+        ejection: Ejection,
+        place: Place,
+        unset: Sequence[Kept] = (),
+        said: Sequence[str] = (),
+    ) -> None:
+        """All but the last step. `unset` as for `notes`, which `said` is."""
         try:
-            self._write(ejection, notes, place)
+            self._write(ejection, place, unset, said)
         except OSError as error:
             raise Refused(
                 f"{error.filename or self._draft}: {error.strerror}",
@@ -72,7 +78,9 @@ class Folder:
         except OSError as error:
             raise Refused(f"{self.target}: {error.strerror}") from error
 
-    def _write(self, ejection: Ejection, notes: list[str], place: Place) -> None:
+    def _write(
+        self, ejection: Ejection, place: Place, unset: Sequence[Kept], said: Sequence[str]
+    ) -> None:
         _remove(self._draft)
         self._draft.mkdir(mode=0o700, parents=True)
         manifest = {"schema": "hullmark.eject-folder/1", "host": place.host}
@@ -83,11 +91,11 @@ class Folder:
             _put(folder / "compose.yaml", document(one, place.host))
             # Whatever the folder is called later on.
             _put(folder / ".env", f"COMPOSE_PROJECT_NAME={one.app}\n")
-            _put(folder / "README.md", page(one, ejection, place))
+            _put(folder / "README.md", page(one, ejection, unset, place))
             for path, file in one.files.items():
                 _put_config(folder / path, file)
             sync_folder(folder)
-        _put(self._draft / "README.md", overview(ejection, notes, place))
+        _put(self._draft / "README.md", overview(ejection, said, place))
 
 
 def document(project: Project, host: str) -> str:

@@ -38,12 +38,12 @@ def _elsewhere(ejection: Ejection) -> Iterable[str]:
     if ejection.once:
         yield (
             f"{_listed(map(str, ejection.once))}: may run twice from now on, as a master that runs starts "
-            "them elsewhere"
+            "another elsewhere"
         )
     if ejection.movable:
         yield (
-            f"{_listed(map(str, ejection.movable))}: a master that runs starts them on other hosts as well "
-            "once it misses this one, unless their service says on_host_lost: keep"
+            f"{_listed(map(str, ejection.movable))}: once it misses this host, a master that runs starts "
+            "another of each elsewhere, unless its service says on_host_lost: keep"
         )
 
 
@@ -72,8 +72,8 @@ def overview(ejection: Ejection, said: Sequence[str], place: Place) -> str:
         [
             f"# What ran on {place.host}",
             "",
-            f"The host {place.host} has left its Hullmark cluster. Its containers run on as they were, and their",
-            "engine restarts them. For each app there is a Compose project here, which says how to hand them over:",
+            f"The host {place.host} has left its Hullmark cluster. Its containers run on as they were. For each app there",
+            "is a Compose project here; its page says what its engine restarts, and how to hand over to Compose:",
             "",
             *(lines or ["- none: no app had an instance on this host"]),
             "",
@@ -93,9 +93,10 @@ def overview(ejection: Ejection, said: Sequence[str], place: Place) -> str:
     )
 
 
-def page(found: Project, ejection: Ejection, place: Place) -> str:
-    """README.md of one app."""
+def page(found: Project, ejection: Ejection, unset: Sequence[Kept], place: Place) -> str:
+    """README.md of one app; `unset` as for `notes`."""
     policies = {one.name: str(one.restart) for one in ejection.kept}
+    policies.update({one.name: "none before it is handed over" for one in unset})
     rows = [
         f"| {name} | {service} | {policies.get(name, 'not made yet')} |"
         for name, service in sorted(found.services.items())

@@ -136,6 +136,8 @@ def test_an_engine_that_keeps_its_policy_is_told_of(box: Box) -> None:
     done = box.leave()
     assert [one.name for one in done.unset] == ["shop.web.1.g1"]
     assert any("nothing restarts them" in note for note in done.notes)
+    page = (box.out / "shop/README.md").read_text()
+    assert "| shop.web.1.g1 | web | none before it is handed over |" in page
     assert document(done)["apps"][0]["containers"][0]["restart_set"] is False
 
 

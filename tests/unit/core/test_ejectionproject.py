@@ -274,7 +274,7 @@ def test_two_things_never_get_one_name() -> None:
 def test_the_folder_is_the_owners_alone(tmp_path: Path) -> None:
     made = project("shop", [member(Bundle("shop", "web", ContainerSpec("localhost/web")))])
     folder = Folder(tmp_path / "out")
-    folder.write(Ejection((made,), (), (), (), ()), ["a note"], PLACE)
+    folder.write(Ejection((made,), (), (), (), ()), PLACE, said=["a note"])
     assert not (tmp_path / "out").exists()
     folder.put()
     for path in (tmp_path / "out", *(tmp_path / "out").rglob("*")):
