@@ -111,6 +111,7 @@ class Box:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
                 preexec_fn=die_with_parent,
             )
         wait_until(self._has_init, f"{self.name} starts its init; see {self.log}", 60.0)

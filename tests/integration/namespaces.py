@@ -85,6 +85,7 @@ class HostNetwork:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a terminal's Ctrl-C is for the tester, which then ends it
             preexec_fn=_die_with_parent,
         )
         assert self._holder.stdout is not None
