@@ -35,8 +35,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = folder / "gnupg"
     home.mkdir(mode=0o700)
     environment = {**os.environ, "GNUPGHOME": str(home)}
-    *key, make = MAKE.splitlines()
-    assert make == "make repo KEY=packages.key OUT=/srv/hullmark"
+    clone = folder / "clone"
+    clone.mkdir()
+    setup, *key, make = MAKE.splitlines()
+    assert setup.startswith("make setup-packages ")
+    assert make == "make repo KEY=../packages.key OUT=/srv/hullmark"
     out = folder / "srv"
     planned = subprocess.run(
         ["make", "--dry-run", *make.split()[1:]],
@@ -45,12 +48,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         check=True,
     )
-    assert 'packaging/repo.sh --key "packages.key" --out "/srv/hullmark"' in planned.stdout
+    assert 'packaging/repo.sh --key "../packages.key" --out "/srv/hullmark"' in planned.stdout
     packages = [*products().debs, *products().rpms]
-    made = [str(CHECKOUT / "packaging" / "repo.sh"), "--key", "packages.key", "--out", str(out)]
+    made = [str(CHECKOUT / "packaging" / "repo.sh"), "--key", "../packages.key", "--out", str(out)]
     try:
-        subprocess.run(["bash", "-ec", "\n".join(key)], cwd=folder, env=environment, check=True)
-        subprocess.run([*made, *map(str, packages)], cwd=folder, check=True, timeout=120)
+        subprocess.run(["bash", "-ec", "\n".join(key)], cwd=clone, env=environment, check=True)
+        subprocess.run([*made, *map(str, packages)], cwd=clone, check=True, timeout=120)
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
     return out
