@@ -32,8 +32,8 @@ LAUNCHERS = {AGENT: "/usr/share/hullmark/agentd", MASTER: "/usr/share/hullmark/m
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong on a host: a file of which `line` is the text; or with `line` None the mode of a file that is there, whose
-    first byte is changed where `mode` is None too. `said`: what is told of it, beside the file; `remedy`: what to do."""
+    """What is wrong on a host: a file with a `line`; or of a file that is there, its mode, its owner, or else its content. `said`:
+    what is told of it, after the file's name; `remedy`: what to do."""
 
     service: str
     file: str
@@ -41,6 +41,7 @@ class Fault:
     remedy: str
     line: Optional[str] = None
     mode: Optional[int] = None
+    owner: str = ""
 
     def __str__(self) -> str:
         return f"{self.service}: {self.file}: {self.said}"
@@ -57,6 +58,7 @@ FAULTS = (
     Fault(AGENT, KEY, ": is damaged", "hullmark invite"),
     Fault(MASTER, "/etc/hullmark/master.d/x.yaml", ":2: lost_aftr: ", MEND, "lost_aftr: 3s"),
     Fault(MASTER, AUTHORITY, " is accessible to others", "chmod 600", mode=0o640),
+    Fault(MASTER, AUTHORITY, " is not readable by this user", "chown hullmark", owner="root"),
 )
 BY_SCRIPTS = (FAULTS[0], FAULTS[3], FAULTS[5], FAULTS[7])
 
@@ -170,6 +172,9 @@ def spoil(host: Host, fault: Fault) -> str:
     if fault.mode is not None:
         path.chmod(fault.mode)
         return f"chmod 600 {fault.file}"
+    if fault.owner:
+        host.run(["chown", fault.owner, fault.file])
+        return f"chown hullmark {fault.file}"
     whole = path.read_text()
     path.write_text(whole.replace("BEGIN", "BEGUN"))
     return f"sed -i s/BEGUN/BEGIN/ {fault.file}"

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import pwd
 import socket
 import ssl
 import stat
@@ -18,6 +17,7 @@ from aiohttp import web
 
 from hullmark.errors import Conflict, HullmarkError, Refused
 from hullmark.masterd.gate import Gate
+from hullmark.pki.files import this_user
 
 BACKLOG = 512
 HANDSHAKE_S = 10.0
@@ -76,7 +76,7 @@ def _no_socket(path: Path, error: OSError) -> Refused:
     why = error.strerror or str(error)
     remedy = "set another `socket`"
     if isinstance(error, PermissionError):
-        user = pwd.getpwuid(os.geteuid()).pw_name
+        user = this_user()
         remedy = (
             f"its folder must be writable for {user}: install -d -o {user} -g {user} -m 0755 {path.parent}; "
             "or set another `socket`"

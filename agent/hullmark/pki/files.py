@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -58,4 +59,14 @@ def read_private(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise NotFound(f"{path} does not exist") from error
     except PermissionError as error:
-        raise BrokenState(f"{path} is not readable by this user") from error
+        raise BrokenState(
+            f"{path} is not readable by this user", remedy=f"make it his: chown {this_user()} {path}"
+        ) from error
+
+
+def this_user() -> str:
+    """The name of the user that this process acts as, or its number."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hullmark.agentd import certify, enrolment, joining
+from hullmark.agentd import certify, enrolment, joining, renewal
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.lock import PAIR_LOCK, pair_lock
@@ -82,6 +84,28 @@ def test_it_asks_each_master_and_says_until_when(
     assert text == json.dumps(told, indent=2), "as every other command's document"
     assert told["schema"] == "hullmark.agent-renew/1"
     assert (told["host_id"], told["valid_until"]) == ("h1", made.valid_until)
+
+
+def test_the_daemons_own_renewal_reads_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which may have become a wrong one since the daemon began."""
+    made = enrolled(tmp_path / "agent")
+    monkeypatch.setattr(certify, "renew", Renewals(made, MasterUnavailable("m1 does not lead")))
+    started: list[list[str]] = []
+
+    def run(line: list[str], **_: Any) -> SimpleNamespace:
+        started.append(line)
+        return SimpleNamespace(returncode=main(line[line.index("renew") :]), stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"state_dir: {tmp_path / 'agent'}\nmasters: ['{M1}', '{M2}']\n")
+    config = load_agent(str(file)).config
+    file.write_text("wrong: [\n")
+    renewal.in_a_process(config)()
+    assert "host box is good until" in capsys.readouterr().out
+    assert "--config" not in started[0]
 
 
 def test_no_master_is_no_answer(
