@@ -288,6 +288,7 @@ def test_all_that_differs_is_announced_on_other_hosts(
     assert "published" in {one["announcement"] for one in document["differences"]}
     assert keys(listed(host), "containers", "socket") >= {"tcp 0.0.0.0:8080"}
     host.apt("purge", "hullmark-agent", "hullmark")
+    host.path(BEFORE).unlink()
     after = Pictures(host, tmp_path).take("after")
     assert not_announced(differences(tmp_path / "before.json.gz", after)) == []
     life.master.run(f"hullmark host remove --force {host.name}")
