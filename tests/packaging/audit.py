@@ -13,6 +13,7 @@ A daemon that runs already is looked at, and neither configured nor ended.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -60,10 +61,14 @@ class Audit:
         self.why = ""
         self._keeper: Optional[subprocess.Popen[bytes]] = None
         self._workspace: Optional[Workspace] = None
+        self._lock = -1
         self._log = Path("/var/log/audit/audit.log")
         if shutil.which("auditctl") is None or shutil.which("auditd") is None:
             self.why = "auditd is not installed on this machine"
             return self
+        # One test at a time; the keeper has it too, until all is as it was.
+        self._lock = os.open("/etc/audit", os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         done = self._control("-s")
         if done.returncode:
             self.why = f"this machine has no audit: {done.stderr.strip()}"
@@ -81,6 +86,8 @@ class Audit:
             self._keeper.communicate()
         if self._workspace is not None:
             self._workspace.remove()
+        if self._lock >= 0:
+            os.close(self._lock)
 
     def state(self) -> dict[str, str]:
         """Rules, switch, daemon, and how many records were lost."""
@@ -110,6 +117,7 @@ class Audit:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=[self._lock],
             cwd="/",
         )
         wait_until(lambda: self.state()["pid"] != "0", "auditd has started", 20.0)
