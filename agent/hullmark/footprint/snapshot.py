@@ -769,7 +769,7 @@ def main() -> int:
     host = Host(skip=tuple(asked.skip))
     try:
         if asked.output == "-":
-            write(picture(host, os.readlink("/proc/self/fd/1")), sys.stdout.buffer)  # noqa: PTH115
+            write(picture(host, host.link("/proc/self/fd/1")), sys.stdout.buffer)
         else:
             record(Path(asked.output), host)
     except OSError as error:
