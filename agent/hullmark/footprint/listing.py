@@ -75,8 +75,11 @@ def gather(ask: Callable[[], Holdings], root: str = "") -> Listing:
     except Unseen as why:
         listing.not_looked_at.append(("container", str(why)))
     traces = Traces(listing.holdings)
-    running = snapshot.running(host)
-    traces.learn(host, running.values())
+    try:
+        traces.learn(host, snapshot.running(host).values())
+    except Unseen as why:
+        listing.not_looked_at.append(("process", str(why)))
+    listing.not_looked_at += [("process", why) for why in host.notes]
     listing.items += _files(host, listing)
     listing.items += traces.processes
     for record in snapshot.sections(host, SECTIONS):

@@ -263,14 +263,14 @@ class Process:
 
 
 def running(host: Host) -> dict[int, Process]:
-    """Without threads of the kernel, this process, and what it was started from."""
+    """Without threads of the kernel, those that have ended, this process, and what it was started from. Raises Unseen."""
     found = {}
     for name in host.names("/proc"):
         if name.isdigit():
             with contextlib.suppress(Unseen, OSError, IndexError, ValueError):
                 head, _, rest = host.read(f"/proc/{name}/stat").rpartition(")")
                 words = rest.split()
-                if int(words[6]) & KERNEL_THREAD:
+                if int(words[6]) & KERNEL_THREAD or words[0] in ("Z", "X"):
                     continue
                 program = host.link(f"/proc/{name}/exe")
                 group = host.read(f"/proc/{name}/cgroup")
@@ -283,6 +283,11 @@ def running(host: Host) -> dict[int, Process]:
                     program[:-10] if program.endswith(" (deleted)") else program,
                     unit_of(group),
                 )
+    if not found:
+        raise Unseen("/proc shows no process")
+    nameless = sum(not one.program for one in found.values())
+    if nameless and os.geteuid() != 0:
+        host.notes.append(f"the programs of {nameless} of the processes: this takes root")
     own = os.getpid()
     while own > 1 and own in found:
         own = found.pop(own).parent
@@ -352,7 +357,7 @@ def socket_holders(host: Host) -> dict[str, str]:
                 if target.startswith("socket:["):
                     found[target[8:-1]] = f"{pid} {program}" if host.connected else program
     if unseen:
-        host.notes.append(f"the sockets of {unseen} processes: this takes root")
+        host.notes.append(f"the sockets of {unseen} of the processes: this takes root")
     return found
 
 
@@ -403,8 +408,9 @@ def firewall(host: Host) -> Iterator[Record]:
         for name in ("iptables", "ip6tables"):
             yield from tables(host, name, host.run(f"{name}-save"))
         return
+    ruleset = host.run("nft", "list", "ruleset")
     host.by.append("nft")
-    for key, lines in chains(host.run("nft", "list", "ruleset")):
+    for key, lines in chains(ruleset):
         yield {"kind": "firewall", "key": f"nft {key}", "lines": lines}
     for name, version in (("iptables", "ip"), ("ip6tables", "ip6")):
         # Asking for tables that nobody made would make them.
@@ -461,7 +467,9 @@ def audit(host: Host) -> Iterator[Record]:
 
 
 def settings(host: Host) -> Iterator[Record]:
-    """/proc/sys, but for what only its writing has an effect, and for secrets."""
+    """/proc/sys, but for what only its writing has an effect, and for secrets. Raises Unseen."""
+    if not host.names("/proc/sys"):
+        raise Unseen("/proc/sys is not there")
     for folder, _, names in os.walk(f"{host.root}/proc/sys"):
         for name in names:
             path = Path(folder, name)

@@ -370,7 +370,9 @@ def test_network(world: World) -> None:
 def test_what_could_not_be_looked_at_is_named(world: World) -> None:
     looks = {one["key"]: one for one in snapshot.sections(world.host) if one["kind"] == "look"}
     assert set(looks) == set(snapshot.SECTIONS)
-    assert looks["network"]["seen"] is False
+    assert looks["network"]["seen"] is looks["firewall"]["seen"] is False
+    assert looks["firewall"]["by"] == []
+    assert looks["process"]["why"] == ["/proc shows no process"]
     assert looks["network"]["why"] == ["ip is not installed"]
     assert looks["account"]["seen"] is True
 
@@ -440,3 +442,13 @@ def test_it_is_one_file_of_the_standard_library() -> None:
     }
     assert len(found) > 10
     assert not found & {"hullmark", "", "psutil", "requests", "docker", "click"}
+
+
+def test_without_root_programs_of_others_are_not_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process(world, 5, "cron")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    host = world.host
+    assert [one["key"] for one in snapshot.processes(host)] == [f"{os.getuid()} cron "]
+    assert host.notes == ["the programs of 1 of the processes: this takes root"]
