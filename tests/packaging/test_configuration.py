@@ -311,6 +311,26 @@ def test_nothing_of_the_master_is_roots(box: Shop, old: Shop) -> None:
         assert found == ""
 
 
+def test_a_master_that_root_runs_is_the_owner_of_its_folder(old: Shop) -> None:
+    if old.pid(MASTER):
+        old.service("stop", MASTER)
+    old.host.run("rm -rf /run/hullmark")
+    old.host.run("setsid hullmark master run </dev/null >/root/master.log 2>&1 &")
+    wait_until(old.is_ready, f"it serves: {old.host.read('/root/master.log')}", 20.0)
+    pid = old.pid(MASTER)
+    rows = dict(line.split(":", 1) for line in old.host.read(f"/proc/{pid}/status").splitlines())
+    user = old.host.run("id -u hullmark; id -g hullmark; id -G hullmark").stdout.split("\n")
+    assert set(rows["Uid"].split()) == {user[0]}
+    assert set(rows["Gid"].split()) == {user[1]}
+    assert set(rows["Groups"].split()) == set(user[2].split())
+    assert int(rows["CapEff"], 16) == 0
+    old.host.run(["kill", str(pid)])
+    wait_until(lambda: old.pid(MASTER) == 0, "it ends", 10.0)
+    code, told = old.service("start", MASTER)
+    assert code == 0, told
+    test_nothing_of_the_master_is_roots(old, old)
+
+
 def test_the_log_goes_to_syslog_where_that_is_asked_for(box: Shop) -> None:
     box.host.write("/etc/hullmark/agent.d/log.yaml", "log_to: syslog\n")
     try:

@@ -32,6 +32,7 @@ class ServiceManager:
         self._clock = clock
         self._beaten_at: Optional[float] = None
         self._status = ""
+        self._heard = False
         self.beat_s = beat_s
 
     def ready(self) -> None:
@@ -67,9 +68,12 @@ class ServiceManager:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
                 channel.sendto(state.encode(), self._address)
+            self._heard = True
         except OSError as error:
             what = state.partition("=")[0]
-            _log.warning("the service manager was not told", what=what, why=str(error))
+            # start-stop-daemon listens until it has heard that we are ready, and no longer.
+            tell = _log.debug if self._heard else _log.warning
+            tell("the service manager was not told", what=what, why=str(error))
 
 
 def service_manager(environment: MutableMapping[str, str] = os.environ) -> ServiceManager:

@@ -92,3 +92,15 @@ def test_nobody_there_is_no_failure(tmp_path: Path, caplog: pytest.LogCaptureFix
     with caplog.at_level("WARNING", "hullmark"):
         ServiceManager(str(tmp_path / "gone")).ready()
     assert [record.message for record in caplog.records] == ["the service manager was not told"]
+
+
+def test_one_that_listens_until_we_are_ready_is_no_trouble_afterwards(
+    manager: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = ServiceManager(manager.getsockname())
+    told.ready()
+    manager.close()
+    with caplog.at_level("INFO", "hullmark"):
+        told.status("Serves.")
+        told.stopping()
+    assert not caplog.records
