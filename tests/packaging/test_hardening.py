@@ -148,11 +148,10 @@ def test_a_stalled_daemon_is_replaced(host: Host) -> None:
     stalled = {name: shown(host, name, "MainPID") for name in EXPOSURE_MAX}
     for pid in stalled.values():
         host.run(f"kill -STOP {pid}")
-        wait_until(lambda pid=pid: "State:\tT" in host.read(f"/proc/{pid}/status"), "it stands")
+        wait_until_shown(host, f"/proc/{pid}/status", "State:\tT")
     for name, pid in stalled.items():
-        wait_until(lambda name=name: shown(host, name, "NRestarts") == "1", f"{name} is replaced")
-        wait_until(lambda name=name: shown(host, name, "ActiveState") == "active", f"{name} runs")
-        assert shown(host, name, "MainPID") != pid
+        wait_until_replaced(host, name, pid)
+        assert shown(host, name, "NRestarts") == "1"
         log = host.run(f"journalctl --no-pager -u hullmark-{name}").stdout
         assert "Watchdog timeout" in log
     wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
@@ -183,10 +182,7 @@ def test_a_daemon_that_ends_is_started_again(host: Host) -> None:
         for name in EXPOSURE_MAX:
             pid = shown(host, name, "MainPID")
             host.run(f"kill -KILL {pid}")
-            wait_until(
-                lambda name=name, pid=pid: shown(host, name, "MainPID") not in ("0", pid), name
-            )
-            wait_until(lambda name=name: shown(host, name, "ActiveState") == "active", name)
+            wait_until_replaced(host, name, pid)
     assert running(host) == containers
 
 
@@ -200,6 +196,20 @@ def processes(host: Host) -> list[str]:
 
 def shown(host: Host, name: str, field: str) -> str:
     return host.run(f"systemctl show --value -p {field} hullmark-{name}").stdout.strip()
+
+
+def wait_until_replaced(host: Host, name: str, pid: str) -> None:
+    """Another process runs in the place of that one."""
+
+    def is_replaced() -> bool:
+        runs = shown(host, name, "ActiveState") == "active"
+        return runs and shown(host, name, "MainPID") not in ("0", pid)
+
+    wait_until(is_replaced, f"{name} is replaced")
+
+
+def wait_until_shown(host: Host, path: str, text: str) -> None:
+    wait_until(lambda: text in host.read(path), f"{path} says {text!r}")
 
 
 def journal(host: Host) -> str:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -296,7 +297,7 @@ def test_services_and_containers_outlive_it(host: Host, tool: str) -> None:
     host.run("dpkg --configure -a")
     host.install(*PACKAGES)
     for name in ("agent", "master"):
-        wait_until(lambda name=name: is_active(host, name), f"{name} runs")
+        wait_until(partial(is_active, host, name), f"{name} runs")
         assert f"hullmark {NEXT_VERSION}" == host.run("hullmark --version").stdout.strip()
     log = host.run("journalctl --no-pager -u hullmark-agent").stdout
     assert re.findall(r"agent: started version=(\S+)", log)[-1] == NEXT_VERSION

@@ -1,0 +1,121 @@
+"""The init scripts on a booted host with sysvinit: the same behaviour as the units', with the exit codes of the LSB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.cluster import wait_until
+from tests.hosts import Bed, Host
+from tests.packaging.products import products
+
+NAMES = ("agent", "master")
+
+# The tests follow one host through its life, in this order.
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    made = products()
+    with Bed() as bed:
+        host = bed.host("web1", "bookworm-sysvinit", engine="docker")
+        host.use_repository(made.repo, made.key)
+        yield host
+
+
+def test_not_enrolled_it_starts_nothing_and_says_so(host: Host) -> None:
+    said = host.install("hullmark-agent", "hullmark-master")
+    assert "hullmark agent enroll --token-file FILE" in said
+    for name in NAMES:
+        assert script(host, name, "status")[0] == 3
+        code, told = script(host, name, "start")
+        assert code == 0
+        assert {"agent": "not enrolled yet", "master": "no cluster yet"}[name] in told
+        assert script(host, name, "stop")[0] == 0
+    assert not daemons(host)
+
+
+def test_start_and_stop_say_what_they_did(host: Host) -> None:
+    host.run("hullmark master init --address 127.0.0.1")
+    assert script(host, "master", "start")[0] == 0
+    # It returns when the master serves.
+    host.run("hullmark invite web1 --token-file /root/token")
+    host.run("hullmark agent enroll --no-start --token-file /root/token")
+    assert script(host, "agent", "start")[0] == 0
+    for name in NAMES:
+        pid = pid_of(host, name)
+        assert script(host, name, "status")[0] == 0
+        assert script(host, name, "start")[0] == 0, "again changes nothing"
+        assert pid_of(host, name) == pid
+        assert (
+            host.run(f"stat -c '%a %U %G' /var/log/hullmark/{name}.log").stdout == "640 root adm\n"
+        )
+    assert host.run(f"stat -c %U /proc/{pid_of(host, 'master')}").stdout == "hullmark\n"
+    assert "agent: started" in host.read("/var/log/hullmark/agent.log")
+    assert script(host, "agent", "restart")[0] == 0
+    assert script(host, "agent", "stop")[0] == 0
+    assert script(host, "agent", "status")[0] == 3
+    assert len(daemons(host)) == 1
+    assert script(host, "agent", "start")[0] == 0
+
+
+def test_reload_asks_the_agent_only_where_the_configuration_is_good(host: Host) -> None:
+    pid = pid_of(host, "agent")
+    for action in ("reload", "force-reload"):
+        assert script(host, "agent", action)[0] == 0
+    assert pid_of(host, "agent") == pid
+    assert script(host, "master", "reload")[0] == 3, "not implemented, says the LSB"
+    host.write("/etc/hullmark/agent.d/typo.yaml", "resnyc: 30s\n")
+    for action in ("reload", "restart", "force-reload"):
+        code, told = script(host, "agent", action)
+        assert code == 6, "not configured, says the LSB"
+        assert "/etc/hullmark/agent.d/typo.yaml:1" in told
+    assert pid_of(host, "agent") == pid, "what runs is not stopped for it"
+    host.path("/etc/hullmark/agent.d/typo.yaml").unlink()
+
+
+def test_another_process_with_its_old_id_is_left_alone(host: Host) -> None:
+    host.run(f"kill -KILL {pid_of(host, 'agent')}")
+    wait_until(lambda: len(daemons(host)) == 1, "the agent is gone")
+    assert script(host, "agent", "status")[0] == 1
+    other = host.run("setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!").stdout.strip()
+    host.write("/run/hullmark-agent.pid", f"{other}\n")
+    assert script(host, "agent", "stop")[0] == 0
+    assert host.run(f"cat /proc/{other}/comm").stdout == "sleep\n"
+    assert script(host, "agent", "start")[0] == 0
+    host.run(f"kill {other}")
+
+
+def test_it_comes_back_after_a_boot_and_goes_when_removed(host: Host) -> None:
+    host.reboot()
+    for name in NAMES:
+        wait_until(partial(is_running, host, name), f"{name} runs")
+    host.apt("remove", "hullmark-agent", "hullmark-master")
+    assert not daemons(host)
+    assert script(host, "agent", "start") == (0, ""), "removed, but not purged: nothing to say"
+    host.apt("purge", "hullmark-agent", "hullmark-master", "hullmark")
+    found = host.run("find /etc /var/lib /var/log -name '*hullmark*' -not -path '/var/lib/dpkg/*'")
+    assert [path for path in found.stdout.split() if "/apt/" not in path] == []
+
+
+def script(host: Host, name: str, action: str) -> tuple[int, str]:
+    """Its exit code, and what it prints."""
+    done = host.run(["sh", "/etc/init.d/hullmark-" + name, action], check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def is_running(host: Host, name: str) -> bool:
+    return script(host, name, "status")[0] == 0
+
+
+def pid_of(host: Host, name: str) -> str:
+    pid = host.read(f"/run/hullmark-{name}.pid").strip()
+    assert re.fullmatch(r"\d+", pid)
+    return pid
+
+
+def daemons(host: Host) -> list[str]:
+    return host.run(["pgrep", "-f", "/usr/share/hullmark/"], check=False).stdout.split()
