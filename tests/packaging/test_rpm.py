@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.hosts import Bed, Host
+from tests.hosts.images import Image
+from tests.hosts.roots import held_root
 from tests.packaging import rhel
 from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
 
@@ -109,8 +112,22 @@ def next_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def roots(bed: Bed) -> Iterator[None]:
+    """Made where they aren't there yet: the second beside the tests on the first."""
+
+    def make(image: Image) -> None:
+        with held_root(image):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        for family in rhel.FAMILIES.values():
+            pool.submit(make, family.image)
+        yield
+
+
+@pytest.fixture(scope="module")
 def host(
-    request: pytest.FixtureRequest, bed: Bed, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, bed: Bed, roots: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Host:
     family = rhel.FAMILIES[request.param]
     with pytest.MonkeyPatch.context() as patch:
