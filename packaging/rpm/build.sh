@@ -44,7 +44,7 @@ umask 022
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source=hullmark-$version
-mkdir -p "$work/SOURCES" "$work/$source" "$work/home"
+mkdir -p "$work/SOURCES" "$work/$source" "$work/home" "$work/tmp"
 cd "$checkout"
 # What is in the packages or makes them, and nothing that a run has left in the checkout.
 tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='*.pyc' \
@@ -61,7 +61,7 @@ tar --create --directory="$work" --sort=name --format=ustar --owner=0 --group=0 
 
 # A HOME of its own: nobody's .rpmmacros.
 if ! HOME=$work/home rpmbuild -bb --quiet --target noarch \
-    --define "_topdir $work" \
+    --define "_topdir $work" --define "_tmppath $work/tmp" \
     --define "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm" \
     --define "packager Hullmark maintainers <maintainers@hullmark.example>" \
     --define "hullmark_version $version" "$spec" >"$work/log" 2>&1; then
