@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -22,6 +22,7 @@ from tests.hosts.engines import SOCKETS
 from tests.integration.daemon import load_image
 from tests.packaging.products import NEXT_VERSION, VERSION, products
 
+Result = TypeVar("Result")
 IMAGE = "localhost/hullmark-test:1"
 PORT = 8080
 APP = f"""\
@@ -118,10 +119,8 @@ class Life:
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     """Two hosts that have never seen Hullmark."""
     image, engine = request.param
-    with Bed() as bed, ThreadPoolExecutor(2) as pool:
-        master = pool.submit(bed.host, "m1", image)
-        web = pool.submit(bed.host, "web1", image, engine)
-        yield Life(master.result(), web.result())
+    with Bed() as bed:
+        yield Life(*_both(lambda: bed.host("m1", image), lambda: bed.host("web1", image, engine)))
 
 
 @pytest.mark.timeout(300)
@@ -137,22 +136,32 @@ def test_a_host_lives_with_hullmark_and_without(life: Life) -> None:
 
 def install(life: Life) -> None:
     """Nothing of it runs before the host is enrolled."""
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [
-            pool.submit(_install_from, life.master, products().repo, "hullmark-master"),
-            pool.submit(_install_from, life.web, products().repo, "hullmark-agent"),
-        ]
-        outputs = [job.result() for job in jobs]
-    assert "hullmark master init" in outputs[0]
-    assert "hullmark agent enroll" in outputs[1]
+    of_master, of_agent = _install_both(life, products().repo)
+    assert "hullmark master init" in of_master
+    assert "hullmark agent enroll" in of_agent
     assert VERSION in life.web.run("hullmark version").stdout
     assert life.agents() == []
     assert not life.web.path("/run/hullmark").exists()
 
 
-def _install_from(host: Host, repository: Path, *packages: str) -> str:
-    host.use_repository(repository)
-    return host.install(*packages)
+def _install_both(life: Life, repository: Path) -> tuple[str, str]:
+    """What apt printed for the master and for the agent."""
+
+    def install_from(host: Host, package: str) -> str:
+        host.use_repository(repository)
+        return host.install(package)
+
+    return _both(
+        lambda: install_from(life.master, "hullmark-master"),
+        lambda: install_from(life.web, "hullmark-agent"),
+    )
+
+
+def _both(first: Callable[[], Result], second: Callable[[], Result]) -> tuple[Result, Result]:
+    """At once."""
+    with ThreadPoolExecutor(2) as pool:
+        jobs = pool.submit(first), pool.submit(second)
+        return jobs[0].result(), jobs[1].result()
 
 
 def enroll(life: Life) -> None:
@@ -174,9 +183,9 @@ def run_an_app(life: Life) -> None:
 
 
 def reboot(life: Life) -> None:
-    """The app returns by itself; it was really down."""
+    """Both daemons and the app return by themselves; it was really down."""
     before = life.lives()
-    life.web.reboot()
+    _both(life.master.reboot, life.web.reboot)
     life.wait_until_all_is_well()
     after = life.lives()
     assert len(after) == 3
@@ -188,8 +197,7 @@ def upgrade(life: Life) -> None:
     conffile = life.web.path("/etc/hullmark/agent.yaml")
     conffile.write_text(conffile.read_text() + EDIT)
     lives, agents = life.lives(), life.agents()
-    for host, package in ((life.web, "hullmark-agent"), (life.master, "hullmark-master")):
-        _install_from(host, products().next_repo, package)
+    _install_both(life, products().next_repo)
     assert NEXT_VERSION in life.web.run("hullmark version").stdout
     assert not set(agents) & set(life.agents()), "the agent is the new version's"
     life.wait_until_all_is_well()
