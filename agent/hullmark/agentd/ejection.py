@@ -1,6 +1,6 @@
 """`hullmark eject`: this host leaves its cluster, and its containers stay.
 
-    look -> write the folder aside -> mark the host as ejected -> the agent has gone -> look again
+    look -> write the folder aside -> mark the host as ejected -> stop the service -> the agent has gone -> look again
          -> restart policies -> the folder put in place
 
 It needs no master. Until the mark nothing is changed; after it every step is one that finds what is done already, so that a run that
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from hullmark.agentd import enrolment, statefile
 from hullmark.agentd.attempts import Attempts
@@ -64,12 +65,18 @@ class Leave:
     """One run. `state` is the agent's folder; `others` are engines of the host beside the one that the agent uses."""
 
     def __init__(
-        self, state: Path, engine: Engine, choice: Choice, others: Sequence[Engine] = ()
+        self,
+        state: Path,
+        engine: Engine,
+        choice: Choice,
+        others: Sequence[Engine] = (),
+        stop_service: Callable[[], None] = lambda: None,
     ) -> None:
         """Raises HullmarkError: the host is not enrolled, or its engine doesn't answer."""
         self._state = state
         self._engine = engine
         self._others = others
+        self._stop_service = stop_service
         self._choice = choice
         self._folder = Folder(choice.out)
         self._changed: list[str] = []
@@ -97,6 +104,7 @@ class Leave:
             self._folder.write(ejection, self._place)
         if not self._again:
             self._mark()
+        self._stop_service()
         with _agent_gone(self._state):
             ejection = self._look()
             unset = [one for one in ejection.kept if not self._keeps(one)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,6 +12,10 @@ from hullmark.config import AgentConfig
 from hullmark.core.ejection import Kept
 from hullmark.engine.docker_api import SOCKETS, DockerApiEngine, find_engine
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
+from hullmark.host import service
+
+SERVED = Path("/var/lib/hullmark/agent")
+"""The state folder of the service that the packages install."""
 
 
 def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[str, int]:
@@ -20,7 +25,10 @@ def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[st
     others = [DockerApiEngine(url) for url in _other_sockets(socket)]
     engine = DockerApiEngine(socket)
     try:
-        done = Leave(Path(config.state_dir), engine, choice, others).run()
+        state = Path(config.state_dir)
+        # The service is that of the standard folder; an agent on another one is not its.
+        stop = partial(service.stop, "agentd") if state == SERVED else lambda: None
+        done = Leave(state, engine, choice, others, stop).run()
     finally:
         for each in (engine, *others):
             each.close()

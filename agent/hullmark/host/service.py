@@ -72,3 +72,24 @@ def start(daemon: str, root: Path = Path("/"), run: Run = _run) -> Service:
         lines = " ".join(said.split("\n")[:_TOLD_LINES]).strip() or f"exit code {code}"
         raise Refused(f"the service {name} does not start: {lines}", remedy=look)
     return Service.STARTED
+
+
+def stop(daemon: str, root: Path = Path("/"), run: Run = _run) -> None:
+    """Stop the service of `agentd` or `masterd`, if the packages installed one: one that ended by itself is started again by
+    systemd, whatever its unit's conditions say. Raises Refused with the service manager's own words."""
+    if launcher(daemon) is None or os.geteuid() != 0:
+        return
+    name = SERVICES[daemon]
+    script = root / "etc/init.d" / name
+    if (root / BY_SYSTEMD).is_dir():
+        line = ["systemctl", "stop", name]
+    elif script.is_file():
+        line = [str(script), "stop"]
+    else:
+        return
+    try:
+        code, said = run(line)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(f"the service {name} was not stopped: {error}") from error
+    if code != 0:
+        raise Refused(f"the service {name} does not stop: {said.strip() or f'exit code {code}'}")

@@ -40,6 +40,7 @@ class Box:
         self.state.mkdir()
         self.out = folder / "out"
         self.engine = FakeEngine()
+        self.stops = 0
         enrolled = Enrolment(CLUSTER, HOST, "box", ("https://m:1",), 0.0, 9e9)
         enrolment.save(self.state, enrolled)
         self.bundle = bundle_of(environment={"A": SECRET})
@@ -58,7 +59,15 @@ class Box:
 
     def leave(self, **choice: Any) -> Done:
         out = choice.pop("out", self.out)
-        return Leave(self.state, self.engine, Choice(out, **choice)).run()
+        return Leave(
+            self.state, self.engine, Choice(out, **choice), stop_service=self.stop_service
+        ).run()
+
+    def stop_service(self) -> None:
+        """After the mark, and before anything is done to a container."""
+        assert is_ejected(self.state)
+        assert self.stops or not self.engine.calls
+        self.stops += 1
 
     def tree(self) -> dict[str, bytes]:
         files = [each for each in self.out.rglob("*") if each.is_file()]
@@ -83,6 +92,7 @@ def test_the_host_is_ejected_and_its_engine_restarts(box: Box) -> None:
     }
     assert done.unset == ()
     assert len(done.changed) == 3
+    assert box.stops == 1
 
 
 def test_an_ejected_host_serves_nobody_although_its_orders_are_there(box: Box) -> None:
@@ -118,6 +128,7 @@ def test_what_a_person_made_of_the_projects_is_kept(box: Box) -> None:
 def test_a_dry_run_says_it_all_and_changes_nothing(box: Box) -> None:
     done = box.leave(dry_run=True)
     assert len(done.changed) == 3
+    assert box.stops == 0
     assert not is_ejected(box.state)
     assert not box.out.exists()
     assert box.engine.calls == []

@@ -11,7 +11,7 @@ import pytest
 
 from hullmark.errors import Refused
 from hullmark.host import service
-from hullmark.host.service import Service, start
+from hullmark.host.service import Service, start, stop
 
 
 class Host:
@@ -104,3 +104,28 @@ def test_nothing_is_started_from_a_clone_or_for_a_user(
 @pytest.mark.usefixtures("installed")
 def test_a_host_without_a_service_manager_starts_nothing(tmp_path: Path) -> None:
     assert start("agentd", tmp_path, Host(tmp_path).run) is Service.NOT_INSTALLED
+
+
+@pytest.mark.usefixtures("installed")
+def test_it_is_stopped_by_what_started_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, runs=True).with_script("hullmark-agent")
+    stop("agentd", tmp_path, host.run)
+    host.with_systemd()
+    stop("agentd", tmp_path, host.run)
+    assert host.lines == [
+        [str(tmp_path / "etc/init.d/hullmark-agent"), "stop"],
+        ["systemctl", "stop", "hullmark-agent"],
+    ]
+
+
+@pytest.mark.usefixtures("installed")
+def test_one_that_does_not_stop_is_told_of(tmp_path: Path) -> None:
+    host = Host(tmp_path, runs=False).with_systemd()
+    with pytest.raises(Refused, match="hullmark-agent does not stop: exit code 3"):
+        stop("agentd", tmp_path, host.run)
+
+
+def test_a_clone_has_no_service_to_stop(tmp_path: Path) -> None:
+    host = Host(tmp_path).with_systemd()
+    stop("agentd", tmp_path, host.run)
+    assert host.lines == []
