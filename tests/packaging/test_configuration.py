@@ -21,7 +21,7 @@ IMAGE = "localhost/hullmark-test:1"
 APP = f"""\
 name: shop
 services:
-  web: {{image: {IMAGE}, pull_policy: never, init: true, command: [sleep, "100000"], stop_grace_period: 1s, deploy: {{replicas: 2}}}}
+  web: {{image: {IMAGE}, pull_policy: never, init: true, command: [sleep, "100000"], stop_grace_period: 1s, deploy: {{replicas: 2, update_config: {{parallelism: 2, monitor: 1s}}}}}}
 """
 AGENT, MASTER = "hullmark-agent", "hullmark-master"
 STATES = {AGENT: "/var/lib/hullmark/agent", MASTER: "/var/lib/hullmark/master"}
@@ -60,6 +60,8 @@ FAULTS = (
     Fault(MASTER, AUTHORITY, " is accessible to others", "chmod 600", mode=0o640),
     Fault(MASTER, AUTHORITY, " is not readable by this user", "chown hullmark", owner="root"),
 )
+LESS_OFTEN = (FAULTS[2], FAULTS[4], FAULTS[8])
+"""In the full run only: each has its like among the others."""
 BY_SCRIPTS = (FAULTS[0], FAULTS[3], FAULTS[5], FAULTS[7])
 
 
@@ -206,7 +208,13 @@ def refuses(shop: Shop, fault: Fault) -> None:
     assert after == before, "nothing was written"
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def marked(fault: Fault) -> Any:
+    return pytest.param(
+        fault, marks=[pytest.mark.full] if fault in LESS_OFTEN else [], id=str(fault)
+    )
+
+
+@pytest.mark.parametrize("fault", [marked(fault) for fault in FAULTS])
 def test_systemd_does_not_start_it_and_says_what_to_mend(box: Shop, fault: Fault) -> None:
     lives = box.lives()
     refuses(box, fault)
@@ -263,6 +271,27 @@ def test_a_reload_keeps_the_last_good_configuration(up: Shop) -> None:
         assert {one["status"]["phase"] for one in up.ask("ps", "shop")["instances"]} == {"running"}
     up.host.run(["rm", drop_in])
     assert up.service("reload", AGENT)[0] == 0
+
+
+def test_reloads_in_the_middle_of_a_change_leave_nothing_half_done(box: Shop) -> None:
+    """Both containers are replaced, by an agent that begins anew three times meanwhile."""
+    wait_until(box.is_ready, "its host is ready", 30.0)
+    before, pid = box.lives(), box.pid(AGENT)
+    box.host.write("/root/compose.yaml", APP.replace("100000", "100001"))
+    box.host.run("hullmark apply --no-wait /root/compose.yaml")
+    for parallel in (2, 3, 4):
+        time.sleep(0.5)
+        box.host.write("/etc/hullmark/agent.d/x.yaml", f"parallel: {parallel}\n")
+        box.host.run(["kill", "-HUP", str(pid)])
+    box.host.run("hullmark apply --wait --timeout 60s /root/compose.yaml")
+    after = box.lives()
+    assert len(after) == 2
+    assert not set(before.values()) & set(after.values())
+    assert box.pid(AGENT) == pid
+    read = box.host.run(f"journalctl _PID={pid} -o cat").stdout
+    assert read.count("configuration read afresh host=") >= 3
+    box.host.run("rm /etc/hullmark/agent.d/x.yaml")
+    assert box.service("reload", AGENT)[0] == 0
 
 
 def test_systemd_is_told_how_it_stands_and_restarts_an_agent_that_shows_no_life(box: Shop) -> None:
