@@ -160,22 +160,19 @@ def test_each_step_was_seen(shop: Shop) -> None:
     assert "tcp 0.0.0.0:8080" in keys["purge"], "the containers stay"
 
 
-@pytest.mark.parametrize(
-    ("do", "key"),
-    [
-        ("echo '* * * * * root true' >/etc/cron.d/planted", "/etc/cron.d/planted"),
-        (
-            "nft insert rule inet shop input tcp dport 4444 accept",
-            "nft table inet shop chain input",
-        ),
-        ("chmod 0644 /etc/shadow", "/etc/shadow"),
-        ("systemctl stop fail2ban", "fail2ban.service"),
-    ],
-)
-def test_a_change_by_hand_is_found(shop: Shop, do: str, key: str) -> None:
-    shop.life.web.run(do)
+PLANTED = {
+    "/etc/cron.d/planted": "echo '* * * * * root true' >/etc/cron.d/planted",
+    "/etc/shadow": "chmod 0644 /etc/shadow",
+    "nft table inet shop chain input": "nft insert rule inet shop input tcp dport 4444 accept",
+    "fail2ban.service": "systemctl stop fail2ban",
+}
+
+
+def test_changes_by_hand_are_found(shop: Shop) -> None:
+    for command in PLANTED.values():
+        shop.life.web.run(command)
     found = differences(shop.before, shop.pictures.take("planted"))
-    assert key in [one.difference.key for one in found if one.announcement is None]
+    assert set(PLANTED) <= {one.difference.key for one in found if one.announcement is None}
 
 
 def tools_work(shop: Shop) -> None:
