@@ -104,9 +104,9 @@ class Life:
         return [int(word) for word in done.stdout.split()]
 
     def wait_until_all_is_well(self) -> None:
-        wait_until(self.is_ready, "the host is ready", 60.0)
-        wait_until(self.is_well, "the app is well", 60.0)
-        wait_until(self.serves, "the app answers", 10.0)
+        wait_until(self.is_ready, "the host is ready", 120.0)
+        wait_until(self.is_well, "the app is well", 120.0)
+        wait_until(self.serves, "the app answers", 30.0)
 
 
 @pytest.fixture(
@@ -123,7 +123,7 @@ def life(request: pytest.FixtureRequest) -> Iterator[Life]:
         yield Life(*_both(lambda: bed.host("m1", image), lambda: bed.host("web1", image, engine)))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_host_lives_with_hullmark_and_without(life: Life) -> None:
     for step in (
         *(install, enroll, run_an_app, reboot, upgrade, restart, downgrade),
@@ -172,7 +172,7 @@ def enroll(life: Life) -> None:
     master.run(["hullmark", "invite", web.name, "--token-file", "/root/token"])
     web.write("/root/token", master.read("/root/token"), 0o600)
     web.run(["hullmark", "agent", "enroll", "--token-file", "/root/token"])
-    wait_until(life.is_ready, "the host is ready", 60.0)
+    wait_until(life.is_ready, "the host is ready", 120.0)
 
 
 def run_an_app(life: Life) -> None:
