@@ -247,6 +247,9 @@ def units(host: Host) -> Iterator[Record]:
         known[name] = {"kind": "unit", "key": name, "enabled": enabled}
     for line in host.run("systemctl", "list-units", "--all", *plain).splitlines():
         name, _, active, sub = line.split()[:4]
+        # One that doesn't run is shown for as long as systemd happens to have it in memory.
+        if active == "inactive":
+            continue
         record = known.setdefault(name, {"kind": "unit", "key": name, "enabled": ""})
         record.update(active=active, sub=sub)
     yield from known.values()

@@ -185,13 +185,14 @@ def test_units_of_systemd_and_of_init_scripts(world: World) -> None:
     more = f"--no-legend --no-pager --plain --full {snapshot.UNIT_TYPES}"
     world.says = {
         f"systemctl list-unit-files {more}": "cron.service enabled enabled\nssh.service disabled enabled\n",
-        f"systemctl list-units --all {more}": "cron.service loaded active running Regular background\n",
+        f"systemctl list-units --all {more}": "cron.service loaded active running Regular background\nssh.service loaded inactive dead OpenBSD\nx.service not-found inactive dead x\n",
     }
     found = keyed(snapshot.units(world.host))
     assert (found["cron.service"]["active"], found["cron.service"]["enabled"]) == (
         "active",
         "enabled",
     )
+    assert set(found) == {"cron.service", "ssh.service"}
     assert found["ssh.service"] == {"kind": "unit", "key": "ssh.service", "enabled": "disabled"}
 
 
