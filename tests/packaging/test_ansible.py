@@ -208,7 +208,7 @@ def test_a_changed_label_and_a_changed_drop_in_converge(shop: Shop) -> None:
     assert "may run" in shop.web.read("/etc/hullmark/policy.d/shop.yaml")
     assert shop.agent_pid() == before, "it was restarted, and not only told to read its files"
     wait_until(
-        lambda: "reload" in shop.agent_log().lower(),
+        lambda: re.search(r"configuration read afresh(?!:)", shop.agent_log()),
         "the agent reads its configuration anew",
     )
 
