@@ -179,6 +179,7 @@ ITSELF = _rows(
     ("login-process", "process", ("* systemd **", "* (sd-pam) **", "* sshd **", "* sshd-session **", "* sshd-auth **", "* login **", "* agetty **", "* dbus-daemon **"), "a login", "added removed changed", (), ("units", r"user\.slice|user@\d+\.service|session-\w+\.scope|(serial-|console-)?getty@?[\w-]*\.service")),
     ("worker", "process", ("0 (udev-worker) **", "0 systemd-udevd **", "0 systemd-hostnam **", "0 systemd-timedat **"), "processes that come and go", "added removed"),
     ("process-unit", "process", ("* (sd-pam) **", "* sshd **"), "a session of another login", CHANGED, ("units",)),
+    ("link-local", "network", ("route -6 fe80::* dev * table local type local", "route -6 fe80:: dev * table local type anycast"), "an interface's own address, once the kernel knows that no neighbour has it", "added removed"),
     ("login-socket", "socket", ("unix /run/user/{n}/**",), "a login"),
     ("login-mount", "mount", ("/run/user/{n}",), "a login"),
     ("counter", "sysctl", ("fs/dentry-state", "fs/file-nr", "fs/inode-nr", "fs/inode-state", "fs/aio-nr", "fs/quota/*", "kernel/ns_last_pid", "kernel/perf_event_max_sample_rate", "kernel/pty/nr", "kernel/random/*", "net/netfilter/nf_conntrack_count"), "counters, and random numbers", CHANGED),

@@ -106,6 +106,8 @@ def added(one: dict[str, Any]) -> str:
         (thing("socket", "unix /proc/self/fd/12/attach", holders=["/usr/bin/nc"]), ""),
         (thing("socket", "unix /tmp/evil.sock", holders=["/usr/bin/nc"]), ""),
         (thing("network", f"interface {BRIDGE}", master=""), "bridge"),
+        (thing("network", "route -6 fe80::1 dev eth0 table local type local"), "link-local"),
+        (thing("network", "route -4 0.0.0.0/0 dev lo table local type local"), ""),
         (thing("network", "interface tun0", master=""), ""),
         (thing("network", "address 10.9.9.9/24 dev eth0"), ""),
         (thing("network", f"route -4 10.213.0.0/25 dev {BRIDGE}"), "bridge-route"),
