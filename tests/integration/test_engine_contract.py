@@ -119,7 +119,7 @@ def test_the_engines_own_restart_policy_is_told_as_it_became(yard: Yard) -> None
     assert yard.sdk.containers.get(container_id).attrs["State"]["Pid"] == pid
     foreign = yard.sdk.containers.create(IMAGE)
     with pytest.raises(Refused, match="not one of ours"):
-        yard.engine.set_restart_policy(foreign.id, EngineRestart("always"))
+        yard.engine.set_restart_policy(str(foreign.id), EngineRestart("always"))
     with pytest.raises(NotFound):
         yard.engine.set_restart_policy("nobody", EngineRestart("always"))
 

@@ -60,7 +60,8 @@ def read_private(path: Path) -> bytes:
         raise NotFound(f"{path} does not exist") from error
     except PermissionError as error:
         raise BrokenState(
-            f"{path} is not readable by this user", remedy=f"make it his: chown {this_user()} {path}"
+            f"{path} is not readable by this user",
+            remedy=f"make it his: chown {this_user()} {path}",
         ) from error
 
 
