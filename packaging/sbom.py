@@ -53,7 +53,6 @@ OTHERS = {
     "moby-engine": "Apache-2.0",
     "podman": "Apache-2.0",
     "python3": "Python-2.0.1",
-    "python3-systemd": "LGPL-2.1-or-later",
     "shadow-utils": "BSD-3-Clause AND GPL-2.0-or-later",
     "systemd": "LGPL-2.1-or-later",
 }

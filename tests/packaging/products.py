@@ -26,7 +26,11 @@ import hullmark
 
 TREE = Path(__file__).parent.parent.parent
 FOLDER = TREE / "build" / "products"
-SOURCES = ("agent/hullmark", "conf", "docs", "packaging")
+SOURCES = (
+    *("agent/hullmark", "conf", "docs"),
+    *("packaging/completion", "packaging/deb", "packaging/files", "packaging/man", "packaging/rpm"),
+    *("packaging/commandtree.py", "packaging/repo.sh"),
+)
 PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE")
 VERSION = hullmark.__version__
 NEXT_VERSION = ".".join([*VERSION.split(".")[:-1], str(int(VERSION.split(".")[-1]) + 1)])
@@ -157,9 +161,8 @@ def _run(*command: object) -> None:
 def _hash() -> str:
     """Of names, modes and contents of all that gets into the packages, or makes them."""
     found = hashlib.sha256()
-    files = [TREE / page for page in PAGES]
-    for source in SOURCES:
-        files += (TREE / source).rglob("*")
+    files = [TREE / name for name in (*PAGES, *SOURCES)]
+    files += [file for source in SOURCES for file in (TREE / source).rglob("*")]
     files.append(Path(__file__))
     for file in sorted(files):
         if file.is_file() and file.suffix != ".pyc":

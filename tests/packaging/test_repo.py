@@ -189,7 +189,9 @@ def dnf(
     options += ["tsflags=noscripts", "releasever=9", "plugins=0"]
     set_options = [f"--setopt={option}" for option in options]
     install = ["dnf", "-y", f"--installroot={folder}/root", *set_options, "install"]
-    return run(*install, "hullmark-agent", HOME="/root")
+    # The agent that it starts for its keys ends with its namespace.
+    apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    return run(*apart, *install, "hullmark-agent", HOME="/root")
 
 
 def test_dnf_takes_what_is_signed(repository: Path, stand_ins: Path, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ ANNOUNCEMENTS = OWN + CONTAINERS + PACKAGES + ITSELF
 PACKAGES_OF_OURS = ("hullmark", "hullmark-agent", "hullmark-master")
 NEEDED = (
     *("python3", "python3-click", "python3-rich", "python3-yaml", "python3-cryptography", "python3-psutil"),
-    *("python3-requests", "python3-docker", "python3-aiohttp", "python3-systemd", "adduser"),
+    *("python3-requests", "python3-docker", "python3-aiohttp", "adduser"),
     *("docker.io", "docker-ce", "moby-engine", "podman", "iptables", "docker-cli"),
 )  # fmt: skip
 """What these depend on or recommend by name: known also once they are gone."""
