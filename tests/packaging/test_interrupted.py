@@ -1,4 +1,5 @@
-"""apt and dpkg killed at any moment: `dpkg --configure -a` and the same command again end well.
+"""apt and dpkg killed at any moment: `dpkg --configure -a` and the same command again end well; after a purge also
+`dpkg --purge`, as apt only removes what was half removed.
 
 Most moments are tried in a root that is not booted: at each step that apt tells of, and in the middle of the maintainer
 scripts, when they call a tool. What else has to hold, on a booted host: services and containers are as they should be.
@@ -23,7 +24,7 @@ from tests.hosts import Bed, CommandFailed, Host
 from tests.hosts.images import IMAGES
 from tests.hosts.roots import held_root
 from tests.integration.daemon import load_image
-from tests.packaging.products import NEXT_VERSION, VERSION, products
+from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
 TIMEOUT_S = 120
@@ -55,6 +56,7 @@ COMMANDS = {
     "remove": f"{APT} remove {' '.join(PACKAGES)}",
     "purge": f"{APT} purge {' '.join(PACKAGES)}",
 }
+PURGE_REST = f"dpkg --purge {' '.join(PACKAGES)}"
 STATES = "dpkg-query --show --showformat '${Package} ${Status} ${Version}\\n' 'hullmark*'"
 TOOLS = {
     "install": ("py3compile", "adduser", "install", "update-rc.d", "deb-systemd-helper"),
@@ -191,6 +193,11 @@ def test_killed_at_a_step(
     assert len(states) > 1, "the kills took effect at different moments"
 
 
+def test_the_page_says_what_ends_a_purge() -> None:
+    page = (TREE / "docs/operations/installing.md").read_text()
+    assert f"\n{PURGE_REST}\n" in page
+
+
 @pytest.mark.parametrize("operation", COMMANDS)
 def test_killed_in_a_script(operation: str, roots: Callable[[str], Root]) -> None:
     """When a maintainer script calls a tool: all processes, or dpkg alone, and the script goes on after it."""
@@ -218,6 +225,8 @@ def recover(root: Root, operation: str, what: str) -> None:
         if stuck:
             assert "you should\n reinstall it" in said
             root.run(f"{APT} install --reinstall {' '.join(stuck)}")
+        if operation == "purge":
+            root.run(PURGE_REST)
         if operation in ("install", "upgrade"):
             assert_as_it_should_be(root, VERSION if operation == "install" else NEXT_VERSION)
         if operation != "install":
