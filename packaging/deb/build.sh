@@ -36,12 +36,7 @@ trap 'rm -rf "$work"' EXIT
 source=$work/hullmark
 mkdir "$source"
 
-# Files by kind, so that nothing that lies about in a working tree gets in.
-{
-    find agent/hullmark -name '*.py' -print0
-    find conf docs packaging -type f ! -name '*.pyc' -print0
-    printf '%s\0' LICENSE README.md CHANGELOG.md SECURITY.md
-} | LC_ALL=C sort -z | tar --create --null --no-recursion --files-from - --mode 'u+rw,go+r-w,a+X' |
+packaging/sources.sh | tar --create --null --no-recursion --files-from - --mode 'u+rw,go+r-w,a+X' |
     tar --extract --directory "$source" --no-same-owner --no-same-permissions
 cp -r packaging/deb/debian "$source/debian"
 

@@ -46,9 +46,7 @@ trap 'rm -rf "$work"' EXIT
 source=hullmark-$version
 mkdir -p "$work/SOURCES" "$work/$source" "$work/home" "$work/tmp"
 cd "$checkout"
-# What is in the packages or makes them, and nothing that a run has left in the checkout.
-tar --create --exclude=__pycache__ --exclude='*.egg-info' --exclude='*.pyc' \
-    LICENSE README.md CHANGELOG.md SECURITY.md agent/hullmark conf docs packaging |
+packaging/sources.sh | tar --create --null --no-recursion --files-from - |
     tar --extract --directory="$work/$source"
 sed -i "s/^__version__ = .*/__version__ = \"$version\"/" "$work/$source/agent/hullmark/__init__.py"
 # Manual pages and completion are made from the command, with the distribution's Python and libraries.

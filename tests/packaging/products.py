@@ -29,9 +29,15 @@ FOLDER = TREE / "build" / "products"
 SOURCES = (
     *("agent/hullmark", "conf", "docs"),
     *("packaging/completion", "packaging/deb", "packaging/files", "packaging/man", "packaging/rpm"),
-    *("packaging/commandtree.py", "packaging/repo.sh"),
+    *("packaging/commandtree.py", "packaging/repo.sh", "packaging/sources.sh"),
 )
 PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE")
+LITTER = (
+    *("agent/hullmark/core/.env", "agent/hullmark/core/.#text.py", "agent/hullmark/core/notes.txt"),
+    *("agent/hullmark/cli/main.py.orig", "agent/hullmark/__pycache__/main.cpython-39.pyc"),
+    *("docs/private-notes.txt", "docs/.draft.md", "conf/examples/note~", "conf/agent.yaml.bak"),
+)
+"""What may lie about in a tree that is worked on, and is in no package."""
 VERSION = hullmark.__version__
 NEXT_VERSION = ".".join([*VERSION.split(".")[:-1], str(int(VERSION.split(".")[-1]) + 1)])
 KEPT = 2
@@ -101,6 +107,12 @@ def products() -> Products:
         os.utime(made.folder)
         _forget_old()
     return made
+
+
+def scatter_litter(tree: Path) -> None:
+    for name in LITTER:
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text("mine")
 
 
 def _make(folder: Path) -> None:

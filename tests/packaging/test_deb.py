@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 
 from tests.hosts.images import IMAGES
 from tests.hosts.roots import held_root
-from tests.packaging.products import PAGES, SOURCES, TREE, VERSION, products
+from tests.packaging.products import PAGES, SOURCES, TREE, VERSION, products, scatter_litter
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
 MODULES = "usr/share/hullmark/hullmark"
@@ -251,11 +250,12 @@ def test_lintian_finds_nothing() -> None:
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
-    """Two clones in folders of other names, one of them without history and readable by its owner only; on another day, in
-    another time zone and language, with another umask."""
+    """Two clones in folders of other names, one of them readable by its owner only and with what lies about in a tree that
+    is worked on; on another day, in another time zone and language, with another umask."""
     here, there = tmp_path / "a", tmp_path / "a folder with a longer name"
     for clone in (here, there):
         clone_into(clone)
+    scatter_litter(there)
     for path in (there, *there.rglob("*")):
         path.chmod(path.stat().st_mode & 0o700)
     build = ["packaging/deb/build.sh", "--out", "out"]
@@ -280,17 +280,13 @@ def build_date(folder: Path) -> datetime:
 
 
 def clone_into(folder: Path) -> None:
-    """What git would bring, and what lies about in a tree that is worked on."""
-    for source in SOURCES:
-        shutil.copytree(
-            TREE / source, folder / source, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for page in PAGES:
-        shutil.copy(TREE / page, folder)
-    litter = folder / "agent/hullmark/__pycache__"
-    litter.mkdir()
-    (litter / f"{os.urandom(4).hex()}.cpython-39.pyc").write_bytes(b"")
-    (folder / "agent/hullmark/core/notes.txt").write_text("mine")
+    for source in (*SOURCES, *PAGES):
+        (folder / source).parent.mkdir(parents=True, exist_ok=True)
+        if (TREE / source).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(TREE / source, folder / source, ignore=ignored)
+        else:
+            shutil.copy(TREE / source, folder / source)
 
 
 def run_in(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from tests.hosts import Bed, Host
 from tests.hosts.images import Image
 from tests.hosts.roots import held_root
 from tests.packaging import rhel
-from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
+from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products, scatter_litter
 
 CONF = "/etc/hullmark"
 STATE = "/var/lib/hullmark"
@@ -167,9 +167,11 @@ def build(tree: Path, out: Path, *arguments: str, before: Sequence[str] = ()) ->
 
 
 def test_two_builds_in_other_folders_at_other_times_are_the_same_bytes(tmp_path: Path) -> None:
+    """One of them of a tree in which something lies about."""
     here = copy_of_tree(tmp_path / "here")
     there = tmp_path / "some" / "where" / "else"
     shutil.copytree(here, there, copy_function=shutil.copyfile)
+    scatter_litter(there)
     for script in there.rglob("*.sh"):
         script.chmod(0o700)
     first = build(here, tmp_path / "first")
