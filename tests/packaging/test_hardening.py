@@ -56,6 +56,14 @@ def test_exposure_is_low(name: str) -> None:
     assert float(found[1]) <= EXPOSURE_MAX[name]
 
 
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
+def test_no_boot_waits_for_it(name: str) -> None:
+    """Systemd waits for the network where any unit wants that, also one whose condition will not hold."""
+    lines = (UNITS / f"hullmark-{name}.service").read_text().splitlines()
+    named = [line.partition("=")[0] for line in lines if "network-online.target" in line]
+    assert named == ["After"]
+
+
 # The tests below follow one host through its life, in this order.
 
 
