@@ -18,6 +18,9 @@ from tests.hosts.images import Image
 from tests.hosts.repository import Repositories
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
 
+DOWN_S = 240.0
+"""systemd waits 90 s for what doesn't end, twice at the worst: with Podman 4.3 a scope of a container is such a thing now
+and then."""
 # Paths that can't be on an overlay: engines put overlays of their own there.
 BINDS = ("var/lib/docker", "var/lib/containers")
 ENVIRONMENT = (
@@ -90,7 +93,7 @@ class Host:
         self._starter.submit(self._start).result()
         self._wait_until_up(timeout_s)
 
-    def stop(self, timeout_s: float = 90.0) -> None:
+    def stop(self, timeout_s: float = DOWN_S) -> None:
         """Down in good order, as by its power button. A host that is down already is fine."""
         if self.running:
             self.run(["/sbin/poweroff"], check=False)
@@ -100,7 +103,7 @@ class Host:
         """Power loss: every process ends at once. What was written, also without a sync, is on its disk."""
         self._box.kill()
 
-    def reboot(self, timeout_s: float = 90.0) -> None:
+    def reboot(self, timeout_s: float = DOWN_S) -> None:
         """In good order; return as `boot` does."""
         self.run(["/sbin/reboot"], check=False)
         code = self._box.wait_for_end(timeout_s)
