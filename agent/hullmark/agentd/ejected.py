@@ -9,11 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from hullmark.agentd.enrolment import EJECTED, RECORD
+from hullmark.errors import Forbidden
 from hullmark.pki.files import sync_folder
 
 
 def is_ejected(folder: Path) -> bool:
-    return (folder / EJECTED).exists() and not (folder / RECORD).exists()
+    """Raises Forbidden where this user may not look."""
+    try:
+        return (folder / EJECTED).exists() and not (folder / RECORD).exists()
+    except PermissionError as error:
+        raise Forbidden(f"{error.filename}: {error.strerror}", remedy="run it as root") from error
 
 
 def mark(folder: Path) -> None:

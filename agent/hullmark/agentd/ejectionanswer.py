@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from hullmark.agentd.ejection import Choice, Done, Leave
+from hullmark.agentd.ejectionfolder import Folder
 from hullmark.config import AgentConfig
 from hullmark.core.ejection import Kept
-from hullmark.engine.docker_api import SOCKETS, DockerApiEngine, find_engine
+from hullmark.engine.docker_api import SOCKETS, DockerApiEngine, find_engine, is_socket
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.host import service
 
@@ -42,7 +43,7 @@ def _other_sockets(used: str) -> list[str]:
     found = []
     for path in map(Path, SOCKETS):
         real = str(path.resolve())
-        if path.is_socket() and real not in taken:
+        if is_socket(path) and real not in taken:
             taken.add(real)
             found.append(f"unix://{path}")
     return found
@@ -90,6 +91,8 @@ def _container(name: str, service: str, found: Optional[Kept], done: Done) -> di
 def text(done: Done) -> str:
     host, folder = done.enrolled.host, done.place.folder
     lines = list(done.changed) or [f"host {host} is ejected already, and nothing was left to do"]
-    if done.ejection.projects:
+    if done.ejection.projects and done.dry_run and not Folder(Path(folder)).is_ours():
+        lines += ["", f"a Compose project for each app would be in {folder}; nothing was written"]
+    elif done.ejection.projects:
         lines += ["", f"a Compose project for each app is in {folder}: see {folder}/README.md"]
     return "\n".join([*lines, "", *(f"note: {one}" for one in done.notes)])

@@ -57,12 +57,12 @@ POOL = "10.213.0.0/16"
 def find_engine(configured: str = "") -> str:
     """The engine's socket as a URL: the configured one, else the first that is there.
 
-    Raises EngineUnavailable where there is none.
+    Raises EngineUnavailable where there is none, or this user may not look.
     """
     if configured:
         return configured
     for path in SOCKETS:
-        if Path(path).is_socket():
+        if is_socket(Path(path)):
             return f"unix://{path}"
     raise EngineUnavailable(
         f"no container engine found: none of {', '.join(SOCKETS)} is there",
@@ -70,6 +70,16 @@ def find_engine(configured: str = "") -> str:
         "one: apt install docker.io, or apt install podman and systemctl enable --now podman.socket; "
         "or set engine.socket in agent.yaml",
     )
+
+
+def is_socket(path: Path) -> bool:
+    """Raises EngineUnavailable where this user may not look."""
+    try:
+        return path.is_socket()
+    except PermissionError as error:
+        raise EngineUnavailable(
+            f"whether {path} is there can't be seen: {error.strerror}", remedy="run it as root"
+        ) from error
 
 
 class DockerApiEngine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import threading
 from pathlib import Path
@@ -21,7 +22,7 @@ from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import who
 from hullmark.agentd.lock import FolderLock
 from hullmark.engine.protocol import CreateRequest
-from hullmark.errors import BrokenState, Conflict, EngineUnavailable, NotFound, Refused
+from hullmark.errors import BrokenState, Conflict, EngineUnavailable, Forbidden, NotFound, Refused
 from hullmark.model.app import Restart, RestartCondition
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.orders import InstanceId, Orders
@@ -133,6 +134,22 @@ def test_a_dry_run_says_it_all_and_changes_nothing(box: Box) -> None:
     assert not box.out.exists()
     assert box.engine.calls == []
     assert document(done)["apps"][0]["containers"][0]["restart_set"] is False
+    assert f"would be in {box.out}; nothing was written" in text(done)
+    assert "README.md" not in text(done)
+    assert f"see {box.out}/README.md" in text(box.leave())
+    assert f"see {box.out}/README.md" in text(box.leave(dry_run=True)), "it is there from before"
+
+
+def test_whoever_may_not_look_into_the_folder_is_told_so(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refused)
+    with pytest.raises(Forbidden, match="Permission denied") as raised:
+        is_ejected(box.state)
+    assert raised.value.remedy == "run it as root"
 
 
 def test_no_value_of_a_variable_is_told(box: Box) -> None:

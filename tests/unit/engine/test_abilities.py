@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,18 @@ def test_an_engine_is_found_by_its_socket(tmp_path: Path, monkeypatch: pytest.Mo
     assert "engine.socket" in raised.value.remedy
     monkeypatch.setattr(Path, "is_socket", lambda self: self.name == "docker.sock")
     assert docker_api.find_engine() == f"unix://{tmp_path}/docker.sock"
+
+
+def test_a_socket_that_this_user_may_not_look_for_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / "podman" / "podman.sock"
+    monkeypatch.setattr(docker_api, "SOCKETS", (str(hidden),))
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_socket", refused)
+    with pytest.raises(EngineUnavailable, match=f"{hidden} .*Permission denied") as raised:
+        docker_api.find_engine()
+    assert raised.value.remedy == "run it as root"
