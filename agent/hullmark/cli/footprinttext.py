@@ -11,46 +11,50 @@ from typing import Any
 from hullmark.cli.words import count, one_line, utc
 from hullmark.footprint import Report, Verdict
 from hullmark.footprint.announcements import MEANING, Whose
-from hullmark.footprint.listing import ALL_KINDS, GROUPS, OURS, Item, Listing
+from hullmark.footprint.listing import GROUPS, OURS, Item, Listing
 
 SHOWN = 20
-"""Differences of one announcement that are shown without --all."""
+"""Things of one announcement that are shown without --all."""
 
 NOUNS = {
-    "file": "files",
-    "process": "processes",
-    "socket": "sockets",
     "account": "users and groups",
     "unit": "services",
+    "container": "containers",
+    "process": "processes",
+    "socket": "sockets",
     "timer": "timers and cron entries",
-    "package": "packages",
     "firewall": "firewall rules",
     "network": "interfaces, addresses and routes",
+    "sysctl": "kernel settings",
     "mount": "mounts",
     "cgroup": "control groups",
-    "sysctl": "kernel settings",
-    "container": "containers",
+    "package": "packages",
+    "file": "files",
 }
+"""In the order of the text: what an auditor asks for first, and the many files last."""
 
 
-def listing(found: Listing) -> Iterator[str]:
+def listing(found: Listing, *, everything: bool) -> Iterator[str]:
     for group, title in GROUPS.items():
         yield title.upper()
-        for kind in ALL_KINDS:
+        for kind, noun in NOUNS.items():
             items = [one for one in found.items if (one.group, one.kind) == (group, kind)]
             if items or (group == OURS and kind != "container"):
-                yield f"  {NOUNS[kind]}: {len(items) or 'none'}"
-                yield from _items(items)
+                yield f"  {noun}: {len(items) or 'none'}"
+                yield from _items(items, everything=everything)
         yield ""
     yield from _not_looked_at("NOT LOOKED AT", found.not_looked_at)
 
 
-def _items(items: Iterable[Item]) -> Iterator[str]:
-    """Below what announces them, and why they are there."""
+def _items(items: Iterable[Item], *, everything: bool) -> Iterator[str]:
+    """Below what announces them, and why they are there. A package's own files are a number, as its list has them."""
     groups: dict[tuple[str, str], list[Item]] = {}
     for one in items:
         groups.setdefault((one.announced_by, one.reason), []).append(one)
     for (announced_by, reason), group in groups.items():
+        if len(group) > SHOWN and announced_by.startswith("package ") and not everything:
+            yield f"    {announced_by}: {one_line(reason)}: {len(group)}; --all shows them"
+            continue
         yield f"    {announced_by}: {one_line(reason)}"
         for one in group:
             details = {**one.details, "owner": _owner(one.details.get("owner", ""))}

@@ -134,7 +134,10 @@ def test_record_and_compare_with_the_host(
     done = run("footprint", "--before", path)
     assert done.code == 1
     assert "added   file     /etc/cron.d/planted" in done.out
-    text = run("footprint", "--record", path)
+    again = run("footprint", "--record", path)
+    assert again.code == 2
+    assert "can't be taken again" in again.err
+    text = run("footprint", "--record", str(tmp_path / "second"))
     assert "not looked at: network: ip is not installed" in text.err
 
 
@@ -173,6 +176,10 @@ def test_the_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
                 "of app shop",
                 {"ports": ["8080/tcp"]},
             ),
+            *(
+                Item("hullmark", "file", f"/usr/share/{n}", "package hullmark", "its own file", {})
+                for n in range(30)
+            ),
         ],
         [("firewall", "nft is not installed")],
         Holdings("docker", "20.10", "unix:///run/docker.sock", False),
@@ -181,17 +188,20 @@ def test_the_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("footprint")
     assert done.code == 0
     assert done.out.startswith(
-        "HULLMARK'S OWN\n"
-        "  files: 1\n"
+        "HULLMARK'S OWN\n  users and groups: none\n  services: none\n  processes: none\n"
+    )
+    assert (
+        "  files: 31\n"
         "    configuration: configuration\n"
         "      /etc/hullmark/agent.yaml  root:root 0600 3 bytes\n"
-        "  processes: none\n"
-    )
+        "    package hullmark: its own file: 30; --all shows them\n"
+    ) in done.out
+    assert "/usr/share/29\n" in run("footprint", "--all").out
     assert "    container: of app shop\n      shop.web.1.g1  ports=8080/tcp\n" in done.out
     assert "NOT LOOKED AT: 1\n    firewall: nft is not installed\n" in done.out
     assert "live-restore" in done.err
     document = run("footprint", "-o", "json").document
     assert document["schema"] == "hullmark.footprint/1"
     assert document["engine"]["live_restore"] is False
-    assert len(document["items"]) == 2
+    assert len(document["items"]) == 32
     assert Host().root == ""

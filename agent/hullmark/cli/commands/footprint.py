@@ -31,7 +31,7 @@ Exit codes: 0 listed, recorded, or all that differs is announced,
 @click.option("--record", "file", metavar="FILE", help="Write a picture of the whole host.")
 @click.option("--before", metavar="FILE", help="Compare this picture with the host as it is.")
 @click.option("--after", metavar="FILE", help="Compare with this picture instead.")
-@click.option("--all", "everything", is_flag=True, help="Show every announced difference.")
+@click.option("--all", "everything", is_flag=True, help="Show every file, every difference.")
 @offline
 def command(
     asked: Asked, file: Optional[str], before: Optional[str], after: Optional[str], everything: bool
@@ -50,7 +50,7 @@ def command(
         return _record(asked, file)
     if before:
         return _compare(asked, before, after, everything=everything)
-    return _list(asked)
+    return _list(asked, everything=everything)
 
 
 def _record(asked: Asked, file: str) -> int:
@@ -58,10 +58,18 @@ def _record(asked: Asked, file: str) -> int:
 
     if os.geteuid() != 0:
         raise Forbidden("a picture of the whole host takes root", remedy="run it as root")
+    if Path(file).exists():
+        raise Refused(
+            f"{file} exists, and a picture from before can't be taken again",
+            remedy="name another file, or move this one away",
+        )
     try:
         number, looks = snapshot.record(Path(file), snapshot.Host())
     except OSError as error:
-        raise Refused(f"{file} can't be written: {error.strerror}") from error
+        raise Refused(
+            f"{file} can't be written: {error.strerror}",
+            remedy="name a file in a folder that exists",
+        ) from error
     unseen = [(look["key"], why) for look in looks for why in look["why"]]
     if asked.json:
         show.document(
@@ -118,7 +126,7 @@ def _difference(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _list(asked: Asked) -> int:
+def _list(asked: Asked, *, everything: bool) -> int:
     from hullmark.footprint import listing
 
     found = listing.of_this_host(_socket())
@@ -139,7 +147,7 @@ def _list(asked: Asked) -> int:
     else:
         from hullmark.cli import footprinttext
 
-        show.lines(*footprinttext.listing(found))
+        show.lines(*footprinttext.listing(found, everything=everything))
         failure.warn(found.warnings)
     return EXIT_OK
 
