@@ -58,10 +58,11 @@ def shown(loaded: Loaded[Any], kind: str) -> list[dict[str, Any]]:
 
 def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C], *, owned: bool) -> Loaded[C]:
     problems: list[Problem] = []
-    files = [] if path == standard and _is_missing(path) else [path]
+    files: list[str] = [] if path == standard and _is_missing(path) else [path]
     files += drop_ins(Path(path).with_suffix(".d"), problems)
     if owned:
-        problems += ownership.problems(Path(path), files)
+        paths = (Path(path), *map(Path, files))
+        problems += ownership.problems(paths, inside=Path(path).parent)
     found = _values(files, keys, problems)
     if problems:
         raise InvalidInput(problems, remedy="mend what is named")

@@ -33,8 +33,7 @@ def load_policies(folder: str = POLICY_DIR) -> tuple[Policy, ...]:
     user may change."""
     problems: list[Problem] = []
     files = drop_ins(Path(folder), problems)
-    for path in (Path(folder), *map(Path, files)):
-        problems += ownership.problems_of(path, inside=Path())
+    problems += ownership.problems((Path(folder), *map(Path, files)))
     found = []
     for file in files:
         try:

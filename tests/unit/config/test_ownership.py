@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.config import load_agent
+from hullmark.config import load_agent, load_policies
 from hullmark.errors import InvalidInput, Problem
 
 
@@ -74,3 +74,77 @@ def test_the_folder_behind_a_link_counts_too(file: Path) -> None:
     file.symlink_to(elsewhere / "agent.yaml")
     (problem,) = problems_in(file)
     assert problem.file == str(elsewhere)
+
+
+@pytest.fixture
+def etc(tmp_path: Path) -> Path:
+    """Somewhere else, where nobody may write yet."""
+    made = tmp_path / "elsewhere" / "etc"
+    made.mkdir(parents=True)
+    for each in (made, made.parent):
+        each.chmod(0o755)
+    for name in ("agent.yaml", "policy.yaml"):
+        (made / name).write_text("# nothing\n")
+        (made / name).chmod(0o644)
+    return made
+
+
+def test_a_folder_higher_up_counts_too(etc: Path) -> None:
+    assert problems_in(etc / "agent.yaml") == []
+    etc.parent.chmod(0o777)
+    (problem,) = problems_in(etc / "agent.yaml")
+    assert problem.file == str(etc.parent)
+    assert "keep the files elsewhere" in problem.allowed
+
+
+def test_so_does_one_higher_up_behind_a_link(file: Path, etc: Path) -> None:
+    (file.parent / "agent.d" / "20.yaml").symlink_to("../../elsewhere/etc/agent.yaml")
+    assert problems_in(file) == []
+    etc.parent.chmod(0o775)
+    (problem,) = problems_in(file)
+    assert problem.file == str(etc.parent)
+    assert "its group" in problem.message
+
+
+def test_and_each_folder_that_links_lead_through(file: Path, etc: Path, tmp_path: Path) -> None:
+    """What the last one leads to is as it should be, and who may change one in between decides what is read."""
+    middle = tmp_path / "middle"
+    middle.mkdir()
+    (middle / "link.yaml").symlink_to(etc / "agent.yaml")
+    (file.parent / "agent.d" / "20.yaml").symlink_to(middle / "link.yaml")
+    assert problems_in(file) == []
+    middle.chmod(0o777)
+    (problem,) = problems_in(file)
+    assert problem.file == str(middle)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_link_of_somebody_else_is_named(file: Path, etc: Path, tmp_path: Path) -> None:
+    """Where the sticky bit keeps others from it, its owner may still put another in its place."""
+    middle = tmp_path / "middle"
+    middle.mkdir()
+    middle.chmod(0o1777)
+    link = middle / "etc"
+    link.symlink_to(etc)
+    assert problems_in(link / "agent.yaml") == []
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    (problem,) = problems_in(link / "agent.yaml")
+    assert (problem.file, problem.message) == (str(link), "belongs to user 12345")
+    assert "chown -h root" in problem.allowed
+
+
+def test_a_folder_of_policies_is_judged_with_all_above(file: Path, etc: Path) -> None:
+    policies = file.parent / "policy.d"
+    policies.symlink_to(etc)
+    (etc / "agent.yaml").unlink()
+    assert len(load_policies(str(policies))) == 1
+    etc.parent.chmod(0o777)
+    with pytest.raises(InvalidInput, match="may be written by everybody") as caught:
+        load_policies(str(policies))
+    assert [problem.file for problem in caught.value.problems] == [str(etc.parent)]
+
+
+def test_links_in_a_circle_end(file: Path) -> None:
+    (file.parent / "agent.d" / "20.yaml").symlink_to("20.yaml")
+    (problem,) = problems_in(file)
+    assert problem.file == str(file.parent / "agent.d" / "20.yaml")
