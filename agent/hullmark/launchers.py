@@ -11,3 +11,20 @@ def launcher(daemon: str) -> Optional[Path]:
     is not installed."""
     path = Path(__file__).resolve().parent.parent / daemon
     return path if path.is_file() else None
+
+
+def is_packaged() -> bool:
+    """Whether the packages installed what runs here, of either daemon: hosts of a shop are mostly alike."""
+    return any(launcher(daemon) is not None for daemon in ("agentd", "masterd"))
+
+
+def start_command(daemon: str) -> str:
+    """What a person types to start `agentd` or `masterd`, also on another host, of which the init system isn't known."""
+    name = daemon[:-1]
+    if not is_packaged():
+        return f"hullmark {name} run"
+    service = f"hullmark-{name}"
+    return (
+        f"systemctl start {service}, or: service {service} start; "
+        f"its log: journalctl -u {service}, or in /var/log/hullmark"
+    )

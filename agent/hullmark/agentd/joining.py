@@ -30,6 +30,7 @@ from hullmark.errors import (
 )
 from hullmark.host import facts
 from hullmark.host.service import Service, start
+from hullmark.launchers import start_command
 from hullmark.model.moments import day
 from hullmark.pki import certificates
 from hullmark.pki.files import read_private
@@ -93,7 +94,8 @@ def as_text(joined: Joined) -> str:
     if joined.service is Service.STARTED:
         told.append("its agent is started")
     elif joined.service is not Service.RUNNING and joined.new:
-        told.append("an agent that runs goes on by itself; otherwise start it: hullmark agent run")
+        start_it = start_command("agentd")
+        told.append(f"an agent that runs goes on by itself; otherwise start it: {start_it}")
     return "\n".join(told)
 
 

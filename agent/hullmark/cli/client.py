@@ -22,6 +22,7 @@ from hullmark.errors import (
     Problem,
     StoreUnavailable,
 )
+from hullmark.launchers import start_command
 from hullmark.model.wire import canonical, from_wire
 
 T = TypeVar("T")
@@ -135,7 +136,7 @@ class Client:
             return MasterUnavailable(f"{self.address}: {error}", remedy=remedy)
         if isinstance(error, NotReachedError) and error.remedy:
             return MasterUnavailable(f"{self.address}: {error}", remedy=error.remedy)
-        remedy = "start it: hullmark master run; or name another one: --master URL"
+        remedy = f"start it: {start_command('masterd')}; or name another one: --master URL"
         if self.address.token:
             remedy = "check the address and the master; or name another one: --master URL"
         return MasterUnavailable(f"no master answers at {self.address}: {error}", remedy=remedy)

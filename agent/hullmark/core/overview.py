@@ -14,6 +14,9 @@ from hullmark.model.host import Availability, HostRecord
 from hullmark.model.observed import NO_STATE
 from hullmark.model.snapshot import Snapshot
 
+START_AGENT = "systemctl start hullmark-agent, or: service hullmark-agent start, or in a clone: hullmark agent run"
+"""How another host's agent was installed isn't known here."""
+
 
 def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...]:
     """All enrolled hosts, by name."""
@@ -185,7 +188,7 @@ def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_F
     away = [host for host in hosts if host.state in ("lost", "never")]
     weight = 2 if len(away) == len(hosts) else 1
     for host in away:
-        remedy = f"hullmark agent run   (on {host.name})"
+        remedy = f"{START_AGENT}   (on {host.name})"
         if _is_new(snapshot, host):
             yield 1, f"host {host.name} is enrolled and not heard yet", remedy
             continue

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from hullmark.config import MasterConfig
 from hullmark.errors import Refused
 from hullmark.host.service import Service
+from hullmark.launchers import start_command
 from hullmark.masterd.init import Made
 
 
@@ -69,7 +70,4 @@ class Result:
         elif self.service is Service.RUNNING:
             yield "its service runs; next: hullmark invite HOST"
         else:
-            yield (
-                "next: start the master (hullmark master run, or its service), "
-                "then: hullmark invite HOST"
-            )
+            yield f"next: start the master: {start_command('masterd')}; then: hullmark invite HOST"

@@ -63,3 +63,17 @@ def test_a_launcher_that_does_not_start_is_named(
     monkeypatch.setattr(os, "execv", refuse)
     with pytest.raises(Refused, match="agentd can't be started: Permission denied"):
         daemon.become("agentd", ["run"])
+
+
+@pytest.mark.usefixtures("installed")
+def test_where_packages_are_installed_their_service_is_advised() -> None:
+    """Also of the other daemon, whose package is on another host."""
+    for name in ("agent", "master"):
+        advised = launchers.start_command(f"{name}d")
+        assert advised.startswith(f"systemctl start hullmark-{name}, or: service hullmark-{name}")
+        assert f"journalctl -u hullmark-{name}" in advised
+
+
+def test_in_a_clone_the_daemon_itself_is_advised() -> None:
+    assert launchers.start_command("agentd") == "hullmark agent run"
+    assert launchers.start_command("masterd") == "hullmark master run"

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.dependencies import hopeless, waits
-from hullmark.core.overview import Outlook, host_groups, host_views, orphan_views, outlook
+from hullmark.core.overview import (
+    START_AGENT,
+    Outlook,
+    host_groups,
+    host_views,
+    orphan_views,
+    outlook,
+)
 from hullmark.core.roster import Roster
 from hullmark.core.schedule import plan
 from hullmark.core.standing import MAX_WHY, Standing
@@ -499,13 +506,13 @@ def test_all_is_well() -> None:
             seen(READY, HostView("id2", "h2", "lost", 60.4)),
             "degraded",
             "host h2 has been silent for 60 s; what runs there goes on",
-            "hullmark agent run   (on h2)",
+            f"{START_AGENT}   (on h2)",
         ),
         (
             seen(HostView("id2", "h2", "never")),
             "failed",
             "host h2 has not been heard since this leader began",
-            "hullmark agent run   (on h2)",
+            f"{START_AGENT}   (on h2)",
         ),
         (
             seen(HostView("id2", "h2", "silent", 6.0)),
@@ -553,7 +560,7 @@ def test_all_is_well() -> None:
             seen(HostView("h1", "h1", "never")),
             "degraded",
             "host h1 is enrolled and not heard yet",
-            "hullmark agent run   (on h1)",
+            f"{START_AGENT}   (on h1)",
         ),
         (
             seen(READY, orphans=1),

@@ -11,6 +11,7 @@ from hullmark.cli.options import Asked, online
 from hullmark.cli.table import table, width, wrapped
 from hullmark.cli.words import age, moment
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
+from hullmark.launchers import start_command
 from hullmark.model.api import HostList, HostView
 from hullmark.model.host import Availability
 from hullmark.model.sizes import in_words
@@ -79,7 +80,8 @@ def _away(host: HostView) -> Iterator[str]:
     else:
         yield f"not heard for {age(host.heard_s)}; what runs there goes on"
     if host.state != "silent":
-        yield f"fix: on {host.name}: hullmark agent run, or see why it can't reach this master"
+        start = start_command("agentd")
+        yield f"fix: on {host.name}: {start}, or see why it can't reach this master"
 
 
 def _row(host: HostView) -> tuple[str, ...]:
