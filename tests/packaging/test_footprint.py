@@ -25,6 +25,7 @@ from tests.packaging.products import products
 from tests.packaging.test_lifecycle import IMAGE, PORT, Life, enroll, run_an_app
 
 BEFORE = "/root/before.json.gz"
+THE_TESTS_OWN = {("file", "/root/compose.yaml"), ("file", "/root/token")}
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +37,16 @@ def bed() -> Iterator[Bed]:
 
 @pytest.fixture(scope="module")
 def life(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Life:
-    """A picture was taken of web1 before anything of ours was there."""
+    """A picture was taken of each host before anything of ours was there."""
     with ThreadPoolExecutor(2) as pool:
         hosts = [
             pool.submit(bed.host, "m1", "bookworm"),
             pool.submit(bed.host, "web1", "bookworm", "docker"),
         ]
         found = Life(hosts[0].result(), hosts[1].result())
-    found.master.use_repository(products().repo)
+    for host in (found.master, found.web):
+        take_before(host, tmp_path_factory.mktemp("pictures"))
     found.master.install("hullmark-master")
-    take_before(found.web, tmp_path_factory.mktemp("pictures"))
     found.web.install("hullmark-agent")
     enroll(found)
     run_an_app(found)
@@ -86,6 +87,13 @@ def test_all_that_differs_is_announced(life: Life) -> None:
     assert code == 0
     found = {one["announcement"] for one in document["differences"]}
     assert {"package-file", "state", "published", "engine-chain", "bridge"} <= found
+
+
+def test_all_that_differs_on_the_masters_host_is_announced(life: Life) -> None:
+    _, document = compared(life.master)
+    assert surprises(document) == THE_TESTS_OWN
+    found = {one["announcement"] for one in document["differences"]}
+    assert {"user", "user-copy", "group", "shadow", "listener"} <= found
 
 
 def test_what_somebody_changes_by_hand_is_found(life: Life) -> None:
@@ -210,6 +218,13 @@ def test_an_engine_whose_upgrade_stops_containers_is_warned_of(life: Life) -> No
     )
     assert listed(life.web)["warnings"] == []
     assert life.lives() == lives
+
+
+def test_a_restart_of_the_engine_is_announced(life: Life) -> None:
+    life.web.run("systemctl restart docker")
+    life.wait_until_all_is_well()
+    _, document = compared(life.web)
+    assert surprises(document) == {("file", "/etc/docker/daemon.json")}
 
 
 def test_without_root_it_says_what_it_could_not_look_at(life: Life) -> None:

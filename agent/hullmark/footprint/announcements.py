@@ -38,6 +38,7 @@ class If(enum.Enum):
     LINES_DIFFER = "lines of it differ; each is listed and judged"
     RENUMBERED = "the same link is there before and after, but for its number"
     COPY_OF_LINE = "the line is as it is or was in the file itself"
+    LOCKED = "the hash is that of a line without a password, of a day from 2019 to 2052"
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,36 @@ _TMP = tuple(
 ACCOUNT_PATHS = tuple(
     f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 )
-SYSTEM_USER = r"hullmark:[x!*]:\d{1,3}:\d{1,3}:[^:]*:(/var/lib/hullmark(/master)?|/nonexistent|/):(/usr)?/s?bin/(nologin|false)"
+SYSTEM_USER = r"hullmark:[x!*]:[1-9]\d\d:[1-9]\d\d:[^:]*:(/var/lib/hullmark(/master)?|/nonexistent|/):(/usr)?/s?bin/(nologin|false)"
 ENGINE_PROGRAMS = (
     r"/usr/(local/)?(s?bin|libexec/podman|libexec/docker|lib/podman|libexec/cni)/"
     r"(dockerd|containerd|containerd-shim(-runc-v[12])?|docker-proxy|docker-init|runc|crun|podman|conmon"
     r"|catatonit|rootlessport|slirp4netns|pasta(\.avx2)?|netavark|aardvark-dns)"
 )
+PORT_PROGRAMS = (
+    r"/usr/(local/)?(s?bin|libexec/podman|libexec/docker|lib/podman)/"
+    r"(docker-proxy|conmon|rootlessport|slirp4netns|pasta(\.avx2)?|aardvark-dns)"
+)
+"""Those that listen for containers only: an open API of the engine's daemon is none of these."""
 ENGINE_NETWORK = r"br-[0-9a-f]{12}|docker0|veth[0-9a-f]+|podman\d+|cni-podman\d+"
 _LINKS = ("br-{id}", "docker0", "veth*", "podman{n}", "cni-podman{n}")
 _FILTER = tuple(
     f"nft table {family} {table}" for family in ("ip", "ip6") for table in ("nat", "filter", "raw")
 )
+_DOCKERS = ("DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2", "DOCKER-FORWARD", "DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-INTERNAL", "DOCKER-INGRESS")  # fmt: skip
+_BRIDGE = rf"\"({ENGINE_NETWORK})\""
+_END = r"counter (accept|drop)"
+FORWARDED = (
+    rf"oifname {_BRIDGE} ct state (related,established|established,related) counter accept"
+    rf"|iifname {_BRIDGE} oifname (!= )?{_BRIDGE} {_END}"
+)
+MASQUERADED = (
+    rf"(ip6? saddr [0-9a-f.:/]+ oifname != {_BRIDGE}|oifname != {_BRIDGE} ip6? saddr [0-9a-f.:/]+) counter masquerade"
+    r"|(meta l4proto [a-z]+ )?ip saddr (?P<own>10\.213\.\d+\.\d+) ip daddr (?P=own) [a-z]+ dport \d+ counter masquerade"
+)
+_INSIDE = r"ip daddr 10\.213\.\d+\.\d+( [a-z]+ dport \d+)?"
+KEPT_INSIDE = rf"({_INSIDE} iifname != {_BRIDGE}|iifname != {_BRIDGE} {_INSIDE}) counter drop"
+"""Versions of nft name what a rule compares in either order."""
 
 OWN = _rows(
     Whose.HULLMARK,
@@ -92,34 +112,42 @@ OWN = _rows(
     ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master"), "the same where init scripts start services"),
     ("repository", "file", ("/etc/apt/sources.list.d/hullmark.*", "/etc/apt/keyrings/hullmark.*", "/usr/share/keyrings/hullmark.*", "/etc/yum.repos.d/hullmark.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark"), "where packages come from and the key that signs them; put there by the shop"),
     ("unit", "unit", ("hullmark-agent.service", "hullmark-master.service", "hullmark-agent", "hullmark-master"), "the services, by systemd or by init scripts"),
-    ("process", "process", ("0 agentd /usr/bin/python3*", "* masterd /usr/bin/python3*"), "the daemons", "added removed"),
+    ("process", "process", ("0 agentd /usr/bin/python3*", "* masterd /usr/bin/python3*"), "the daemons, of their services, or of none where there is no systemd", "added removed", (), ("units", r"(hullmark-(agent|master)\.service)?")),
     ("service-process", "process", ("* ** /usr/bin/python3*", "* ** /usr/bin/dash", "* ** /bin/dash"), "what the daemons' services run", "added removed", (), ("units", r"hullmark-(agent|master)\.service")),
     ("listener", "socket", ("tcp *:7441", "tcp *:7442"), "a master listens for agents (7441) and for people and enrolment (7442); an agent listens nowhere", "added removed", (), ("holders", r"/usr/bin/python3[0-9.]*")),
     ("door", "socket", ("unix /run/hullmark/master.sock",), "people on the master's machine"),
     ("user", "account", ("/etc/passwd:hullmark",), "the user that the master runs as", "added", (), ("lines", SYSTEM_USER)),
-    ("group", "account", ("/etc/group:hullmark",), "its group", "added", (), ("lines", r"hullmark:[x!*]:\d{1,3}:")),
-    ("shadow", "account", ("/etc/shadow:hullmark", "/etc/gshadow:hullmark"), "their entries without a password", "added"),
+    ("group", "account", ("/etc/group:hullmark",), "its group", "added", (), ("lines", r"hullmark:[x!*]:[1-9]\d\d:")),
+    ("shadow", "account", ("/etc/shadow:hullmark", "/etc/gshadow:hullmark"), "their entries", "added", (), ("", ""), If.LOCKED),
+    ("user-copy", "account", ("/etc/passwd-:hullmark",), "the user in the copy of that file, before the system's tools gave it its comment", "added", (), ("lines", SYSTEM_USER)),
+    ("group-copy", "account", ("/etc/group-:hullmark",), "the group in the copy of that file", "added", (), ("lines", r"hullmark:[x!*]:[1-9]\d\d:")),
+    ("shadow-copy", "account", ("/etc/shadow-:hullmark", "/etc/gshadow-:hullmark"), "their entries in the copies of those files", "added", (), ("", ""), If.LOCKED),
     ("own-picture", "file", (), "the pictures that are compared", "added changed"),
 )  # fmt: skip
 
 CONTAINERS = _rows(
     Whose.CONTAINERS,
     ("engine-data", "file", ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/opt/containerd", "/opt/containerd/bin", "/opt/containerd/lib", "/etc/docker", "/etc/docker/key.json", "/etc/cni", "/etc/cni/net.d", "/etc/containers/networks", "/etc/containers/networks/*.json"), "folders of the engine; images, containers and volumes are in them"),
-    ("engine-group", "account", ("/etc/group:docker",), "who may use Docker's socket: nobody", "added", (), ("lines", r"docker:[x!*]:\d{1,3}:")),
-    ("engine-group-shadow", "account", ("/etc/gshadow:docker",), "its entry without a password", "added"),
+    ("engine-group", "account", ("/etc/group:docker",), "who may use Docker's socket: nobody", "added", (), ("lines", r"docker:[x!*]:[1-9]\d\d:")),
+    ("engine-group-shadow", "account", ("/etc/gshadow:docker",), "its entry", "added", (), ("", ""), If.LOCKED),
     ("engine-unit", "unit", ("docker.service", "docker.socket", "containerd.service", "podman.service", "podman.socket", "podman-auto-update.service", "podman-auto-update.timer", "podman-restart.service", "podman-clean-transient.service", "docker"), "the engine's services"),
     ("health-timer", "unit", ("{container}.timer", "{container}.service", "{container}-*.timer", "{container}-*.service"), "Podman's timers for health checks"),
     ("engine-process", "process", ("* ** /**",), "the engine's daemon, and what it starts for each container and published port", "added removed changed", ("units",), ("program", ENGINE_PROGRAMS)),
     ("container-process", "process", ("**",), "what runs inside a container", "added removed changed", ("units",), ("units", r"container [0-9a-f]{64}")),
-    ("published", "socket", ("tcp *:*", "udp *:*"), "a published port: the engine's own program listens for the container", "added removed changed", ("holders",), ("holders", ENGINE_PROGRAMS)),
-    ("engine-socket", "socket", ("unix /run/docker.sock", "unix /var/run/docker.sock", "unix /run/docker/**", "unix /run/containerd/**", "unix /run/podman/**", "unix /run/crun/**", "unix /var/lib/docker/**", "unix /var/lib/containers/**", "unix @/containerd-shim/**"), "where the engine's programs talk with each other"),
+    ("published", "socket", ("tcp *:*", "udp *:*"), "a published port: a program that the engine starts for this listens for the container; never the engine's daemon", "added removed changed", ("holders",), ("holders", PORT_PROGRAMS)),
+    ("engine-stream", "socket", ("tcp 127.0.0.1:{n}",), "a port of containerd's that the kernel gives it anew at each start, on this host only", "added removed", (), ("holders", r"/usr/(local/)?bin/containerd")),
+    ("engine-socket", "socket", ("unix /run/docker.sock", "unix /var/run/docker.sock", "unix /run/docker/**", "unix /var/run/docker/**", "unix /run/containerd/**", "unix /run/podman/**", "unix /run/crun/**", "unix /var/lib/docker/**", "unix /var/lib/containers/**", "unix @/containerd-shim/**"), "where the engine's programs talk with each other"),
     ("attach", "socket", ("unix /proc/self/fd/{n}/attach",), "where Podman attaches to a container", "added removed", (), ("holders", ENGINE_PROGRAMS)),
     ("bridge", "network", tuple(f"interface {link}" for link in _LINKS), "a bridge for each network of an app and a pair of interfaces for each container"),
     ("bridge-address", "network", tuple(f"address ** dev {link}" for link in _LINKS), "their addresses; networks of apps are given theirs from 10.213.0.0/16"),
     ("bridge-route", "network", tuple(f"route -* ** dev {link}**" for link in _LINKS), "routes to them"),
-    ("engine-chain", "firewall", tuple(f"{table} chain DOCKER*" for table in _FILTER), "chains that are Docker's own"),
+    ("engine-chain", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in _DOCKERS), "chains that are Docker's own"),
+    ("admins-chain", "firewall", tuple(f"{table} chain DOCKER-USER" for table in _FILTER), "the chain that Docker makes for the admin, with one rule that returns; all others in it are the admin's", "added removed", (), ("line", "(counter return)?")),
     ("podman-chain", "firewall", (*(f"{table} chain NETAVARK*" for table in _FILTER), *(f"{table} chain CNI-*" for table in _FILTER), "nft table inet netavark", "nft table inet netavark **"), "chains that are Podman's own"),
-    ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains, or name a bridge of the engine's or an address of 10.213.0.0/16", "added removed", (), ("line", rf".*(\b(jump|goto) (DOCKER|NETAVARK|CNI-)[A-Z0-9_-]*$|\"({ENGINE_NETWORK})\"|\b10\.213\.\d+\.\d+).*")),
+    ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains", "added removed", (), ("line", r".*\b(jump|goto) (DOCKER|NETAVARK|CNI-)[A-Z0-9_-]*")),
+    ("engine-forward", "firewall", tuple(f"{table} chain FORWARD" for table in _FILTER if table.endswith(" filter")), "what Docker lets through from and between its bridges, and answers to it", "added removed", (), ("line", FORWARDED)),
+    ("engine-masquerade", "firewall", tuple(f"{table} chain POSTROUTING" for table in _FILTER if table.endswith(" nat")), "what leaves a bridge of the engine's has the host's address, and what a container of an app sends to its own published port", "added removed", (), ("line", MASQUERADED)),
+    ("engine-shield", "firewall", tuple(f"{table} chain PREROUTING" for table in _FILTER if table.endswith(" raw")), "containers of apps are not reached around their published ports", "added removed", (), ("line", KEPT_INSIDE)),
     ("engine-table", "firewall", _FILTER + tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "the shared chains themselves, made at the engine's first start; Docker sets FORWARD to drop", "added removed", (), ("line", r"type (nat|filter|route) hook [a-z]+ priority [a-z0-9 +-]+; policy (accept|drop);|")),
     ("forwarding", "sysctl", ("net/ipv4/ip_forward", "net/ipv4/conf/*/forwarding", "net/ipv6/conf/*/forwarding"), "the host forwards between containers and the network", CHANGED),
     ("redirects", "sysctl", ("net/ipv4/conf/*/accept_redirects",), "the kernel itself accepts none once the host forwards", CHANGED, (), ("value", "0")),
@@ -134,6 +162,7 @@ PACKAGES = _rows(
     Whose.PACKAGES,
     ("package", "package", ("**",), "a package that was installed, upgraded or removed", "added changed removed", (), ("", ""), If.PACKAGE_ANNOUNCED),
     ("package-file", "file", ("**",), "a file of a package, or Python's bytecode of it", "added changed removed", (), ("", ""), If.OF_PACKAGE),
+    ("set-id", "file", ("/usr/bin/fusermount", "/usr/bin/fusermount3", "/usr/bin/newuidmap", "/usr/bin/newgidmap", "/usr/lib/dbus-1.0/dbus-daemon-launch-helper"), "programs of packages that Podman recommends, with rights beyond those of who starts them: the only ones that are announced", "added changed removed", (), ("", ""), If.OF_PACKAGE),
     ("package-record", "file", ("/var/lib/dpkg/info/{package}.*", "/var/lib/dpkg/info/{package}:*.*", "/var/lib/systemd/deb-systemd-helper-enabled/{package}.*", "/var/lib/systemd/deb-systemd-helper-enabled/**/{package}.*"), "the package manager's record of a package and of its services"),
     ("service-record", "file", ("/var/lib/systemd/deb-systemd-helper-enabled", "/var/lib/systemd/deb-systemd-helper-enabled/*.wants", "/var/lib/systemd/deb-systemd-helper-masked"), "the folders of those records", "added removed"),
     ("package-database", "file", ("/var/lib/dpkg/status", "/var/lib/dpkg/available", "/var/lib/dpkg/diversions", "/var/lib/dpkg/statoverride", "/var/lib/dpkg/alternatives/*", "/var/lib/apt/extended_states", "/var/lib/rpm/*", "/usr/lib/sysimage/rpm/*"), "the package manager's databases", "added changed", (), ("", ""), If.PACKAGES_DIFFER),
@@ -186,6 +215,9 @@ ITSELF = _rows(
 )  # fmt: skip
 
 ANNOUNCEMENTS = OWN + CONTAINERS + PACKAGES + ITSELF
+MAY_HAVE = {"set-id": frozenset({"set-id", "capability"}), "journal": frozenset({"access list"})}
+"""Rights that no line announces but these: a set-id bit or a capability of a file, that anybody may write to it, an access list,
+an attribute of chattr(1), and whatever is no file, folder or link."""
 
 PACKAGES_OF_OURS = ("hullmark", "hullmark-agent", "hullmark-master")
 NEEDED = (

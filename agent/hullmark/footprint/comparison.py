@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import Any, Optional
 
 from hullmark.footprint.picture import Picture, Record
-from hullmark.footprint.snapshot import place
+from hullmark.footprint.snapshot import ENTERED, place
 
 BY_LINE = frozenset({"firewall", "audit", "mount"})
 """Kinds whose records have `lines`, each of which is judged by itself."""
@@ -20,7 +20,8 @@ LINES_SORTED_OUT = 25_000_000
 
 @dataclass(frozen=True)
 class Difference:
-    """`before` and `after` have the fields that differ, or all where the thing was added or removed; of a line `line`."""
+    """`before` and `after` have the fields that differ, or all where the thing was added or removed; of a line `line`.
+    `whole`: all fields of what is there now."""
 
     kind: str
     key: str
@@ -28,6 +29,7 @@ class Difference:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     package: str = ""
+    whole: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def present(self) -> Mapping[str, Any]:
@@ -51,7 +53,12 @@ def compare(before: Picture, after: Picture) -> Comparison:
     """Reads both to their end. Raises InvalidInput where one of them is damaged."""
     found = Comparison()
     blind: set[str] = set()
-    for first, second in _matched(before.records, after.records):
+    records = [before.records, after.records]
+    if before.head.former or after.head.former:
+        when = "before" if before.head.former else "after"
+        found.not_compared.append(("file", f"{when}: {FORMER_WHY}"))
+        records = [_as_formerly(each) for each in records]
+    for first, second in _matched(*records):
         one = first if first is not None else second
         assert one is not None
         if one["kind"] == "look":
@@ -60,6 +67,24 @@ def compare(before: Picture, after: Picture) -> Comparison:
             _note(found, first, second)
             found.differences += _differences(first, second)
     return found
+
+
+FORMER_WHY = (
+    "it is of a former version, which did not record access lists, attributes of chattr, or files in /run/systemd: "
+    "take a new picture for the next comparison"
+)
+
+
+def _as_formerly(records: Iterator[Record]) -> Iterator[Record]:
+    """Without what a former version did not look at."""
+    for record in records:
+        if record["kind"] != "file":
+            yield record
+        elif not f"{record['key']}/".startswith(tuple(f"{one}/" for one in ENTERED)):
+            yield {name: value for name, value in record.items() if name not in UNKNOWN_FORMERLY}
+
+
+UNKNOWN_FORMERLY = frozenset({"acl", "default_acl", "attributes"})
 
 
 def _matched(
@@ -119,13 +144,13 @@ def _differences(first: Optional[Record], second: Optional[Record]) -> Iterator[
         return
     if first is None or second is None:
         change = "removed" if second is None else "added"
-        yield Difference(kind, key, change, sides[0], sides[1], package)
+        yield Difference(kind, key, change, sides[0], sides[1], package, sides[1])
     elif sides[0] != sides[1]:
         names = [
             name for name in {**sides[0], **sides[1]} if sides[0].get(name) != sides[1].get(name)
         ]
         moved = [{name: side[name] for name in names if name in side} for side in sides]
-        yield Difference(kind, key, "changed", moved[0], moved[1], package)
+        yield Difference(kind, key, "changed", moved[0], moved[1], package, sides[1])
 
 
 def _by_line(

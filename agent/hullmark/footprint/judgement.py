@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Optional
 
 from hullmark.footprint.announcements import (
     ANNOUNCEMENTS,
+    MAY_HAVE,
     NEEDED,
     PACKAGES_OF_OURS,
     Announcement,
     If,
 )
 from hullmark.footprint.comparison import Comparison, Difference
+from hullmark.footprint.snapshot import sha256
 
+ACCESS = {
+    "capability": "capability",
+    "acl": "access list",
+    "default_acl": "access list",
+    "attributes": "attribute",
+}
+"""Fields of a file that give a right, or take one away."""
 _WORDS = {
     "{n}": r"\d+",
     "{id}": "[0-9a-f]{12}",
@@ -67,6 +76,8 @@ class Judge:
     def _covers(self, one: Announcement, difference: Difference) -> bool:
         if difference.change not in one.changes:
             return False
+        if not rights(difference) <= MAY_HAVE.get(one.name, frozenset()):
+            return False
         if one.name == "own-picture":
             return difference.key in self._pictures
         changed = (
@@ -100,11 +111,46 @@ class Judge:
             return difference.key in self._accounts
         if condition is If.RENUMBERED:
             return _numberless(difference) in self._renumbered
+        if condition is If.LOCKED:
+            return set(difference.after.get("lines", [])) <= locked(difference.key)
         if condition is If.COPY_OF_LINE:
             path, _, name = difference.key.rpartition(":")
             original = self._lines.get(f"{path.rstrip('-')}:{name}", [[], []])
             return difference.after.get("lines", []) in original
         return True
+
+
+RIGHTS = frozenset({"type", "mode", "owner", *ACCESS})
+
+
+def rights(difference: Difference) -> frozenset[str]:
+    """What a file has now that hardly any line of the table announces; of a changed one only where something of this changed."""
+    changed = {*difference.before, *difference.after}
+    if difference.kind != "file" or difference.change == "removed" or not changed & RIGHTS:
+        return frozenset()
+    return frozenset(_rights(difference.whole))
+
+
+def _rights(now: Mapping[str, Any]) -> Iterator[str]:
+    kind, mode = now.get("type", ""), int(now.get("mode", "0"), 8)
+    if kind not in ("file", "folder", "link", ""):
+        yield "neither file, folder nor link"
+    if kind != "folder" and mode & 0o6000:
+        yield "set-id"
+    if kind != "link" and mode & 0o002 and not (kind == "folder" and mode & 0o1000):
+        yield "writable for anybody"
+    yield from (what for name, what in ACCESS.items() if name in now)
+
+
+@cache
+def locked(key: str) -> frozenset[str]:
+    """Hashes of all lines without a password that the system's tools may write to `shadow` or `gshadow` for a new name."""
+    path, _, name = key.rpartition(":")
+    words = ("!", "*", "!!", "!*")
+    if "gshadow" in path:
+        return frozenset(sha256(f"{name}:{word}::") for word in words)
+    days = range(18_000, 30_000)
+    return frozenset(sha256(f"{name}:{word}:{day}::::::") for word in words for day in days)
 
 
 def _numberless(difference: Difference) -> Optional[tuple[str, ...]]:

@@ -292,7 +292,10 @@ _ENGINE = next(one for one in CONTAINERS if one.name == "engine-process")
 
 def _makes(one: Announcement) -> bool:
     """Whether an engine makes such things for containers only."""
-    return one.name in ("bridge", "bridge-address", "bridge-route", "engine-mount", "engine-jump")
+    return one.name in (
+        *("bridge", "bridge-address", "bridge-route", "engine-mount", "engine-jump"),
+        *("engine-forward", "engine-masquerade", "engine-shield"),
+    )
 
 
 def _word(text: str) -> re.Pattern[str]:

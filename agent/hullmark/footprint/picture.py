@@ -16,6 +16,8 @@ from hullmark.errors import InvalidInput, Problem
 from hullmark.footprint import snapshot
 
 LINE_MAX = 16 * 1024 * 1024
+FORMER = "hullmark.picture/1"
+"""The schema of pictures without access lists, attributes of chattr(1), and the folders of /run that are entered."""
 REMEDY = "take one with: hullmark footprint --record FILE"
 
 Record = dict[str, Any]
@@ -23,12 +25,14 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Head:
-    """`file` is where the picture was written to, empty where it was not known; `taken_at` seconds since 1970."""
+    """`file` is where the picture was written to, empty where it was not known; `taken_at` seconds since 1970; `former`: by a
+    version that looked at less."""
 
     host: str
     taken_at: float
     as_root: bool
     file: str
+    former: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,10 @@ class _Reader:
     def head(self) -> Head:
         first = self._next()
         schema = first.get("schema")
-        if schema != snapshot.SCHEMA:
+        if schema not in (snapshot.SCHEMA, FORMER):
             raise self._bad(
-                f"not a picture: schema {str(schema)[:40]!r}", allowed=f"{snapshot.SCHEMA}"
+                f"not a picture: schema {str(schema)[:40]!r}",
+                allowed=f"{snapshot.SCHEMA}, {FORMER}",
             )
         try:
             return _head(first)
@@ -148,5 +153,9 @@ LISTS = frozenset({"lines", "needs", "units", "holders", "by", "why"})
 
 def _head(first: Record) -> Head:
     return Head(
-        str(first["host"]), float(first["taken_at"]), first["as_root"] is True, str(first["file"])
+        str(first["host"]),
+        float(first["taken_at"]),
+        first["as_root"] is True,
+        str(first["file"]),
+        first["schema"] == FORMER,
     )

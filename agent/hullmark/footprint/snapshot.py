@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import gzip
 import hashlib
 import json
@@ -30,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Optional, Union
 
-SCHEMA = "hullmark.picture/1"
+SCHEMA = "hullmark.picture/2"
 KINDS = (
     *("look", "account", "package", "unit", "process", "socket", "network", "firewall", "audit"),
     *("sysctl", "module", "mount", "skipped", "file"),
@@ -47,6 +48,10 @@ MEMORY = frozenset(
     }
 )
 ELSEWHERE = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "afs")
+ENTERED = tuple(
+    f"/run/systemd/{name}" for name in ("generator", "system", "system.attached", "system.control")
+)
+"""In memory, and looked at all the same: services, and changes of services, until the next boot."""
 ENGINE_ROOTS = ("/var/lib/docker", "/var/lib/containerd", "/var/lib/containers")
 ACCOUNT_FILES = tuple(
     f"{name}{copy}"
@@ -535,11 +540,13 @@ def engine_roots(host: Host) -> Iterator[str]:
 
 @dataclass
 class Files:
-    """The walk over all files. `own`: which package each belongs to; `leave`: folders that are not entered."""
+    """The walk over all files. `own`: which package each belongs to; `leave`: folders that are not entered, but for what of
+    `enter` is in them."""
 
     host: Host
     own: Mapping[str, str] = field(default_factory=dict)
     leave: frozenset[str] = frozenset()
+    enter: tuple[str, ...] = ()
 
     def walk(self, start: str = "/") -> Iterator[Record]:
         """In the order of `place`."""
@@ -549,7 +556,9 @@ class Files:
             record = None if path == self.host.left_out else self.record(path)
             if record is None:
                 continue
-            if record.get("type") == "folder" and path not in self.leave:
+            if path in self.leave:
+                ahead += reversed([one for one in self.enter if one.startswith(f"{path}/")])
+            elif record.get("type") == "folder":
                 names, why = self._names(path)
                 ahead += [f"{path.rstrip('/')}/{name}" for name in reversed(names)]
                 if why:
@@ -575,6 +584,8 @@ class Files:
         package = self.own.get(source_of(path))
         if package:
             record["package"] = package
+        if record["type"] in ("file", "folder"):
+            record.update(_access(raw))
         if record["type"] == "file":
             record["size"] = status.st_size
             record.update(_content(raw, status))
@@ -627,6 +638,31 @@ def _open(raw: bytes, flags: int = 0) -> int:
         return os.open(raw, flags | os.O_NOATIME)
     except PermissionError:
         return os.open(raw, flags)
+
+
+LISTS = (("acl", "system.posix_acl_access"), ("default_acl", "system.posix_acl_default"))
+ATTRIBUTES = ((0x10, "i"), (0x20, "a"))
+GET_ATTRIBUTES = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+"""FS_IOC_GETFLAGS, see ioctl_iflags(2)."""
+
+
+def _access(raw: bytes) -> Record:
+    """Access lists beyond the mode, and what chattr(1) set: `i` nobody may change it, `a` only append."""
+    found: Record = {}
+    for name, attribute in LISTS:
+        with contextlib.suppress(OSError):
+            found[name] = os.getxattr(raw, attribute, follow_symlinks=False).hex()
+    with contextlib.suppress(OSError):
+        number = _open(raw)
+        try:
+            asked = fcntl.ioctl(number, GET_ATTRIBUTES, bytes(struct.calcsize("l")))
+        finally:
+            os.close(number)
+        flags = struct.unpack("=I", asked[:4])[0]
+        attributes = "".join(letter for bit, letter in ATTRIBUTES if flags & bit)
+        if attributes:
+            found["attributes"] = attributes
+    return found
 
 
 def _content(raw: bytes, status: os.stat_result) -> Record:
@@ -717,6 +753,7 @@ def picture(host: Host, files: str) -> Iterator[Record]:
     }
     number = 0
     leave = []
+    enter = ENTERED if "/run" not in host.skip else ()
     for record in sections(host):
         if record["kind"] == "skipped":
             leave.append(record["key"])
@@ -726,7 +763,7 @@ def picture(host: Host, files: str) -> Iterator[Record]:
         own = owners(host)
     except Unseen:
         own = {}
-    for record in Files(host, own, frozenset(leave)).walk():
+    for record in Files(host, own, frozenset(leave), enter).walk():
         number += 1
         yield record
     yield {"end": number}

@@ -6,6 +6,7 @@ import pytest
 
 from hullmark.footprint import comparison
 from hullmark.footprint.comparison import compare
+from hullmark.footprint.picture import Head, Picture
 from tests.unit.footprint.conftest import file, of
 
 
@@ -80,3 +81,18 @@ def test_files_that_were_not_read_are_named() -> None:
     found = compare(of(huge), of(huge))
     assert found.unread == {"/huge": "above 256 MiB: size and time only"}
     assert told(found) == []
+
+
+def test_what_a_former_version_did_not_record_is_no_difference_and_named() -> None:
+    old = Picture(Head("web1", 1.0, True, "", former=True), of(file("/a")).records)
+    new = of(
+        file("/a", acl="02", attributes="i"),
+        file("/b"),
+        file("/run/systemd/system"),
+        file("/run/systemd/system/x"),
+    )
+    found = compare(old, new)
+    assert told(found) == [("file", "/b", "added")]
+    ((kind, why),) = found.not_compared
+    assert kind == "file"
+    assert "before: it is of a former version" in why

@@ -11,7 +11,7 @@ import pytest
 from hullmark.footprint.announcements import ANNOUNCEMENTS, MEANING, If, Whose
 from hullmark.footprint.comparison import compare
 from hullmark.footprint.judgement import Judge, expression, reached
-from hullmark.footprint.snapshot import KINDS
+from hullmark.footprint.snapshot import KINDS, sha256
 from tests.unit.footprint.conftest import file, of
 
 Given = Optional[dict[str, Any]]
@@ -61,6 +61,23 @@ def added(one: dict[str, Any]) -> str:
         (file("/var/lib/hullmark/agent/host.key"), "state"),
         (file("/etc/systemd/system/multi-user.target.wants/hullmark-agent.service"), "enabled"),
         (file("/etc/rc2.d/S01hullmark-agent"), "runlevels"),
+        (file("/var/lib/hullmark/x", mode="4755"), ""),
+        (file("/etc/hullmark/x", mode="2755"), ""),
+        (file("/etc/hullmark/x", mode="0666"), ""),
+        (file("/var/lib/hullmark/x", type="folder", mode="0777"), ""),
+        (file("/var/lib/hullmark/x", type="folder", mode="2750"), "state"),
+        (file("/var/lib/hullmark/x", type="link", mode="0777"), "state"),
+        (file("/var/lib/hullmark/x", type="device", device="8:0"), ""),
+        (file("/var/lib/hullmark/x", type="pipe"), ""),
+        (file("/var/lib/hullmark/x", capability="0100"), ""),
+        (file("/etc/hullmark/agent.yaml", acl="0200"), ""),
+        (file("/etc/hullmark/agent.yaml", attributes="i"), ""),
+        (file("/root/before.gz", mode="4755"), ""),
+        (file("/var/log/journal/x", type="folder", mode="2755", acl="02", default_acl="02"), "journal"),
+        (file("/var/log/journal/x/y.journal", mode="4755"), ""),
+        (file("/tmp/systemd-private-1/tmp", type="folder", mode="1777"), "private-tmp"),
+        (file("/tmp/systemd-private-1/tmp/x", mode="4755"), ""),
+        (file("/run/systemd/system/docker.service.d/evil.conf"), ""),
         (file("/root/before.gz"), "own-picture"),
         (file("/var/log/syslog.2.gz"), "rotated"),
         (file("/var/log/syslog.1"), "rotated"),
@@ -78,10 +95,23 @@ def added(one: dict[str, Any]) -> str:
         (file("/var/log/evil"), ""),
         (account("/etc/passwd", "hullmark", "hullmark:x:998:998::/var/lib/hullmark/master:/usr/sbin/nologin"), "user"),
         (account("/etc/passwd", "hullmark", "hullmark:x:0:0::/var/lib/hullmark:/bin/bash"), ""),
+        (account("/etc/passwd", "hullmark", "hullmark:x:0:0::/:/usr/sbin/nologin"), ""),
+        (account("/etc/passwd", "hullmark", "hullmark:x:998:0::/:/usr/sbin/nologin"), ""),
+        (account("/etc/passwd-", "hullmark", "hullmark:x:100:103::/var/lib/hullmark/master:/usr/sbin/nologin"), "user-copy"),
+        (account("/etc/passwd-", "hullmark", "hullmark:x:0:103::/:/usr/sbin/nologin"), ""),
+        (account("/etc/group-", "hullmark", "hullmark:x:103:"), "group-copy"),
+        (account("/etc/shadow", "hullmark", sha256("hullmark:!:20785::::::")), "shadow"),
+        (account("/etc/shadow-", "hullmark", sha256("hullmark:*:20785::::::")), "shadow-copy"),
+        (account("/etc/shadow", "hullmark", sha256("hullmark::20785::::::")), ""),
+        (account("/etc/shadow", "hullmark", sha256("hullmark:$y$j9T$x:20785::::::")), ""),
+        (account("/etc/gshadow", "hullmark", sha256("hullmark:!::")), "shadow"),
+        (account("/etc/gshadow", "docker", sha256("docker:!::mallory")), ""),
         (account("/etc/passwd", "hullmark", "hullmark::998:998::/:/usr/sbin/nologin"), ""),
         (account("/etc/passwd", "evil", "evil:x:0:0::/:/usr/sbin/nologin"), ""),
         (account("/etc/group", "hullmark", "hullmark:x:998:"), "group"),
         (account("/etc/group", "hullmark", "hullmark:x:998:mallory"), ""),
+        (account("/etc/group", "hullmark", "hullmark:x:0:"), ""),
+        (account("/etc/group", "docker", "docker:x:0:"), ""),
         (account("/etc/group", "docker", "docker:x:120:"), "engine-group"),
         (account("/etc/group", "docker", "docker:x:120:mallory"), ""),
         (account("/etc/sudoers", "hullmark", "x"), ""),
@@ -90,6 +120,9 @@ def added(one: dict[str, Any]) -> str:
         (thing("unit", "evil.timer", enabled="enabled"), ""),
         (thing("unit", f"{CONTAINER}.timer", enabled="transient"), "health-timer"),
         (thing("process", "0 agentd /usr/bin/python3.11", units=["hullmark-agent.service"]), "process"),
+        (thing("process", "0 agentd /usr/bin/python3.11", units=[""]), "process"),
+        (thing("process", "0 agentd /usr/bin/python3.11", units=["hullmark-agent.service", "cron.service"]), ""),
+        (thing("process", "1000 masterd /usr/bin/python3.11", units=["user.slice"]), ""),
         (thing("process", "0 nc /usr/bin/nc", units=["user.slice"]), ""),
         (thing("process", "0 docker-proxy /tmp/docker-proxy", units=[""]), ""),
         (thing("process", "0 docker-proxy /usr/bin/docker-proxy", units=["docker.service"]), "engine-process"),
@@ -102,6 +135,13 @@ def added(one: dict[str, Any]) -> str:
         (thing("socket", "tcp 0.0.0.0:4444", holders=[""]), ""),
         (thing("socket", "tcp 0.0.0.0:8080", holders=["/usr/bin/docker-proxy"]), "published"),
         (thing("socket", "tcp 0.0.0.0:8080", holders=["/usr/bin/docker-proxy", "/tmp/evil"]), ""),
+        (thing("socket", "tcp [::]:2375", holders=["/usr/sbin/dockerd"]), ""),
+        (thing("socket", "tcp 0.0.0.0:8888", holders=["/usr/bin/podman"]), ""),
+        (thing("socket", "tcp 0.0.0.0:8080", holders=["/usr/bin/conmon"]), "published"),
+        (thing("socket", "tcp 127.0.0.1:38193", holders=["/usr/bin/containerd"]), "engine-stream"),
+        (thing("socket", "tcp 0.0.0.0:38193", holders=["/usr/bin/containerd"]), ""),
+        (thing("socket", "tcp 127.0.0.1:2375", holders=["/usr/sbin/dockerd"]), ""),
+        (thing("socket", f"unix /var/run/docker/libnetwork/{CONTAINER[:12]}.sock", holders=["/usr/sbin/dockerd"]), "engine-socket"),
         (thing("socket", "unix /proc/self/fd/12/attach", holders=["/usr/bin/conmon"]), "attach"),
         (thing("socket", "unix /proc/self/fd/12/attach", holders=["/usr/bin/nc"]), ""),
         (thing("socket", "unix /tmp/evil.sock", holders=["/usr/bin/nc"]), ""),
@@ -162,7 +202,22 @@ def test_what_changed(before: dict[str, Any], after: dict[str, Any], announcemen
         ("nft table ip nat chain DOCKER", "tcp dport 8080 counter dnat to 10.213.0.2:80", "engine-chain"),
         (CHAIN, f'oifname "{BRIDGE}" counter jump DOCKER', "engine-jump"),
         (CHAIN, "counter jump DOCKER-USER", "engine-jump"),
-        ("nft table ip nat chain POSTROUTING", f'ip saddr 10.213.0.0/25 oifname != "{BRIDGE}" counter masquerade', "engine-jump"),
+        ("nft table ip nat chain POSTROUTING", f'ip saddr 10.213.0.0/25 oifname != "{BRIDGE}" counter masquerade', "engine-masquerade"),
+        ("nft table ip nat chain POSTROUTING", f'oifname != "{BRIDGE}" ip saddr 10.213.0.0/25 counter masquerade', "engine-masquerade"),
+        ("nft table ip nat chain POSTROUTING", 'ip saddr 10.213.0.0/25 oifname != "eth0" counter masquerade', ""),
+        ("nft table ip nat chain POSTROUTING", "ip saddr 10.213.0.2 ip daddr 10.213.0.2 tcp dport 8080 counter masquerade", "engine-masquerade"),
+        ("nft table ip nat chain POSTROUTING", "ip saddr 10.213.0.2 ip daddr 10.213.0.9 tcp dport 8080 counter masquerade", ""),
+        ("nft table ip nat chain PREROUTING", "tcp dport 22 dnat to 10.213.0.9:22", ""),
+        ("nft table ip filter chain INPUT", "ip saddr 10.213.0.0/16 accept", ""),
+        ("nft table ip filter chain INPUT", f'iifname "{BRIDGE}" oifname "{BRIDGE}" counter accept', ""),
+        (CHAIN, f'oifname "{BRIDGE}" ct state related,established counter accept', "engine-forward"),
+        (CHAIN, f'iifname "{BRIDGE}" oifname != "{BRIDGE}" counter accept', "engine-forward"),
+        (CHAIN, f'iifname "eth0" oifname "{BRIDGE}" counter accept', ""),
+        (CHAIN, f'oifname "{BRIDGE}" counter accept', ""),
+        ("nft table ip raw chain PREROUTING", f'ip daddr 10.213.0.2 iifname != "{BRIDGE}" counter drop', "engine-shield"),
+        ("nft table ip filter chain DOCKER-USER", "counter return", "admins-chain"),
+        ("nft table ip filter chain DOCKER-USER", "ip saddr 198.51.100.0/24 counter drop", ""),
+        ("nft table ip filter chain DOCKER-EVIL", "counter accept", ""),
         (CHAIN, "type filter hook forward priority filter; policy drop;", "engine-table"),
         (CHAIN, "counter accept", ""),
         (CHAIN, 'iifname "eth0" counter jump EVIL', ""),
@@ -200,6 +255,33 @@ def test_files_of_packages_that_changed_and_of_no_others() -> None:
         "/var/lib/dpkg/info/cron.postinst": "",
         "/var/lib/dpkg/info/evil.postinst": "",
     }
+
+
+def test_rights_of_a_packages_files_are_not_announced_but_of_those_that_are_named() -> None:
+    tool, library = "/usr/bin/hullmark", "/usr/share/hullmark/hullmark/errors.py"
+    mapper = "/usr/bin/newuidmap"
+    before = [package("hullmark"), package("uidmap")]
+    after = [
+        package("hullmark", "2", "uidmap"),
+        package("uidmap", "2"),
+        file(tool, mode="4755", package="hullmark"),
+        file(library, package="hullmark", attributes="i"),
+        file(mapper, mode="4755", package="uidmap"),
+        file("/usr/bin/getsubids", mode="6755", package="uidmap"),
+    ]
+    found = judged(before, after)
+    assert [found[path] for path in (tool, library, mapper, "/usr/bin/getsubids")] == [
+        *("", "", "set-id", "")
+    ]
+
+
+@pytest.mark.parametrize("given", [{"mode": "4755"}, {"acl": "02"}, {"attributes": "i"}])
+def test_rights_that_a_file_was_given_later(given: dict[str, str]) -> None:
+    path = "/etc/hullmark/agent.yaml"
+    assert judged([file(path)], [file(path, **given)]) == {path: ""}
+    assert judged([file(path, **given)], [file(path)]) == {path: "configuration"}
+    moved = judged([file(path, owner="998:998", **given)], [file(path, owner="0:0", **given)])
+    assert moved == {path: ""}
 
 
 def test_a_file_of_ours_changed_without_its_package() -> None:

@@ -15,7 +15,7 @@ from hullmark.footprint import picture
 from tests.unit.footprint.conftest import Save, file, read
 
 HEAD: dict[str, Any] = {
-    "schema": "hullmark.picture/1",
+    "schema": "hullmark.picture/2",
     "host": "web1",
     "taken_at": 1795900000,
     "as_root": True,
@@ -29,6 +29,13 @@ def test_a_picture(save: Save) -> None:
     with picture.opened(save(HEAD, *FILES, END)) as found:
         assert (found.head.host, found.head.file) == ("web1", "/root/before.json.gz")
         assert list(found.records) == FILES
+
+
+def test_one_of_a_former_version(save: Save) -> None:
+    for schema, former in (("hullmark.picture/1", True), ("hullmark.picture/2", False)):
+        with picture.opened(save({**HEAD, "schema": schema}, *FILES, END)) as found:
+            assert found.head.former is former
+            assert list(found.records) == FILES
 
 
 def test_a_packed_one_by_its_content_and_not_its_name(save: Save, tmp_path: Path) -> None:
@@ -53,9 +60,9 @@ def test_a_packed_one_by_its_content_and_not_its_name(save: Save, tmp_path: Path
         (
             [{"schema": "hullmark.status/1"}],
             1,
-            "schema 'hullmark.status/1' (allowed: hullmark.picture/1)",
+            "schema 'hullmark.status/1' (allowed: hullmark.picture/2, hullmark.picture/1)",
         ),
-        ([{**HEAD, "schema": "hullmark.picture/2"}], 1, "hullmark.picture/2"),
+        ([{**HEAD, "schema": "hullmark.picture/3"}], 1, "hullmark.picture/3"),
         ([{"schema": "hullmark.picture/1"}], 1, "the head of the picture is damaged"),
         ([HEAD, {"kind": "secret", "key": "x"}], 2, "kind 'secret'"),
         ([HEAD, {"kind": "file", "key": 1}], 2, "kind 'file'"),

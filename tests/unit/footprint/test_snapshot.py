@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,46 @@ def test_what_is_not_entered_is_named_with_its_reason(world: World) -> None:
     walked = files(world, *found)
     assert "/var/lib/docker" in walked
     assert "/var/lib/docker/big" not in walked
+
+
+def test_of_what_is_in_memory_only_services_are_looked_at(world: World) -> None:
+    world.write("/run/systemd/system/cron.service.d/x.conf", "x")
+    world.write("/run/systemd/sessions/1", "x")
+    leave = frozenset({"/run"})
+    walked = list(Files(world.host, {}, leave, snapshot.ENTERED).walk())
+    inside = [one["key"] for one in walked if one["key"].startswith("/run")]
+    assert inside == [
+        "/run",
+        "/run/systemd/system",
+        "/run/systemd/system/cron.service.d",
+        "/run/systemd/system/cron.service.d/x.conf",
+    ]
+    assert walked == sorted(walked, key=snapshot.place)
+
+
+def test_access_lists_and_attributes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write("/etc/motd", "x")
+    lists = {"system.posix_acl_access": b"\2\0", "system.posix_acl_default": b"\2\1"}
+
+    def listed(path: bytes, name: str, **_: Any) -> bytes:
+        if path.endswith(b"/etc/motd") and name in lists:
+            return lists[name]
+        raise OSError(61, "No data available")
+
+    monkeypatch.setattr(os, "getxattr", listed)
+    asked: list[int] = []
+
+    def attributes(number: int, request: int, given: bytes) -> bytes:
+        asked.append(request)
+        told = 0x80030 if os.fstat(number).st_ino == (world.root / "etc/motd").stat().st_ino else 0
+        return told.to_bytes(len(given), sys.byteorder)
+
+    monkeypatch.setattr(fcntl, "ioctl", attributes)
+    found = files(world)
+    motd = found["/etc/motd"]
+    assert (motd["acl"], motd["default_acl"], motd["attributes"]) == ("0200", "0201", "ia")
+    assert not {"acl", "default_acl", "attributes"} & set(found["/etc/passwd"])
+    assert set(asked) == {snapshot.GET_ATTRIBUTES}
 
 
 def test_accounts_line_by_line_and_passwords_as_hashes_only(world: World) -> None:
