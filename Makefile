@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-full test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet test-packages setup-packages setup-hosts deb rpm sbom repo \
+	test-integration test-e2e test-fleet test-packages setup-packages setup-hosts deb rpm sbom repo signing-key \
 	hosts bench hosts-bench clean
 
 help: ## List the targets
@@ -85,8 +85,15 @@ rpm: setup-packages ## Build the .rpm packages: build/rpm
 sbom: deb rpm ## List what is in the packages and what they depend on (CycloneDX): build/sbom.cdx.json
 	@$(PYTHON) packaging/sbom.py
 
-repo: deb rpm ## Make a signed apt and a signed yum repository: make repo KEY=secret-key.asc [OUT=build/repo]
+repo: signing-key deb rpm ## Make a signed apt and a signed yum repository: make repo KEY=secret-key.asc [OUT=build/repo]
 	@packaging/repo.sh --key "$(KEY)" --out "$(or $(OUT),build/repo)" build/deb/*.deb build/rpm/*.rpm
+
+# Before anything is built: a key that isn't there would show minutes later.
+signing-key:
+	@[ -n "$(KEY)" ] || { echo 'make repo: which key signs? Name the file with the secret key: make repo KEY=FILE.' \
+		'README.md, "Install by apt or yum", says how to make one.' >&2; exit 64; }
+	@[ -f "$(KEY)" ] || { echo 'make repo: KEY=$(KEY): there is no such file. It has to be the secret key, as' \
+		'gpg --armor --export-secret-keys writes it.' >&2; exit 64; }
 
 hosts: setup-hosts ## A shell on a booted stock host: make hosts ARGS="trixie --engine podman"
 	@$(PYTHON) -m tests.hosts shell $(or $(ARGS),bookworm)

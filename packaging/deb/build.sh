@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 fail() { printf 'packaging/deb/build.sh: %s\n' "$*" >&2; exit 2; }
+usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' packaging/deb/build.sh; }
 
 version=
 out=build/deb
@@ -16,7 +17,8 @@ while [ $# -gt 0 ]; do
     case "$1" in
     --version) version=${2:?--version needs a value}; shift 2 ;;
     --out) out=${2:?--out needs a value}; shift 2 ;;
-    *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
+    -h | --help) usage && exit 0 ;;
+    *) printf 'packaging/deb/build.sh: unknown option: %s\n' "$1" >&2 && usage >&2 && exit 64 ;;
     esac
 done
 for tool in dpkg-buildpackage dh dh_python3; do

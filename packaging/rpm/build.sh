@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     --version) version=${2:?--version needs a version} && shift 2 ;;
     --out) out=${2:?--out needs a folder} && shift 2 ;;
     -h | --help) usage && exit 0 ;;
-    *) usage >&2 && exit 64 ;;
+    *) say "unknown option: $1" && usage >&2 && exit 64 ;;
     esac
 done
 if ! command -v rpmbuild >/dev/null; then

@@ -490,3 +490,21 @@ def rewrite(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("", "make repo KEY=FILE"), ("KEY=/none.asc", "/none.asc: there is no such")]
+)
+def test_make_asks_for_the_key_before_it_builds(key: str, told: str) -> None:
+    done = run("make", "repo", *key.split(), cwd=TREE, MAKEFLAGS="", KEY="")
+    assert done.returncode == 2
+    first, *rest = done.stdout.splitlines()
+    assert told in first
+    assert len(rest) == 1, "and make's own line"
+
+
+@pytest.mark.parametrize("kind", ["deb", "rpm"])
+def test_an_unknown_option_is_named(kind: str) -> None:
+    done = run(TREE / f"packaging/{kind}/build.sh", "--bogus")
+    assert done.returncode == 64
+    assert "unknown option: --bogus" in done.stdout.splitlines()[0]
