@@ -34,7 +34,8 @@ ROOMS: Mapping[str, Room] = {
     "agentd": room("core engine host model config pki", ANY),
     "masterd": room("core store compose config host pki model", ANY),
     "footprint": room("model engine host", ANY),
-    "cli": room("model compose document config footprint", ANY),
+    # engine: what checks a registry's credentials is what reads them.
+    "cli": room("model compose document config engine footprint", ANY),
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.

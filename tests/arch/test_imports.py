@@ -60,8 +60,8 @@ def test_the_table_has_no_cycle_between_rooms() -> None:
         ("cli/ps.py", "from hullmark.masterd import x", "cli may not import masterd"),
         (
             "cli/ps.py",
-            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hullmark.engine import x",
-            "cli may not import engine",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hullmark.agentd import x",
+            "cli may not import agentd",
         ),
         ("cli/ps.py", "from hullmark import tools", "neither a room nor a shared module"),
         ("errors.py", "from hullmark.model import x", "may not import model"),

@@ -54,8 +54,23 @@ def find(folder: Path, registry: str) -> Optional[Credential]:
         one for file in _files(folder) for one in _credentials(file) if one.registry == registry
     ]
     if len(found) > 1:
-        raise _wrong(found[1].file, f"registry {registry} stands in {found[0].file} too")
+        raise _twice(found[1], found[0])
     return found[0] if found else None
+
+
+def check(folder: Path) -> None:
+    """Raises InvalidInput with the problems of all files: no password is in one."""
+    problems: list[Problem] = []
+    first: dict[str, Credential] = {}
+    for file in _files(folder):
+        try:
+            for one in _credentials(file):
+                if first.setdefault(one.registry, one) is not one:
+                    raise _twice(one, first[one.registry])
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(problems, remedy="mend what is named")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -113,14 +128,10 @@ def _read(file: Path) -> tuple[str, float]:
         with file.open("rb") as opened:
             found = os.fstat(opened.fileno())
             if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid not in (0, os.geteuid()):
-                raise InvalidInput(
-                    [
-                        Problem(
-                            f"open to others (mode {stat.S_IMODE(found.st_mode):04o})",
-                            file=str(file),
-                        )
-                    ],
-                    remedy=f"chown root: {file}; chmod 600 {file}",
+                raise _wrong(
+                    str(file),
+                    f"open to others (mode {stat.S_IMODE(found.st_mode):04o})",
+                    allowed=f"root's own: chown root: {file}; chmod 600 {file}",
                 )
             content = opened.read(MAX_BYTES + 1)
     except OSError as error:
@@ -131,6 +142,10 @@ def _read(file: Path) -> tuple[str, float]:
         return content.decode(), found.st_mtime
     except UnicodeDecodeError:
         raise _wrong(str(file), "not UTF-8 text") from None
+
+
+def _twice(one: Credential, before: Credential) -> InvalidInput:
+    return _wrong(one.file, f"registry {one.registry} stands in {before.file} too")
 
 
 def _wrong(file: str, message: str, line: Optional[int] = None, allowed: str = "") -> InvalidInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -164,6 +165,37 @@ def test_config_check_of_the_standard_place_looks_at_who_may_write_there(
     (problem,) = run("config", "check", "agent", "-o", "json").error["problems"]
     assert (problem["file"], problem["line"]) == (str(policies / "web.yaml"), 2)
     assert problem["allowed"] == "name, description"
+
+
+def test_config_check_of_the_standard_place_looks_at_credentials(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, registries, policies = (tmp_path / name for name in ("agent.yaml", "r.d", "policy.d"))
+    for folder in (registries, policies):
+        folder.mkdir(mode=0o755)
+    credential = registries / "r.yaml"
+    credential.write_text("registry: r.example.com\nusername: u\npassword: s3cret\n")
+    credential.chmod(0o600)
+    file.write_text(f"registries_dir: {registries}\npolicy_dir: {policies}\n")
+    file.chmod(0o644)
+    monkeypatch.setattr(loading, "AGENT_FILE", str(file))
+    monkeypatch.setitem(config_command.STANDARD, "agent", str(file))
+    assert run("config", "check", "agent").out == f"{file}  valid\n"
+    credential.chmod(0o666)
+    (policies / "web.yaml").write_text("allow: all\n")
+    done = run("config", "check", "agent", "-o", "json")
+    assert done.code == 2
+    problems = done.error["problems"]
+    assert [each["file"] for each in problems] == [str(policies / "web.yaml"), str(credential)]
+    assert "chmod 600" in problems[1]["allowed"]
+    assert "s3cret" not in done.out + done.err
+
+
+def test_config_check_of_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, code, said in (("parallel: 4\n", 0, "-  valid\n"), ("paralel: 4\n", 2, "")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        done = run("config", "check", "agent", "-")
+        assert (done.code, done.out) == (code, said)
 
 
 @pytest.mark.parametrize("kind", ["agent", "master", "policy"])

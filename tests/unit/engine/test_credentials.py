@@ -110,6 +110,27 @@ def test_two_files_for_one_registry(tmp_path: Path) -> None:
     )
 
 
+def test_a_check_names_all_files_that_are_wrong(tmp_path: Path) -> None:
+    credentials.check(tmp_path / "absent")
+    put(tmp_path / "a.yaml", GOOD)
+    credentials.check(tmp_path)
+    put(tmp_path / "b.yaml", GOOD.replace("username", "usrname"))
+    put(tmp_path / "c.yaml", GOOD, 0o666)
+    put(tmp_path / "d.yaml", GOOD)
+    put(tmp_path / "e.json", f'{{"auths": "{PASSWORD}"}}')
+    put(tmp_path / "f.yaml", f"registry: [{PASSWORD}")
+    with pytest.raises(InvalidInput) as raised:
+        credentials.check(tmp_path)
+    assert [(Path(each.file).name, each.message) for each in raised.value.problems] == [
+        ("b.yaml", "unknown key usrname"),
+        ("c.yaml", "open to others (mode 0666)"),
+        ("d.yaml", f"registry reg.example.com:5000 stands in {tmp_path}/a.yaml too"),
+        ("e.json", "not in the form of Docker's config.json"),
+        ("f.yaml", "not YAML"),
+    ]
+    assert PASSWORD not in str(raised.value)
+
+
 def docker_form(**auths: str) -> str:
     return json.dumps(
         {

@@ -13,12 +13,13 @@ from hullmark.cli.daemon import AGENT_FILE, MASTER_FILE
 from hullmark.cli.options import Asked, offline
 from hullmark.cli.table import table
 from hullmark.cli.words import count, span
-from hullmark.errors import InvalidInput, UsageError
+from hullmark.errors import InvalidInput, Problem, UsageError
 
 STANDARD = {"agent": AGENT_FILE, "master": MASTER_FILE}
 POLICY = "policy"
 POLICY_DIR = "/etc/hullmark/policy.d"
 """As `config` has it, which imports a YAML reader."""
+STDIN = "-"
 KINDS = (*STANDARD, POLICY)
 _FOLDERS = {f"{kind}.d": kind for kind in KINDS}
 
@@ -93,13 +94,35 @@ def _check_daemon(kind: str, file: Optional[str]) -> str:
     path = file or STANDARD[kind]
     at_its_place = path == STANDARD[kind]
     rows = _rows(kind, path, owned=at_its_place)
-    for row in rows:
-        if row["key"] == "policy_dir" and at_its_place:
-            _policies(row["value"])
-    if Path(path).exists():
+    if at_its_place:
+        values = {row["key"]: row["value"] for row in rows}
+        _check_beside(values.get("policy_dir"), values.get("registries_dir"))
+    if path == STDIN or Path(path).exists():
         return f"{path}  valid"
     given = any(row["source"] != "default" for row in rows)
     return f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults")
+
+
+def _check_beside(policies: Optional[str], registries: Optional[str]) -> None:
+    """What only an agent has, and reads from other folders. Raises InvalidInput with every problem found."""
+    problems: list[Problem] = []
+    for folder, read in ((policies, _policies), (registries, _check_credentials)):
+        try:
+            if folder is not None:
+                read(folder)
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(problems, remedy="mend what is named")
+
+
+def _check_credentials(folder: str) -> None:
+    """As a pull reads them, by what reads them, which comes with the agent. Raises InvalidInput."""
+    try:
+        from hullmark.engine import credentials  # in another package
+    except ImportError:
+        return
+    credentials.check(Path(folder))
 
 
 def _check_policy(file: Optional[str]) -> str:
