@@ -38,6 +38,7 @@ class If(enum.Enum):
     LINES_DIFFER = "lines of it differ; each is listed and judged"
     RENUMBERED = "the same link is there before and after, but for its number"
     COPY_OF_LINE = "the line is as it is or was in the file itself"
+    STILL_THERE = "the rule is there afterwards, in whatever place"
     LOCKED = "the hash is that of a line without a password, of a day from 2019 to 2052"
 
 
@@ -144,7 +145,8 @@ CONTAINERS = _rows(
     ("engine-chain", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in _DOCKERS), "chains that are Docker's own"),
     ("admins-chain", "firewall", tuple(f"{table} chain DOCKER-USER" for table in _FILTER), "the chain that Docker makes for the admin, with one rule that returns; all others in it are the admin's", "added removed", (), ("line", "(counter return)?")),
     ("podman-chain", "firewall", (*(f"{table} chain NETAVARK*" for table in _FILTER), *(f"{table} chain CNI-*" for table in _FILTER), "nft table inet netavark", "nft table inet netavark **"), "chains that are Podman's own"),
-    ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains", "added removed", (), ("line", r".*\b(jump|goto) (DOCKER|NETAVARK|CNI-)[A-Z0-9_-]*")),
+    ("admins-jump", "firewall", tuple(f"{table} chain FORWARD" for table in _FILTER), "the rule that leads to the admin's chain, which Docker puts first again", "added removed", (), ("line", "counter jump DOCKER-USER"), If.STILL_THERE),
+    ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains", "added removed", (), ("line", r".*\b(jump|goto) (DOCKER(?!-USER)|NETAVARK|CNI-)[A-Z0-9_-]*")),
     ("engine-forward", "firewall", tuple(f"{table} chain FORWARD" for table in _FILTER if table.endswith(" filter")), "what Docker lets through from and between its bridges, and answers to it", "added removed", (), ("line", FORWARDED)),
     ("engine-masquerade", "firewall", tuple(f"{table} chain POSTROUTING" for table in _FILTER if table.endswith(" nat")), "what leaves a bridge of the engine's has the host's address, and what a container of an app sends to its own published port", "added removed", (), ("line", MASQUERADED)),
     ("engine-shield", "firewall", tuple(f"{table} chain PREROUTING" for table in _FILTER if table.endswith(" raw")), "containers of apps are not reached around their published ports", "added removed", (), ("line", KEPT_INSIDE)),

@@ -40,7 +40,7 @@ class Difference:
 @dataclass
 class Comparison:
     """`needs` and `lines` are what a judge asks for: the packages that each needs, in either picture, and the lines of account
-    files before and after. `not_compared` is for people: what, and why not."""
+    files and of the firewall before and after. `not_compared` is for people: what, and why not."""
 
     differences: list[Difference] = field(default_factory=list)
     not_compared: list[tuple[str, str]] = field(default_factory=list)
@@ -128,7 +128,7 @@ def _note(found: Comparison, first: Optional[Record], second: Optional[Record]) 
         name = one["key"].partition(":")[0]
         for each in (first, second):
             found.needs.setdefault(name, set()).update((each or {}).get("needs", ()))
-    elif one["kind"] == "account":
+    elif one["kind"] in ("account", "firewall"):
         found.lines[one["key"]] = [list((each or {}).get("lines", ())) for each in (first, second)]
     elif one["kind"] == "file" and "unread" in one:
         found.unread[one["key"]] = one["unread"]

@@ -111,6 +111,8 @@ class Judge:
             return difference.key in self._accounts
         if condition is If.RENUMBERED:
             return _numberless(difference) in self._renumbered
+        if condition is If.STILL_THERE:
+            return difference.present.get("line") in self._lines.get(difference.key, [[], []])[1]
         if condition is If.LOCKED:
             return set(difference.after.get("lines", [])) <= locked(difference.key)
         if condition is If.COPY_OF_LINE:

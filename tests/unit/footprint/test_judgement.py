@@ -201,7 +201,6 @@ def test_what_changed(before: dict[str, Any], after: dict[str, Any], announcemen
     [
         ("nft table ip nat chain DOCKER", "tcp dport 8080 counter dnat to 10.213.0.2:80", "engine-chain"),
         (CHAIN, f'oifname "{BRIDGE}" counter jump DOCKER', "engine-jump"),
-        (CHAIN, "counter jump DOCKER-USER", "engine-jump"),
         ("nft table ip nat chain POSTROUTING", f'ip saddr 10.213.0.0/25 oifname != "{BRIDGE}" counter masquerade', "engine-masquerade"),
         ("nft table ip nat chain POSTROUTING", f'oifname != "{BRIDGE}" ip saddr 10.213.0.0/25 counter masquerade', "engine-masquerade"),
         ("nft table ip nat chain POSTROUTING", 'ip saddr 10.213.0.0/25 oifname != "eth0" counter masquerade', ""),
@@ -231,6 +230,18 @@ def test_firewall_rules(key: str, line: str, announcement: str) -> None:
     after = thing("firewall", key, lines=["counter log", line])
     assert judged([before], [after]) == {key: announcement}
     assert judged([after], [before]) == {key: announcement}
+
+
+def test_the_rule_that_leads_to_the_admins_chain_has_to_stay() -> None:
+    def chain(*lines: str) -> dict[str, Any]:
+        return thing("firewall", CHAIN, lines=["counter log", *lines])
+
+    jump = "counter jump DOCKER-USER"
+    assert judged([chain()], [chain(jump)]) == {CHAIN: "admins-jump"}
+    assert judged([chain("x", jump)], [chain(jump)]) == {CHAIN: ""}
+    assert judged([chain(jump)], [chain()]) == {CHAIN: ""}
+    found = compare(of(chain(jump, "a", "b")), of(chain("a", "b", jump)))
+    assert {Judge(found).announcement(one).name for one in found.differences} == {"admins-jump"}  # type: ignore[union-attr]
 
 
 def test_files_of_packages_that_changed_and_of_no_others() -> None:
