@@ -10,6 +10,11 @@ from hullmark.core.ejection import Ejection, Kept
 from hullmark.core.ejectionproject import COMPLETED, Project
 
 DOCKER_SOCKETS = ("unix:///run/docker.sock", "unix:///var/run/docker.sock")
+COMPOSE = (
+    "compose() { if docker compose version >/dev/null 2>&1; "
+    'then docker compose "$@"; else docker-compose "$@"; fi; }'
+)
+"""Debian 12's package is `docker-compose` and has that command only; Docker's own is a plugin, which has the other only."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +155,14 @@ def _hand_over(found: Project, place: Place) -> list[str]:
 def _setting(found: Project, place: Place) -> list[str]:
     told = place.engine == "podman" or place.socket not in DOCKER_SOCKETS
     return [
+        *([COMPOSE] if place.engine != "podman" else []),
         f"cd {shlex.quote(f'{place.folder}/{found.app}')} &&",
         *([f"export DOCKER_HOST={shlex.quote(place.socket)} &&"] if told else []),
     ]
 
 
 def _compose(place: Place) -> str:
-    return "docker-compose" if place.engine == "podman" else "docker compose"
+    return "docker-compose" if place.engine == "podman" else "compose"
 
 
 def _about_commands(place: Place) -> list[str]:
@@ -167,8 +173,8 @@ def _about_commands(place: Place) -> list[str]:
             "",
         ]
     return [
-        "`docker compose` comes with Docker's own packages; Debian's package is `docker-compose`, and in Debian 12 so",
-        "is the command.",
+        "The first line takes `docker compose`, and `docker-compose` where there is only that, as in Debian 12. Neither is",
+        "there? Install Debian's package `docker-compose`, or Docker's own `docker-compose-plugin`.",
         "",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any, Optional
@@ -21,6 +22,8 @@ from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import who
 from hullmark.agentd.lock import FolderLock
+from hullmark.core.ejectionproject import COMPLETED
+from hullmark.core.ejectionwords import COMPOSE
 from hullmark.engine.protocol import CreateRequest
 from hullmark.errors import BrokenState, Conflict, EngineUnavailable, Forbidden, NotFound, Refused
 from hullmark.model.app import Restart, RestartCondition
@@ -150,6 +153,17 @@ def test_whoever_may_not_look_into_the_folder_is_told_so(
     with pytest.raises(Forbidden, match="Permission denied") as raised:
         is_ejected(box.state)
     assert raised.value.remedy == "run it as root"
+
+
+def test_the_page_hands_over_with_whichever_compose_there_is(box: Box) -> None:
+    box.leave()
+    page = (box.out / "shop/README.md").read_text()
+    over, back = (block.partition("\n```")[0] for block in page.split("```sh\n")[1:])
+    for block in (over, back):
+        assert block.splitlines()[0] == COMPOSE
+        assert not re.search(r"^docker.compose", block, re.MULTILINE)
+    assert over.endswith("\ncompose up -d")
+    assert f"compose --profile {COMPLETED} down" in back
 
 
 def test_no_value_of_a_variable_is_told(box: Box) -> None:
