@@ -183,6 +183,24 @@ def test_a_wrong_configuration_starts_nothing_and_stops_nothing(host: Host) -> N
     assert running(host) == containers
 
 
+def test_an_upgrade_restarts_only_what_would_start(host: Host) -> None:
+    containers = running(host)
+    before = {name: shown(host, name, "MainPID") for name in EXPOSURE_MAX}
+    host.write("/etc/hullmark/agent.d/typo.yaml", "resnyc: 30s\n")
+    host.use_repository(products().next_repo)
+    said = host.install("hullmark-agent", "hullmark-master")
+    assert "/etc/hullmark/agent.d/typo.yaml:1" in said
+    assert "then: systemctl restart hullmark-agent" in said
+    assert "then: systemctl restart hullmark-master" not in said
+    assert shown(host, "agent", "MainPID") == before["agent"]
+    assert shown(host, "agent", "ActiveState") == "active"
+    assert shown(host, "master", "MainPID") not in ("0", before["master"])
+    host.path("/etc/hullmark/agent.d/typo.yaml").unlink()
+    host.run("systemctl restart hullmark-agent")
+    wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
+    assert running(host) == containers
+
+
 def test_a_daemon_that_ends_is_started_again(host: Host) -> None:
     """However often, and whatever it says."""
     containers = running(host)
