@@ -216,6 +216,36 @@ def test_killed_in_a_script(operation: str, roots: Callable[[str], Root]) -> Non
         list(pool.map(interrupt, TOOLS[operation]))
 
 
+def test_a_purge_empties_mount_points_and_keeps_them(installed: Root, tmp_path: Path) -> None:
+    root = installed.on_top(tmp_path / "root")
+    files = {
+        "/etc/hullmark/registries.d": "r.yaml",
+        "/var/lib/hullmark/agent": "enrolment.json",
+        "/var/lib/hullmark/master": "store.sqlite",
+        "/var/log/hullmark": "agent.log",
+    }
+    mounts = [f"mount -t tmpfs tmpfs {path}; echo >{path}/{name}" for path, name in files.items()]
+    left = f"find {' '.join(files)} -mindepth 1; stat -c %m {' '.join(files)}; {STATES} || :"
+    said = root.run(f"set -e; {'; '.join(mounts)}; {COMMANDS['purge']}; echo left; {left}")
+    kept = said.partition("\nleft\n")[2].splitlines()
+    assert kept[: len(files)] == list(files)
+    assert [line for line in kept[len(files) :] if "not-installed" not in line] == [
+        "dpkg-query: no packages found matching hullmark*"
+    ]
+    for path in files:
+        assert re.search(rf"(emptied|kept) {path}\b.* it is a mount point", said)
+
+
+def test_a_user_that_is_there_gets_the_group(bare: Root, tmp_path: Path) -> None:
+    """Of the services, not for its own."""
+    root = bare.on_top(tmp_path / "root")
+    root.run(f"useradd --system -g users hullmark && {COMMANDS['install']}")
+    found = root.run("id -gn hullmark; stat -c '%U %G' /var/lib/hullmark/master")
+    assert found.splitlines() == ["users", "hullmark hullmark"]
+    as_service = "--startas /usr/share/hullmark/masterd -- --version"
+    root.run(f"start-stop-daemon --start --user hullmark --chuid hullmark:hullmark {as_service}")
+
+
 def recover(root: Root, operation: str, what: str) -> None:
     """As a person does, and as dpkg and apt say."""
     try:
