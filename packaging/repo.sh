@@ -76,6 +76,16 @@ if ! awk -F: '$1 == "sec" && $4 == 1 && $3 >= 2048 { found = 1 } END { exit !fou
     fail "$key is not of the kind RSA with 2048 bits or more, which alone every rpm takes, in FIPS mode too; see --help"
 fi
 fingerprint=$(awk -F: '$1 == "fpr" { print $10; exit }' "$work/key")
+# Field 7: when it expires, as seconds since 1970; empty where it never does.
+expires=$(awk -F: '$1 == "sec" { print $7 }' "$work/key")
+if [[ $expires =~ ^[0-9]+$ ]]; then
+    day=$(date --date="@$expires" +%F) now=$(date +%s)
+    remedy="gpg --quick-set-expire $fingerprint 2y, export it again, repeat this, and give hosts the public key again"
+    [ "$expires" -gt "$now" ] || fail "$key has expired on $day, and no host takes what it signs; to prolong it: $remedy"
+    if [ "$expires" -lt $((now + 30 * 86400)) ]; then
+        say "warning: $key expires on $day, and from then on no host takes what it has signed; to prolong it: $remedy"
+    fi
+fi
 "${gpg[@]}" --import "$key" 2>"$work/log" || fail "$key can't be imported: $(tail -n 1 "$work/log")"
 if ! "${gpg[@]}" --local-user "$fingerprint" --detach-sign --output "$work/try" "$work/key" 2>"$work/log"; then
     if grep -qiE 'passphrase|No pinentry|timeout|cancel' "$work/log"; then
