@@ -266,6 +266,19 @@ def test_upgrading_keeps_edits_and_restarts_what_runs(shop: Shop) -> None:
 
 
 @on_one
+def test_an_upgrade_restarts_only_what_would_start(shop: Shop) -> None:
+    shop.install()
+    shop.run_cluster()
+    before = shop.pid("hullmark-agent"), shop.pid("hullmark-master")
+    shop.host.write(f"{CONF}/agent.d/typo.yaml", "resnyc: 30s\n")
+    printed = shop.upgrade()
+    assert f"{CONF}/agent.d/typo.yaml:1" in printed
+    assert "then: systemctl restart hullmark-agent" in printed
+    assert shop.pid("hullmark-agent") == before[0] != "0"
+    assert shop.pid("hullmark-master") not in ("0", before[1])
+
+
+@on_one
 def test_going_back_keeps_edits_too(shop: Shop) -> None:
     shop.install()
     shop.run(f"printf '{EDIT}' >>{CONF}/agent.yaml")
