@@ -30,6 +30,11 @@ def moment(at: float) -> str:
     return time.strftime(form, then)
 
 
+def dated(at: float) -> str:
+    """The same with the day always: for what is read, or passed on, on a later day."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
 def utc(at: float) -> str:
     """Seconds since 1970 as RFC 3339, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 
 import pytest
@@ -250,7 +251,7 @@ def test_maintenance(master: FakeMaster, run: Run) -> None:
     )
     master.answers["DELETE /v1/maintenance"] = HostChanges((HostChange("web3", False),))
     done = run("maintenance", "start", "web3", "--for", "40m", "--ticket", "CHG-881")
-    assert done.out.startswith("web3  in maintenance until ")
+    assert re.match(r"web3  in maintenance until \d{4}-\d\d-\d\d \d\d:", done.out), "also today"
     assert master.requests[0].body["for_s"] == 2400.0
     assert run("maintenance", "end", "web3").out == "web3  was not in maintenance\n"
     host = dataclasses.replace(answers.HOST, maintenance=work, state="silent")

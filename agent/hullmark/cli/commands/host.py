@@ -16,7 +16,7 @@ from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import goes_on
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.target import host_name, host_names
-from hullmark.cli.words import age, count, duration, moment, one_line
+from hullmark.cli.words import age, count, dated, duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, UsageError
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import (
@@ -215,7 +215,7 @@ def _shown(detail: HostDetail) -> Iterable[str]:
         ("host", f"{host.name} ({host.host_id})"),
         ("state", f"{host.state}, heard {heard}"),
         ("used", host.availability.value + (f": {host.drain}" if host.drain else "")),
-        ("maintenance", f"until {moment(work.until)}, by {work.by} {work.ticket}" if work else ""),
+        ("maintenance", f"until {dated(work.until)}, by {work.by} {work.ticket}" if work else ""),
         ("labels", " ".join(f"{key}={value}" for key, value in sorted(host.labels.items()))),
         ("enrolled", moment(detail.enrolled_at)),
         ("system", f"{facts.os} {facts.kernel} {facts.architecture}".strip()),

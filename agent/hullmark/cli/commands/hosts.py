@@ -9,7 +9,7 @@ import click
 from hullmark.cli import door, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import table, width, wrapped
-from hullmark.cli.words import age, moment
+from hullmark.cli.words import age, dated
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.launchers import start_command
 from hullmark.model.api import HostList, HostView
@@ -64,7 +64,7 @@ def _set_aside(host: HostView) -> Iterator[str]:
     work = host.maintenance
     if work is not None:
         ticket = f", {work.ticket}" if work.ticket else ""
-        yield f"in maintenance until {moment(work.until)}, by {work.by}{ticket}"
+        yield f"in maintenance until {dated(work.until)}, by {work.by}{ticket}"
     if host.availability is Availability.CORDONED:
         yield "cordoned: it keeps what it has, and gets nothing new"
     elif host.availability is Availability.DRAINING:

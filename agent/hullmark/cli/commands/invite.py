@@ -12,7 +12,7 @@ from hullmark.cli import door, failure, secretfile, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, issuing
 from hullmark.cli.target import host_name
-from hullmark.cli.words import duration, moment, pairs
+from hullmark.cli.words import dated, duration, pairs
 from hullmark.errors import HullmarkError
 from hullmark.model.api import HostList, InviteAnswer, InviteRequest
 from hullmark.model.wire import to_wire
@@ -72,7 +72,7 @@ def _enrolled_already(client: Client, host: str) -> Iterator[str]:
 
 
 def _lines(answer: InviteAnswer, file: Optional[str]) -> list[str]:
-    until = moment(answer.expires_at)
+    until = dated(answer.expires_at)
     if file:
         return [
             f"{answer.host}  invited until {until}; token in {file}",

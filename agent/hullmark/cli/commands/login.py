@@ -10,7 +10,7 @@ import click
 from hullmark.cli import door, secretfile, show
 from hullmark.cli.address import named
 from hullmark.cli.options import Asked, issuing
-from hullmark.cli.words import duration, moment
+from hullmark.cli.words import dated, duration
 from hullmark.errors import UsageError
 from hullmark.model.api import SessionAnswer, SessionRequest
 from hullmark.model.wire import to_wire
@@ -65,7 +65,7 @@ def _document(answer: SessionAnswer, file: Optional[str]) -> None:
 
 
 def _lines(answer: SessionAnswer, file: Optional[str]) -> list[str]:
-    until = moment(answer.expires_at)
+    until = dated(answer.expires_at)
     if file:
         return [f"{answer.who}  logged in as {answer.role} until {until}; token in {file}"]
     return [f"{answer.who}  logged in as {answer.role} until {until}", answer.token]

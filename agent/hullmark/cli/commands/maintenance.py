@@ -11,7 +11,7 @@ from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, ticket
 from hullmark.cli.table import table, width
 from hullmark.cli.target import host_names
-from hullmark.cli.words import age, duration, moment
+from hullmark.cli.words import age, dated, duration
 from hullmark.model.api import HostList, HostView
 from hullmark.model.hostlife import HostChanges, MaintenanceEndRequest, MaintenanceRequest
 from hullmark.model.wire import to_wire
@@ -58,7 +58,7 @@ def start(asked: Asked, hosts: tuple[str, ...], lasts: str, ticket: str) -> None
         return
     for change in answer.hosts:
         work = change.maintenance
-        until = "-" if work is None else moment(work.until)
+        until = "-" if work is None else dated(work.until)
         show.lines(f"{change.host}  in maintenance until {until}")
 
 
@@ -113,4 +113,4 @@ def _row(host: HostView) -> tuple[str, ...]:
     work = host.maintenance
     assert work is not None
     left = age(max(0.0, work.until - time.time()))
-    return (host.name, moment(work.until), left, work.by, work.ticket or "-", host.state)
+    return (host.name, dated(work.until), left, work.by, work.ticket or "-", host.state)

@@ -11,7 +11,7 @@ from hullmark.cli import door, secretfile, show
 from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, issuing, online, ticket
 from hullmark.cli.table import table, width
-from hullmark.cli.words import duration, moment
+from hullmark.cli.words import dated, duration, moment
 from hullmark.errors import UsageError
 from hullmark.model.people import (
     RevokeAnswer,
@@ -93,7 +93,7 @@ def create(
         hidden = {"token": "" if file else answer.token, "token_file": file or ""}
         show.document("token", answer, changed=True, **hidden)
         return
-    until, sources = moment(answer.expires_at), " ".join(answer.networks) or ANYWHERE
+    until, sources = dated(answer.expires_at), " ".join(answer.networks) or ANYWHERE
     told = f"{answer.name}  {answer.role.value} from {sources} until {until}"
     show.lines(*([f"{told}; token in {file}"] if file else [told, answer.token]))
 
@@ -146,7 +146,7 @@ def revoke(asked: Asked, name: str, ticket: str) -> None:
 
 
 def _row(token: TokenView) -> tuple[str, ...]:
-    until = moment(token.expires_at)
+    until = dated(token.expires_at)
     return (
         token.name,
         token.role,
