@@ -3,10 +3,10 @@
 
 python3 packaging/sbom.py [--deb DIR] [--rpm DIR] [--out FILE]
 
-It reads the packages that were built, not the sources: each package of both kinds with every file and its SHA-256, its
-dependencies with the names and least versions that it declares, and the libraries by their names on PyPI, as
-pyproject.toml has them for a checkout. The same packages give the same bytes: the document's time is theirs, or
-SOURCE_DATE_EPOCH, and its serial number is made from its content.
+It reads the packages that were built, not the sources: each package of both kinds with every file and every script that
+runs as root when it is installed or removed, each with its SHA-256, its dependencies with the names and least versions that
+it declares, and the libraries by their names on PyPI, as pyproject.toml has them for a checkout. The same packages give
+the same bytes: the document's time is theirs, or SOURCE_DATE_EPOCH, and its serial number is made from its content.
 """
 
 from __future__ import annotations
@@ -56,6 +56,17 @@ OTHERS = {
     "shadow-utils": "BSD-3-Clause AND GPL-2.0-or-later",
     "systemd": "LGPL-2.1-or-later",
 }
+# What dpkg and rpm run as root: of a .deb the files in its control part, of an .rpm by the tags that have them.
+DEB_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
+RPM_SCRIPTS = {
+    "%pretrans": "PRETRANS",
+    "%pre": "PREIN",
+    "%post": "POSTIN",
+    "%preun": "PREUN",
+    "%postun": "POSTUN",
+    "%posttrans": "POSTTRANS",
+}
+SCRIPT = "A script in the package that runs as root when it is installed, upgraded or removed"
 VENDORS = {"deb": "debian", "rpm": "redhat"}
 
 
@@ -94,7 +105,7 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Package:
-    """`files`: SHA-256 by path. `seal`: what a signature leaves as it is; empty where a package has no signature in it."""
+    """`files` and `scripts`: SHA-256 by path and by name. `seal`: what a signature leaves as it is; empty where a package has no signature in it."""
 
     kind: str
     name: str
@@ -103,6 +114,7 @@ class Package:
     seal: str
     time_s: int
     files: tuple[tuple[str, str], ...]
+    scripts: tuple[tuple[str, str], ...]
     dependencies: tuple[Dependency, ...]
 
     @property
@@ -124,14 +136,8 @@ def read_deb(file: Path) -> Package:
     def field(name: str) -> str:
         return run("dpkg-deb", "--field", file, name).decode().strip()
 
-    files, newest = [], 0
-    with tarfile.open(fileobj=io.BytesIO(run("dpkg-deb", "--fsys-tarfile", file))) as archive:
-        for member in archive:
-            newest = max(newest, int(member.mtime))
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None:
-                digest = hashlib.sha256(content.read()).hexdigest()
-                files.append((member.name.lstrip("."), digest))
+    files, newest = unpacked(run("dpkg-deb", "--fsys-tarfile", file))
+    control, _ = unpacked(run("dpkg-deb", "--ctrl-tarfile", file))
     wanted = [(field(name), True) for name in ("Pre-Depends", "Depends")]
     wanted.append((field("Recommends"), False))
     dependencies = {one for text, needed in wanted for one in deb_dependencies(text, needed)}
@@ -142,9 +148,23 @@ def read_deb(file: Path) -> Package:
         hashlib.sha256(file.read_bytes()).hexdigest(),
         "",
         newest,
-        tuple(sorted(files)),
+        tuple(sorted(files.items())),
+        tuple((name, control[f"/{name}"]) for name in DEB_SCRIPTS if f"/{name}" in control),
         tuple(sorted(dependencies)),
     )
+
+
+def unpacked(archive: bytes) -> tuple[dict[str, str], int]:
+    """SHA-256 of each file by its path, and the newest time."""
+    files, newest = {}, 0
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        for member in members:
+            newest = max(newest, int(member.mtime))
+            content = members.extractfile(member) if member.isfile() else None
+            if content is not None:
+                digest = hashlib.sha256(content.read()).hexdigest()
+                files[member.name.lstrip(".")] = digest
+    return files, newest
 
 
 def deb_dependencies(text: str, needed: bool) -> Iterator[Dependency]:
@@ -162,14 +182,18 @@ def deb_dependencies(text: str, needed: bool) -> Iterator[Dependency]:
 
 
 def read_rpm(file: Path) -> Package:
-    def query(form: str) -> list[str]:
+    def text_of(form: str) -> bytes:
         # A signature that is there needs a key that is not.
-        return run("rpm", "-qp", "--nosignature", "--qf", form, file).decode().splitlines()
+        return run("rpm", "-qp", "--nosignature", "--qf", form, file)
+
+    def query(form: str) -> list[str]:
+        return text_of(form).decode().splitlines()
 
     name, version, seal, built = query(
         "%{NAME}\n%{VERSION}-%{RELEASE}\n%{SHA256HEADER}\n%{BUILDTIME}\n"
     )
     listing = (line.split("\t") for line in query("[%{FILENAMES}\t%{FILEDIGESTS}\n]"))
+    scripts = ((name, text_of(f"%|{tag}?{{%{{{tag}}}}}|")) for name, tag in RPM_SCRIPTS.items())
     requirements = query("[%{REQUIRENAME}\t%{REQUIREVERSION}\n]")
     return Package(
         "rpm",
@@ -179,6 +203,7 @@ def read_rpm(file: Path) -> Package:
         seal,
         int(built),
         tuple(sorted((path, digest) for path, digest in listing if digest)),
+        tuple((name, hashlib.sha256(text).hexdigest()) for name, text in scripts if text),
         tuple(sorted(set(rpm_dependencies(requirements)))),
     )
 
@@ -211,6 +236,15 @@ def licences(expression: str) -> list[dict[str, Any]]:
     return [{"license": {"id": expression}}]
 
 
+def file_component(package: Package, name: str, digest: str) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "bom-ref": f"{package.purl}#{name}",
+        "name": name,
+        "hashes": [{"alg": "SHA-256", "content": digest}],
+    }
+
+
 def package_component(package: Package) -> dict[str, Any]:
     component: dict[str, Any] = {
         "type": "application",
@@ -221,13 +255,11 @@ def package_component(package: Package) -> dict[str, Any]:
         "licenses": licences(LICENCE),
         "hashes": [{"alg": "SHA-256", "content": package.sha256}],
         "components": [
-            {
-                "type": "file",
-                "bom-ref": f"{package.purl}#{path}",
-                "name": path,
-                "hashes": [{"alg": "SHA-256", "content": digest}],
-            }
-            for path, digest in package.files
+            *(file_component(package, path, digest) for path, digest in package.files),
+            *(
+                {**file_component(package, name, digest), "description": SCRIPT}
+                for name, digest in package.scripts
+            ),
         ],
     }
     if package.seal:
@@ -237,8 +269,9 @@ def package_component(package: Package) -> dict[str, Any]:
 
 
 def dependency_component(dependency: Dependency, needed: bool) -> dict[str, Any]:
+    program = dependency.kind != "pypi" and dependency.name in OTHERS
     component: dict[str, Any] = {
-        "type": "application" if dependency.name in OTHERS else "library",
+        "type": "application" if program else "library",
         "bom-ref": dependency.purl,
         "name": dependency.name,
         "purl": dependency.purl,

@@ -82,13 +82,46 @@ def test_every_file_is_listed_as_it_is_unpacked(
         root = tmp_path / component["name"]
         root.mkdir()
         unpack(made, kind, component["name"], root)
-        listed = {each["name"]: each["hashes"][0]["content"] for each in component["components"]}
+        listed = {
+            each["name"]: each["hashes"][0]["content"]
+            for each in component["components"]
+            if "description" not in each
+        }
         assert listed == {
             f"/{path.relative_to(root)}": hashlib.sha256(path.read_bytes()).hexdigest()
             for path in root.rglob("*")
             if path.is_file() and not path.is_symlink()
         }
         assert any(name.startswith("/usr/share/hullmark/") for name in listed)
+
+
+def test_scripts_that_run_as_root_are_listed(
+    made: Products, sbom: dict[str, Any], tmp_path: Path
+) -> None:
+    listed = {
+        each["bom-ref"].replace(f"@{VERSION}-1?arch=", " "): each["hashes"][0]["content"]
+        for component in sbom["components"]
+        for each in component.get("components", ())
+        if "runs as root" in each.get("description", "")
+    }
+    wanted = {}
+    for name in NAMES:
+        folder = tmp_path / name
+        subprocess.run(["dpkg-deb", "--control", str(made.deb(name)), str(folder)], check=True)
+        for file in folder.iterdir():
+            if os.access(file, os.X_OK):
+                digest = hashlib.sha256(file.read_bytes()).hexdigest()
+                wanted[f"pkg:deb/hullmark/{name} all#{file.name}"] = digest
+        package = made.folder / f"rpm/{name}-{VERSION}-1.noarch.rpm"
+        query = ["rpm", "-qp", "--nosignature", "--scripts", str(package)]
+        said = subprocess.run(query, check=True, capture_output=True, text=True).stdout
+        parts = re.split(r"^(\w+) scriptlet \(using /bin/sh\):\n", said, flags=re.M)
+        for kind, text in zip(parts[1::2], parts[2::2]):
+            tag = "%" + kind.replace("install", "")
+            digest = hashlib.sha256(text[:-1].encode()).hexdigest()
+            wanted[f"pkg:rpm/hullmark/{name} noarch#{tag}"] = digest
+    assert listed == wanted
+    assert len({ref.partition("#")[2] for ref in wanted}) >= 8
 
 
 def unpack(made: Products, kind: str, name: str, root: Path) -> None:
@@ -108,6 +141,8 @@ def test_dependencies_have_names_floors_and_licences_of_each_distribution(
         assert by_purl[purl]["properties"] == [{"name": "hullmark:at-least", "value": "5.3"}]
         assert by_purl[purl]["licenses"] == [{"license": {"id": "MIT"}}]
         assert by_purl[purl]["scope"] == "required"
+    assert by_purl["pkg:pypi/docker"]["type"] == "library"
+    assert by_purl["pkg:rpm/redhat/docker"]["type"] == "application"
     # Any one of the engines will do.
     assert by_purl["pkg:deb/debian/docker.io"]["scope"] == "optional"
     assert by_purl["pkg:rpm/redhat/podman"]["scope"] == "optional"
