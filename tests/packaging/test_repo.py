@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Optional, Union
 
@@ -277,9 +278,15 @@ def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_key(tmp_path_factory.mktemp("other") / "key.asc")
 
 
-def new_key(file: Path, kind: str = "rsa2048", passphrase: str = "") -> Path:
+def new_key(
+    file: Path, kind: str = "rsa2048", passphrase: str = "", expires: str = "never"
+) -> Path:
+    """`expires`: as gpg has it; a day in the past: of a key that was made the day before."""
     gpg = f"gpg --batch --quiet --pinentry-mode loopback --passphrase '{passphrase}'"
-    made = f"{gpg} --quick-generate-key 'Other <other@hullmark.example>' {kind} sign never"
+    if expires.startswith("20"):
+        day = date.fromisoformat(expires[:10])
+        gpg += f" --faked-system-time {day - timedelta(days=1):%Y%m%d}T000000"
+    made = f"{gpg} --quick-generate-key 'Other <other@hullmark.example>' {kind} sign {expires}"
     in_gnupg(f"{made} && {gpg} --armor --export-secret-keys", file)
     return file
 
@@ -389,6 +396,7 @@ def test_unusable_keys_are_refused_and_nothing_is_made(
     new_key(tmp_path / "locked.asc", passphrase="secret")
     new_key(tmp_path / "ed25519.asc", kind="ed25519")
     new_key(tmp_path / "short.asc", kind="rsa1024")
+    new_key(tmp_path / "expired.asc", expires="2024-02-29")
     both = tmp_path / "both.asc"
     both.write_text(other_key.read_text() + new_key(tmp_path / "second.asc").read_text())
     for name, said in {
@@ -399,12 +407,28 @@ def test_unusable_keys_are_refused_and_nothing_is_made(
         "ed25519.asc": "is not of the kind RSA",
         "short.asc": "with 2048 bits or more",
         "both.asc": "has several keys",
+        "expired.asc": "has expired on 2024-02-29",
     }.items():
         done = sign(tmp_path / name, tmp_path / "out", *made.debs, *made.rpms)
         assert done.returncode == 2, done.stdout
         assert f"{name}" in done.stdout
         assert said in done.stdout
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("days", "warned"), [(29, True), (31, False)])
+def test_a_key_that_expires_soon_is_warned_of(
+    made: Products, tmp_path: Path, days: int, warned: bool
+) -> None:
+    key = new_key(tmp_path / "key.asc", expires=f"{days}d")
+    done = sign(key, tmp_path / "out", made.deb("hullmark"))
+    assert done.returncode == 0, done.stdout
+    found = re.search(r"warning: .*/key\.asc expires on (\d{4}-\d\d-\d\d), .*", done.stdout)
+    assert bool(found) is warned, done.stdout
+    if found:
+        left = date.fromisoformat(found[1]) - datetime.now(timezone.utc).date()
+        assert left.days in (days - 1, days)
+        assert "gpg --quick-set-expire" in found[0]
 
 
 def test_neither_the_secret_nor_an_agent_is_left(
@@ -417,7 +441,8 @@ def test_neither_the_secret_nor_an_agent_is_left(
     done = run(SCRIPT, "--key", secret_key, "--out", out, *made.rpms, TMPDIR=str(own))
     assert done.returncode == 0, done.stdout
     assert list(own.iterdir()) == []
-    assert running_in(own) == []
+    # It was told to, and answers before it does.
+    wait_until(lambda: not running_in(own), "the agent of gpg ends")
     # Before and behind them is what the public key has as well.
     secrets = secret_key.read_text().splitlines()[15:25]
     assert len(secrets[-1]) == 64
