@@ -51,6 +51,19 @@ def test_help(run: Run, path: tuple[str, ...]) -> None:
     assert run(*path, "-h").out == done.out
 
 
+GROUPS = sorted({path[0] for path in ALL if len(path) > 1})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_of_a_group(run: Run, group: str) -> None:
+    """Its examples are commands that are there."""
+    done = run(group, "--help")
+    assert done.code == 0
+    examples = [line.split() for line in done.out.splitlines() if f"  hullmark {group} " in line]
+    assert len(examples) > 1
+    assert {(group, example[2]) for example in examples} <= set(ALL)
+
+
 DAEMONS = {("agent", "run"), ("master", "run")}
 
 

@@ -23,7 +23,14 @@ _OUTPUT = click.option(
 )
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark agent enroll --token-file web1.token
+  hullmark agent renew
+""",
+)
 def command() -> None:
     """Enroll this host in a cluster, renew its certificate, and run its agent."""
 

@@ -24,7 +24,14 @@ KINDS = (*STANDARD, POLICY)
 _FOLDERS = {f"{kind}.d": kind for kind in KINDS}
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark config check agent
+  hullmark config show master
+""",
+)
 def command() -> None:
     """Check and show the configuration of the agent or the master on this machine."""
 

@@ -41,7 +41,15 @@ ENDS = {
 """How a drain ended that did not empty its hosts, by its outcome."""
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark host show web3
+  hullmark host drain web3
+  hullmark host label web3 zone=a
+""",
+)
 def command() -> None:
     """What a host is used for; its labels, its end."""
 

@@ -20,7 +20,15 @@ HEADS = ("HOST", "UNTIL", "LEFT", "BY", "TICKET", "STATE")
 PATH = "/v1/maintenance"
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark maintenance start web3 --for 40m --ticket CHG-881
+  hullmark maintenance list
+  hullmark maintenance end web3
+""",
+)
 def command() -> None:
     """Planned work on hosts: their silence is expected."""
 

@@ -13,7 +13,14 @@ _CONFIG = click.option(
 )
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark master init --address 10.0.0.1
+  hullmark master run
+""",
+)
 def command() -> None:
     """Make a cluster, and run its master."""
 

@@ -33,7 +33,15 @@ HISTORY_HEADS = ("GENERATION", "STATE", "WHEN", "BY", "TICKET")
 GOES_ON = (RolloutState.ROLLING.value, RolloutState.UNDOING.value)
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark rollout status shop
+  hullmark rollout pause shop
+  hullmark rollout undo shop
+""",
+)
 def command() -> None:
     """Changes on their way: see, pause, resume, undo; and the former ones."""
 

@@ -29,7 +29,15 @@ PATH = "/v1/tokens"
 ANYWHERE = "anywhere"
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    no_args_is_help=False,
+    epilog="""\b
+Example:
+  hullmark token create ci --role deployer --token-file ci.token
+  hullmark token list
+  hullmark token revoke ci
+""",
+)
 def command() -> None:
     """Logins of machines: for pipelines, monitoring, scripts."""
 
