@@ -187,6 +187,8 @@ _PERIODIC = (
     *("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "e2scrub_reap", "fstrim", "logrotate", "man-db"),
     *("motd-news", "systemd-tmpfiles-clean", "systemd-update-utmp", "dailyaidecheck", "anacron", "exim4-base", "fwupd-refresh"),
     *("systemd-hostnamed", "systemd-timedated", "systemd-localed", "polkit", "packagekit", "sysstat-collect", "sysstat-summary"),
+    *("ldconfig", "systemd-firstboot", "systemd-hwdb-update", "systemd-journal-catalog-update", "systemd-machine-id-commit"),
+    *("systemd-sysusers", "systemd-update-done"),
 )  # fmt: skip
 _SYSLOG = (
     *("syslog", "messages", "debug", "secure", "cron"),
@@ -204,7 +206,7 @@ ITSELF = _rows(
     ("tool-state", "file", ("/var/lib/chrony/chrony.drift", "/var/lib/chrony/drift", "/var/lib/ntpsec/ntp.drift", "/var/lib/fail2ban/fail2ban.sqlite3", "/var/lib/fail2ban/fail2ban.sqlite3-journal", "/var/lib/logrotate/status", "/var/lib/rsyslog/imjournal.state", "/var/lib/sudo/lectured/*", "/var/spool/anacron/*", "/var/lib/aide/aide.db.new"), "states of other tools, written by them"),
     ("private-tmp", "file", _TMP, "temporary folders of single services, Hullmark's among them"),
     ("history", "file", ("/root/.bash_history", "/home/*/.bash_history"), "what somebody typed", CHANGED, CONTENT),
-    ("periodic", "unit", tuple(f"{name}.service" for name in _PERIODIC), "services that run now and then", "changed", ("active", "sub")),
+    ("periodic", "unit", tuple(f"{name}.service" for name in _PERIODIC), "services that run now and then, or at a boot after an update only", "changed", ("active", "sub")),
     ("timer", "unit", ("*.timer",), "timers between two runs", CHANGED, ("sub",)),
     ("login", "unit", ("user@{n}.service", "user-runtime-dir@{n}.service"), "a login", "added changed removed", ("active", "sub")),
     ("login-process", "process", ("* systemd **", "* (sd-pam) **", "* sshd **", "* sshd-session **", "* sshd-auth **", "* login **", "* agetty **", "* dbus-daemon **"), "a login", "added removed changed", (), ("units", r"user\.slice|user@\d+\.service|session-\w+\.scope|(serial-|console-)?getty@?[\w-]*\.service")),

@@ -183,6 +183,7 @@ def test_what_was_added(one: dict[str, Any], announcement: str) -> None:
         (thing("sysctl", "kernel/randomize_va_space", value="2"), thing("sysctl", "kernel/randomize_va_space", value="0"), ""),
         (thing("unit", "auditd.service", active="active"), thing("unit", "auditd.service", active="failed"), ""),
         (thing("unit", "man-db.service", active="active"), thing("unit", "man-db.service", active="inactive"), "periodic"),
+        (thing("unit", "ldconfig.service", active="active", sub="exited"), thing("unit", "ldconfig.service"), "periodic"),
         (thing("unit", "man-db.service", enabled="static"), thing("unit", "man-db.service", enabled="masked"), ""),
         (thing("unit", "apt-daily.timer", sub="waiting"), thing("unit", "apt-daily.timer", sub="running"), "timer"),
         (thing("unit", "apt-daily.timer", active="active"), thing("unit", "apt-daily.timer", active="inactive"), ""),
