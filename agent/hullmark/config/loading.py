@@ -22,10 +22,12 @@ MASTER_FILE = "/etc/hullmark/master.yaml"
 
 @dataclass(frozen=True)
 class Loaded(Generic[C]):
-    """A configuration, and for each dotted key where its value comes from: `FILE:LINE` or `default`."""
+    """A configuration, and for each dotted key where its value comes from: `FILE:LINE` or `default`. `files`: what was
+    read, in that order."""
 
     config: C
     sources: Mapping[str, str]
+    files: tuple[str, ...] = ()
 
 
 def load_agent(path: str = AGENT_FILE, *, owned: bool = False) -> Loaded[AgentConfig]:
@@ -71,7 +73,7 @@ def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C], *, owned:
     for key in keys:
         if key.name in found:
             values[key.field], sources[key.name] = found[key.name]
-    return Loaded(cls(**values), sources)
+    return Loaded(cls(**values), sources, tuple(files))
 
 
 def _is_missing(path: str) -> bool:

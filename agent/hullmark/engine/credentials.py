@@ -58,11 +58,12 @@ def find(folder: Path, registry: str) -> Optional[Credential]:
     return found[0] if found else None
 
 
-def check(folder: Path) -> None:
-    """Raises InvalidInput with the problems of all files: no password is in one."""
+def check(folder: Path) -> list[str]:
+    """The files. Raises InvalidInput with the problems of all files: no password is in one."""
     problems: list[Problem] = []
     first: dict[str, Credential] = {}
-    for file in _files(folder):
+    files = _files(folder)
+    for file in files:
         try:
             for one in _credentials(file):
                 if first.setdefault(one.registry, one) is not one:
@@ -71,6 +72,7 @@ def check(folder: Path) -> None:
             problems += error.problems
     if problems:
         raise InvalidInput(problems, remedy="mend what is named")
+    return [str(file) for file in files]
 
 
 def _files(folder: Path) -> list[Path]:

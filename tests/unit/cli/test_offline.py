@@ -122,6 +122,7 @@ def test_config_check(run: Run, tmp_path: Path) -> None:
         "kind": "agent",
         "file": str(file),
         "valid": True,
+        "files": [str(file)],
     }
     (tmp_path / "agent.d").mkdir()
     (tmp_path / "agent.d" / "10.yaml").write_text("paralel: 4\n")
@@ -142,7 +143,10 @@ def test_config_check_without_a_file(
     (tmp_path / "agent.d").mkdir()
     (tmp_path / "agent.d" / "10.yaml").write_text("parallel: 4\n")
     found = run("config", "check", "agent").out
-    assert found == f"{standard}  not there; its drop-ins are valid\n"
+    assert found.splitlines() == [
+        f"{standard}  not there; its drop-ins are valid",
+        f"{tmp_path}/agent.d/10.yaml  valid",
+    ]
 
 
 def test_config_check_of_the_standard_place_looks_at_who_may_write_there(
@@ -180,7 +184,10 @@ def test_config_check_of_the_standard_place_looks_at_credentials(
     file.chmod(0o644)
     monkeypatch.setattr(loading, "AGENT_FILE", str(file))
     monkeypatch.setitem(config_command.STANDARD, "agent", str(file))
-    assert run("config", "check", "agent").out == f"{file}  valid\n"
+    (policies / "db.yaml").write_text("name: db\n")
+    files = [str(file), str(policies / "db.yaml"), str(credential)]
+    assert run("config", "check", "agent").out.splitlines() == [f"{each}  valid" for each in files]
+    assert run("config", "check", "agent", "-o", "json").document["files"] == files
     credential.chmod(0o666)
     (policies / "web.yaml").write_text("allow: all\n")
     done = run("config", "check", "agent", "-o", "json")

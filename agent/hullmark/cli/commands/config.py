@@ -60,12 +60,13 @@ def check(asked: Asked, what: tuple[str, ...], kind: Optional[str]) -> None:
     drop-in, under any name: no network and no state folder is needed.
     """
     kind, file = _asked_for(what, kind)
-    told = _check_policy(file) if kind == POLICY else _check_daemon(kind, file)
+    told, files = _check_policy(file) if kind == POLICY else _check_daemon(kind, file)
+    place = file or STANDARD.get(kind, POLICY_DIR)
     if asked.json:
-        place = file or STANDARD.get(kind, POLICY_DIR)
-        show.document("config-check", {"kind": kind, "file": place, "valid": True})
+        document = {"kind": kind, "file": place, "valid": True, "files": files}
+        show.document("config-check", document)
     else:
-        show.lines(told)
+        show.lines(told, *(f"{each}  valid" for each in files if each != place))
 
 
 def _asked_for(what: tuple[str, ...], kind: Optional[str]) -> tuple[str, Optional[str]]:
@@ -96,56 +97,59 @@ def _kind_of(file: Path) -> Optional[str]:
     return _FOLDERS.get(file.absolute().parent.name)
 
 
-def _check_daemon(kind: str, file: Optional[str]) -> str:
-    """What to say of it. Raises InvalidInput."""
+def _check_daemon(kind: str, file: Optional[str]) -> tuple[str, list[str]]:
+    """What to say of it, and which files were read. Raises InvalidInput."""
     path = file or STANDARD[kind]
     at_its_place = path == STANDARD[kind]
-    rows = _rows(kind, path, owned=at_its_place)
+    rows, files = _read(kind, path, owned=at_its_place)
     if at_its_place:
         values = {row["key"]: row["value"] for row in rows}
-        _check_beside(values.get("policy_dir"), values.get("registries_dir"))
+        files += _check_beside(values.get("policy_dir"), values.get("registries_dir"))
     if path == STDIN or Path(path).exists():
-        return f"{path}  valid"
+        return f"{path}  valid", files
     given = any(row["source"] != "default" for row in rows)
-    return f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults")
+    return f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults"), files
 
 
-def _check_beside(policies: Optional[str], registries: Optional[str]) -> None:
-    """What only an agent has, and reads from other folders. Raises InvalidInput with every problem found."""
+def _check_beside(policies: Optional[str], registries: Optional[str]) -> list[str]:
+    """The files that only an agent has, and reads from other folders. Raises InvalidInput with every problem found."""
+    files: list[str] = []
     problems: list[Problem] = []
     for folder, read in ((policies, _policies), (registries, _check_credentials)):
         try:
             if folder is not None:
-                read(folder)
+                files += read(folder)
         except InvalidInput as error:
             problems += error.problems
     if problems:
         raise InvalidInput(problems, remedy="mend what is named")
+    return files
 
 
-def _check_credentials(folder: str) -> None:
+def _check_credentials(folder: str) -> list[str]:
     """As a pull reads them, by what reads them, which comes with the agent. Raises InvalidInput."""
     try:
         from hullmark.engine import credentials  # in another package
     except ImportError:
-        return
-    credentials.check(Path(folder))
+        return []
+    return credentials.check(Path(folder))
 
 
-def _check_policy(file: Optional[str]) -> str:
+def _check_policy(file: Optional[str]) -> tuple[str, list[str]]:
     from hullmark import config  # imports a YAML reader
 
     if file is None:
-        return f"{POLICY_DIR}  valid, {count(_policies(POLICY_DIR), 'file')}"
+        files = _policies(POLICY_DIR)
+        return f"{POLICY_DIR}  valid, {count(len(files), 'file')}", files
     config.load_policy(file)
-    return f"{file}  valid"
+    return f"{file}  valid", [file]
 
 
-def _policies(folder: str) -> int:
-    """How many there are. Raises InvalidInput."""
+def _policies(folder: str) -> list[str]:
+    """The files. Raises InvalidInput."""
     from hullmark import config  # imports a YAML reader
 
-    return len(config.load_policies(folder))
+    return [policy.file for policy in config.load_policies(folder)]
 
 
 @command.command(
@@ -163,15 +167,15 @@ Example:
 def show_values(asked: Asked, kind: str, file: Optional[str]) -> None:
     """Show every key with its value, and the file and line that it comes from."""
     path = file or STANDARD[kind]
-    rows = _rows(kind, path)
+    rows, _ = _read(kind, path)
     if asked.json:
         show.document("config", {"kind": kind, "file": path, "keys": rows})
     else:
         show.lines(*_lines(rows))
 
 
-def _rows(kind: str, path: str, *, owned: bool = False) -> list[dict[str, Any]]:
-    """Raises InvalidInput."""
+def _read(kind: str, path: str, *, owned: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
+    """Every key, and the files that were read. Raises InvalidInput."""
     from hullmark import config  # imports a YAML reader
 
     try:
@@ -179,7 +183,7 @@ def _rows(kind: str, path: str, *, owned: bool = False) -> list[dict[str, Any]]:
         loaded: Any = load(path, owned=owned)
     except InvalidInput as error:
         raise InvalidInput(error.problems, remedy="mend what is named") from error
-    return config.shown(loaded, kind)
+    return config.shown(loaded, kind), list(loaded.files)
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
