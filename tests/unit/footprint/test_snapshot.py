@@ -256,17 +256,18 @@ def process(
 
 
 def test_processes(world: World) -> None:
+    own = os.getpid()
     process(
         world,
-        5,
+        own + 1,
         "cron) x",
         group="1:name=systemd:/system.slice/cron.service\n",
         exe="/usr/sbin/cron (deleted)",
     )
-    process(world, 6, "kworker", flags=snapshot.KERNEL_THREAD)
-    process(world, 7, "sh", group=f"0::/docker/{'ab' * 32}\n", exe="/bin/sh")
-    process(world, os.getpid(), "python3", parent=9)
-    process(world, 9, "sudo", parent=1)
+    process(world, own + 2, "kworker", flags=snapshot.KERNEL_THREAD)
+    process(world, own + 3, "sh", group=f"0::/docker/{'ab' * 32}\n", exe="/bin/sh")
+    process(world, own, "python3", parent=own + 4)
+    process(world, own + 4, "sudo", parent=1)
     uid = os.getuid()
     found = {key: one["units"] for key, one in keyed(snapshot.processes(world.host)).items()}
     assert found == {

@@ -77,7 +77,7 @@ def test_processes_that_we_start_do_not_speak_in_our_name() -> None:
     [
         {},
         {"NOTIFY_SOCKET": "/x"},
-        {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"},
+        {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getppid())},
         {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "soon"},
         {"NOTIFY_SOCKET": "vsock:2:1234", "WATCHDOG_USEC": "30000000"},
     ],
