@@ -255,8 +255,9 @@ def process(
         world.link(f"/proc/{pid}/exe", exe)
 
 
-def test_processes(world: World) -> None:
-    own = os.getpid()
+def test_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = 8
+    monkeypatch.setattr(os, "getpid", lambda: own)
     process(
         world,
         own + 1,
