@@ -56,7 +56,7 @@ COMMANDS = {
     "remove": f"{APT} remove {' '.join(PACKAGES)}",
     "purge": f"{APT} purge {' '.join(PACKAGES)}",
 }
-PURGE_REST = f"dpkg --purge {' '.join(PACKAGES)}"
+PURGE_REST = "dpkg --purge hullmark-agent hullmark-master hullmark"
 STATES = "dpkg-query --show --showformat '${Package} ${Status} ${Version}\\n' 'hullmark*'"
 TOOLS = {
     "install": ("py3compile", "adduser", "install", "update-rc.d", "deb-systemd-helper"),
