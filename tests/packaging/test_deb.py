@@ -53,7 +53,7 @@ PROGRAMS = {
     },
 }
 PRIVATE = {"etc/hullmark/registries.d/", "var/lib/hullmark/agent/"}
-FOLDERS = ("etc/", "lib/systemd/system/", "usr/bin/", "usr/lib/", "usr/share/", "var/lib/hullmark/")
+FOLDERS = ("etc/", "usr/bin/", "usr/lib/", "usr/share/", "var/lib/hullmark/")
 """Where files of ours are, and nowhere else."""
 OTHER_WORLD = (
     *("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),

@@ -38,12 +38,7 @@ def in_rpm(package: Path) -> Iterator[Found]:
     for line in listed.splitlines():
         perms, octal, owner, path = line.split(" ", 3)
         kind = {"d": "d", "l": "l"}.get(perms[0], "f")
-        yield Found(
-            path.replace("/usr/lib/systemd/system/", "/lib/systemd/system/"),
-            kind,
-            f"0{octal[-3:]}",
-            owner,
-        )
+        yield Found(path, kind, f"0{octal[-3:]}", owner)
 
 
 def is_ours(found: Found) -> bool:
