@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-full test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet test-packages setup-packages setup-hosts deb rpm sbom repo signing-key \
+	test-integration test-e2e test-fleet test-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
 	hosts bench hosts-bench clean
 
 help: ## List the targets
@@ -67,11 +67,14 @@ test-e2e: setup-engines ## Master, agent and engine together, as a user runs the
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
 	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
 
-test-packages: setup-packages setup-hosts ## The packages, installed on stock hosts that the tests boot
+test-packages: setup-packages setup-trials setup-hosts ## The packages, installed on stock hosts that the tests boot
 	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 2 --dist loadfile tests/packaging $(ARGS)
 
-setup-packages: setup ## Install what building and checking the packages needs
+setup-packages: setup ## Install what building the packages needs
 	@tools/setup.sh packages
+
+setup-trials: setup ## Install what trying the packages needs besides: linters, dnf, Ansible
+	@tools/setup.sh trials
 
 setup-hosts: setup-engines ## Install what booting test hosts needs
 	@tools/setup.sh hosts

@@ -4,7 +4,8 @@
 #   tools/setup.sh venv      .venv with the hullmark command and the developer's tools
 #   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, a static busybox
 #   tools/setup.sh engines   what the tests need: Docker, Podman, Compose, a registry, mmdebstrap
-#   tools/setup.sh packages  what building and checking the packages needs
+#   tools/setup.sh packages  what building the packages and repositories needs
+#   tools/setup.sh trials    what trying the packages needs besides: linters, dnf, Ansible, readers of what they ship
 #   tools/setup.sh hosts     what booting stock hosts for tests needs
 #
 # Only missing packages are installed. No service that they bring is started: the tests start engines
@@ -91,12 +92,16 @@ setup_engines() {
 }
 
 setup_packages() {
-    apt_install debhelper dh-python lintian rpm rpmlint createrepo-c cpio dnf apt-utils gnupg faketime
-    # Debian 12's is just the oldest Ansible that the role is for, and needs no second package index.
-    apt_install ansible-core ansible-lint yamllint openssh-client
+    apt_install debhelper dh-python rpm createrepo-c apt-utils gnupg
     # Man pages and completion are made from the command, by the distribution's own Python.
     apt_install python3-click python3-cryptography python3-psutil python3-requests python3-rich python3-yaml
-    # What they, and the examples for security tools, are tried with.
+}
+
+setup_trials() {
+    apt_install lintian rpmlint cpio dnf faketime
+    # Debian 12's is just the oldest Ansible that the role is for, and needs no second package index.
+    apt_install ansible-core ansible-lint yamllint openssh-client
+    # What man pages, completion and the examples for security tools are tried with.
     apt_install man-db mandoc zsh fish aide auditd
 }
 
@@ -109,6 +114,7 @@ venv) setup_venv ;;
 demo) setup_docker ;;
 engines) setup_engines ;;
 packages) setup_packages ;;
+trials) setup_trials ;;
 hosts) setup_hosts ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
 esac
