@@ -132,4 +132,4 @@ class Duty:
         threading.Thread(target=self._engine.close, name="close", daemon=True).start()
 
     def _show_problems(self) -> None:
-        self._board.set_problems(self._problems.all())
+        self._board.set_problems(self._problems.for_leader())

@@ -11,6 +11,8 @@ from hullmark.model.observed import HostProblem
 
 _log = log.get("problems")
 
+MASTER_UNAVAILABLE = "master.unavailable"
+
 
 class Problems:
     """One problem for each code, set and cleared by whoever meets it. May be used from any thread."""
@@ -39,6 +41,10 @@ class Problems:
             _log.info("problem is over", code=code)
         if gone:
             self.changed()
+
+    def for_leader(self) -> tuple[HostProblem, ...]:
+        """All but that no master answers: one that hears of it is the proof that one does."""
+        return tuple(one for one in self.all() if one.code != MASTER_UNAVAILABLE)
 
     def all(self) -> tuple[HostProblem, ...]:
         with self._lock:

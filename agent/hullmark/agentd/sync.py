@@ -13,7 +13,7 @@ from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Link
-from hullmark.agentd.problems import Problems
+from hullmark.agentd.problems import MASTER_UNAVAILABLE, Problems
 from hullmark.agentd.waits import Waits
 from hullmark.errors import BrokenState, Forbidden, HullmarkError, NotFound
 from hullmark.model.epoch import NO_EPOCH, Epoch
@@ -116,12 +116,12 @@ class Sync:
             self._problems.set_error("certificate.invalid", error)
             return FILES_RETRY_S
         except (Forbidden, NotFound) as error:
-            self._problems.clear("certificate.invalid", "master.unavailable")
+            self._problems.clear("certificate.invalid", MASTER_UNAVAILABLE)
             self._problems.set("host.refused", error.message, error.remedy or ENROLL_AGAIN)
             return self._refusals.next()
         except HullmarkError as error:
             self._problems.clear("certificate.invalid")
-            self._problems.set_error("master.unavailable", error)
+            self._problems.set_error(MASTER_UNAVAILABLE, error)
         return self._waits.next()
 
     def once(self) -> bool:
@@ -132,7 +132,7 @@ class Sync:
         answer, _ = self._link.call(POLL_PATH, request, PollAnswer, request.hold_s + 10.0)
         if self._ledger.closed:
             return False
-        self._problems.clear("master.unavailable", "host.refused", "certificate.invalid")
+        self._problems.clear(MASTER_UNAVAILABLE, "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
         why = self._ledger.seen(answer.epoch, answer.leader, answer.former)
         if why:
