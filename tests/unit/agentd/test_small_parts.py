@@ -11,7 +11,7 @@ from hullmark.agentd.attempts import FILE, Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.inventory import REFRESH_S, Inventory
 from hullmark.agentd.outbox import CAPACITY, Outbox
-from hullmark.agentd.problems import Problems
+from hullmark.agentd.problems import MASTER_UNAVAILABLE, Problems
 from hullmark.agentd.waits import Waits
 from hullmark.core.found import Found, FoundState
 from hullmark.engine.protocol import EngineInfo
@@ -157,3 +157,11 @@ def test_a_problem_is_told_when_it_comes_changes_and_goes() -> None:
     problems.clear("a")
     assert len(told) == 3
     assert problems.all() == ()
+
+
+def test_a_leader_is_not_told_that_there_is_none() -> None:
+    problems = Problems()
+    problems.set(MASTER_UNAVAILABLE, "no master answers")
+    problems.set("engine.unavailable", "no engine")
+    assert [one.code for one in problems.for_leader()] == ["engine.unavailable"]
+    assert len(problems.all()) == 2
