@@ -189,11 +189,15 @@ class Sync:
         )
 
     def _held_for_s(self) -> float:
-        """So short that two polls in a row fit well into the shortest silence that stops something."""
+        """So short that several polls in a row fit into what is left of the shortest silence that stops something: an
+        answer that was long in coming is of an old request, and says little of the time since."""
         limit = limit_s(self._ledger.standing.orders)
         # A change for all hosts answers all their polls at once: they should not stay in step after it.
         hold_s = self._hold_s * (1 - HOLD_SPREAD * self._chance())
-        return hold_s if limit is None else min(hold_s, limit / 4)
+        if limit is None:
+            return hold_s
+        left_s = max(0.0, limit - self._hearing.unheard_s())
+        return min(hold_s, left_s / 4)
 
     def _record_refusal(self, answer: PollAnswer, why: str) -> None:
         if why != self._refused:

@@ -233,6 +233,18 @@ def test_polls_are_held_so_short_that_an_idle_host_never_comes_near_its_limit(ag
     assert agent.leader.polls[0].hold_s == pytest.approx(4.0)
 
 
+def test_the_longer_nobody_was_heard_the_shorter_a_poll_is_held(agent: Agent) -> None:
+    """One that was sent while a leader hung is answered late, and counts from when it was sent: the next answer has
+    to come before the rest of the time is over."""
+    assert agent.sync.once()
+    passes(agent, LIMIT_S * 0.75)
+    assert agent.sync.once()
+    assert agent.leader.polls[-1].hold_s == pytest.approx(LIMIT_S / 16)
+    passes(agent, LIMIT_S + 1.0)
+    assert agent.sync.once()
+    assert agent.leader.polls[-1].hold_s == 0.0
+
+
 def test_the_file_is_believed_in_its_boot_only_and_written_only_where_it_is_needed(
     tmp_path: Path,
 ) -> None:
