@@ -209,7 +209,19 @@ READING = [
     ["apply", "REFUSED"],
     ["apply", "TAGGED"],  # whose registry doesn't speak TLS, which agents want of it
 ]
-OTHERS = {"scale", "move", "rm", "invite", "login", "agent", "master", "version"}
+# `footprint` and `eject` are about this machine, not the cluster; tests/packaging tries them.
+OTHERS = {
+    "scale",
+    "move",
+    "rm",
+    "invite",
+    "login",
+    "agent",
+    "master",
+    "version",
+    "footprint",
+    "eject",
+}
 REFUSED = {"REFUSED", "TAGGED"}
 
 

@@ -168,8 +168,8 @@ def test_nothing_is_left_of_a_bed(number: signal.Signals) -> None:
         finally:
             tester.send_signal(number)
     wait_until(lambda: not first.alive, "PID 1 has ended", 20.0)
-    wait_until(lambda: not _of(namespaces), "no process is left in its namespaces", 20.0)
-    wait_until(lambda: not _traces(Path(folder)), f"no trace of {folder} is left", 20.0)
+    wait_until(lambda: not _of(namespaces), "no process is left in its namespaces", 90.0)
+    wait_until(lambda: not _traces(Path(folder)), f"no trace of {folder} is left", 90.0)
 
 
 KINDS = ("net", "mnt", "pid")

@@ -521,7 +521,8 @@ def rewrite(file: Path, old: str, new: str) -> None:
     ("key", "told"), [("", "make repo KEY=FILE"), ("KEY=/none.asc", "/none.asc: there is no such")]
 )
 def test_make_asks_for_the_key_before_it_builds(key: str, told: str) -> None:
-    done = run("make", "repo", *key.split(), cwd=TREE, MAKEFLAGS="", KEY="")
+    make = ("make", "--no-print-directory", "repo")
+    done = run(*make, *key.split(), cwd=TREE, MAKEFLAGS="", KEY="")
     assert done.returncode == 2
     first, *rest = done.stdout.splitlines()
     assert told in first
