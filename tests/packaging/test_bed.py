@@ -163,13 +163,15 @@ def test_nothing_is_left_of_a_bed(number: signal.Signals) -> None:
             namespaces = {
                 _namespace(each, kind) for each in (tester.pid, first.pid) for kind in KINDS
             }
-            assert len(_of(namespaces)) > 10, "the host's services are among them"
+            # The number of a namespace is soon another's, where hosts are booted beside this.
+            there = [one for one in map(process.identity, _of(namespaces)) if one is not None]
+            assert len(there) > 10, "the host's services are among them"
             assert _traces(Path(folder)), "what is looked for is found as long as it is there"
         finally:
             tester.send_signal(number)
     wait_until(lambda: not first.alive, "PID 1 has ended", 20.0)
-    wait_until(lambda: not _of(namespaces), "no process is left in its namespaces", 90.0)
-    wait_until(lambda: not _traces(Path(folder)), f"no trace of {folder} is left", 90.0)
+    wait_until(lambda: not any(one.alive for one in there), "all of its processes have ended", 60.0)
+    wait_until(lambda: not _traces(Path(folder)), f"no trace of {folder} is left", 60.0)
 
 
 KINDS = ("net", "mnt", "pid")
