@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -779,9 +780,11 @@ def write(records: Iterable[Record], out: Union[BinaryIO, gzip.GzipFile]) -> int
 
 
 def record(file: Path, host: Host) -> tuple[int, list[Record]]:
-    """Writes the picture to FILE, which is replaced whole and of mode 0600. How many records it has, and those of the kind
-    `look`. Raises OSError."""
+    """Writes the picture to FILE, which is there whole or not at all, of mode 0600. How many records it has, and those of
+    the kind `look`. Raises OSError, also where FILE exists: a picture from before can't be taken again."""
     file = file.absolute()
+    if file.exists():
+        raise FileExistsError(errno.EEXIST, "it exists, and can't be taken again", str(file))
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     looks: list[Record] = []

@@ -444,24 +444,26 @@ def test_a_picture_is_written_whole_and_the_same_each_time(
 ) -> None:
     world.write("/etc/motd", "x")
     path = tmp_path / name
-    path.write_text("former")
     number, looks = snapshot.record(path, world.host)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
     first = read(str(path))
     assert len(first) == number
     assert [one["key"] for one in looks] == sorted(snapshot.SECTIONS)
+    with pytest.raises(FileExistsError, match="can't be taken again"):
+        snapshot.record(path, world.host)
+    assert read(str(path)) == first
+    path.unlink()
     again, _ = snapshot.record(path, world.host)
     assert read(str(path)) == first
     assert again == number
     assert sorted(one.name for one in tmp_path.iterdir()) == [name, "host"]
 
 
-def test_a_picture_that_can_not_be_written_leaves_the_former_one(
+def test_of_a_picture_that_can_not_be_written_nothing_is_left(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "before.json"
-    path.write_text("former")
 
     def full(*_: Any) -> int:
         raise OSError(28, "No space left on device")
@@ -469,8 +471,7 @@ def test_a_picture_that_can_not_be_written_leaves_the_former_one(
     monkeypatch.setattr(snapshot, "write", full)
     with pytest.raises(OSError, match="No space"):
         snapshot.record(path, world.host)
-    assert path.read_text() == "former"
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["before.json", "host"]
+    assert [one.name for one in tmp_path.iterdir()] == ["host"]
 
 
 def test_it_is_one_file_of_the_standard_library() -> None:

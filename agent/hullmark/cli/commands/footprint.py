@@ -58,17 +58,12 @@ def _record(asked: Asked, file: str) -> int:
 
     if os.geteuid() != 0:
         raise Forbidden("a picture of the whole host takes root", remedy="run it as root")
-    if Path(file).exists():
-        raise Refused(
-            f"{file} exists, and a picture from before can't be taken again",
-            remedy="name another file, or move this one away",
-        )
     try:
         number, looks = snapshot.record(Path(file), snapshot.Host())
     except OSError as error:
         raise Refused(
             f"{file} can't be written: {error.strerror}",
-            remedy="name a file in a folder that exists",
+            remedy="name a new file, in a folder that exists",
         ) from error
     unseen = [(look["key"], why) for look in looks for why in look["why"]]
     if asked.json:
