@@ -12,6 +12,7 @@
     │   └── ImageUnavailable           2  a registry or an engine does not give an image
     ├── Unavailable                    3  no answer: whether it happened is unknown
     │   ├── StoreUnavailable           3
+    │   │   └── OutcomeUnknown         3  a transaction was sent, and no answer came
     │   ├── MasterUnavailable          3
     │   └── EngineUnavailable          3
     └── BrokenState                    2  a file that Hullmark wrote can't be trusted any more
@@ -119,7 +120,11 @@ class Unavailable(HullmarkError):
 
 
 class StoreUnavailable(Unavailable):
-    """The cluster's store does not answer."""
+    """The cluster's store does not answer. Nothing was written, unless it is an OutcomeUnknown."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A transaction was sent to the store, and no answer came: it may have happened, or may still happen."""
 
 
 class MasterUnavailable(Unavailable):

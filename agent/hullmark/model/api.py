@@ -39,6 +39,7 @@ from hullmark.model.explanation import SlotExplanation
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Change, Rollout
+from hullmark.model.redundancy import MasterView, StoreCondition
 
 APPLY_BODY_MAX_BYTES = 2 << 20
 """Largest body of a change; a spec must fit one store transaction of 1 MiB."""
@@ -57,12 +58,14 @@ class ErrorProblem:
 
 @dataclass(frozen=True)
 class ErrorAnswer:
-    """`error` is the name of the class in `errors`; `message` and `remedy` are for people."""
+    """`error` is the name of the class in `errors`; `message` and `remedy` are for people. `leader` is the URL of the leader's
+    API, in the answer (421) of a master that doesn't lead and knows who does."""
 
     error: str
     message: str
     remedy: str = ""
     problems: tuple[ErrorProblem, ...] = ()
+    leader: str = ""
 
 
 @dataclass(frozen=True)
@@ -345,7 +348,8 @@ class SessionAnswer:
 @dataclass(frozen=True)
 class ClusterStatus:
     """`state`: `ok`, `degraded` or `failed`. `next` is the next thing to type, empty if nothing is. `hosts` has each
-    host once."""
+    host once. `masters` has the leader first. `read_only` says why nothing can be changed now, empty where changes are
+    taken; what is shown is then of `stale_s` seconds ago."""
 
     cluster_id: str
     state: str
@@ -362,3 +366,8 @@ class ClusterStatus:
     next: str = ""
     orphans: int = 0
     hosts: tuple[HostGroup, ...] = ()
+    masters: tuple[MasterView, ...] = ()
+    store_condition: Optional[StoreCondition] = None
+    redundancy: str = ""
+    read_only: str = ""
+    stale_s: float = 0.0

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import Orders, Task
 
 POLL_PATH = "/agent/v1/poll"
@@ -60,7 +61,11 @@ class Former:
 class PollAnswer:
     """`former` is of the epoch in the request, where that is an earlier one. `changed`: ask for orders now. `resend`:
     send a full report (new leader, or it lost count). `tasks` are new since `tasks_seen`, which the agent then sets to
-    `tasks_last`. `now` is the leader's wall clock, from which the agent tells a wrong clock."""
+    `tasks_last`. `now` is the leader's wall clock, from which the agent tells a wrong clock.
+
+    `masters` are the agents' URLs of all masters, the preferred ones first; empty where the leader is older than this field.
+    `spread_s`: where the leader is lost, wait a random part of this before the first call to another, so that a
+    large fleet comes back spread out. `proof` is that of the epoch's incarnation, where the agent named a lower one."""
 
     epoch: Epoch
     leader: str
@@ -70,6 +75,9 @@ class PollAnswer:
     tasks: tuple[Task, ...] = ()
     tasks_last: int = 0
     former: Optional[Former] = None
+    masters: tuple[str, ...] = ()
+    spread_s: float = 0.0
+    proof: Optional[IncarnationProof] = None
 
 
 @dataclass(frozen=True)

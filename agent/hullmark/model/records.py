@@ -10,14 +10,18 @@ from typing import Optional
 from hullmark.model.app import App
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
+from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import Assignment, Tombstone, VolumeRemoval
 
 
 @dataclass(frozen=True)
 class ClusterRecord:
+    """`proof` is of the incarnation; the first one needs none."""
+
     cluster_id: str
     created_at: float
     incarnation: int = 1
+    proof: Optional[IncarnationProof] = None
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class LeaderRecord:
     """Who leads. Every write of a leader compares that this record is still its own.
 
     `mark` is drawn anew for each term: two masters on copies of one store have the same epoch and,
-    perhaps, the same name, but not the same mark.
+    perhaps, the same name, but not the same mark. `address` is `HOST:PORT` of its agents' port, `api_address` of its
+    API. `master` empty: whoever led has given leadership back.
     """
 
     epoch: Epoch
@@ -33,11 +38,38 @@ class LeaderRecord:
     address: str
     since: float
     mark: str = ""
+    api_address: str = ""
 
     @property
     def leader(self) -> str:
         """What agents know the leader of this term by, such as `m1@5f0c2a9e`."""
         return f"{self.master}@{self.mark}"
+
+
+@dataclass(frozen=True)
+class PulseRecord:
+    """The leader's sign of life, renewed by compare-and-set on the leader record. A key of its own, so that the leader
+    record changes with terms only and every fenced write may compare it. `mark` is the leader record's."""
+
+    mark: str
+    count: int
+
+
+@dataclass(frozen=True)
+class MasterRecord:
+    """What a master says of itself, in a key of its own that nobody else writes. `run` names one life of its process, and
+    `beat` grows with every writing. `hears` is the number of hosts that called it lately, `why` why it doesn't lead (empty
+    while it does)."""
+
+    name: str
+    run: str
+    version: str
+    agents_urls: tuple[str, ...]
+    api_urls: tuple[str, ...]
+    started_at: float
+    beat: int = 0
+    hears: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Optional
 
+from hullmark.model.redundancy import StoreCondition
 from hullmark.store.limits import check_key, check_prefix, check_transaction
 from hullmark.store.protocol import (
     Change,
@@ -92,6 +93,9 @@ class MemoryStore:
         with self._condition:
             self._compacted = max(self._compacted, min(revision, self._revision))
             self._log = [change for change in self._log if change.revision > self._compacted]
+
+    def condition(self) -> StoreCondition:
+        return StoreCondition("memory")
 
     def close(self) -> None:
         """Nothing to release."""

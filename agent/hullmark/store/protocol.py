@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional, Protocol, Union
 
+from hullmark.model.redundancy import StoreCondition
+
 MAX_OPERATIONS = 100
 """Compares plus writes of one transaction; etcd's default is 128 of each, less a reserve."""
 
@@ -92,9 +94,14 @@ class Compacted(Exception):
 
 
 class Store(Protocol):
-    """Raises StoreUnavailable where no answer came: whether a transaction happened is then unknown,
-    and the caller reads to find out. Raises Refused where a limit of this module is passed, or for a key
-    or a prefix that could never be one: a key is an absolute path of printable characters."""
+    """One of three things goes wrong:
+
+    Refused           a "no": a limit of this module is passed, a key or a prefix could never be one (a key is an absolute
+                      path of printable characters), or the store does not let this user do it. Nothing was written
+    StoreUnavailable  nobody answers, or who answers has no quorum. Nothing was written
+    OutcomeUnknown    a transaction was sent and no answer came. It may have happened, or may still happen: the caller
+                      reads to find out that it did; that it did not can't be found out by reading
+    """
 
     def get(self, key: str) -> Optional[Entry]: ...
 
@@ -112,6 +119,10 @@ class Store(Protocol):
 
     def compact(self, revision: int) -> None:
         """Forget changes up to and including this revision. Current entries stay."""
+        ...
+
+    def condition(self) -> StoreCondition:
+        """How the store stands, for people and for alerts. Never raises; takes a few seconds at most."""
         ...
 
     def close(self) -> None: ...

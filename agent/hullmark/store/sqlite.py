@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Optional
 
 from hullmark.errors import BrokenState, Conflict, StoreUnavailable
+from hullmark.model.redundancy import StoreCondition
 from hullmark.store.limits import check_key, check_prefix, check_transaction
 from hullmark.store.protocol import (
     Change,
@@ -126,6 +127,9 @@ class SqliteStore:
             if upto > self._counter("compacted"):
                 self._connection.execute("DELETE FROM log WHERE revision <= ?", (upto,))
                 self._set_counter("compacted", upto)
+
+    def condition(self) -> StoreCondition:
+        return StoreCondition("sqlite")
 
     def close(self) -> None:
         """Whoever waits in `changes` gets StoreUnavailable, and so does every later call."""
