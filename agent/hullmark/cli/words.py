@@ -8,18 +8,9 @@ from collections.abc import Mapping
 from typing import Optional
 
 from hullmark.errors import UsageError
-from hullmark.model.durations import in_seconds
+from hullmark.model import durations
 
-
-def age(seconds: float) -> str:
-    """Two digits at most before the unit where it matters: `8 s`, `14 min`, `5 h`, `12 d`."""
-    if seconds < 100:
-        return f"{max(0, seconds):.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86400:.0f} d"
+age = durations.age
 
 
 def moment(at: float) -> str:
@@ -66,7 +57,7 @@ def duration(text: str, option: str) -> float:
     """Seconds of `90s`, `5m`, `1h30m`, or of a bare number. Raises UsageError."""
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text)
-    found = in_seconds(text) if len(text) <= 40 else None
+    found = durations.in_seconds(text) if len(text) <= 40 else None
     if found is None:
         raise UsageError(
             f"{option}: not a duration: {text[:40]!r}", remedy="such as 90s, 5m or 1h30m"

@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `1h30m`."""
+"""Durations as people write them, `90s`, `1h30m`, and as they are told: `14 min`."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ def in_seconds(text: str) -> Optional[float]:
     if not _WHOLE.fullmatch(text):
         return None
     return round(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text)), 6)
+
+
+def age(seconds: float) -> str:
+    """Two digits at most before the unit where it matters: `8 s`, `14 min`, `5 h`, `12 d`."""
+    if seconds < 100:
+        return f"{max(0, seconds):.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} d"
