@@ -100,16 +100,17 @@ def outlook(
     apps: Sequence[AppSummary],
     orphans: int,
     claims: Sequence[tuple[str, Epoch]] = (),
-    not_leading: str = "",
-    store_trouble: str = "",
     invited: Sequence[str] = (),
+    masters: Sequence[Finding] = (),
+    redundancy: Sequence[Finding] = (),
 ) -> Outlook:
     """What is wrong, worst first, and the next thing to type. `claims` are hosts that obey a later epoch
-    than this leader's, with that epoch. `not_leading` and `store_trouble` are empty where all is well.
-    `invited` are hosts with an invite that can still be used."""
+    than this leader's, with that epoch. `invited` are hosts with an invite that can still be used. `masters` and
+    `redundancy` are what is wrong with who leads, and with what stands behind it (`core.pair`)."""
     findings = [
-        *_master_findings(not_leading, store_trouble),
+        *masters,
         *_claim_findings(snapshot, claims, len(hosts)),
+        *redundancy,
         *_brake_findings(snapshot),
         *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
         *_drain_findings(snapshot, hosts),
@@ -117,31 +118,23 @@ def outlook(
         *_invite_findings(invited if hosts else ()),
         *_orphan_findings(orphans),
     ]
+    return judged(findings)
+
+
+Finding = tuple[int, str, str]
+"""(0 worth knowing, 1 degraded, 2 failed; the note; what to do)"""
+
+
+def judged(findings: Sequence[Finding]) -> Outlook:
     weights = {weight for weight, _, _ in findings}
     state = "failed" if 2 in weights else "degraded" if 1 in weights else "ok"
     remedies = [remedy for _, _, remedy in findings if remedy]
     return Outlook(state, tuple(note for _, note, _ in findings), remedies[0] if remedies else "")
 
 
-_Finding = tuple[int, str, str]
-"""(0 worth knowing, 1 degraded, 2 failed; the note; what to do)"""
-
-
-def _master_findings(not_leading: str, store_trouble: str) -> Iterable[_Finding]:
-    if not_leading:
-        yield (
-            2,
-            f"this master does not lead: {not_leading}",
-            "restart this master, or ask the other",
-        )
-    if store_trouble:
-        note = f"the store does not answer, nothing can be changed: {store_trouble}"
-        yield 2, note, "look at the store's disk; running apps go on"
-
-
 def _claim_findings(
     snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]], hosts: int
-) -> Iterable[_Finding]:
+) -> Iterable[Finding]:
     """One host of several may be wrong, or lie; when all say so, this master is in the wrong."""
     for name, epoch in claims:
         note = (
@@ -154,24 +147,24 @@ def _claim_findings(
             yield 2, note, "stop this master and look for the one that leads"
 
 
-def _no_host_findings(apps: Sequence[AppSummary], invited: Sequence[str]) -> Iterable[_Finding]:
+def _no_host_findings(apps: Sequence[AppSummary], invited: Sequence[str]) -> Iterable[Finding]:
     remedy = f"hullmark agent enroll --token-file FILE   (on {invited[0]})" if invited else ""
     note = "no host is enrolled" + (f"; invited: {', '.join(invited)}" if invited else "")
     yield 1 if apps else 0, note, remedy or "hullmark invite HOST"
 
 
-def _invite_findings(invited: Sequence[str]) -> Iterable[_Finding]:
+def _invite_findings(invited: Sequence[str]) -> Iterable[Finding]:
     for name in invited:
         yield 0, f"host {name} is invited; its token has not been used yet", ""
 
 
-def _brake_findings(snapshot: Snapshot) -> Iterable[_Finding]:
+def _brake_findings(snapshot: Snapshot) -> Iterable[Finding]:
     found = brake(snapshot)
     if found is not None:
         yield 1, found.note, "check the network between master and hosts"
 
 
-def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:
+def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[Finding]:
     for host in hosts:
         if host.availability is Availability.DRAINING:
             progress = drain(snapshot, host.host_id)
@@ -179,7 +172,7 @@ def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_
             yield 0, f"host {host.name} is draining: {host.drain}", remedy
 
 
-def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[_Finding]:
+def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[Finding]:
     """Of hosts in maintenance silence is expected."""
     for host in hosts:
         if host.maintenance is not None and host.state != "ready":
@@ -211,7 +204,7 @@ def _is_new(snapshot: Snapshot, host: HostView) -> bool:
     )
 
 
-def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:
+def _app_findings(apps: Sequence[AppSummary]) -> Iterable[Finding]:
     for app in apps:
         why = next((line for service in app.services for line in service.why), "")
         if app.state in ("degraded", "failed"):
@@ -221,7 +214,7 @@ def _app_findings(apps: Sequence[AppSummary]) -> Iterable[_Finding]:
             yield 0, f"app {app.name} is changing" + (f": {why}" if why else ""), ""
 
 
-def _orphan_findings(orphans: int) -> Iterable[_Finding]:
+def _orphan_findings(orphans: int) -> Iterable[Finding]:
     if orphans:
         noun = "container" if orphans == 1 else "containers"
         yield 0, f"{orphans} {noun} of ours that no order names; kept", "hullmark orphans"

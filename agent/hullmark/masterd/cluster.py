@@ -24,7 +24,8 @@ from typing import Any, Callable, Optional
 
 import hullmark
 from hullmark.core.explain import explanation
-from hullmark.core.overview import host_groups, orphan_views, outlook
+from hullmark.core.overview import orphan_views
+from hullmark.core.pair import Known, Seat, cluster_status
 from hullmark.core.standing import Standing
 from hullmark.masterd.admission import Admission, MakeHost
 from hullmark.masterd.changes import Changes, Check
@@ -240,40 +241,25 @@ class Cluster:
         return OrphanList(orphan_views(self.snapshot()))
 
     def status(self) -> ClusterStatus:
+        """As far as this master knows."""
         snapshot = self.snapshot()
-        hosts = self.sights.views(snapshot)
-        apps = self._standing().summaries()
-        orphans = orphan_views(snapshot)
-        trouble = self._term.leadership.store_trouble
-        seen = outlook(
+        known = Known(
             snapshot,
-            hosts,
-            apps,
-            len(orphans),
+            self.sights.views(snapshot),
+            self._standing().summaries(),
+            len(orphan_views(snapshot)),
             self.sights.claims(self.leader_record.epoch),
-            self.why_not,
-            trouble,
             self._admission.invited(),
         )
-        return ClusterStatus(
-            cluster_id=snapshot.cluster.cluster_id,
-            state=seen.state,
-            master=snapshot.leader.master,
-            epoch=str(snapshot.leader.epoch),
-            leading_s=round(self._settings.clock() - self._term.began_at, 3),
-            store=f"{self._settings.store_name}: {trouble}"
-            if trouble
-            else self._settings.store_name,
-            hosts_total=len(hosts),
-            hosts_ready=sum(host.state == "ready" and not host.problems for host in hosts),
-            apps_total=len(apps),
-            apps_ok=sum(app.state == "running" for app in apps),
-            version=hullmark.__version__,
-            notes=seen.notes,
-            next=seen.next,
-            orphans=len(orphans),
-            hosts=host_groups(hosts, snapshot.now),
+        seat = Seat(
+            snapshot.cluster.cluster_id,
+            snapshot.leader,
+            self._settings.clock() - self._term.began_at,
+            self.why_not,
+            self._settings.store_name,
+            self._term.leadership.store_trouble,
         )
+        return cluster_status(seat, known, hullmark.__version__)
 
     def events(self, after: int = 0, limit: int = 100) -> EventList:
         """Those after a cursor, the oldest first; with `after` 0 the newest `limit`."""

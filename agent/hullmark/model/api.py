@@ -348,8 +348,9 @@ class SessionAnswer:
 @dataclass(frozen=True)
 class ClusterStatus:
     """`state`: `ok`, `degraded` or `failed`. `next` is the next thing to type, empty if nothing is. `hosts` has each
-    host once. `masters` has the leader first. `read_only` says why nothing can be changed now, empty where changes are
-    taken; what is shown is then of `stale_s` seconds ago."""
+    host once. `masters` has the leader first. `redundancy` says what another loss would do. `read_only` says why nothing can be
+    changed now, empty where changes are taken; what is shown is then of `stale_s` seconds ago. `known` False: the master that
+    answers knows nothing of hosts and apps now, and their numbers are 0."""
 
     cluster_id: str
     state: str
@@ -371,3 +372,4 @@ class ClusterStatus:
     redundancy: str = ""
     read_only: str = ""
     stale_s: float = 0.0
+    known: bool = True

@@ -64,6 +64,12 @@ def test_status_document(master: FakeMaster, run: Run) -> None:
         "next": "",
         "orphans": 0,
         "hosts": [{"word": "ok", "number": 1, "detail": ""}],
+        "masters": [],
+        "store_condition": None,
+        "redundancy": "",
+        "read_only": "",
+        "stale_s": 0.0,
+        "known": True,
     }
     assert next(iter(done.document)) == "schema"
 
@@ -99,6 +105,19 @@ def test_status_that_waits(
     assert asked[-1] == "/v1/status"
     if wait == "30s":
         assert asked == ["/v1/hosts"] * 5 + ["/v1/status"]
+
+
+def test_status_waits_for_a_master_that_takes_changes(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "PAUSE_S", 0.001)
+    lost = dataclasses.replace(answers.STATUS, state="failed", read_only="the store is away")
+    blind = dataclasses.replace(answers.STATUS, state="degraded", known=False)
+    master.answers = {
+        "GET /v1/hosts": HostList((answers.HOST,)),
+        "GET /v1/status": [lost, blind, answers.STATUS],
+    }
+    assert run("status", "--wait", "30s").code == 0
 
 
 def test_status_that_waits_in_vain(

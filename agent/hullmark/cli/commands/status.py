@@ -8,12 +8,12 @@ from typing import Optional
 
 import click
 
-from hullmark.cli import door, show
+from hullmark.cli import door, redundancytext, show
 from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
 from hullmark.cli.polling import UNREACHED
 from hullmark.cli.table import width, wrapped
-from hullmark.cli.words import age, count, duration, one_line
+from hullmark.cli.words import count, duration, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
 from hullmark.model.api import ClusterStatus, HostList
 
@@ -42,9 +42,8 @@ WORDS = {"never": "not heard yet"}
 def command(asked: Asked, wait: Optional[str]) -> int:
     """Show how the cluster stands, and what to type next."""
     client = door.client(asked)
-    if wait is not None:
-        _wait(client, duration(wait, "--wait"))
-    status = client.ask(ClusterStatus, "/v1/status")
+    waited = None if wait is None else _wait(client, duration(wait, "--wait"))
+    status = waited or client.ask(ClusterStatus, "/v1/status")
     if asked.json:
         show.document("status", status)
     else:
@@ -52,17 +51,21 @@ def command(asked: Asked, wait: Optional[str]) -> int:
     return _EXITS.get(status.state, EXIT_FAILED)
 
 
-def _wait(client: Client, timeout_s: float) -> None:
-    """Until the leader has heard all hosts, or time is over; what then is wrong, the answer says."""
+def _wait(client: Client, timeout_s: float) -> Optional[ClusterStatus]:
+    """How it stands once a leader takes changes and has heard all hosts; None where time is over before that, and
+    what then is wrong, the next answer says."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
             hosts = client.ask(HostList, "/v1/hosts").hosts
+            if all(host.state != "never" for host in hosts):
+                status = client.ask(ClusterStatus, "/v1/status")
+                if status.known and not status.read_only:
+                    return status
         except UNREACHED:
-            hosts = None
-        if hosts is not None and all(host.state != "never" for host in hosts):
-            return
+            pass
         time.sleep(PAUSE_S)
+    return None
 
 
 def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:
@@ -72,17 +75,20 @@ def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:
     yield from head[1:]
     for note in rest:
         yield from wrapped(note, columns, _INDENT)
-    lead = f"{status.master}  epoch {status.epoch}, {age(status.leading_s)}"
-    yield f"leader    {one_line(lead)}"
-    yield f"store     {one_line(status.store)}"
+    yield from redundancytext.lines(status, columns)
+    if status.known:
+        yield from _known(status, columns)
+    if status.next:
+        yield f"next      {one_line(status.next)}"
+
+
+def _known(status: ClusterStatus, columns: int) -> Iterator[str]:
     head = wrapped(_hosts(status), columns, _INDENT)
     yield f"hosts     {head[0].strip()}"
     yield from head[1:]
     yield f"apps      {_of(status.apps_ok, status.apps_total, 'app')}"
     if status.orphans:
         yield f"orphans   {count(status.orphans, 'container')}, kept"
-    if status.next:
-        yield f"next      {one_line(status.next)}"
 
 
 def _hosts(status: ClusterStatus) -> str:
