@@ -99,7 +99,7 @@ def test_while_none_leads_all_masters_are_shown() -> None:
     former = MasterView("m1", "absent", seen_s=30.0)
     assert told(0, master="", masters=(former, READY))[:2] == [
         "leader    none        standby m1  absent 30 s",
-        "          standby m2 not ready: m1 leads",
+        "          standby m2  not ready: m1 leads",
     ]
 
 
