@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from hullmark.cli.table import wrapped
 from hullmark.cli.words import age, one_line
 from hullmark.model.api import ClusterStatus
-from hullmark.model.redundancy import MasterView, StoreCondition, StoreMember
+from hullmark.model.redundancy import FRESH_S, MasterView, StoreCondition, StoreMember
 
 INDENT = " " * 10
 GAP = " " * 8
@@ -40,9 +40,9 @@ def _leader(status: ClusterStatus) -> str:
 
 def _standby(view: MasterView, leader: str) -> str:
     """Why it is not the leader, where that is not just that another is."""
-    if view.role == "absent":
+    if view.role == "absent" or view.seen_s > FRESH_S:
         return one_line(f"standby {view.name}  absent {age(view.seen_s)}")
-    if view.why in ("", f"{leader} leads"):
+    if view.is_ready(leader):
         return one_line(f"standby {view.name}  ready")
     return one_line(f"standby {view.name}  not ready: {view.why}")
 

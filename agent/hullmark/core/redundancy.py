@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.model.durations import age
-from hullmark.model.redundancy import MasterView, StoreCondition, StoreMember
+from hullmark.model.redundancy import FRESH_S, MasterView, StoreCondition, StoreMember
 
 EMBEDDED = frozenset({"sqlite", "memory"})
 MEMBERS_LEAST = 3
 """Of a store that goes on without one of them."""
-FRESH_S = 10.0
-"""A standby tells of itself every two seconds or so."""
 
 SHOW_MASTER = "systemctl status hullmark-master   (on {name})"
 SHOW_MEMBER = "systemctl status etcd   (on {name})"
@@ -57,19 +55,12 @@ def redundancy(masters: Sequence[MasterView], condition: Optional[StoreCondition
 
 def ready_standbys(masters: Sequence[MasterView]) -> tuple[MasterView, ...]:
     """Those that would follow the leader at once."""
-    return tuple(view for view in masters if is_ready(view, masters))
+    leader = _leader(masters)
+    return tuple(view for view in masters if view.is_ready(leader))
 
 
-def is_ready(view: MasterView, masters: Sequence[MasterView]) -> bool:
-    """A standby that is there, and for whose not leading nothing but another's leading is the reason."""
-    leader = next((other.name for other in masters if other.role == "leader"), "")
-    waits = view.why == waits_for(leader) or not view.why
-    return view.role == "standby" and view.seen_s <= FRESH_S and waits
-
-
-def waits_for(leader: str) -> str:
-    """Why a standby that lacks nothing does not lead."""
-    return f"{leader} leads"
+def _leader(masters: Sequence[MasterView]) -> str:
+    return next((view.name for view in masters if view.role == "leader"), "")
 
 
 def spare_members(condition: StoreCondition) -> int:
@@ -80,17 +71,17 @@ def spare_members(condition: StoreCondition) -> int:
 
 
 def _left(masters: Sequence[MasterView], condition: StoreCondition) -> str:
-    leaders = [view.name for view in masters if view.role == "leader"]
+    leader = _leader(masters)
     unaffected = "running apps unaffected"
     if not condition.quorum or (condition.members and spare_members(condition) < 0):
         return f"read-only now; {unaffected}"
-    if not leaders:
+    if not leader:
         return f"no master leads now; {unaffected}"
     if condition.members and spare_members(condition) == 0:
         more = "one" if all(member.answers for member in condition.members) else "one more"
         return f"{more} loss -> read-only; {unaffected}"
     if not ready_standbys(masters):
-        return f"loss of {leaders[0]} -> nothing can be changed; {unaffected}"
+        return f"loss of {leader} -> nothing can be changed; {unaffected}"
     return f"any one machine may be lost; {unaffected}"
 
 
@@ -98,8 +89,9 @@ def _lost_masters(masters: Sequence[MasterView]) -> Iterable[Loss]:
     if len(masters) < 2:
         note = "there is no second master: nobody follows where this one is lost"
         yield Loss("master.none", "masters", note, NO_SECOND)
+    leader = _leader(masters)
     for view in masters:
-        if view.role == "leader" or is_ready(view, masters):
+        if view.role == "leader" or view.is_ready(leader):
             continue
         code, subject = f"master {view.name}", f"master {view.name}"
         remedy = SHOW_MASTER.format(name=view.name)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FRESH_S = 10.0
+"""A standby tells of itself every two seconds or so."""
+
 
 @dataclass(frozen=True)
 class StoreMember:
@@ -46,3 +49,14 @@ class MasterView:
     version: str = ""
     api_urls: tuple[str, ...] = ()
     hears: int = 0
+
+    def is_ready(self, leader: str) -> bool:
+        """Whether it would follow this leader at once: it is there, and nothing but the other's leading is why it doesn't
+        lead."""
+        waits = self.why in ("", waits_for(leader))
+        return self.role == "standby" and self.seen_s <= FRESH_S and waits
+
+
+def waits_for(leader: str) -> str:
+    """Why a standby that lacks nothing does not lead."""
+    return f"{leader} leads"
