@@ -9,51 +9,27 @@ key waits in the state folder.
 
 from __future__ import annotations
 
-import email.utils
 import errno
-import http.client
-import json
-import ssl
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
-from urllib.parse import urlsplit
+from typing import Callable
 
 from hullmark.agentd import certify, enrolment
-from hullmark.agentd.enrolment import SET_CLOCK, Enrolment
+from hullmark.agentd.enrolment import Enrolment
 from hullmark.errors import (
     BrokenState,
     Conflict,
-    Forbidden,
     HullmarkError,
-    InvalidInput,
     MasterUnavailable,
     Refused,
 )
-from hullmark.model.api import Authority, EnrollAnswer, EnrollRequest
+from hullmark.model.api import EnrollAnswer, EnrollRequest
 from hullmark.model.host import HostFacts
-from hullmark.model.wire import canonical, from_wire, to_wire
-from hullmark.pki import certificates
-from hullmark.pki.certificates import CLOCK_SKEW_S, Identity
+from hullmark.model.wire import canonical, to_wire
+from hullmark.pki import asking, certificates
+from hullmark.pki.asking import Ask
+from hullmark.pki.certificates import Identity
 from hullmark.pki.invites import Invite
-
-TIMEOUT_S = 10.0
-ANSWER_MAX_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """`data` is the JSON value, None for none. `at`: the master's clock in seconds since 1970, None: not told."""
-
-    status: int
-    data: Any
-    at: Optional[float] = None
-
-
-Ask = Callable[[str, str, str, Optional[bytes], str], Answer]
-"""(master, method, path, body, root): one request; an empty root verifies nothing. Raises MasterUnavailable."""
 
 
 def enroll(
@@ -76,12 +52,12 @@ def enroll(
     failures: list[str] = []
     for master in invite.masters:
         try:
-            root_pem = _root(master, invite, ask, wall())
+            root_pem = asking.root(master, invite.fingerprint, ask, wall())
             body = canonical(to_wire(request))
             answer = ask(master, "POST", "/v1/enroll", body, root_pem)
             if answer.status == 421:
                 raise MasterUnavailable(f"{master}: it does not lead")
-            given = _answer(EnrollAnswer, answer, master)
+            given = asking.answered(EnrollAnswer, answer, master)
         except MasterUnavailable as error:
             failures.append(error.message)
             continue
@@ -99,43 +75,6 @@ def _prepared(folder: Path, host: str) -> str:
         return certify.request_with(folder / certify.PENDING_KEY, host)
     except OSError as error:
         raise _unwritable(folder, error, "the invite was not used") from error
-
-
-def _root(master: str, invite: Invite, ask: Ask, now: float) -> str:
-    """The cluster's root as the master gives it, which must be the invite's."""
-    answer = ask(master, "GET", "/v1/ca", None, "")
-    root_pem: str = _answer(Authority, answer, master).root_pem
-    try:
-        root = certificates.load_chain(root_pem.encode(), master)[0]
-    except BrokenState as error:
-        raise MasterUnavailable(f"{master} answers with something else: {error.message}") from error
-    if certificates.fingerprint(root) != invite.fingerprint.lower():
-        raise Forbidden(
-            f"{master} is not the master that made the invite, or something is between: its root has the "
-            f"fingerprint {certificates.fingerprint(root)[:16]}..., the invite says {invite.fingerprint[:16]}...",
-            remedy="do not go on before you know why; on the master: hullmark invite HOST",
-        )
-    if answer.at is not None and abs(now - answer.at) > CLOCK_SKEW_S:
-        minutes, side = abs(now - answer.at) / 60, "ahead of" if now > answer.at else "behind"
-        raise BrokenState(
-            f"this host's clock is {minutes:.0f} min {side} the master's", remedy=SET_CLOCK
-        )
-    return root_pem
-
-
-def _answer(kind: type[Any], answer: Answer, master: str) -> Any:
-    """The answer, or the master's own "no" with its own words."""
-    if answer.status == 200:
-        try:
-            return from_wire(kind, answer.data, ignore_unknown=True)
-        except InvalidInput as error:
-            raise MasterUnavailable(f"{master} answers with something else") from error
-    said: Mapping[str, Any] = answer.data if isinstance(answer.data, dict) else {}
-    message = str(said.get("message") or f"status {answer.status}")
-    remedy = str(said.get("remedy") or "")
-    if answer.status >= 500 or answer.status == 421:
-        raise MasterUnavailable(f"{master}: {message}", remedy=remedy)
-    raise Forbidden(f"{master} refuses: {message}", remedy=remedy)
 
 
 def _installed(
@@ -178,51 +117,3 @@ def _unwritable(folder: Path, error: OSError, then: str) -> Refused:
     if error.errno == errno.ENOSPC:
         remedy = f"free space: df {folder}; {then}"
     return Refused(f"{error.filename or folder}: {error.strerror or error}", remedy=remedy)
-
-
-def ask_over_tls(
-    master: str, method: str, path: str, body: Optional[bytes], root_pem: str
-) -> Answer:
-    """An `Ask` over the network."""
-    parts = urlsplit(master)
-    connection = http.client.HTTPSConnection(
-        parts.hostname or "", parts.port or 443, timeout=TIMEOUT_S, context=_context(root_pem)
-    )
-    try:
-        connection.request(method, path, body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        content = response.read(ANSWER_MAX_BYTES)
-        date = response.getheader("Date")
-    except ssl.SSLCertVerificationError as error:
-        why = error.verify_message or str(error)
-        remedy = SET_CLOCK if "valid" in why or "expired" in why else ""
-        raise MasterUnavailable(f"{master}: its certificate: {why}", remedy=remedy) from error
-    except (OSError, http.client.HTTPException) as error:
-        text = str(error) or type(error).__name__
-        raise MasterUnavailable(f"{master}: {text}") from error
-    finally:
-        connection.close()
-    try:
-        data = json.loads(content)
-    except ValueError:
-        data = None
-    return Answer(response.status, data, _seconds(date))
-
-
-def _context(root_pem: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if root_pem:
-        context.load_verify_locations(cadata=root_pem)
-    else:
-        # For the root alone, which is then held against the invite's fingerprint.
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _seconds(date: Optional[str]) -> Optional[float]:
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp() if date else None
-    except (ValueError, TypeError):
-        return None

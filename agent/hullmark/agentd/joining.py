@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from hullmark.agentd import certify, enrolment
-from hullmark.agentd.enroll import ask_over_tls, enroll
+from hullmark.agentd.enroll import enroll
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.link import Link
@@ -33,6 +33,7 @@ from hullmark.host.service import Service, start
 from hullmark.launchers import start_command
 from hullmark.model.moments import day
 from hullmark.pki import certificates
+from hullmark.pki.asking import ask_over_tls
 from hullmark.pki.files import read_private
 from hullmark.pki.invites import MAX_TOKEN_CHARACTERS, Invite
 

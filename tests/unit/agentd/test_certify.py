@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 import pytest
 
 from hullmark.agentd import certify, enrolment, statefile
-from hullmark.agentd.enroll import Answer, enroll
+from hullmark.agentd.enroll import enroll
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity as HostIdentity
 from hullmark.agentd.identity import Who, who
@@ -31,6 +31,7 @@ from hullmark.model.host import HostFacts
 from hullmark.model.protocol import RenewAnswer, RenewRequest
 from hullmark.model.wire import to_wire
 from hullmark.pki import certificates
+from hullmark.pki.asking import Answer
 from hullmark.pki.authority import HOST_LIFE_S, Authority, create_authority
 from hullmark.pki.invites import Invite
 from tests.unit.agentd.fakes import orders_of
