@@ -12,5 +12,5 @@ mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind "$checkout" "$root/checkout"
 mount -o remount,bind,ro "$root/checkout"
 exec env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root LANG=C.UTF-8 CI="${CI-}" \
-    PYTHONPATH=/checkout/agent:/checkout PYTHONFAULTHANDLER=1 \
+    PYTHONPATH=/checkout/agent:/checkout \
     chroot "$root" sh -c 'cd /checkout && exec "$@"' sh "$@"
