@@ -44,7 +44,8 @@ COMMANDS: Mapping[str, str] = {
     "config": "Check and show the daemons' configuration",
     "agent": "Enroll this host, run its agent",
     "eject": "Leave the cluster; containers stay",
-    "master": "Make a cluster, run its master",
+    "master": "Make a cluster, run its master, hand over",
+    "drill": "Try a failover, measure it, and report",
     "footprint": "What Hullmark has on this host, and what changed it",
     "version": "Show the version",
 }

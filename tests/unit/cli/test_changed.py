@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hullmark.model.api import ApplyAnswer, HostList, InviteAnswer, SessionAnswer
+from hullmark.model.drill import StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
 from hullmark.model.move import MoveAnswer, MovedSlot
@@ -24,8 +25,16 @@ ASKS = {
     *("config show", "rollout status", "rollout history", "footprint"),
 }
 """Commands that change nothing."""
-ELSEWHERE = {"agent run", "agent enroll", "agent renew", "master run", "master init", "eject"}
-"""Commands of the daemons, which have tests of their own."""
+ELSEWHERE = {
+    "drill failover",
+    "agent run",
+    "agent enroll",
+    "agent renew",
+    "master run",
+    "master init",
+    "eject",
+}
+"""Commands of the daemons, and the drill, which have tests of their own."""
 
 SAME = HostChange("web3", False, Availability.ACTIVE)
 OTHER = HostChange("web4", True, Availability.ACTIVE)
@@ -57,6 +66,11 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         "POST /v1/tokens",
         [TokenAnswer("ci", "t", Role.VIEWER, 1.0)],
     ),
+    "master step-down": (
+        "master step-down --no-wait",
+        "POST /v1/master/step-down",
+        [StepDownAnswer(changed, "m1", "1.4") for changed in (False, True)],
+    ),
     "token revoke": ("token revoke ci", "DELETE /v1/tokens/ci", [RevokeAnswer("ci")]),
 }
 
@@ -74,7 +88,7 @@ def test_a_change_says_whether_it_was_one(
     compose = tmp_path / "compose.yaml"
     compose.write_text("name: shop\nservices: {web: {image: localhost/web:1}}\n")
     words = [str(compose) if word == "FILE" else word for word in line.split()]
-    master.answers = {"GET /v1/hosts": HostList(())}
+    master.answers = {"GET /v1/hosts": HostList(()), "GET /v1/status": answers.STATUS}
     for host in ("web3", "web4"):
         master.answers[f"GET /v1/hosts/{host}"] = DETAIL
     told = []

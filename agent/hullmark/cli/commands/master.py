@@ -6,6 +6,7 @@ from typing import NoReturn, Optional
 
 import click
 
+from hullmark.cli import steppingdown
 from hullmark.cli.daemon import MASTER_FILE, become
 
 _CONFIG = click.option(
@@ -19,10 +20,14 @@ _CONFIG = click.option(
 Example:
   hullmark master init --address 10.0.0.1
   hullmark master run
+  hullmark master step-down
 """,
 )
 def command() -> None:
-    """Make a cluster, and run its master."""
+    """Make a cluster, run its master, hand its leading over."""
+
+
+command.add_command(steppingdown.command)
 
 
 @command.command(
