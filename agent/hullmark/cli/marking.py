@@ -1,7 +1,7 @@
 """Marks: writes that change nothing else, sent one after the other while leadership moves, to see when they are accepted.
 
 Each mark is sent again until its answer comes, as a client's change is, and its answer names the mark before it: where that is
-neither the last one acknowledged nor the one that was under way, a write was lost.
+one of ours, and neither the last one acknowledged nor one that was under way, a write was lost.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ class Marks:
     lost: list[str] = field(default_factory=list)
     newest: Optional[MarkAnswer] = None
     trouble: str = ""
+    _series: str = field(default_factory=new_request_id)
+    _number: int = 0
     _last: str = ""
-    _first: bool = True
     _unknown: set[str] = field(default_factory=set)
 
     def one(self, deadline: float) -> Optional[MarkAnswer]:
         """Have one accepted; None where it is not until then."""
-        request = MarkRequest(new_request_id())
+        self._number += 1
+        request = MarkRequest(f"{self._series}.{self._number}")
         began = self.clock()
         while True:
             self.tries += 1
@@ -76,11 +78,12 @@ class Marks:
             self.sleep(PAUSE_S)
 
     def _accept(self, mark: str, answer: MarkAnswer, began: float) -> None:
-        if not self._first and answer.before not in {self._last, mark, *self._unknown}:
+        ours = answer.before.startswith(self._series)
+        if ours and answer.before not in {self._last, mark, *self._unknown}:
             self.lost.append(self._last)
         if self.newest is not None and answer.revision <= self.newest.revision:
             self.lost.append(mark)
-        self._first, self._last, self.newest = False, mark, answer
+        self._last, self.newest = mark, answer
         self.accepted.append((began, self.clock()))
 
     @property

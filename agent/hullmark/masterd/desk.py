@@ -37,7 +37,8 @@ class Terms:
 @dataclass(frozen=True)
 class Desk:
     """`document` is the API's own description, JSON. `wall` is for records only. `told_resend` has for each host
-    which life of its agent was last asked for a full report, and when."""
+    which life of its agent was last asked for a full report, and when. `under_way` is what goes on when whoever asked for
+    it has gone."""
 
     cluster: Cluster
     hub: Hub
@@ -47,6 +48,7 @@ class Desk:
     wall: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
     told_resend: dict[str, tuple[str, float]] = field(default_factory=dict)
+    under_way: set[asyncio.Future[None]] = field(default_factory=set)
 
     def must_lead(self) -> None:
         """Raises StaleEpoch where this master does not lead."""

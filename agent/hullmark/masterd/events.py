@@ -105,6 +105,10 @@ class Journal:
         last = entries[-1][0] if entries else after
         return EventList(tuple(event for _, event in entries), last)
 
+    def all(self) -> Iterable[Event]:
+        """The oldest first."""
+        return [event for _, event in self._events]
+
     async def run(self, leadership: Leadership) -> None:
         """Write what is pending, until cancelled. Ends when this master leads no more."""
         seen = 0

@@ -44,10 +44,10 @@ def asked(verb: str, subject: str, request: Any) -> Asked:
     return Asked(request.request_id, hashlib.sha256(text.encode()).hexdigest())
 
 
-def id_problems(request_id: str) -> Iterator[Problem]:
+def id_problems(request_id: str, field: str = "request_id") -> Iterator[Problem]:
     if not REQUEST_ID.fullmatch(request_id):
         allowed = "1 to 128 letters, digits and . _ : -"
-        yield Problem("not a request id", field="request_id", allowed=allowed)
+        yield Problem("not a request id", field=field, allowed=allowed)
 
 
 class Repeats:

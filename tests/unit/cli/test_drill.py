@@ -47,6 +47,7 @@ class Pair:
     gone: bool = False
     revision: int = 10
     stored: str = ""
+    first: str = ""
     forgets: bool = False
 
     def put_on(self, master: FakeMaster) -> None:
@@ -63,7 +64,7 @@ class Pair:
     def _go(self, request: Request) -> Reply:
         self.gone = True
         if self.forgets:
-            self.stored = "an older one"
+            self.stored = self.first
         return StepDownAnswer(True, "m1", request.body["epoch"], "m2")
 
     def _mark(self, request: Request) -> Reply:
@@ -73,6 +74,7 @@ class Pair:
         leader = self.after if self.gone else BEFORE
         self.revision += 1
         before, self.stored = self.stored, request.body["mark"]
+        self.first = self.first or self.stored
         return MarkAnswer(leader.master, leader.epoch, self.revision, before)
 
 
