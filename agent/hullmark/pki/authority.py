@@ -29,15 +29,19 @@ MASTER_LIFE_S = 90 * DAY_S
 
 ROOT_CERTIFICATE, ROOT_KEY = "root.pem", "root.key"
 CHAIN, KEY = "intermediate.pem", "intermediate.key"
+ROOT_NAME = "Hullmark root "
+"""What a root that was made here is called, before the cluster's id."""
 
 
 @dataclass(frozen=True)
 class Authority:
-    """`chain`: the intermediate, then any certificates up to, not including, the root."""
+    """`chain`: the intermediate, then any certificates up to, not including, the root. `folder`: where it was loaded
+    from, and where the root's key is looked for."""
 
     root: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     key: ec.EllipticCurvePrivateKey
+    folder: Optional[Path] = None
 
     @classmethod
     def load(cls, folder: Path) -> Authority:
@@ -46,7 +50,7 @@ class Authority:
         root = certificates.load_chain(_read(folder / ROOT_CERTIFICATE), ROOT_CERTIFICATE)[0]
         chain = certificates.load_chain(_read(folder / CHAIN), CHAIN)
         check_authority(root, chain, key, str(folder))
-        return cls(root, tuple(chain), key)
+        return cls(root, tuple(chain), key, folder)
 
     @property
     def root_pem(self) -> str:
@@ -111,13 +115,11 @@ def create_authority(folder: Path, cluster_id: str, now: float) -> Authority:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     root_key, key = certificates.new_key(), certificates.new_key()
-    root = _self_signed(f"Hullmark root {cluster_id}", root_key, now)
-    intermediate = _intermediate(f"Hullmark intermediate {cluster_id}", key, root, root_key, now)
+    root = _self_signed(ROOT_NAME + cluster_id, root_key, now)
+    name = f"Hullmark intermediate {cluster_id}"
+    made = intermediate(name, key.public_key(), root, root_key, now)
     write_private(folder / ROOT_KEY, certificates.key_pem(root_key))
-    write_file(folder / ROOT_CERTIFICATE, certificates.chain_pem(root))
-    write_file(folder / CHAIN, certificates.chain_pem(intermediate))
-    write_private(folder / KEY, certificates.key_pem(key))
-    return Authority(root, (intermediate,), key)
+    return _written(folder, root, (made,), key)
 
 
 def adopt_authority(folder: Path, chain_file: Path, key_file: Path) -> Authority:
@@ -130,12 +132,33 @@ def adopt_authority(folder: Path, chain_file: Path, key_file: Path) -> Authority
     chain = certificates.load_chain(_read(chain_file), str(chain_file))
     key = certificates.load_key(key_file)
     check_authority(chain[-1], chain[:-1], key, str(chain_file))
+    return install_authority(folder, chain[-1], chain[:-1], key)
+
+
+def install_authority(
+    folder: Path,
+    root: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    key: ec.EllipticCurvePrivateKey,
+) -> Authority:
+    """Take an intermediate that was signed elsewhere. Raises BrokenState for certificates that don't fit together, OSError."""
+    check_authority(root, chain, key, "the authority")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    write_file(folder / ROOT_CERTIFICATE, certificates.chain_pem(chain[-1]))
-    write_file(folder / CHAIN, certificates.chain_pem(*chain[:-1]))
+    return _written(folder, root, tuple(chain), key)
+
+
+def _written(
+    folder: Path,
+    root: x509.Certificate,
+    chain: tuple[x509.Certificate, ...],
+    key: ec.EllipticCurvePrivateKey,
+) -> Authority:
+    """The key last: with it the authority is there."""
+    write_file(folder / ROOT_CERTIFICATE, certificates.chain_pem(root))
+    write_file(folder / CHAIN, certificates.chain_pem(*chain))
     write_private(folder / KEY, certificates.key_pem(key))
-    return Authority(chain[-1], tuple(chain[:-1]), key)
+    return Authority(root, chain, key, folder)
 
 
 def check_authority(
@@ -189,17 +212,19 @@ def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey, now: float) 
     return builder.add_extension(identifier, critical=False).sign(key, hashes.SHA256())
 
 
-def _intermediate(
+def intermediate(
     common_name: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePublicKey,
     root: x509.Certificate,
     root_key: ec.EllipticCurvePrivateKey,
     now: float,
 ) -> x509.Certificate:
-    builder = _builder(common_name, root.subject, key.public_key(), now, now + INTERMEDIATE_LIFE_S)
+    """An authority below the root, for this key, that ends no later than the root."""
+    end = min(now + INTERMEDIATE_LIFE_S, certificates.validity(root)[1])
+    builder = _builder(common_name, root.subject, key, now, end)
     builder = builder.add_extension(x509.BasicConstraints(True, 0), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
-    return _link(builder, key.public_key(), root).sign(root_key, hashes.SHA256())
+    return _link(builder, key, root).sign(root_key, hashes.SHA256())
 
 
 def _link(
