@@ -55,6 +55,13 @@ class MasterConfig:
     api_listen: str
     agents_listen: str
     store_kind: str
+    store_etcd_endpoints: tuple[str, ...]
+    store_etcd_ca: str
+    store_etcd_cert: str
+    store_etcd_key: str
+    store_etcd_user: str
+    store_etcd_password_file: str
+    leader_ttl: float
     lost_after: float
     scheduler_strategy: str
     lease: float
@@ -109,7 +116,19 @@ MASTER_KEYS = (
     Key("addresses", values.addresses, (), "what agents and people dial; empty: the system's name"),
     Key("api.listen", values.listener, "0.0.0.0:7442", "API and enrolment"),
     Key("agents.listen", values.listener, "0.0.0.0:7441", "agents"),
-    Key("store.kind", values.choice("sqlite"), "sqlite", "the cluster's store"),
+    Key("store.kind", values.choice("sqlite", "etcd"), "sqlite", "the cluster's store"),
+    Key("store.etcd.endpoints", values.etcd_urls, (), "the members of etcd; of store.kind etcd"),
+    Key("store.etcd.ca", values.path_or_none, "", "the authority of etcd's members"),
+    Key("store.etcd.cert", values.path_or_none, "", "the certificate to show them"),
+    Key("store.etcd.key", values.path_or_none, "", "its private key"),
+    Key("store.etcd.user", values.etcd_user, "", "the user of etcd; empty: etcd asks for none"),
+    Key("store.etcd.password_file", values.path_or_none, "", "the file with its password"),
+    Key(
+        "leader_ttl",
+        values.duration(1, 60),
+        3.0,
+        "how long a leader may be silent before a standby takes over",
+    ),
     Key("lost_after", values.duration(2, 3600), 10.0, "silence after which a host counts as lost"),
     Key(
         "scheduler.strategy",

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Generic, Optional, TypeVar
 
-from hullmark.config import ownership
+from hullmark.config import crosschecks, ownership
 from hullmark.config.keys import AGENT_KEYS, MASTER_KEYS, AgentConfig, Key, MasterConfig
 from hullmark.document import MapValue, line_of, problem_at, read
 from hullmark.errors import InvalidInput, Problem
@@ -66,14 +66,14 @@ def _load(path: str, standard: str, keys: Sequence[Key], cls: type[C], *, owned:
         paths = (Path(path), *map(Path, files))
         problems += ownership.problems(paths, inside=Path(path).parent)
     found = _values(files, keys, problems)
+    values = {key.name: found.get(key.name, (key.default, ""))[0] for key in keys}
+    sources = {key.name: found.get(key.name, (None, "default"))[1] for key in keys}
+    if keys is MASTER_KEYS and not problems:
+        problems += crosschecks.master_problems(values, sources)
     if problems:
         raise InvalidInput(problems, remedy="mend what is named")
-    values = {key.field: key.default for key in keys}
-    sources = {key.name: "default" for key in keys}
-    for key in keys:
-        if key.name in found:
-            values[key.field], sources[key.name] = found[key.name]
-    return Loaded(cls(**values), sources, tuple(files))
+    config = cls(**{key.field: values[key.name] for key in keys})
+    return Loaded(config, sources, tuple(files))
 
 
 def _is_missing(path: str) -> bool:

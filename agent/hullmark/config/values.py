@@ -22,6 +22,10 @@ def path(value: Any) -> str:
     raise ValueError("an absolute path")
 
 
+def path_or_none(value: Any) -> str:
+    return "" if value == "" else path(value)
+
+
 def host_name(value: Any) -> str:
     if value == "" or (isinstance(value, str) and HOST_NAME.fullmatch(value)):
         return str(value)
@@ -37,6 +41,31 @@ def urls(value: Any) -> tuple[str, ...]:
 def _is_url(text: str) -> bool:
     found = _URL.fullmatch(text)
     return found is not None and 0 < int(found["port"]) < 65536
+
+
+def etcd_urls(value: Any) -> tuple[str, ...]:
+    """Without TLS on loopback only: what goes to a store tells all, and decides all."""
+    form = "a list of https://HOST:PORT (or http:// on a loopback address), none twice"
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(form)
+    for item in value:
+        plain = item.startswith("http://") and _is_loopback(
+            item[len("http://") :].rpartition(":")[0]
+        )
+        if not _is_url("https" + item[len("http") :] if plain else item) or value.count(item) > 1:
+            raise ValueError(form)
+    return tuple(value)
+
+
+def _is_loopback(host: str) -> bool:
+    bare = host.strip("[]")
+    return host == "localhost" or (_is_address(bare) and ipaddress.ip_address(bare).is_loopback)
+
+
+def etcd_user(value: Any) -> str:
+    if isinstance(value, str) and value.isprintable() and len(value) <= ACCOUNT_MAX_CHARACTERS:
+        return value
+    raise ValueError("the name of a user of etcd")
 
 
 def addresses(value: Any) -> tuple[str, ...]:

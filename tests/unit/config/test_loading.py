@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hullmark import config
-from hullmark.config import keys, loading
+from hullmark.config import keys, loading, values
 from hullmark.errors import InvalidInput
 
 
@@ -185,6 +185,8 @@ def test_shown_has_every_key_with_its_source(main: Path) -> None:
 def test_no_key_takes_a_secret() -> None:
     """`config show` prints every value: what is secret belongs into files of its own."""
     for key in (*keys.AGENT_KEYS, *keys.MASTER_KEYS):
+        if key.read is values.path_or_none:
+            continue  # where the secret is
         assert not {"password", "token", "secret", "key"} & set(
             key.name.replace(".", "_").split("_")
         )

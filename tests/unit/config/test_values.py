@@ -11,6 +11,9 @@ from hullmark.config import values
 READERS: dict[str, Callable[[Any], Any]] = {
     "path": values.path,
     "host_name": values.host_name,
+    "path_or_none": values.path_or_none,
+    "etcd_urls": values.etcd_urls,
+    "etcd_user": values.etcd_user,
     "urls": values.urls,
     "addresses": values.addresses,
     "accounts": values.accounts,
@@ -26,6 +29,16 @@ GOOD = [
     ("path", "/a b", "/a b"),
     ("host_name", "", ""),
     ("host_name", "web-1.example.com", "web-1.example.com"),
+    ("path_or_none", "", ""),
+    ("path_or_none", "/a", "/a"),
+    ("etcd_urls", ["https://e1:2379"], ("https://e1:2379",)),
+    (
+        "etcd_urls",
+        ["http://127.0.0.1:1", "http://[::1]:2"],
+        ("http://127.0.0.1:1", "http://[::1]:2"),
+    ),
+    ("etcd_urls", ["http://localhost:65535"], ("http://localhost:65535",)),
+    ("etcd_user", "hullmark", "hullmark"),
     ("urls", [], ()),
     ("urls", ["https://m1:7441", "https://[::1]:1"], ("https://m1:7441", "https://[::1]:1")),
     ("addresses", ["m1", "10.0.0.1", "fd00::1"], ("m1", "10.0.0.1", "fd00::1")),
@@ -50,6 +63,23 @@ GOOD = [
 ]
 
 BAD: list[tuple[str, list[Any]]] = [
+    ("path_or_none", ["a", None]),
+    (
+        "etcd_urls",
+        [
+            "https://e1:2379",
+            ["https://e1"],
+            ["http://e1:2379"],
+            ["http://10.0.0.1:2379"],
+            ["http://127.0.0.1"],
+            ["http://127.0.0.1.example.com:2379"],
+            ["http://127.0.0.1:70000"],
+            ["ftp://127.0.0.1:1"],
+            ["https://e1:2379", "https://e1:2379"],
+            [1],
+        ],
+    ),
+    ("etcd_user", ["a\nb", None]),
     ("path", ["", "a", "./a", "/a\n", "/a\0", None, 5, ["/a"]]),
     ("host_name", ["A", "a_b", "-", None, 5, "a\n"]),
     ("urls", ["https://m1:1", None, ["http://m1:1"], ["https://m1"], [5], ["https://m1:1/"]]),
