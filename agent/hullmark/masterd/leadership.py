@@ -74,6 +74,10 @@ class Leadership:
             raise not_leading(self.why_not)
         return self._record
 
+    def owns(self, record: LeaderRecord) -> bool:
+        """Whether a leader record is that of this very term."""
+        return record == self._record
+
     async def take(self, now: float) -> LeaderRecord:
         """Begin a new term. Raises Refused where there is no cluster in the store, Conflict where
         another master was faster, StoreUnavailable."""

@@ -13,7 +13,10 @@ from hullmark.model.snapshot import Strategy
 @dataclass(frozen=True)
 class Settings:
     """`silent_after_s`: the silence that people are told of. `events_kept` is a number of events, `events_kept_s` their
-    age. `clock` is monotonic; `wall` is for records only. `store_name` is for people."""
+    age. `clock` is monotonic; `wall` is for records only. `store_name` is for people.
+
+    `shared`: other masters may use the same store. `leader_ttl_s` is then the silence after which one follows the other.
+    `agents_urls`, `api_urls` and `api_address` (`HOST:PORT`) are where this master is reached, the preferred one first."""
 
     lost_after_s: float = 10.0
     silent_after_s: float = 8.0
@@ -21,6 +24,11 @@ class Settings:
     events_kept: int = 10_000
     events_kept_s: float = 30 * 86400.0
     store_name: str = "sqlite"
+    shared: bool = False
+    leader_ttl_s: float = 3.0
+    agents_urls: tuple[str, ...] = ()
+    api_urls: tuple[str, ...] = ()
+    api_address: str = ""
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex

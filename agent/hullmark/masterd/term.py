@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import log
 from hullmark.core.schedule import Unplaced
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class Term:
-    """`turned` is called for every host that goes silent, is lost or comes back."""
+    """`turned` is called for every host that goes silent, is lost or comes back; it is set before the term begins."""
 
     def __init__(
         self,
@@ -61,12 +61,11 @@ class Term:
         master: str,
         address: str,
         settings: Settings,
-        turned: Callable[[Passage], None],
     ) -> None:
         self._store = store
         self._master = master
         self._settings = settings
-        self._turned = turned
+        self.turned: Optional[Callable[[Passage], None]] = None
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
         self._tasks: list[asyncio.Task[None]] = []
         self._changing: set[asyncio.Task[Any]] = set()
@@ -301,7 +300,8 @@ class Term:
             await asyncio.sleep(TICK_S)
             passages = list(self.fleet.tick())
             for passage in passages:
-                self._turned(passage)
+                if self.turned is not None:
+                    self.turned(passage)
             if passages:
                 self.changed()
 

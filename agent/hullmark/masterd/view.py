@@ -25,6 +25,7 @@ from hullmark.model.records import (
     HostAssignments,
     InviteRecord,
     LeaderRecord,
+    MasterRecord,
     RequestRecord,
     Rollout,
     SessionRecord,
@@ -42,6 +43,7 @@ _TABLES: Mapping[str, type] = {
     names.TOKENS: TokenRecord,
     names.HOMES: HomesRecord,
     names.ROLLOUTS: Rollout,
+    names.MASTERS: MasterRecord,
 }
 
 
@@ -111,6 +113,10 @@ class View:
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
         return self._tables[names.ROLLOUTS]
+
+    @property
+    def masters(self) -> Mapping[str, MasterRecord]:
+        return self._tables[names.MASTERS]
 
     def app(self, name: str) -> AppRecord:
         """Raises NotFound."""

@@ -89,7 +89,7 @@ def test_an_answer_that_was_lost_is_had_again_with_another_secret() -> None:
 
 def clocked(cluster: Cluster, now: list[float]) -> People:
     """The logins of a cluster, by a clock of the test's."""
-    return People(cluster._term, lambda: now[0], cluster._tell)
+    return People(cluster._term, lambda: now[0], cluster._bureau.teller.tell)
 
 
 def test_a_name_is_free_again_once_its_token_has_expired() -> None:

@@ -1,0 +1,63 @@
+"""The bureau: what answers agents and people from one term, made with it and of no use beside another.
+
+It is there before its term begins to lead and after it has ended: what it knows can be read then, and every change is
+refused by the term's leadership.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Callable
+
+from hullmark.masterd.admission import Admission
+from hullmark.masterd.changes import Changes, Check
+from hullmark.masterd.credentials import Credentials
+from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.moving import Moving
+from hullmark.masterd.people import People
+from hullmark.masterd.reads import Reads
+from hullmark.masterd.rollouts import Rollouts
+from hullmark.masterd.runs import Runs
+from hullmark.masterd.settings import Settings
+from hullmark.masterd.sights import Sights
+from hullmark.masterd.teller import Teller
+from hullmark.masterd.term import Term
+from hullmark.model.app import App
+
+Shown = Callable[[App], Mapping[str, object]]
+
+
+class Bureau:
+    def __init__(
+        self, term: Term, master: str, settings: Settings, *, check: Check, shown: Shown
+    ) -> None:
+        self.term = term
+        self.teller = Teller(term, master, settings)
+        term.turned = self.teller.turned
+        tell, wall = self.teller.tell, settings.wall
+        self.changes = Changes(
+            term.leadership,
+            term.view,
+            term.one_at_a_time,
+            term.snapshot,
+            check=check,
+            tell=tell,
+        )
+        self.admission = Admission(term.leadership, term.view, term.one_at_a_time, wall, tell)
+        self.moving = Moving(term, tell)
+        self.rollouts = Rollouts(term, wall, tell)
+        self.people = People(term, wall, tell)
+        self.hostlife = HostLife(term, wall, tell, self._forget)
+        self.credentials = Credentials(term, settings.clock, self.teller.add)
+        self.runs = Runs(settings.clock, self.teller.cloned)
+        self.sights = Sights(term, settings, self.runs)
+        self.reads = Reads(
+            term, settings, self.sights, self.hostlife, self.admission.invited, shown
+        )
+
+    def _forget(self, host_id: str) -> None:
+        """An operator removed the host: what it said is nothing to anybody, and what it holds open ends."""
+        for each in (self.term.fleet, self.credentials, self.runs, self.sights):
+            each.forget(host_id)
+        self.term.told(host_id).bump()
+        self.term.changed()
