@@ -124,6 +124,19 @@ sed -i 's/^pool .*/server 192.0.2.1 iburst/' "$1"/etc/chrony/chrony.conf
 echo 'DAEMON_OPTS="-F 0 -x"' >"$1"/etc/default/chrony
 """
 
+# Machines for a pair of masters: no engine, and Debian's own etcd at hand, to be installed by the test as by a person.
+SETTLE_OFFERING = r"""
+set -e
+mkdir -p "$1"/srv/debian
+(cd "$1"/srv/debian
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q -o APT::Sandbox::User=root download etcd-server etcd-client
+apt-ftparchive packages . >Packages)
+"""
+OFFER = r"""
+echo 'deb [trusted=yes] file:/srv/debian ./' >"$1"/etc/apt/sources.list.d/debian.list
+chroot "$1" apt-get -q update
+"""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -142,6 +155,8 @@ class Image:
 
 
 STOCK = (*SYSTEM, *DEPENDENCIES, *ENGINES)
+QUORUM = (*SYSTEMD, *SYSTEM, *DEPENDENCIES, "openssl")
+SETTLE_QUORUM = SETTLE_OFFERING + SETTLE + OFFER + NO_SSH_SYSTEMD
 IMAGES: Mapping[str, Image] = {
     image.name: image
     for image in (
@@ -157,6 +172,8 @@ IMAGES: Mapping[str, Image] = {
                 "mv /var/lib/aide/aide.db.new /var/lib/aide/aide.db",
             ),
         ),
+        Image("bookworm-quorum", "bookworm", QUORUM, SETTLE_QUORUM),
+        Image("trixie-quorum", "trixie", QUORUM, SETTLE_QUORUM),
         Image("bookworm-sysvinit", "bookworm", (*SYSVINIT, *STOCK), SETTLE + SETTLE_SYSVINIT),
     )
 }
