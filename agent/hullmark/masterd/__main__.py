@@ -124,7 +124,7 @@ def _init(options: argparse.Namespace) -> None:
     with acting_as(owner):
         loaded = load_master(options.config, owned=True)
         made = init(loaded.config, options.address, shop)
-        ports = listening(loaded, Folder(Path(loaded.config.state_dir)))
+        ports = listening(loaded, Folder.of(loaded.config))
     service, trouble = Service.LEFT, None
     if not options.no_start:
         try:

@@ -72,7 +72,7 @@ class Master:
         self._config = config
         self._check = check
         self._shown = shown
-        self._folder = Folder(Path(config.state_dir))
+        self._folder = Folder.of(config)
         self._name = master_name(config)
         self._rules = Rules.of(config)
         self._directory = Directory(self._rules, time.monotonic)

@@ -2,7 +2,8 @@
 
 store.sqlite     the cluster's state; made first, for it holds the cluster's id
 pki/             authority, then the master's own key and certificate, made last
-addresses.json   names and addresses that `init` was given or found
+addresses.json   names and addresses that `init` or `join` was given or found
+cluster.json     the cluster's id, where its store is not in this folder: made before all else
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ from hullmark.store.sqlite import SqliteStore
 
 @dataclass(frozen=True)
 class Folder:
+    """`embedded`: the cluster's store is in it."""
+
     path: Path
+    embedded: bool = True
+
+    @classmethod
+    def of(cls, config: MasterConfig) -> Folder:
+        return cls(Path(config.state_dir), config.store_kind == "sqlite")
 
     @property
     def store(self) -> Path:
@@ -44,6 +52,10 @@ class Folder:
         return self.path / "addresses.json"
 
     @property
+    def cluster_file(self) -> Path:
+        return self.path / "cluster.json"
+
+    @property
     def has_authority(self) -> bool:
         return (self.pki / authority.KEY).exists()
 
@@ -53,10 +65,10 @@ class Folder:
 
     @property
     def complete(self) -> bool:
-        """Whether `init` came to its end here. Raises Refused for a folder that this user may not enter."""
+        """Whether `init` or `join` came to its end here. Raises Refused for a folder that this user may not enter."""
         try:
             made = (self.pki / certificate.CERTIFICATE).exists()
-            return made and self.has_authority and self.has_store
+            return made and self.has_authority and (self.has_store or not self.embedded)
         except PermissionError as error:
             raise self.not_usable(error) from error
 
@@ -88,6 +100,21 @@ class Folder:
 
     def remember(self, addresses: Iterable[str]) -> None:
         write_file(self.addresses_file, json.dumps(list(addresses)).encode() + b"\n")
+
+    def begun(self) -> str:
+        """The id of the cluster that was begun with here; empty where none was. Raises BrokenState."""
+        try:
+            found = json.loads(self.cluster_file.read_bytes())["cluster_id"]
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BrokenState(f"{self.cluster_file} can't be read") from error
+        return str(found)
+
+    def begin(self, cluster_id: str) -> None:
+        """Raises OSError."""
+        content = json.dumps({"cluster_id": cluster_id}).encode() + b"\n"
+        write_file(self.cluster_file, content)
 
     def _damaged(self) -> BrokenState:
         return BrokenState(

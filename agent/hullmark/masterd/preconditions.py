@@ -28,7 +28,7 @@ def check(config_file: str) -> MasterConfig:
     if owner is not None:
         become(owner, Path(first.socket))
     loaded = _read(config_file, owned=True)
-    folder = Folder(Path(loaded.config.state_dir))
+    folder = Folder.of(loaded.config)
     if folder.complete:
         _check_keys(folder.pki)
     return listening(loaded, folder)
