@@ -104,7 +104,8 @@ def _asked_away(history: History, act: Happening) -> bool:
 
 
 def _replaces(spec: Spec, act: Happening) -> bool:
-    if spec.generation <= act.generation:
+    """A removal leaves the generation as it was."""
+    if spec.generation < act.generation or (spec.generation == act.generation and spec.replicas):
         return False
     wanted = spec.replicas.get(act.service, 0)
     return act.slot > wanted or spec.generations.get(act.service, 0) > act.generation
