@@ -28,11 +28,14 @@ class Certificates:
         draft = draft.add_extension(constraints, critical=True)
         self.ca.write_bytes(_pem(draft.sign(self._key, hashes.SHA256(), default_backend())))
 
-    def issue(self, name: str, addresses: Sequence[str] = (), valid_days: float = 3650) -> Path:
-        """A certificate for both sides of TLS: etcd's gateway calls its own member with the server's. `valid_days` may
-        be negative: it has expired then. Gives the path without its suffix."""
+    def issue(
+        self, name: str, addresses: Sequence[str] = (), valid_days: float = 3650, common: str = ""
+    ) -> Path:
+        """A certificate for both sides of TLS: etcd's gateway calls its own member with the server's. Its subject has a
+        common name only where `common` is given: etcd 3.4 refuses whoever shows one to its gateway. `valid_days` may be
+        negative: it has expired then. Gives the path without its suffix."""
         key = ec.generate_private_key(ec.SECP256R1(), default_backend())
-        draft = _draft(_name(name), self._name, key, valid_days)
+        draft = _draft(_name(common), self._name, key, valid_days)
         uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         draft = draft.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         names = [x509.DNSName("localhost")]
@@ -53,7 +56,11 @@ class Certificates:
 
 
 def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+    """Never empty: old ones take an empty issuer for none."""
+    names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Hullmark's tests")]
+    if common:
+        names.append(x509.NameAttribute(NameOID.COMMON_NAME, common))
+    return x509.Name(names)
 
 
 def _draft(
