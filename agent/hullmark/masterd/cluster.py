@@ -30,6 +30,7 @@ from hullmark.masterd.changes import Check
 from hullmark.masterd.counters import Counters
 from hullmark.masterd.pair import Pair
 from hullmark.masterd.pinning import Resolver
+from hullmark.masterd.redundancywatch import RedundancyWatch
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.term import Term
 from hullmark.model.api import ClusterStatus
@@ -76,6 +77,9 @@ class Cluster(Counters):
         await term.start()
         self._pair.follow(term.view)
         term.also(self.hostlife.run())
+        teller, settings = self._bureau.teller, self._settings
+        watch = RedundancyWatch(term, teller, settings, self.masters, lambda: self.store_condition)
+        term.also(watch.run())
 
     async def stop(self) -> None:
         """Finish what is under way, write pending events, give leadership back. Twice is fine."""

@@ -12,6 +12,7 @@ from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.marking import Marking
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
@@ -81,6 +82,10 @@ class Counters:
     @property
     def hostlife(self) -> HostLife:
         return self._bureau.hostlife
+
+    @property
+    def marking(self) -> Marking:
+        return self._bureau.marking
 
     @property
     def moving(self) -> Moving:

@@ -11,6 +11,7 @@ from hullmark.masterd import (
     explain_api,
     hostlife_api,
     moving_api,
+    operating_api,
     people_api,
     ports_api,
     rollouts_api,
@@ -168,6 +169,7 @@ API: tuple[Route, ...] = (
     *rollouts_api.ROUTES,
     *ports_api.ROUTES,
     *hostlife_api.ROUTES,
+    *operating_api.ROUTES,
 )
 
 AGENTS: tuple[Route, ...] = (

@@ -178,6 +178,10 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("POST", "/v1/tokens", TOKEN)
         await ask("GET", "/v1/tokens")
         await ask("DELETE", "/v1/tokens/ci", {"request_id": "r4"})
+        for verb in ("step-down", "kill"):
+            over = {"epoch": "1.0", "request_id": "r7"}
+            assert not (await ask("POST", f"/v1/master/{verb}", over)).get("changed", False)
+        await ask("POST", "/v1/master/mark", {"mark": "d1.1"})
         await ask("GET", "/v1/apps")
         await ask("GET", "/v1/hosts")
         await ask("GET", "/v1/events?limit=1000")
