@@ -177,13 +177,25 @@ class Cluster(Counters):
 
     def status(self) -> ClusterStatus:
         """As far as this master knows."""
-        term = self._term
+        trouble = self._term.leadership.store_trouble if self.is_leader else ""
         seat = Seat(
             self.cluster_id,
             self.leader_seen,
-            self._settings.clock() - term.began_at,
+            self._leading_s(),
             self.why_not,
             self._settings.store_name,
-            term.leadership.store_trouble,
+            trouble,
+            self.masters(),
+            self.store_condition,
+            self.read_only,
+            self.stale_s,
         )
-        return cluster_status(seat, self._bureau.reads.known(), hullmark.__version__)
+        known = self._bureau.reads.known() if self.readable else None
+        return cluster_status(seat, known, hullmark.__version__)
+
+    def _leading_s(self) -> float:
+        """For how long the leader has led: of another by the time in its record."""
+        if self.is_leader:
+            return self._settings.clock() - self._term.began_at
+        seen = self.leader_seen
+        return 0.0 if seen is None else max(0.0, self._settings.wall() - seen.since)
