@@ -13,8 +13,8 @@ from hullmark.masterd.admission import Admission
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
-from hullmark.masterd.marking import Marking
 from hullmark.masterd.moving import Moving
+from hullmark.masterd.operating import Operating
 from hullmark.masterd.people import People
 from hullmark.masterd.reads import Reads
 from hullmark.masterd.rollouts import Rollouts
@@ -45,7 +45,7 @@ class Bureau:
             tell=tell,
         )
         self.admission = Admission(term.leadership, term.view, term.one_at_a_time, wall, tell)
-        self.marking = Marking(term)
+        self.operating = Operating(term, tell)
         self.moving = Moving(term, tell)
         self.rollouts = Rollouts(term, wall, tell)
         self.people = People(term, wall, tell)

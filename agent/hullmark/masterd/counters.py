@@ -12,8 +12,8 @@ from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
-from hullmark.masterd.marking import Marking
 from hullmark.masterd.moving import Moving
+from hullmark.masterd.operating import Operating
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import not_enrolled, not_leading
@@ -84,8 +84,8 @@ class Counters:
         return self._bureau.hostlife
 
     @property
-    def marking(self) -> Marking:
-        return self._bureau.marking
+    def operating(self) -> Operating:
+        return self._bureau.operating
 
     @property
     def moving(self) -> Moving:

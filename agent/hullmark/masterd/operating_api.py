@@ -18,6 +18,8 @@ from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.identity import LOCAL
 from hullmark.masterd.route import ADMINS, Route
 from hullmark.model.drill import (
+    ForgetAnswer,
+    ForgetRequest,
     KillRequest,
     MarkAnswer,
     MarkRequest,
@@ -53,16 +55,22 @@ async def kill(desk: Desk, call: Call) -> web.StreamResponse:
         )
     if answer.changed:
         _tell(desk, call, "master.killed", body.request_id, body.ticket)
-        await desk.cluster.marking.flush()
+        await desk.cluster.operating.flush()
     response = await _sent(call, answer)
     if answer.changed:
         asyncio.get_running_loop().call_later(SENT_S, end_process)
     return response
 
 
+async def forget(desk: Desk, call: Call) -> ForgetAnswer:
+    body: ForgetRequest = call.body
+    change = call.change(desk, body.request_id, body.ticket)
+    return await desk.cluster.operating.forget(body, change, desk.cluster.masters())
+
+
 async def mark(desk: Desk, call: Call) -> MarkAnswer:
     body: MarkRequest = call.body
-    return await desk.cluster.marking.mark(body, call.change(desk, body.mark))
+    return await desk.cluster.operating.mark(body, call.change(desk, body.mark))
 
 
 def end_process() -> None:
@@ -131,6 +139,15 @@ ROUTES = (
         "End the leader's process as a crash would, for a drill",
         StepDownAnswer,
         KillRequest,
+        needs=ADMINS,
+    ),
+    Route(
+        "POST",
+        "/v1/master/forget",
+        forget,
+        "Expect a master no more that is gone for good",
+        ForgetAnswer,
+        ForgetRequest,
         needs=ADMINS,
     ),
     Route(

@@ -1,8 +1,9 @@
-"""Handing leadership over, and trying it: what masters are asked, and what a drill found.
+"""Operating a pair: handing leadership over, trying it, forgetting a master; and what a drill found.
 
     POST /v1/master/step-down   StepDownRequest -> StepDownAnswer   the leader gives leadership to its standby
     POST /v1/master/kill        KillRequest     -> StepDownAnswer   the leader's process ends at once, as by a crash
     POST /v1/master/mark        MarkRequest     -> MarkAnswer       a write that changes nothing but its own key
+    POST /v1/master/forget      ForgetRequest   -> ForgetAnswer     a master that is gone for good is expected no more
 
 The first two name the epoch that they are to end. One that is over is ended once only: asked again, because
 the answer was lost, they change nothing.
@@ -45,6 +46,20 @@ class StepDownAnswer:
     leader: str
     epoch: str
     standby: str = ""
+
+
+@dataclass(frozen=True)
+class ForgetRequest:
+    """Refused for a master that is there."""
+
+    master: str
+    request_id: str
+    ticket: str = ""
+
+
+@dataclass(frozen=True)
+class ForgetAnswer:
+    master: str
 
 
 @dataclass(frozen=True)

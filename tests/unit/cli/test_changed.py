@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hullmark.model.api import ApplyAnswer, HostList, InviteAnswer, SessionAnswer
-from hullmark.model.drill import StepDownAnswer
+from hullmark.model.drill import ForgetAnswer, StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
 from hullmark.model.move import MoveAnswer, MovedSlot
@@ -70,6 +70,11 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         "master step-down --no-wait",
         "POST /v1/master/step-down",
         [StepDownAnswer(changed, "m1", "1.4") for changed in (False, True)],
+    ),
+    "master forget": (
+        "master forget m2",
+        "POST /v1/master/forget",
+        [ForgetAnswer("m2")],
     ),
     "token revoke": ("token revoke ci", "DELETE /v1/tokens/ci", [RevokeAnswer("ci")]),
 }

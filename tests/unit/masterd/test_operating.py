@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from hullmark.core.alerts import LASTS_S
+from hullmark.errors import Conflict, NotFound, Refused
 from hullmark.masterd import operating_api
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.redundancywatch import RedundancyWatch
-from hullmark.model.drill import MarkRequest
-from hullmark.model.names import MARK_KEY
+from hullmark.masterd.view import encode
+from hullmark.model.drill import ForgetAnswer, ForgetRequest, MarkRequest
+from hullmark.model.names import MARK_KEY, MASTERS
+from hullmark.model.records import MasterRecord
 from hullmark.model.redundancy import MasterView, StoreCondition, StoreMember
+from hullmark.store.protocol import Put
 from tests.unit.masterd.leading import ALICE, lead, prepared_store
 from tests.unit.masterd.serving import Served, serve
 
@@ -152,15 +156,58 @@ def test_a_mark_is_a_write_that_names_the_one_before() -> None:
     store = prepared_store()
 
     async def test(cluster: Cluster) -> None:
-        first = await cluster.marking.mark(MarkRequest("d1.1"), ALICE)
-        again = await cluster.marking.mark(MarkRequest("d1.1"), ALICE)
-        second = await cluster.marking.mark(MarkRequest("d1.2"), ALICE)
+        first = await cluster.operating.mark(MarkRequest("d1.1"), ALICE)
+        again = await cluster.operating.mark(MarkRequest("d1.1"), ALICE)
+        second = await cluster.operating.mark(MarkRequest("d1.2"), ALICE)
         assert [one.before for one in (first, again, second)] == ["", "d1.1", "d1.1"]
         assert first.revision < again.revision < second.revision
         assert (second.leader, second.epoch) == ("m1", "1.1")
         entry = store.get(MARK_KEY)
         assert entry is not None
         assert entry.modified == second.revision
+
+    lead(test, store)
+
+
+def test_a_master_that_is_gone_is_forgotten_once() -> None:
+    store = prepared_store()
+    key = MASTERS + "m2"
+    record = MasterRecord("m2", "run", "0.4.0", (), (), 1.0)
+    store.commit([], [Put(key, encode(record))])
+    absent = (PAIR[0], MasterView("m2", "absent", seen_s=90.0))
+
+    async def test(cluster: Cluster) -> None:
+        operating = cluster.operating
+        for masters, request, kind in (
+            (PAIR, ForgetRequest("m2", "f1"), Refused),
+            (absent, ForgetRequest("m1", "f2"), Refused),
+            (absent, ForgetRequest("m3", "f3"), NotFound),
+        ):
+            with pytest.raises(kind):
+                await operating.forget(request, ALICE, masters)
+        assert store.get(key) is not None
+        request = ForgetRequest("m2", "f4", "CHG-1")
+        assert await operating.forget(request, ALICE, absent) == ForgetAnswer("m2")
+        assert store.get(key) is None
+        assert await operating.forget(request, ALICE, PAIR[:1]) == ForgetAnswer("m2"), "a repeat"
+        kinds = [event.kind for event in cluster.events().events]
+        assert kinds.count("master.forgotten") == 1
+
+    lead(test, store)
+
+
+def test_a_master_that_comes_back_meanwhile_is_not_forgotten() -> None:
+    store = prepared_store()
+    key = MASTERS + "m2"
+    record = MasterRecord("m2", "run", "0.4.0", (), (), 1.0)
+    store.commit([], [Put(key, encode(record))])
+
+    async def test(cluster: Cluster) -> None:
+        store.commit([], [Put(key, encode(dataclasses.replace(record, beat=1)))])
+        absent = (MasterView("m2", "absent", seen_s=90.0),)
+        with pytest.raises(Conflict):
+            await cluster.operating.forget(ForgetRequest("m2", "f1"), ALICE, absent)
+        assert store.get(key) is not None
 
     lead(test, store)
 
