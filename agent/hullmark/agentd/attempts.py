@@ -14,6 +14,7 @@ from pathlib import Path
 from hullmark import log
 from hullmark.core.found import Found
 from hullmark.core.restart import MAX_DELAY_S, Attempt, after_end, after_error
+from hullmark.model import jsontext
 from hullmark.model.app import Restart
 from hullmark.pki.files import write_file
 
@@ -107,7 +108,7 @@ class Attempts:
     def _load(self) -> dict[str, Attempt]:
         """What can't be read is forgotten: then a count starts anew, and nothing worse."""
         try:
-            stored: Mapping[str, list[object]] = json.loads(self._file.read_bytes())
+            stored: Mapping[str, list[object]] = jsontext.loads(self._file.read_bytes())
             return {
                 str(name): Attempt(
                     int(str(row[0])),
@@ -119,5 +120,5 @@ class Attempts:
                 )
                 for name, row in stored.items()
             }
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
             return {}

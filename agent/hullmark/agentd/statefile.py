@@ -9,13 +9,13 @@ revision: orders that were lost are had again from the leader, but not from one 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
 from hullmark.core.acceptance import Held
 from hullmark.errors import BrokenState, InvalidInput
+from hullmark.model import jsontext
 from hullmark.model.orders import Orders
 from hullmark.model.wire import canonical, from_wire, to_wire
 from hullmark.pki.files import write_private
@@ -81,7 +81,7 @@ def _read(path: Path, kind: str, cls: type[T], damaged: list[str]) -> Optional[T
         return _parse(path.read_bytes(), kind, cls)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, InvalidInput, RecursionError):
+    except (ValueError, KeyError, TypeError, InvalidInput):
         damaged.append(str(path))
         return None
     except OSError as error:
@@ -92,7 +92,7 @@ def _parse(content: bytes, kind: str, cls: type[T]) -> T:
     checksum, _, body = content.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise ValueError("the checksum does not fit")
-    data = json.loads(body)
+    data = jsontext.loads(body)
     if data["form"] != FORM:
         raise ValueError("another form")
     return from_wire(cls, data[kind], ignore_unknown=True)

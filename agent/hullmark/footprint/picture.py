@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import os
 import stat
 import zlib
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 from hullmark.errors import InvalidInput, Problem
 from hullmark.footprint import snapshot
+from hullmark.model import jsontext
 
 LINE_MAX = 16 * 1024 * 1024
 FORMER = "hullmark.picture/1"
@@ -134,8 +134,8 @@ class _Reader:
         if len(line) > LINE_MAX:
             raise self._bad(f"a line of more than {LINE_MAX} bytes: not a picture")
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            found = jsontext.loads(line)
+        except ValueError as error:
             raise self._bad("not JSON: not a picture, or a damaged one") from error
         if not isinstance(found, dict):
             raise self._bad("not a record of a picture")

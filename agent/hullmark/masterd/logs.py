@@ -8,7 +8,6 @@ nothing piles up here. While following, hosts that get instances later are asked
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
@@ -19,6 +18,7 @@ from hullmark.errors import InvalidInput, NotFound
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.refusals import no_app
 from hullmark.masterd.tasks import Mark, Piece, Question
+from hullmark.model import jsontext
 from hullmark.model.api import LogRecord
 from hullmark.model.moments import just_after, moment
 from hullmark.model.orders import InstanceId
@@ -149,8 +149,8 @@ class LogReader:
             self._over(host_id)
             return self._remark(host_id, "its agent stopped in the middle; lines may be missing")
         try:
-            record = from_wire(LogRecord, json.loads(piece.line), ignore_unknown=True)
-        except (ValueError, RecursionError, InvalidInput):
+            record = from_wire(LogRecord, jsontext.loads(piece.line), ignore_unknown=True)
+        except (ValueError, InvalidInput):
             return self._remark(host_id, "its agent sent something that is not a line of output")
         if record.at and record.stream != OURS:
             self._newest[host_id] = record.at

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd.answers import TooLarge, WrongType
+from hullmark.model import jsontext
 
 BODY_S = 20.0
 """A body has to be here within this time."""
@@ -64,15 +65,14 @@ def decode_body(body: bytes, *, strict: bool = True) -> Any:
         raise _wrong("there is no body", "a JSON object")
     try:
         text = body.decode()
-        data = json.loads(
+        data = jsontext.loads(
             text,
+            depth=DEPTH_MAX,
             parse_int=_whole_number,
             parse_float=_decimal if strict else None,
             parse_constant=_no_number,
             object_pairs_hook=_object if strict else None,
         )
-        if strict:
-            _check_depth(data)
         if _HALF_CHARACTER.search(text):
             json.dumps(data, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
@@ -84,8 +84,6 @@ def decode_body(body: bytes, *, strict: bool = True) -> Any:
         raise _wrong(message, "a JSON object") from error
     except ValueError as error:
         raise _wrong(str(error), "a JSON object") from error
-    except RecursionError as error:
-        raise _wrong("it is nested too deeply", "a JSON object") from error
     return data
 
 
@@ -113,21 +111,6 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {key[:60]!r} stands twice")
         found[key] = value
     return found
-
-
-def _check_depth(data: Any) -> None:
-    """Raises RecursionError for what functions that go down into it could not go down into."""
-    layer = [data]
-    for _ in range(DEPTH_MAX):
-        layer = [
-            item
-            for value in layer
-            if isinstance(value, (dict, list))
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not layer:
-            return
-    raise RecursionError
 
 
 def _wrong(message: str, allowed: str) -> InvalidInput:

@@ -7,13 +7,13 @@ or goes away, is left for the next.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Optional
 
 from hullmark.errors import InvalidInput, StaleEpoch
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.tasks import Mark
+from hullmark.model import jsontext
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import from_wire
 
@@ -96,6 +96,6 @@ async def _ask(
 
 def _read(line: bytes) -> Optional[ResolveAnswer]:
     try:
-        return from_wire(ResolveAnswer, json.loads(line), ignore_unknown=True)
-    except (ValueError, RecursionError, InvalidInput):
+        return from_wire(ResolveAnswer, jsontext.loads(line), ignore_unknown=True)
+    except (ValueError, InvalidInput):
         return None
