@@ -89,7 +89,7 @@ def _in_order(masters: Sequence[MasterView]) -> tuple[MasterView, ...]:
 
 def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
     masters = [*_not_leading(seat), *_store(seat), *_stale(seat, known)]
-    lost = list(_redundancy(behind, () if known is None else known.apps))
+    lost = [*_redundancy(behind, () if known is None else known.apps), *_versions(seat)]
     if known is None:
         return judged([*masters, *lost])
     return outlook(
@@ -137,6 +137,14 @@ def _stale(seat: Seat, known: Optional[Known]) -> Iterable[Finding]:
         yield 0, "hosts and apps are not known to this master now; they go on", ""
     elif seat.stale_s >= 1.0:
         yield 0, f"hosts and apps are shown as they were {age(seat.stale_s)} ago", ""
+
+
+def _versions(seat: Seat) -> Iterable[Finding]:
+    """That is so while a pair is upgraded, one after the other, and should not stay."""
+    found = {view.name: view.version for view in seat.masters if view.version}
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+        yield 0, f"the masters run different versions: {told}", ""
 
 
 def _redundancy(behind: Redundancy, apps: Sequence[AppSummary]) -> Iterable[Finding]:

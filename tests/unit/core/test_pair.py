@@ -48,6 +48,18 @@ def test_lost_redundancy_degrades_and_says_what_to_type() -> None:
     assert found.next.startswith("hullmark master invite NAME")
 
 
+def test_masters_of_different_versions_are_worth_knowing() -> None:
+    masters = [
+        dataclasses.replace(view, version=version)
+        for view, version in zip(PAIR, ("0.5.0", "0.4.0"))
+    ]
+    found = told(masters=tuple(masters))
+    assert (found.state, found.notes) == (
+        "ok",
+        ("the masters run different versions: m1 0.5.0, m2 0.4.0",),
+    )
+
+
 def test_troubles_of_the_store_are_notes() -> None:
     found = told(condition=etcd(troubles=("NOSPACE on m1",), remedies=("etcdctl defrag",)))
     assert (found.state, found.notes, found.next) == (
