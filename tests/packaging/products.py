@@ -29,6 +29,7 @@ FOLDER = TREE / "build" / "products"
 SOURCES = (
     *("agent/hullmark", "conf", "docs"),
     *("packaging/completion", "packaging/deb", "packaging/files", "packaging/man", "packaging/rpm"),
+    "packaging/ansible/roles/hullmark_etcd/files",
     *("packaging/commandtree.py", "packaging/repo.sh", "packaging/sources.sh"),
 )
 PAGES = ("README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE")

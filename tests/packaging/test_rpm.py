@@ -305,7 +305,7 @@ def test_erasing_stops_it_and_keeps_edits_state_logs_and_the_user(shop: Shop) ->
     )
     assert left.split() == [f"{CONF}/agent.yaml.rpmsave"]
     assert shop.run(f"tail -n 1 {CONF}/agent.yaml.rpmsave") == EDIT
-    for kept in (f"{STATE}/agent/enrolment.json", f"{STATE}/master/store.sqlite"):
+    for kept in (f"{STATE}/agent/enrolment.json", f"{STATE}/master/pki/master.pem"):
         assert shop.has(kept)
     assert shop.has("/var/log/hullmark/audit.log")
     assert shop.succeeds("id hullmark")

@@ -1,0 +1,99 @@
+"""docs/operations/high-availability.md, walked through on booted hosts: etcd with TLS on three machines, a pair, a host.
+
+One story, told in the order of the page: each test goes on where the one before has ended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.hosts import Bed, Host
+from tests.packaging.products import Products, products
+from tests.packaging.walkthrough import Walkthrough, admit
+
+PAGE = Path(__file__).parents[2] / "docs/operations/high-availability.md"
+IMAGES = [
+    pytest.param("trixie", id="trixie"),
+    pytest.param("bookworm", id="bookworm", marks=pytest.mark.full),
+]
+ETCDCTL = ". /root/etcd-pki/env; ETCDCTL_USER=root:$(cat /root/etcd-pki/root.password)"
+
+
+@dataclass
+class Shop:
+    m1: Host
+    m2: Host
+    w1: Host
+    web1: Host
+    page: Walkthrough
+
+    @property
+    def members(self) -> tuple[Host, Host, Host]:
+        return (self.m1, self.m2, self.w1)
+
+    def etcdctl(self, arguments: str) -> str:
+        """As etcd's root, from m1."""
+        return self.m1.run(f"{ETCDCTL} etcdctl {arguments}").stdout
+
+
+@pytest.fixture(scope="module")
+def made() -> Products:
+    # Before the bed: what builds packages is not to be in its network.
+    return products()
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def shop(request: pytest.FixtureRequest, made: Products) -> Iterator[Shop]:
+    with Bed() as bed:
+        m1, m2, w1 = (bed.host(name, f"{request.param}-quorum") for name in ("m1", "m2", "w1"))
+        web1 = bed.host("web1", request.param, "docker")
+        for host in (m1, m2, web1):
+            host.use_repository(made.repo)
+        machines = {"m1": m1, "m2": m2, "w1": w1, "web1": web1}
+        addresses = {f"10.0.0.{n}": host.address for n, host in enumerate((m1, m2, w1), 1)}
+        admit(m1, m2, w1, web1)
+        yield Shop(m1, m2, w1, web1, Walkthrough(PAGE.read_text(), machines, addresses))
+
+
+def test_etcd_has_three_members_that_want_certificate_and_password(shop: Shop) -> None:
+    shop.page.walk("### etcd")
+    listed = shop.etcdctl("member list").splitlines()
+    assert sorted(line.split(", ")[2] for line in listed) == ["m1", "m2", "w1"]
+    for member in shop.members:
+        url = f"https://{member.address}:2379"
+        bare = shop.m1.run(f"ETCDCTL_API=3 etcdctl --endpoints {url} get x", check=False)
+        assert bare.returncode != 0, "etcd answers whoever shows no certificate"
+        no_password = shop.m1.run(
+            f". /root/etcd-pki/env; ETCDCTL_ENDPOINTS={url} etcdctl get x", check=False
+        )
+        assert re.search("permission denied|user name is empty", no_password.stderr), no_password
+    stray = "ETCDCTL_USER=hullmark:$(cat /root/etcd-pki/hullmark.password) etcdctl put /other x"
+    assert "permission denied" in shop.m1.run(f". /root/etcd-pki/env; {stray}", check=False).stderr
+
+
+def test_a_masters_certificate_is_no_members(shop: Shop) -> None:
+    """The port of members takes no certificate of the same authority but a member's."""
+    script = (
+        "import ssl,sys,socket\n"
+        "c=ssl.create_default_context(cafile='/root/etcd-pki/ca.crt')\n"
+        "c.check_hostname=False\n"
+        "c.load_cert_chain(f'/root/etcd-pki/{sys.argv[1]}.crt',f'/root/etcd-pki/{sys.argv[1]}.key')\n"
+        f"s=c.wrap_socket(socket.create_connection(('{shop.w1.address}',2380),5))\n"
+        "s.sendall(b'GET /version HTTP/1.1\\r\\nHost: w1\\r\\nConnection: close\\r\\n\\r\\n')\n"
+        "print(s.recv(100).decode())\n"
+    )
+    assert "200 OK" in shop.m1.run(["python3", "-c", script, "m1"]).stdout
+    assert shop.m1.run(["python3", "-c", script, "client"], check=False).returncode != 0
+
+
+def test_a_member_starts_again_whatever_it_ended_by(shop: Shop) -> None:
+    shop.w1.run("systemctl kill --signal=KILL etcd")
+    shop.m1.run(
+        f". /root/etcd-pki/env; export ETCDCTL_ENDPOINTS=https://{shop.w1.address}:2379; for i in $(seq 60);"
+        " do etcdctl endpoint health && exit 0; sleep 1; done; exit 1"
+    )
