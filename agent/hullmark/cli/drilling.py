@@ -6,7 +6,6 @@ picture before -> marks for a moment -> step down, or kill -> marks until a late
 
 from __future__ import annotations
 
-import getpass
 import socket
 import time
 from collections.abc import Sequence
@@ -71,7 +70,7 @@ def drill(
     usual_s = marks.usual_s
     say(f"{before.status.master} leads in epoch {before.status.epoch}: {_deed(wanted)}")
     asked_at = clock.now()
-    _begin(client, before, wanted)
+    answer = _begin(client, before, wanted)
     ended_at = marks.until_epoch_after(before.status.epoch, asked_at + wanted.timeout_s)
     failover_s = None if ended_at is None else ended_at - asked_at
     if failover_s is not None:
@@ -87,7 +86,7 @@ def drill(
         version=status.version,
         began_at=began_at,
         ended_at=clock.wall(),
-        by=f"{getpass.getuser()} on {socket.gethostname()}",
+        by=f"{answer.by} on {socket.gethostname()}",
         ticket=wanted.ticket,
         former=status.master,
         former_epoch=status.epoch,
@@ -121,13 +120,12 @@ def step_down(
     return client.decoded(StepDownAnswer, client.change("POST", STEP_DOWN, to_wire(request)))
 
 
-def _begin(client: Client, before: Picture, wanted: Wanted) -> None:
+def _begin(client: Client, before: Picture, wanted: Wanted) -> StepDownAnswer:
     epoch = before.status.epoch
     if not wanted.unclean:
-        step_down(client, epoch, wanted.ticket)
-        return
+        return step_down(client, epoch, wanted.ticket)
     request = KillRequest(epoch, new_request_id(), wanted.ticket)
-    client.change("POST", KILL_PATH, to_wire(request))
+    return client.decoded(StepDownAnswer, client.change("POST", KILL_PATH, to_wire(request)))
 
 
 def _deed(wanted: Wanted) -> str:

@@ -34,7 +34,7 @@ SENT_S = 0.05
 
 async def step_down(desk: Desk, call: Call) -> web.StreamResponse:
     body: StepDownRequest = call.body
-    answer = _answer(desk, body.epoch, force=body.force)
+    answer = _answer(desk, call, body.epoch, force=body.force)
     if answer.changed:
         _tell(desk, call, "master.step-down", body.request_id, body.ticket)
     response = await _sent(call, answer)
@@ -47,7 +47,7 @@ async def step_down(desk: Desk, call: Call) -> web.StreamResponse:
 async def kill(desk: Desk, call: Call) -> web.StreamResponse:
     """Ends this process as a crash would: nothing is given back, nothing is written any more."""
     body: KillRequest = call.body
-    answer = _answer(desk, body.epoch, force=False)
+    answer = _answer(desk, call, body.epoch, force=False)
     if answer.changed and call.caller.origin == LOCAL:
         raise Refused(
             "this is the leader's own socket, which goes with its process: nobody could tell you what follows",
@@ -77,7 +77,7 @@ def end_process() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _answer(desk: Desk, epoch: str, *, force: bool) -> StepDownAnswer:
+def _answer(desk: Desk, call: Call, epoch: str, *, force: bool) -> StepDownAnswer:
     """Raises InvalidInput for what is no epoch, Refused where nobody would follow."""
     try:
         asked = Epoch.parse(epoch)
@@ -85,7 +85,7 @@ def _answer(desk: Desk, epoch: str, *, force: bool) -> StepDownAnswer:
         raise InvalidInput([Problem("not an epoch", field="epoch", allowed="as 1.41")]) from error
     leader = desk.cluster.leader_record
     if asked != leader.epoch:
-        return StepDownAnswer(False, leader.master, str(leader.epoch))
+        return StepDownAnswer(False, leader.master, str(leader.epoch), by=call.caller.who)
     kind = desk.cluster.store_condition.kind
     if kind in EMBEDDED:
         raise Refused(
@@ -98,9 +98,8 @@ def _answer(desk: Desk, epoch: str, *, force: bool) -> StepDownAnswer:
             "no standby is ready to follow: nothing could be changed until one is",
             remedy="hullmark status; or --force",
         )
-    return StepDownAnswer(
-        True, leader.master, str(leader.epoch), standbys[0].name if standbys else ""
-    )
+    standby = standbys[0].name if standbys else ""
+    return StepDownAnswer(True, leader.master, str(leader.epoch), standby, call.caller.who)
 
 
 def _tell(desk: Desk, call: Call, kind: str, request_id: str, ticket: str) -> None:

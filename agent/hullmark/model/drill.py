@@ -40,12 +40,13 @@ class KillRequest:
 @dataclass(frozen=True)
 class StepDownAnswer:
     """`changed` False: that epoch was over before. `leader` answered; `standby` is who is about to follow, empty where that
-    is not known."""
+    is not known; `by` who asked, as the leader knows them."""
 
     changed: bool
     leader: str
     epoch: str
     standby: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ class Pair:
         self.gone = True
         if self.forgets:
             self.stored = self.first
-        return StepDownAnswer(True, "m1", request.body["epoch"], "m2")
+        return StepDownAnswer(True, "m1", request.body["epoch"], "m2", "anna")
 
     def _mark(self, request: Request) -> Reply:
         if self.gone and self.away:
@@ -108,7 +109,7 @@ def test_a_drill_that_passes(master: FakeMaster, run: Run, tmp_path: Path) -> No
     assert "PASSED: another master took over" in done.out
     assert "- led before: m1, epoch 1.9" in done.out
     assert "- leads now: m2, epoch 1.10" in done.out
-    assert ", ticket CHG-881" in done.out
+    assert re.search(r"^- by: anna on \S+, ticket CHG-881$", done.out, re.MULTILINE)
     assert "- running meanwhile: 2 instances on 1 host" in done.out
     assert done.out.count("- passed: ") == 5
     (asked,) = [one for one in master.requests if one.path == "/v1/master/step-down"]

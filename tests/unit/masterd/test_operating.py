@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import getpass
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def test_a_leader_steps_down_after_it_has_answered(
 
     async def test(served: Served) -> None:
         answer = await served.local("POST", STEP_DOWN, body(ticket="CHG-1"))
-        expected = {"changed": True, "leader": "m1", "epoch": "1.1", "standby": "m2"}
-        assert answer == (200, expected)
+        status, found = answer
+        assert (status, found.pop("by")) == (200, getpass.getuser())
+        assert found == {"changed": True, "leader": "m1", "epoch": "1.1", "standby": "m2"}
         await until(ended)
         assert len(ended) == 1
         assert ended[0].endswith("asked it to step down")
@@ -93,6 +95,7 @@ def test_an_epoch_that_is_over_is_not_ended_again(
         for path in (STEP_DOWN, KILL):
             status, answer = await served.local("POST", path, body("1.0"))
             assert status == 200
+            assert answer.pop("by") == getpass.getuser()
             assert answer == {"changed": False, "leader": "m1", "epoch": "1.1"}
             status, answer = await served.local("POST", path, body("soon"))
             assert (status, answer["problems"][0]["field"]) == (400, "epoch")
