@@ -86,8 +86,8 @@ class Control:
         file.write_text(text)
         return file
 
-    def play(self, playbook: str, *options: str) -> Run:
-        command = ["ansible-playbook", "-i", "hosts.yml", *options, str(PLAYBOOKS / playbook)]
+    def play(self, playbook: str, *options: str, inventory: str = "hosts.yml") -> Run:
+        command = ["ansible-playbook", "-i", inventory, *options, str(PLAYBOOKS / playbook)]
         done = self.run(command)
         return Run(done.returncode, done.stdout)
 

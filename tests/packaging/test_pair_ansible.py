@@ -1,0 +1,139 @@
+"""A pair of masters by Ansible, with the inventory that docs/operations/high-availability.md shows, on booted hosts.
+
+One story, told in the order of this file: each test goes on where the one before has ended.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts import Bed, Host
+from tests.hosts.repository import Repositories
+from tests.packaging.control import Control, Run
+from tests.packaging.products import Products, products
+
+PAGE = Path(__file__).parents[2] / "docs/operations/high-availability.md"
+BLOCK = re.compile(r"```yaml\n# inventory/(\S+?)(?:, [^\n]*)?\n(.*?)```", re.DOTALL)
+DOMAIN = ".example.net"
+STORE = ("m1", "m2", "w1")
+IMAGES = [
+    pytest.param("bookworm", id="bookworm"),
+    pytest.param("trixie", id="trixie", marks=pytest.mark.full),
+]
+
+
+@dataclass
+class Shop:
+    """`site` is what the repository's URL shows."""
+
+    control: Control
+    hosts: dict[str, Host]
+    site: Path
+    changed: dict[str, int] = field(default_factory=dict)
+
+    def play(self, playbook: str, *options: str) -> Run:
+        return self.control.play(playbook, *options, inventory="inventory/hosts.yml")
+
+    def publish(self, repository: Path) -> None:
+        """What the repository's URL shows from now on."""
+        shutil.rmtree(self.site / "apt", ignore_errors=True)
+        # Copies are new files: a client that asks by date for what is newer gets it.
+        shutil.copytree(repository / "apt", self.site / "apt", copy_function=shutil.copy)
+
+    def ask(self, name: str, *command: str) -> Any:
+        """The JSON answer of a command on this machine."""
+        done = self.hosts[name].run(["hullmark", *command, "--output", "json"], check=False)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def made() -> Products:
+    # Before the bed: what builds packages is not to be in its network.
+    return products()
+
+
+@pytest.fixture(scope="module", params=IMAGES)
+def shop(
+    request: pytest.FixtureRequest, made: Products, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    with Bed() as bed, Control() as control:
+        hosts = {name: bed.host(name, f"{request.param}-quorum") for name in STORE}
+        hosts["web1"] = bed.host("web1", request.param, "docker")
+        for host in hosts.values():
+            control.admit(host)
+            # What a shop has in its DNS.
+            lines = [f"{other.address} {name}{DOMAIN}" for name, other in hosts.items()]
+            known = "\n".join(lines)
+            host.write("/etc/hosts", f"{host.read('/etc/hosts')}{known}\n")
+        repositories = Repositories()
+        try:
+            shop = Shop(control, hosts, tmp_path_factory.mktemp("site"))
+            shop.publish(made.repo)
+            write_inventory(shop, repositories.serve(shop.site), made.key.read_text())
+            yield shop
+        finally:
+            repositories.close()
+
+
+def write_inventory(shop: Shop, url: str, key: str) -> None:
+    """The page's, with the bed's addresses and the names' own."""
+    found = dict(BLOCK.findall(PAGE.read_text()))
+    assert len(found) == 4
+    folder = shop.control.folder / "inventory"
+    replaced = {f"10.0.0.{n}": shop.hosts[name].address for n, name in enumerate(STORE, 1)}
+    replaced["https://packages.example.net/hullmark"] = url
+    for name, text in found.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(replace(text, replaced))
+    (folder / "hullmark.asc").write_text(key)
+    for name, host in shop.hosts.items():
+        variables = {
+            "ansible_host": host.address,
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+        file = folder / "host_vars" / f"{name}{DOMAIN}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(variables))
+
+
+def replace(text: str, replaced: dict[str, str]) -> str:
+    return re.sub("|".join(map(re.escape, replaced)), lambda found: replaced[found[0]], text)
+
+
+def test_a_dry_run_on_fresh_hosts_changes_nothing(shop: Shop) -> None:
+    run = shop.play("site.yml", "--check", "--diff").succeeded()
+    assert all(changed > 0 for changed in run.changed.values()), run.output
+    assert not shop.hosts["w1"].path("/usr/bin/etcd").exists()
+    assert not shop.hosts["m1"].path("/usr/bin/hullmark").exists()
+
+
+def test_a_run_sets_up_store_pair_and_host(shop: Shop) -> None:
+    shop.play("site.yml", "--diff").succeeded()
+    status = shop.ask("m2", "status")
+    assert sorted((one["name"], one["role"]) for one in status["masters"]) == [
+        ("m1", "leader"),
+        ("m2", "standby"),
+    ]
+    (host,) = shop.ask("m1", "hosts")["hosts"]
+    assert (host["name"], host["state"]) == ("web1", "ready")
+
+
+def test_a_second_run_changes_nothing(shop: Shop) -> None:
+    changed = shop.play("site.yml").succeeded().changed
+    assert set(changed.values()) == {0}, changed
+
+
+def test_no_password_was_in_any_output(shop: Shop) -> None:
+    said = "\n".join(shop.control.said)
+    assert "Make the users" in said
+    assert "replace-this-by" not in said
