@@ -21,7 +21,11 @@ IMAGES = [
     pytest.param("trixie", id="trixie"),
     pytest.param("bookworm", id="bookworm", marks=pytest.mark.full),
 ]
-ETCDCTL = ". /root/etcd-pki/env; ETCDCTL_USER=root:$(cat /root/etcd-pki/root.password)"
+AS_ROOT = ". /root/etcd-pki/env; export ETCDCTL_USER=root:$(cat /root/etcd-pki/root.password);"
+SERVED = (
+    "openssl s_client -connect {address}:2379 -cert /root/etcd-pki/client.crt"
+    " -key /root/etcd-pki/client.key </dev/null 2>/dev/null | openssl x509 -noout -serial"
+)
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Shop:
     m1: Host
     m2: Host
     w1: Host
+    w2: Host
     web1: Host
     page: Walkthrough
 
@@ -38,7 +43,7 @@ class Shop:
 
     def etcdctl(self, arguments: str) -> str:
         """As etcd's root, from m1."""
-        return self.m1.run(f"{ETCDCTL} etcdctl {arguments}").stdout
+        return self.m1.run(f"{AS_ROOT} etcdctl {arguments}").stdout
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,11 @@ def shop(request: pytest.FixtureRequest, made: Products) -> Iterator[Shop]:
         for host in (m1, m2, web1):
             host.use_repository(made.repo)
         machines = {"m1": m1, "m2": m2, "w1": w1, "web1": web1}
-        addresses = {f"10.0.0.{n}": host.address for n, host in enumerate((m1, m2, w1), 1)}
-        admit(m1, m2, w1, web1)
-        yield Shop(m1, m2, w1, web1, Walkthrough(PAGE.read_text(), machines, addresses))
+        w2 = machines["w2"] = bed.host("w2", f"{request.param}-quorum")
+        addresses = {f"10.0.0.{n}": host.address for n, host in enumerate((m1, m2, w1, w2), 1)}
+        admit(m1, m2, w1, w2, web1)
+        m1.write("/etc/hosts", f"{m1.read('/etc/hosts')}{web1.address} web1\n")
+        yield Shop(m1, m2, w1, w2, web1, Walkthrough(PAGE.read_text(), machines, addresses))
 
 
 def test_etcd_has_three_members_that_want_certificate_and_password(shop: Shop) -> None:
@@ -97,3 +104,38 @@ def test_a_member_starts_again_whatever_it_ended_by(shop: Shop) -> None:
         f". /root/etcd-pki/env; export ETCDCTL_ENDPOINTS=https://{shop.w1.address}:2379; for i in $(seq 60);"
         " do etcdctl endpoint health && exit 0; sleep 1; done; exit 1"
     )
+
+
+def test_a_lost_member_is_replaced_by_another_machine(shop: Shop) -> None:
+    shop.w1.kill()
+    out_and_in, *others = shop.page.blocks("### A member is replaced")
+    shop.page.paste(*out_and_in)
+    packages, _, settings, _ = shop.page.blocks("### etcd")
+    shop.page.paste(["w2"], packages[1])
+    joining = settings[1].replace("state=new", "state=existing")
+    joining = joining.replace(f"w1=https://{shop.w1.address}", f"w2=https://{shop.w2.address}")
+    assert "w2=" in joining
+    assert "existing" in joining
+    shop.page.paste(["w2"], joining)
+    shop.m1.run(
+        f"{AS_ROOT} export ETCDCTL_ENDPOINTS=https://{shop.w2.address}:2379; for i in $(seq 60);"
+        " do etcdctl endpoint health && exit 0; sleep 1; done; exit 1"
+    )
+    listed = shop.etcdctl("member list").splitlines()
+    assert sorted(line.split(", ")[2] for line in listed) == ["m1", "m2", "w2"]
+    assert all(", started, " in line for line in listed), listed
+    assert others
+
+
+def test_certificates_made_anew_are_read_without_a_restart(shop: Shop) -> None:
+    """One that isn't good any more; that of w2, which is not on the page's list, stays."""
+    (block,) = shop.page.blocks("### Certificates")
+    before = shop.m1.run(f"{SERVED.format(address=shop.m1.address)}").stdout
+    shop.m1.run("echo gone >/root/etcd-pki/m1.for")
+    shop.page.paste(*block)
+    assert "made /root/etcd-pki/m1.crt\n" in shop.page.said[-1]
+    assert "client.crt" not in shop.page.said[-1]
+    for kind in ("crt", "key"):
+        target = f"/etc/etcd/hullmark/member.{kind}"
+        shop.m1.run(f"install -g etcd -m 640 /root/etcd-pki/m1.{kind} {target}")
+    assert shop.m1.run(f"{SERVED.format(address=shop.m1.address)}").stdout not in ("", before)

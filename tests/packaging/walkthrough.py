@@ -38,12 +38,17 @@ class Walkthrough:
         rest = self.text.partition(f"\n{heading}\n")[2]
         return re.split(rf"\n#{{2,{len(level)}}} ", rest)[0]
 
+    def blocks(self, heading: str) -> list[tuple[list[str], str]]:
+        """Of the section: on which machines, and what."""
+        found = BLOCK.findall(self.section(heading))
+        assert found, f"{heading} has no commands"
+        return [(re.split(r",? and |, ", where), commands) for where, commands in found]
+
     def walk(self, heading: str) -> int:
         """Every block of the section, one after the other; gives how many there were. Raises CommandFailed."""
-        blocks = BLOCK.findall(self.section(heading))
-        assert blocks, f"{heading} has no commands"
-        for where, commands in blocks:
-            self.paste([name for name in re.split(r",? and |, ", where) if name], commands)
+        blocks = self.blocks(heading)
+        for names, commands in blocks:
+            self.paste(names, commands)
         return len(blocks)
 
     def paste(self, names: list[str], commands: str) -> None:
