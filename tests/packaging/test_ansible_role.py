@@ -14,15 +14,19 @@ import yaml
 
 TREE = Path(__file__).parents[2]
 ANSIBLE = TREE / "packaging" / "ansible"
-ROLE = ANSIBLE / "roles" / "hullmark"
-PAGE = TREE / "docs" / "operations" / "ansible.md"
+ROLES = ANSIBLE / "roles"
+PAGES = {
+    "hullmark": TREE / "docs" / "operations" / "ansible.md",
+    "hullmark_etcd": TREE / "docs" / "operations" / "high-availability.md",
+}
+PAGE = PAGES["hullmark"]
 BLOCK = re.compile(r"```yaml\n# (\S+?)(?:, [^\n]*)?\n(.*?)```", re.DOTALL)
 BUILTIN = re.compile(r"ansible\.builtin\.[a-z_]+$")
 # Of a task, beside its module.
 KEYWORDS = {
     *("name", "block", "when", "loop", "loop_control", "register", "changed_when", "failed_when"),
     *("check_mode", "delegate_to", "diff", "no_log", "notify", "listen", "vars"),
-    *("until", "retries", "delay"),
+    *("until", "retries", "delay", "run_once", "become", "environment"),
 }
 
 
@@ -30,10 +34,9 @@ def read(file: Path) -> Any:
     return yaml.safe_load(file.read_text())
 
 
-def options() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = read(ROLE / "meta/argument_specs.yml")["argument_specs"][
-        "main"
-    ]["options"]
+def options(role: str = "hullmark") -> dict[str, dict[str, Any]]:
+    specs = read(ROLES / role / "meta/argument_specs.yml")["argument_specs"]
+    found: dict[str, dict[str, Any]] = specs["main"]["options"]
     return found
 
 
@@ -77,7 +80,7 @@ def tasks_of(listed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def test_every_module_is_of_ansible_core() -> None:
-    files = [*(ROLE / "tasks").glob("*.yml"), *(ROLE / "handlers").glob("*.yml")]
+    files = [*ROLES.glob("*/tasks/*.yml"), *ROLES.glob("*/handlers/*.yml")]
     modules = [
         key for file in files for task in tasks_of(read(file)) for key in set(task) - KEYWORDS
     ]
@@ -85,25 +88,30 @@ def test_every_module_is_of_ansible_core() -> None:
     assert [module for module in modules if not BUILTIN.match(module)] == []
 
 
-def test_every_variable_has_a_default_and_is_described() -> None:
-    defaults = read(ROLE / "defaults/main.yml")
-    assert {name: option["default"] for name, option in options().items()} == defaults
+@pytest.mark.parametrize("role", PAGES)
+def test_every_variable_has_a_default_and_is_described(role: str) -> None:
+    defaults = read(ROLES / role / "defaults/main.yml")
+    assert {name: option["default"] for name, option in options(role).items()} == defaults
 
 
-def test_every_variable_is_used() -> None:
-    files = [*ROLE.glob("tasks/*"), *ROLE.glob("templates/*"), *ROLE.glob("handlers/*")]
+@pytest.mark.parametrize("role", PAGES)
+def test_every_variable_is_used(role: str) -> None:
+    folders = ("tasks", "templates", "handlers", "vars")
+    files = [file for folder in folders for file in (ROLES / role / folder).glob("*")]
     text = "\n".join(file.read_text() for file in files)
     used = set(re.findall(r"(?<![\w])hullmark_[a-z_]+\b", text))
-    assert used == set(options())
+    assert used == set(options(role))
 
 
-@pytest.mark.parametrize("name", options())
-def test_the_page_tells_type_and_default_of(name: str) -> None:
-    option = options()[name]
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, name) for role in PAGES for name in options(role)]
+)
+def test_the_page_tells_type_and_default_of(role: str, name: str) -> None:
+    option, page = options(role)[name], PAGES[role]
     row = re.search(
-        rf"^\| `{name}` \| (.*?) \| `(.*?)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE
+        rf"^\| `{name}` \| (.*?) \| `(.*?)` \| (.*) \|$", page.read_text(), re.MULTILINE
     )
-    assert row is not None, f"{PAGE.name} has no row for {name}"
+    assert row is not None, f"{page.name} has no row for {name}"
     kind, default, text = row.groups()
     listed = "list of " if option["type"] == "list" else ""
     choices = ", ".join(f"`{choice}`" for choice in option.get("choices", ()))
@@ -130,4 +138,5 @@ def test_what_the_page_shows_is_what_is_there() -> None:
         assert shown[name] == file.read_text(), f"{PAGE.name} shows another {name}"
     for name, text in shown.items():
         unknown = set(re.findall(r"^ *(?:- )?(hullmark_\w+):", text, re.MULTILINE)) - set(options())
-        assert unknown <= {"hullmark_masters", "hullmark_agents"}, f"{PAGE.name}: {name}"
+        groups = {"hullmark_masters", "hullmark_agents", "hullmark_etcd"}
+        assert unknown <= groups, f"{PAGE.name}: {name}"
