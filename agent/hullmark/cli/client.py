@@ -101,12 +101,16 @@ class Client:
 
     def lines(self, cls: type[T], path: str, query: Mapping[str, object] = {}) -> Iterator[T]:
         """Values that come one by one, until the master ends the answer."""
+        for line in self.raw_lines(path, query):
+            yield self.decoded(cls, line)
+
+    def raw_lines(self, path: str, query: Mapping[str, object] = {}) -> Iterator[bytes]:
+        """As they come, without their ends. Raises as `ask`."""
         try:
             answer, found = self._transport.lines(path + _query(query), self._answer_s)
             if answer.status != 200:
                 raise self._error(answer)
-            for line in found:
-                yield self.decoded(cls, line)
+            yield from found
         except (NotReachedError, LostError) as error:
             raise self._unavailable(error) from error
 

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "eject": "Leave the cluster; containers stay",
     "master": "Make a cluster, run its master, hand over",
     "drill": "Try a failover, measure it, and report",
+    "snapshot": "Save, check, restore what the store holds",
     "footprint": "What Hullmark has on this host, and what changed it",
     "version": "Show the version",
 }

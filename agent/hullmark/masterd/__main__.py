@@ -16,7 +16,7 @@ from hullmark.compose import check, shown
 from hullmark.config import MASTER_FILE, load_master
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, Refused, as_document
 from hullmark.host.service import Service, start
-from hullmark.masterd import preconditions
+from hullmark.masterd import preconditions, snapshotverbs
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import init, shop_authority
@@ -79,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         description="Run the master in the foreground, until SIGTERM or SIGINT.",
     )
     check = verbs.add_parser("check", help="say what would keep run from starting, and end")
+    snapshotverbs.add(verbs)
     for verb in (init, run, check):
         verb.add_argument(
             "--config", metavar="FILE", default=MASTER_FILE, help=f"default: {MASTER_FILE}"
@@ -91,6 +92,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         if options.verb == "run":
             _run(options.config)
+        elif options.verb in snapshotverbs.VERBS:
+            snapshotverbs.run(options)
         elif options.verb == "check":
             preconditions.check(options.config)
         else:
@@ -105,7 +108,7 @@ def _tell(error: HullmarkError, options: argparse.Namespace) -> None:
     if getattr(options, "output", "text") == "json":
         print(json.dumps(as_document(error), indent=2), file=sys.stderr)
         return
-    print(f"hullmark master {options.verb}: {error.message}", file=sys.stderr)
+    print(f"{snapshotverbs.shown(options.verb)}: {error.message}", file=sys.stderr)
     if error.remedy:
         print(f"  what to do: {error.remedy}", file=sys.stderr)
 

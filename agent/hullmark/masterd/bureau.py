@@ -21,6 +21,7 @@ from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.runs import Runs
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.sights import Sights
+from hullmark.masterd.snapshots import Snapshots
 from hullmark.masterd.teller import Teller
 from hullmark.masterd.term import Term
 from hullmark.model.app import App
@@ -49,6 +50,7 @@ class Bureau:
         self.moving = Moving(term, tell)
         self.rollouts = Rollouts(term, wall, tell)
         self.people = People(term, wall, tell)
+        self.snapshots = Snapshots(term, tell, wall)
         self.hostlife = HostLife(term, wall, tell, self._forget)
         self.credentials = Credentials(term, settings.clock, self.teller.add)
         self.runs = Runs(settings.clock, self.teller.cloned)

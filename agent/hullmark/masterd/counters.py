@@ -21,6 +21,7 @@ from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.runs import Runs
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.sights import Sights
+from hullmark.masterd.snapshots import Snapshots
 from hullmark.masterd.term import Term
 from hullmark.model.api import (
     AppDetail,
@@ -90,6 +91,10 @@ class Counters:
     @property
     def moving(self) -> Moving:
         return self._bureau.moving
+
+    @property
+    def snapshots(self) -> Snapshots:
+        return self._bureau.snapshots
 
     @property
     def rollouts(self) -> Rollouts:

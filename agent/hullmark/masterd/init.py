@@ -29,7 +29,7 @@ from hullmark.masterd.certificate import ensure_certificate
 from hullmark.masterd.folder import Folder, found_here, reachable_at, system_name
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.view import encode
-from hullmark.model.names import CLUSTER_KEY, LEADER_KEY
+from hullmark.model.names import CLUSTER_KEY, LEADER_KEY, RESTORING_KEY
 from hullmark.model.records import ClusterRecord
 from hullmark.pki.authority import ROOT_KEY, Authority, adopt_authority, create_authority
 from hullmark.store.protocol import Compare, Put, Store
@@ -178,9 +178,15 @@ def _shared_cluster(store: Store, folder: Folder, now: float) -> str:
 def _put(store: Store, cluster_id: str, now: float) -> str:
     """The id of the cluster that is in the store then: another's, if that was there."""
     record = ClusterRecord(cluster_id, now)
-    store.commit([Compare(CLUSTER_KEY, 0)], [Put(CLUSTER_KEY, encode(record))])
+    store.commit(
+        [Compare(CLUSTER_KEY, 0), Compare(RESTORING_KEY, 0)], [Put(CLUSTER_KEY, encode(record))]
+    )
     known = cluster_in(store)
-    assert known is not None
+    if known is None:
+        raise Conflict(
+            "a snapshot is being restored into the store, or was in part",
+            remedy="let it be finished: hullmark snapshot restore FILE",
+        )
     return known.cluster_id
 
 

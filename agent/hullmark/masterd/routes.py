@@ -15,6 +15,7 @@ from hullmark.masterd import (
     people_api,
     ports_api,
     rollouts_api,
+    snapshots_api,
 )
 from hullmark.masterd.route import (
     ADMINS,
@@ -169,6 +170,7 @@ API: tuple[Route, ...] = (
     *rollouts_api.ROUTES,
     *ports_api.ROUTES,
     *hostlife_api.ROUTES,
+    *snapshots_api.ROUTES,
     *operating_api.ROUTES,
 )
 

@@ -34,7 +34,7 @@ from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
 from hullmark.model.event import Event
 from hullmark.model.snapshot import Snapshot
-from hullmark.store.protocol import Compacted, Store, Write
+from hullmark.store.protocol import Compacted, Listing, Store, Write
 
 _log = log.get("term")
 
@@ -203,8 +203,12 @@ class Term:
         self.version.bump()
         self.loop.wake()
 
+    async def listing(self) -> Listing:
+        """All that the store holds, at one revision. Raises StoreUnavailable."""
+        return await self.call(self._store.list, names.ROOT)
+
     async def _load(self) -> None:
-        listing = await self.call(self._store.list, names.ROOT)
+        listing = await self.listing()
         self.view.load(listing)
         if self.view.leader != self.leadership.record:
             raise overtaken()

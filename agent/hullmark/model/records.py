@@ -25,6 +25,17 @@ class ClusterRecord:
 
 
 @dataclass(frozen=True)
+class RestoringRecord:
+    """A snapshot is being restored into this store: `run` names one try, `sha256` is the snapshot's. No cluster's record is
+    there until it is done."""
+
+    run: str
+    sha256: str
+    at: float
+    by: str
+
+
+@dataclass(frozen=True)
 class LeaderRecord:
     """Who leads. Every write of a leader compares that this record is still its own.
 
