@@ -11,6 +11,8 @@ A changed instance is replaced stop-first: the new image is fetched while the ol
 is stopped and removed, then the new one is made. An image that can't be had leaves the old instance running. Start-first
 is the leader's doing: both are assigned, and both run, until a tombstone comes for the former.
 
+Where a slot has a container that is newer than its orders know (`core.newcomers`), the older one is not started.
+
 What its orders say to stop without a leader (`stop_unheard_s`) is stopped beside everything else, and its container kept.
 """
 
@@ -37,6 +39,7 @@ from hullmark.core.actions import (
     stop_lane,
 )
 from hullmark.core.found import Found, FoundState
+from hullmark.core.newcomers import held_back, newcomers
 from hullmark.core.restart import Attempt, Verdict, judge
 from hullmark.core.statuses import failing_check, plain_phase, status_of
 from hullmark.model.app import Bundle
@@ -134,6 +137,7 @@ class _Run:
         self.statuses: dict[str, InstanceStatus] = {}
         self.wakes: list[float] = []
         self.lanes = set(situation.busy)
+        self.newcomers = newcomers(situation.orders, situation.found)
         going = [
             tombstone.instance
             for tombstone in situation.orders.tombstones
@@ -252,6 +256,9 @@ class _Run:
     def _absent(
         self, assignment: Assignment, bundle: Bundle, attempt: Attempt
     ) -> tuple[Phase, str]:
+        newer = held_back(self.newcomers, assignment.instance)
+        if newer:
+            return Phase.WAITING, newer
         follows = self._follows(assignment)
         if assignment.spec_hash not in self.situation.prepared:
             phase, detail = self._unprepared(assignment, bundle)
@@ -298,8 +305,9 @@ class _Run:
         if found.state is FoundState.BROKEN:
             return Phase.FAILED, "the engine says that the container is dead"
         if found.state is FoundState.CREATED:
-            if not assignment.released:
-                return Phase.WAITING, ""
+            newer = held_back(self.newcomers, assignment.instance)
+            if newer or not assignment.released:
+                return Phase.WAITING, newer
             if self._follows(assignment):
                 return Phase.WAITING, "for its predecessor to stop"
             if not self._may_try(attempt):
@@ -333,6 +341,9 @@ class _Run:
         return self._start(assignment, found, "a leader is heard again")
 
     def _start(self, assignment: Assignment, found: Found, why: str) -> tuple[Phase, str]:
+        newer = held_back(self.newcomers, assignment.instance)
+        if newer:
+            return Phase.WAITING, newer
         former = self.predecessors.get(slot_lane(assignment.instance), assignment.instance)
         # One that ran beside its successor doesn't wait for that one's end.
         if former.generation < assignment.instance.generation:
