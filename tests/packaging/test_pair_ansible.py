@@ -9,21 +9,40 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster import wait_until
 from tests.hosts import Bed, Host
+from tests.hosts.engines import SOCKETS
 from tests.hosts.repository import Repositories
+from tests.integration.daemon import load_image
 from tests.packaging.control import Control, Run
-from tests.packaging.products import Products, products
+from tests.packaging.products import NEXT_VERSION, Products, products
+from tests.packaging.writer import LABEL, Writer, give_login
 
 PAGE = Path(__file__).parents[2] / "docs/operations/high-availability.md"
 BLOCK = re.compile(r"```yaml\n# inventory/(\S+?)(?:, [^\n]*)?\n(.*?)```", re.DOTALL)
 DOMAIN = ".example.net"
 STORE = ("m1", "m2", "w1")
+ROLES = [("m1", "leader"), ("m2", "standby")]
+IMAGE = "localhost/hullmark-test:1"
+APP = f"""\
+name: shop
+services:
+  web:
+    image: {IMAGE}
+    pull_policy: never
+    init: true
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+    deploy: {{replicas: 2}}
+"""
+LONGEST_WRITE_S = 10.0
+"""The command starts, on a machine that also upgrades packages, and waits while leadership moves."""
 IMAGES = [
     pytest.param("bookworm", id="bookworm"),
     pytest.param("trixie", id="trixie", marks=pytest.mark.full),
@@ -37,7 +56,6 @@ class Shop:
     control: Control
     hosts: dict[str, Host]
     site: Path
-    changed: dict[str, int] = field(default_factory=dict)
 
     def play(self, playbook: str, *options: str) -> Run:
         return self.control.play(playbook, *options, inventory="inventory/hosts.yml")
@@ -53,6 +71,21 @@ class Shop:
         done = self.hosts[name].run(["hullmark", *command, "--output", "json"], check=False)
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
+
+    def roles(self, name: str) -> list[tuple[str, str]]:
+        """Both masters' names and roles, as this one says."""
+        status = self.ask(name, "status")
+        return sorted((one["name"], one["role"]) for one in status["masters"])
+
+    def wait_for(self, roles: list[tuple[str, str]], name: str) -> None:
+        wait_until(lambda: self.roles(name) == roles, f"{name} knows both masters", 60.0)
+
+    def lives(self) -> list[str]:
+        """The app's containers, each with when it was started."""
+        form = "{{.Id}} {{.State.StartedAt}} {{.RestartCount}}"
+        listed = "docker ps -q --filter label=io.hullmark.app=shop"
+        found = self.hosts["web1"].run(f"docker inspect --format '{form}' $({listed})").stdout
+        return sorted(found.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +152,44 @@ def test_a_dry_run_on_fresh_hosts_changes_nothing(shop: Shop) -> None:
 
 def test_a_run_sets_up_store_pair_and_host(shop: Shop) -> None:
     shop.play("site.yml", "--diff").succeeded()
-    status = shop.ask("m2", "status")
-    assert sorted((one["name"], one["role"]) for one in status["masters"]) == [
-        ("m1", "leader"),
-        ("m2", "standby"),
-    ]
-    (host,) = shop.ask("m1", "hosts")["hosts"]
+    for name in ("m1", "m2"):
+        shop.wait_for(ROLES, name)
+    (host,) = shop.ask("m2", "hosts")["hosts"]
     assert (host["name"], host["state"]) == ("web1", "ready")
 
 
 def test_a_second_run_changes_nothing(shop: Shop) -> None:
     changed = shop.play("site.yml").succeeded().changed
     assert set(changed.values()) == {0}, changed
+
+
+def test_a_rolling_upgrade_has_no_gap(shop: Shop, made: Products) -> None:
+    """Somebody goes on changing things meanwhile, and an app goes on running."""
+    web, admin = shop.hosts["web1"], shop.hosts["w1"]
+    load_image(f"unix://{web.path(SOCKETS[web.engine])}", IMAGE)
+    shop.hosts["m1"].write("/root/compose.yaml", APP)
+    shop.hosts["m1"].run("hullmark apply --wait /root/compose.yaml")
+    admin.use_repository(made.repo)
+    admin.install("hullmark")
+    give_login(shop.hosts["m1"], admin)
+    lives = shop.lives()
+    assert len(lives) == 2
+    shop.publish(made.next_repo)
+    urls = [f"https://{shop.hosts[name].address}:7442" for name in ("m1", "m2")]
+    with Writer(admin, urls, "web1") as writer:
+        shop.play("upgrade.yml").succeeded()
+    assert writer.failed == []
+    assert writer.times > 10
+    assert writer.longest_s < LONGEST_WRITE_S
+    label = shop.ask("m2", "host", "show", "web1")["host"]["labels"][LABEL]
+    assert label == str(writer.acknowledged)
+    assert shop.lives() == lives
+    for name in ("m1", "m2", "web1"):
+        version = shop.hosts[name].run(["hullmark", "version"]).stdout.split()[-1]
+        assert version == NEXT_VERSION
+    status = shop.ask("m1", "status")
+    assert {one["version"] for one in status["masters"]} == {NEXT_VERSION}
+    assert status["master"] == "m2", "the leader was upgraded first, and led again"
 
 
 def test_no_password_was_in_any_output(shop: Shop) -> None:

@@ -5,14 +5,18 @@ One story, told in the order of the page: each test goes on where the one before
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.cluster import wait_until
 from tests.hosts import Bed, Host
+from tests.packaging.filespage import differences, on_host
 from tests.packaging.products import Products, products
 from tests.packaging.walkthrough import Walkthrough, admit
 
@@ -21,6 +25,8 @@ IMAGES = [
     pytest.param("trixie", id="trixie"),
     pytest.param("bookworm", id="bookworm", marks=pytest.mark.full),
 ]
+ROLES = [("m1", "leader"), ("m2", "standby")]
+SWAPPED = [("m1", "standby"), ("m2", "leader")]
 AS_ROOT = ". /root/etcd-pki/env; export ETCDCTL_USER=root:$(cat /root/etcd-pki/root.password);"
 SERVED = (
     "openssl s_client -connect {address}:2379 -cert /root/etcd-pki/client.crt"
@@ -40,6 +46,17 @@ class Shop:
     @property
     def members(self) -> tuple[Host, Host, Host]:
         return (self.m1, self.m2, self.w1)
+
+    def ask(self, host: Host, *command: str) -> Any:
+        """The JSON answer of a command on this machine."""
+        done = host.run(["hullmark", *command, "--output", "json"], check=False)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def roles(self, host: Host) -> list[tuple[str, str]]:
+        """Both masters' names and roles, as this one says."""
+        status = self.ask(host, "status")
+        return sorted((one["name"], one["role"]) for one in status["masters"])
 
     def etcdctl(self, arguments: str) -> str:
         """As etcd's root, from m1."""
@@ -106,6 +123,41 @@ def test_a_member_starts_again_whatever_it_ended_by(shop: Shop) -> None:
     )
 
 
+def test_two_masters_lead_and_stand_by(shop: Shop) -> None:
+    shop.page.walk("### Two masters")
+    wait_until(lambda: shop.roles(shop.m2) == ROLES, "m1 leads, m2 stands by", 60.0)
+    assert "standby m2  ready" in shop.m2.run("hullmark status", check=False).stdout
+    assert not shop.m2.path("/var/lib/hullmark/master/pki/root.key").exists()
+
+
+def test_a_host_joins_both(shop: Shop) -> None:
+    shop.page.walk("### Hosts")
+    for master in (shop.m1, shop.m2):
+        master.run("hullmark status --wait 60s", check=False)
+        assert " ready " in master.run("hullmark hosts").stdout
+    for host in (shop.m1, shop.m2, shop.web1):
+        found = on_host(host)
+        assert len(found) > 20
+        assert differences(found) == []
+
+
+def test_a_drill_hands_over_and_says_so(shop: Shop) -> None:
+    shop.page.walk("### What to look at")
+    assert "passed" in shop.m2.read("/root/drill.md")
+    wait_until(lambda: shop.roles(shop.m1) == SWAPPED, "m2 leads, m1 stands by", 60.0)
+
+
+def test_the_standby_leads_when_the_leaders_machine_dies(shop: Shop) -> None:
+    """With its member of etcd."""
+    shop.m2.kill()
+    shop.m1.run("hullmark status --wait 30s", check=False)
+    said = shop.m1.run("hullmark status", check=False).stdout
+    assert "one more loss -> read-only" in said
+    shop.m1.run("hullmark host label web1 written=1")
+    shop.m2.boot()
+    wait_until(lambda: shop.roles(shop.m2) == ROLES, "m1 leads, m2 stands by", 90.0)
+
+
 def test_a_lost_member_is_replaced_by_another_machine(shop: Shop) -> None:
     shop.w1.kill()
     out_and_in, *others = shop.page.blocks("### A member is replaced")
@@ -124,7 +176,13 @@ def test_a_lost_member_is_replaced_by_another_machine(shop: Shop) -> None:
     listed = shop.etcdctl("member list").splitlines()
     assert sorted(line.split(", ")[2] for line in listed) == ["m1", "m2", "w2"]
     assert all(", started, " in line for line in listed), listed
-    assert others
+    for names, commands in others:
+        shop.page.paste(names, commands)
+        wait_until(lambda: shop.ask(shop.m1, "status")["state"] == "ok", "all is well", 90.0)
+    members = shop.ask(shop.m2, "status")["store_condition"]["members"]
+    assert sorted(one["endpoint"].split("/")[2] for one in members) == sorted(
+        f"{host.address}:2379" for host in (shop.m1, shop.m2, shop.w2)
+    )
 
 
 def test_certificates_made_anew_are_read_without_a_restart(shop: Shop) -> None:
