@@ -147,13 +147,13 @@ def test_a_header_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch)
 
     async def test(served: Served) -> None:
         reader, writer = await asyncio.open_unix_connection(str(served.socket))
-        writer.write(b"GET /v1/status HTTP/1.1\r\nX-")
+        writer.write(b"GET /v1/orphans HTTP/1.1\r\nX-")
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         # One that asks in time may stay.
         reader, writer = await asyncio.open_unix_connection(str(served.socket))
         for _ in range(2):
-            writer.write(b"GET /v1/status HTTP/1.1\r\nHost: m\r\n\r\n")
+            writer.write(b"GET /v1/orphans HTTP/1.1\r\nHost: m\r\n\r\n")
             assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
             await asyncio.sleep(0.3)
         writer.close()
@@ -166,9 +166,9 @@ def test_a_later_header_that_never_ends_is_not_waited_for(tmp_path: Path, monkey
 
     async def test(served: Served) -> None:
         reader, writer = await asyncio.open_unix_connection(str(served.socket))
-        writer.write(b"GET /v1/status HTTP/1.1\r\nHost: m\r\n\r\n")
+        writer.write(b"GET /v1/orphans HTTP/1.1\r\nHost: m\r\n\r\n")
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
-        writer.write(b"GET /v1/status HTTP/1.1\r\nX-")
+        writer.write(b"GET /v1/orphans HTTP/1.1\r\nX-")
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
 
@@ -207,7 +207,7 @@ def test_there_is_a_limit_of_connections(tmp_path: Path, monkeypatch) -> None:
     async def test(served: Served) -> None:
         held = [await asyncio.open_unix_connection(str(served.socket)) for _ in range(3)]
         for reader, writer in held:
-            writer.write(b"GET /v1/status HTTP/1.1\r\nHost: m\r\n\r\n")
+            writer.write(b"GET /v1/orphans HTTP/1.1\r\nHost: m\r\n\r\n")
             await reader.readuntil(b"}")
         reader, writer = await asyncio.open_unix_connection(str(served.socket))
         assert await asyncio.wait_for(reader.read(), 5) == b""
