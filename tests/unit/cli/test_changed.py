@@ -22,10 +22,12 @@ from tests.unit.cli.test_main import ALL
 ASKS = {
     *("validate", "plan", "apps", "ps", "explain", "logs", "hosts", "ports", "status", "events"),
     *("orphans", "version", "host show", "maintenance list", "token list", "config check"),
-    *("config show", "rollout status", "rollout history", "footprint"),
+    *("config show", "rollout status", "rollout history", "footprint", "snapshot verify"),
 }
 """Commands that change nothing."""
 ELSEWHERE = {
+    "snapshot save",
+    "snapshot restore",
     "drill failover",
     "agent run",
     "agent enroll",
@@ -34,7 +36,7 @@ ELSEWHERE = {
     "master init",
     "eject",
 }
-"""Commands of the daemons, and the drill, which have tests of their own."""
+"""Commands of the daemons, the drill and snapshots, which have tests of their own."""
 
 SAME = HostChange("web3", False, Availability.ACTIVE)
 OTHER = HostChange("web4", True, Availability.ACTIVE)
