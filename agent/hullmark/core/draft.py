@@ -7,7 +7,7 @@ instance of a slot still has to go, because nothing else may take that slot else
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -185,10 +185,9 @@ class Draft:
             self.removals.get(host_id, ()),
         )
 
-    def changed(self) -> dict[str, HostAssignments]:
-        """The hosts whose orders differ from what the store has."""
+    def changed(self, before: Mapping[str, HostAssignments]) -> dict[str, HostAssignments]:
+        """The hosts whose orders differ from what the store has (`before`)."""
         found = {}
-        before = self.snapshot.assignments
         for host_id in sorted({*before, *self.assignments, *self.tombstones, *self.removals}):
             orders = self.orders(host_id)
             if orders != before.get(host_id, NO_ASSIGNMENTS):

@@ -12,6 +12,7 @@ from hullmark.model.app import App, DeployMode, Service, bundle
 from hullmark.model.records import AppRecord, Change
 from hullmark.model.snapshot import Snapshot
 
+NOTHING_TAKEN_OVER: Mapping[str, int] = {}
 MAX_REPLICAS = 5000
 """Of one service. Far above what a host runs; a slip of the finger should not fill the store."""
 BELIEVED_MOST = 10**8
@@ -19,24 +20,39 @@ BELIEVED_MOST = 10**8
 says what can't be must not use them up for all others."""
 
 
-def next_record(old: Optional[AppRecord], app: App, change: Change, *, floor: int = 0) -> AppRecord:
+def next_record(
+    old: Optional[AppRecord],
+    app: App,
+    change: Change,
+    *,
+    floor: int = 0,
+    takeover: Mapping[str, int] = NOTHING_TAKEN_OVER,
+) -> AppRecord:
     """The app's record after this change; `old` itself where nothing differs.
 
     `floor` is the highest generation that any instance of the app still has anywhere
     (`highest_generation`). An app that was removed begins above it, so that a container of its former
-    life never passes for one of the new. What is being removed counts as removed.
+    life never passes for one of the new, unless it is of the very same spec: `takeover` has the generations that services
+    take over from containers which no order names (`adoption.takeover`). What is being removed counts as removed.
     """
     alive = old if old is not None and not old.removing else None
-    if alive is not None and alive.app == app:
+    kept = alive.generations if alive is not None else {}
+    if alive is not None and alive.app == app and not takeover:
         return alive
     generation = max(old.generation if old is not None else 0, floor) + 1
-    hashes = {name: wire.digest(bundle(app, name)) for name in sorted(app.services)}
+    hashes = spec_hashes(app)
     moved = _moved(alive, app, hashes)
-    if moved:
+    if moved - takeover.keys():
         moved |= {name for name, service in app.services.items() if service.container.one_shot}
-    kept = alive.generations if alive is not None else {}
-    generations = {name: generation if name in moved else kept[name] for name in hashes}
+    generations = {
+        name: takeover.get(name) or (generation if name in moved else kept[name]) for name in hashes
+    }
     return AppRecord(app, generation, change, generations, hashes)
+
+
+def spec_hashes(app: App) -> dict[str, str]:
+    """By service."""
+    return {name: wire.digest(bundle(app, name)) for name in sorted(app.services)}
 
 
 def taken_back(old: AppRecord, former: AppRecord, change: Change, *, floor: int = 0) -> AppRecord:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hullmark.core.absence import engine_trouble, is_draining, is_ready, is_seen
+from hullmark.core.adoption import Releases
 from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.observed import Health, InstanceStatus, Phase
@@ -50,6 +51,7 @@ class Grader:
         self._snapshot = snapshot
         self._roster = roster
         self._blind_s = blind_s
+        self._releases = Releases(snapshot)
 
     def host_name(self, host_id: str) -> str:
         return self._snapshot.host_name(host_id)
@@ -104,6 +106,9 @@ class Grader:
         if item.status is not None and item.status.phase is Phase.BACKOFF:
             return Grade.TROUBLED, item.status.detail or "is tried again later"
         missing = waits(self._roster, record, service)
+        obstacle = "" if missing else self._releases.obstacle(item.assignment.instance)
+        if obstacle:
+            return Grade.TROUBLED, f"not started: {obstacle}"
         return Grade.UNDER_WAY, "waits for " + (" and ".join(missing) or "the leader's release")
 
     def silence(self, host_id: str) -> str:

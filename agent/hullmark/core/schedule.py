@@ -2,10 +2,11 @@
 
 `plan` goes over the orders in this order, and each step sees what the former ones did:
 
+0. adoption: containers that nobody ordered, and that are just what an app wants, are assigned where they are;
 1. courses: how far each app's change has come, and which slots change now (`rollout`);
 2. sweep: tombstones that are done with go; assignments that are no longer wanted become tombstones;
 3. place: each slot that needs an instance gets the best host that passes all filters, or is explained;
-4. release: held instances whose dependencies hold may start; a release is never taken back;
+4. release: held instances whose dependencies hold, and whose slot nothing newer has, may start; a release is never taken back;
 5. volumes: of apps that are being removed with their volumes.
 
 Nothing moves without need: an instance stays where it is until its spec, its app, its host's labels, its host's loss
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.core import absence
+from hullmark.core.adoption import Releases, adopted
 from hullmark.core.dependencies import waits
 from hullmark.core.draft import Draft, Unplaced
 from hullmark.core.placing import place
@@ -56,6 +58,8 @@ class Plan:
 
 def plan(snapshot: Snapshot) -> Plan:
     """What the hosts' orders should be, given all that is known."""
+    before = snapshot.assignments
+    snapshot = dataclasses.replace(snapshot, assignments=adopted(snapshot))
     courses = _courses(snapshot)
     wanted = wishes(snapshot, courses)
     draft = Draft(snapshot)
@@ -77,7 +81,9 @@ def plan(snapshot: Snapshot) -> Plan:
     }
     unplaced = tuple(sorted(draft.unplaced, key=lambda item: (item.app, item.service, item.slot)))
     again_in_s = _again_in_s(snapshot, courses, wanted)
-    return Plan(draft.changed(), unplaced, finished, draft.homes.changed(), rollouts, again_in_s)
+    return Plan(
+        draft.changed(before), unplaced, finished, draft.homes.changed(), rollouts, again_in_s
+    )
 
 
 def _courses(snapshot: Snapshot) -> dict[str, Course]:
@@ -102,6 +108,7 @@ def _release(draft: Draft) -> None:
     """Let held instances start whose dependencies hold, given what the hosts say of the planned ones."""
     orders = {host_id: draft.orders(host_id) for host_id in list(draft.assignments)}
     roster = Roster(orders, draft.snapshot.observed)
+    releases = Releases(draft.snapshot)
     open_services: dict[tuple[str, str], bool] = {}
     for assignments in draft.assignments.values():
         for instance, assignment in assignments.items():
@@ -111,5 +118,5 @@ def _release(draft: Draft) -> None:
             key = instance.app, instance.service
             if key not in open_services:
                 open_services[key] = not waits(roster, record, instance.service)
-            if open_services[key]:
+            if open_services[key] and not releases.obstacle(instance):
                 assignments[instance] = dataclasses.replace(assignment, released=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, Optional
 
 from hullmark.compose.localdata import sharing
-from hullmark.core import difference, generations, schedule
+from hullmark.core import adoption, difference, generations, schedule
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
 from hullmark.masterd.events import Tell
@@ -70,8 +70,7 @@ class Changes:
                 return known
             self._must_be_at(request)
             old = self._view.apps.get(name)
-            floor = generations.highest_generation(self._snapshot(), name)
-            record = generations.next_record(old, app, change, floor=floor)
+            record = _next_record(self._snapshot(), old, app, change)
             if record is not old:
                 record = dataclasses.replace(record, warnings=warnings)
             answer = await self._write(old, record, asked_for, change, warnings)
@@ -123,8 +122,7 @@ class Changes:
         old = snapshot.apps.get(app.name)
         known = generations.known_digests(old, app)
         change = Change("", "", 0.0)
-        floor = generations.highest_generation(snapshot, app.name)
-        record = generations.next_record(old, generations.pinned(app, known), change, floor=floor)
+        record = _next_record(snapshot, old, generations.pinned(app, known), change)
         future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
         answer = difference.compare(old, record, schedule.plan(future).unplaced)
         notes = pinning.plan_notes(app, known)
@@ -178,6 +176,15 @@ class Changes:
                 f"app {request.app.name} {now}, not at {expected}",
                 remedy="look at `hullmark plan`, then apply without or with the right generation",
             )
+
+
+def _next_record(
+    snapshot: Snapshot, old: Optional[AppRecord], app: App, change: Change
+) -> AppRecord:
+    """What of it runs already, unordered, is taken in."""
+    floor = generations.highest_generation(snapshot, app.name)
+    takeover = adoption.takeover(snapshot, old, app, generations.spec_hashes(app))
+    return generations.next_record(old, app, change, floor=floor, takeover=takeover)
 
 
 def _shared_data(app: App, services: Iterable[str]) -> Iterator[str]:
