@@ -77,6 +77,11 @@ class Shop:
         status = self.ask(name, "status")
         return sorted((one["name"], one["role"]) for one in status["masters"])
 
+    def etcd_since(self, name: str) -> str:
+        """When the member was started."""
+        show = "systemctl show etcd --property ExecMainStartTimestampMonotonic"
+        return self.hosts[name].run(show).stdout
+
     def wait_for(self, roles: list[tuple[str, str]], name: str) -> None:
         wait_until(lambda: self.roles(name) == roles, f"{name} knows both masters", 60.0)
 
@@ -161,6 +166,16 @@ def test_a_run_sets_up_store_pair_and_host(shop: Shop) -> None:
 def test_a_second_run_changes_nothing(shop: Shop) -> None:
     changed = shop.play("site.yml").succeeded().changed
     assert set(changed.values()) == {0}, changed
+
+
+def test_a_member_whose_certificate_is_made_anew_is_restarted_alone(shop: Shop) -> None:
+    """As it is when the former one ends within 60 days."""
+    before = {name: shop.etcd_since(name) for name in STORE}
+    (shop.control.folder / f"inventory/etcd-pki/w1{DOMAIN}.for").write_text("another address\n")
+    run = shop.play("site.yml", "--limit", "hullmark_etcd").succeeded()
+    assert run.changed[f"w1{DOMAIN}"] > 0
+    after = {name: shop.etcd_since(name) for name in STORE}
+    assert [name for name in STORE if after[name] != before[name]] == ["w1"]
 
 
 def test_a_rolling_upgrade_has_no_gap(shop: Shop, made: Products) -> None:
