@@ -1,4 +1,4 @@
-"""The cluster at a glance: its hosts, its orphans, and whether all is well."""
+"""The cluster at a glance: its hosts, and whether all is well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hullmark.core.absence import brake, in_maintenance, is_ready, time_left
 from hullmark.core.drain import drain
-from hullmark.model.api import AppSummary, HostGroup, HostView, OrphanView
+from hullmark.model.api import AppSummary, HostGroup, HostView
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import Availability, HostRecord
 from hullmark.model.observed import NO_STATE
@@ -74,15 +74,6 @@ def _host_state(snapshot: Snapshot, host_id: str, silent_after_s: float) -> str:
     if not is_ready(snapshot, host_id):
         return "lost"
     return "silent" if heard_s > silent_after_s else "ready"
-
-
-def orphan_views(snapshot: Snapshot) -> tuple[OrphanView, ...]:
-    found = []
-    for host_id, state in snapshot.observed.items():
-        host = snapshot.hosts.get(host_id)
-        name = host.name if host is not None else host_id
-        found += [OrphanView(name, container, at) for container, at in state.orphans.items()]
-    return tuple(sorted(found, key=lambda view: (view.host, view.name)))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from hullmark.core.explain import explanation
-from hullmark.core.overview import orphan_views
+from hullmark.core.orphans import orphan_views
 from hullmark.core.pair import Known
 from hullmark.core.standing import Standing
 from hullmark.masterd.hostlife import HostLife

@@ -306,9 +306,15 @@ class EventList:
 
 @dataclass(frozen=True)
 class OrphanView:
+    """`why` no order names it. `take_in` is the command after which it is an instance again, as it runs; empty: there is
+    none. `remove` is the engine's own, on its host."""
+
     host: str
     name: str
     status: InstanceStatus
+    why: str = ""
+    take_in: str = ""
+    remove: str = ""
 
 
 @dataclass(frozen=True)

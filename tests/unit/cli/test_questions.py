@@ -353,10 +353,15 @@ def test_events_that_are_followed(master: FakeMaster, run: Run) -> None:
 def test_orphans(master: FakeMaster, run: Run) -> None:
     status = answers.instance().status
     assert status is not None
-    view = OrphanView("web3", "ghost.web.1.g1", status)
+    remove = "docker rm -f ghost.web.1.g1"
+    view = OrphanView("web3", "ghost.web.1.g1", status, "no app", "hullmark apply FILE", remove)
     master.answers["GET /v1/orphans"] = OrphanList((view,))
     done = run("orphans")
     assert "web3  ghost.web.1.g1  running  localhost/web:1" in done.out
+    assert "ghost.web.1.g1 on web3: no app\n  take in   hullmark apply FILE\n" in done.out
+    assert f"  remove    {remove}   (on web3)\n" in done.out
+    master.answers["GET /v1/orphans"] = OrphanList((dataclasses.replace(view, take_in=""),))
+    assert "take in" not in run("orphans").out
     assert run("orphans", "-o", "json").document["orphans"][0]["name"] == "ghost.web.1.g1"
     master.answers["GET /v1/orphans"] = OrphanList(())
     assert run("orphans").out == "no orphans\n"

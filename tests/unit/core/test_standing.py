@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.dependencies import hopeless, waits
+from hullmark.core.orphans import orphan_views
 from hullmark.core.overview import (
     START_AGENT,
     Outlook,
     host_groups,
     host_views,
-    orphan_views,
     outlook,
 )
 from hullmark.core.roster import Roster
