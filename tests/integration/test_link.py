@@ -78,7 +78,7 @@ def link_to(tmp_path: Path, *masters: str) -> Link:
 def test_a_dripping_master_is_left(
     dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CONNECT_S", 0.3)
+    monkeypatch.setattr(module, "AMONG_CONNECT_S", 0.3)
     monkeypatch.setattr(module, "ANSWER_S", 0.2)
     link = link_to(tmp_path, dripping.url, "http://127.0.0.1:9")
     began = time.monotonic()

@@ -16,6 +16,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 SILENT_S = 30.0
 """How long a peer may neither take nor send anything, where the request does not say."""
 
+_PROBES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""A machine that is no longer there is noticed after 5 s while a poll is held (tcp(7)): its kernel answers none of these."""
+
 _of_thread = threading.local()
 
 
@@ -34,6 +42,8 @@ class _Secure(HTTPSConnection):
 def _connected(sock: Any) -> None:
     if sock.gettimeout() is None:
         sock.settimeout(SILENT_S)
+    for level, option, value in _PROBES:
+        sock.setsockopt(level, option, value)
     _of_thread.socket = sock
 
 
@@ -55,10 +65,11 @@ class Adapter(HTTPAdapter):
 
 
 class Deadline:
-    """While it is entered, this thread's connection is cut once the time is over; `passed` tells so."""
+    """While it is entered, this thread's connection is cut once the time is over; `passed` tells so, and `why` in words."""
 
     def __init__(self, after_s: float) -> None:
         self.passed = False
+        self.why = f"its answer was not whole after {after_s:g} s"
         self._after_s = after_s
         self._over = threading.Event()
         self._place = _of_thread.__dict__
@@ -76,6 +87,11 @@ class Deadline:
         trace: Optional[TracebackType],
     ) -> None:
         self._timer.cancel()
+
+    def end(self, why: str) -> None:
+        """Cut it now. May be called from any thread, while it is entered."""
+        self.why = why
+        self._cut()
 
     def _cut(self) -> None:
         self.passed = True

@@ -121,7 +121,7 @@ def run_renew(folder: Path, masters: tuple[str, ...] = (), *, as_json: bool = Fa
     enrolment.check_validity(known, time.time())
     link = Link(Identity(folder), masters)
     with pair_lock(folder):
-        renewed = _renewed(folder, link, len(masters or known.masters), known.host)
+        renewed = _renewed(folder, link, known.host)
     if as_json:
         told = {
             "schema": "hullmark.agent-renew/1",
@@ -158,9 +158,9 @@ def _check_same(folder: Path, known: Enrolment, invite: Invite) -> None:
         )
 
 
-def _renewed(folder: Path, link: Link, masters: int, host: str) -> Enrolment:
+def _renewed(folder: Path, link: Link, host: str) -> Enrolment:
     """By the first master that answers: of several, one leads."""
-    for tries_left in reversed(range(masters)):
+    for tries_left in reversed(range(link.number)):
         try:
             return certify.renew(folder, link)
         except MasterUnavailable:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 import requests
@@ -14,6 +14,7 @@ import requests
 from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.deadline import Adapter, Deadline
 from hullmark.agentd.identity import Identity, Signature
+from hullmark.agentd.masters import Masters
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
 from hullmark.model.protocol import TASKS_PATH, NotLeader
 from hullmark.model.wire import canonical, from_wire, to_wire
@@ -21,6 +22,8 @@ from hullmark.model.wire import canonical, from_wire, to_wire
 T = TypeVar("T")
 
 CONNECT_S = 5.0
+AMONG_CONNECT_S = 2.0
+"""The same where there is another master: one that is gone must not keep a host from the next for long."""
 TASK_TIMEOUT_S = 30.0
 ANSWER_S = 5.0
 """How much longer than until its first byte an answer may take in all."""
@@ -28,20 +31,34 @@ ANSWER_MAX_BYTES = 64 << 20
 """Far above the orders of a host that runs thousands of instances."""
 
 
+class Elsewhere(MasterUnavailable):
+    """A master said who leads, and that one is called next."""
+
+
 class Link:
     """May be used from any thread: each has its own connection. A changed identity is used from the next request on.
 
     `call` raises MasterUnavailable where no master answers, Forbidden where this host is refused, BrokenState
-    while the host's own files can't be used, Refused for any other "no".
+    while the host's own files can't be used, Refused for any other "no". A master that answers nothing is left by all
+    threads at once: what others wait for there is cut.
     """
 
     def __init__(self, identity: Identity, masters: tuple[str, ...] = ()) -> None:
         self._identity = identity
-        self._configured = masters
-        self._current = 0
-        self._switching = threading.Lock()
+        self._masters = Masters(identity.folder, masters, lambda: identity.usable()[0])
         self._local = threading.local()
         self._troubles: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._waiting: dict[Deadline, str] = {}
+
+    @property
+    def number(self) -> int:
+        """Of the masters' URLs that are known. Raises BrokenState."""
+        return len(self._masters.all())
+
+    def learn(self, masters: Sequence[str]) -> None:
+        """What the leader says of all masters; none where it doesn't say. Raises BrokenState."""
+        self._masters.learn(masters)
 
     def call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
         """The answer, and the monotonic time from before the request was sent. What was refused because the
@@ -57,14 +74,15 @@ class Link:
     def _call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
         master, session = self._session()
         begin = time.monotonic()
-        whole_s = CONNECT_S + timeout_s + ANSWER_S
+        connect_s = self._connect_s()
+        deadline = Deadline(connect_s + timeout_s + ANSWER_S)
         try:
-            with pulse.elsewhere(), Deadline(whole_s) as deadline:
+            with pulse.elsewhere(), self._waits(master, deadline), deadline:
                 response = session.post(
                     master + path,
                     data=canonical(to_wire(body)),
                     headers={"Content-Type": "application/json"},
-                    timeout=(CONNECT_S, timeout_s),
+                    timeout=(connect_s, timeout_s),
                     allow_redirects=False,
                     stream=True,
                 )
@@ -74,10 +92,10 @@ class Link:
         except (requests.RequestException, OSError) as error:
             self._forget()
             if deadline.passed:
-                late = requests.Timeout(f"its answer was not whole after {whole_s:g} s")
-                raise self._unavailable(master, late) from error
+                raise self._unavailable(master, requests.Timeout(deadline.why)) from error
             raise self._unavailable(master, error) from error
         data = self._data(master, response, content)
+        self._masters.answered(master)
         self._troubles.clear()
         return _decoded(answer, data, master), begin
 
@@ -87,12 +105,12 @@ class Link:
         master, session = self._session()
         deadline = Deadline(TASK_TIMEOUT_S + ANSWER_S)
         try:
-            with contextlib.ExitStack() as ending:
+            with self._waits(master, deadline), contextlib.ExitStack() as ending:
                 response = session.post(
                     f"{master}{TASKS_PATH}{task_id}",
                     data=_then(lines, lambda: ending.enter_context(deadline)),
                     headers={"Content-Type": "application/x-ndjson"},
-                    timeout=(CONNECT_S, TASK_TIMEOUT_S),
+                    timeout=(self._connect_s(), TASK_TIMEOUT_S),
                     allow_redirects=False,
                     stream=True,
                 )
@@ -106,24 +124,36 @@ class Link:
         self._data(master, response, content)
 
     def next_master(self) -> None:
-        """The one that answers is not believed."""
-        with self._switching:
-            self._current += 1
+        """The one that answers is not believed. Raises BrokenState."""
+        self._masters.leave(self._masters.current())
 
-    def _leave(self, master: str) -> None:
-        """Unless another thread has left it already."""
-        with self._switching:
-            masters = self._masters()
-            if masters[self._current % len(masters)] == master:
-                self._current += 1
+    def _connect_s(self) -> float:
+        return AMONG_CONNECT_S if self.number > 1 else CONNECT_S
 
-    def _masters(self) -> tuple[str, ...]:
-        return self._configured or self._identity.usable()[0].masters
+    @contextlib.contextmanager
+    def _waits(self, master: str, deadline: Deadline) -> Iterator[None]:
+        """Meanwhile this call is cut where another thread finds that the master is silent."""
+        with self._lock:
+            self._waiting[deadline] = master
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._waiting[deadline]
+
+    def _give_up(self, master: str) -> None:
+        """It answers nothing."""
+        if self.number == 1:
+            return
+        self._masters.leave(master, silent=True)
+        with self._lock:
+            for one, to in self._waiting.items():
+                if to == master:
+                    one.end("it did not answer another question of this host either")
 
     def _session(self) -> tuple[str, requests.Session]:
         enrolled, signature = self._identity.usable()
-        masters = self._masters()
-        master = masters[self._current % len(masters)]
+        master = self._masters.current()
         known: tuple[Signature, Optional[requests.Session]]
         known = getattr(self._local, "session", ((), None))
         if known[1] is not None and known[0] == signature:
@@ -158,9 +188,10 @@ class Link:
             return data
         said = data if isinstance(data, dict) else {}
         if response.status_code == 421:
-            self._leave(master)
-            leader = _decoded(NotLeader, said, master).leader
-            raise MasterUnavailable(f"{master} does not lead; {leader or 'nobody'} does")
+            told = _decoded(NotLeader, said, master)
+            text = f"{master} does not lead; {told.leader or 'nobody'} does"
+            named = self._masters.follow(master, f"https://{told.address}" if told.address else "")
+            raise Elsewhere(text) if named else MasterUnavailable(text)
         message = str(said.get("message") or f"status {response.status_code}")
         remedy = str(said.get("remedy") or "")
         if response.status_code in (401, 403):
@@ -168,13 +199,13 @@ class Link:
         if response.status_code == 404:
             raise NotFound(f"{master}: {message}", remedy=remedy)
         if response.status_code >= 500:
-            self._leave(master)
+            self._masters.leave(master)
             raise MasterUnavailable(f"{master}: {message}", remedy=remedy)
         raise Refused(f"{master}: {message}", remedy=remedy)
 
     def _unavailable(self, master: str, error: Exception) -> MasterUnavailable:
         """Names every master that was tried since one answered last, so that the text stays the same."""
-        self._leave(master)
+        self._give_up(master)
         text = _reason(error)
         self._troubles[master] = text
         remedy = f"check that a master runs at {master} and that nothing between blocks it"

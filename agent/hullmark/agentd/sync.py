@@ -6,15 +6,15 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.ledger import Ledger
-from hullmark.agentd.link import Link
+from hullmark.agentd.link import Elsewhere, Link
 from hullmark.agentd.problems import MASTER_UNAVAILABLE, Problems
-from hullmark.agentd.waits import Waits
+from hullmark.agentd.waits import Comeback, Waits
 from hullmark.errors import BrokenState, Forbidden, HullmarkError, NotFound
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import Task
@@ -28,9 +28,6 @@ from hullmark.model.protocol import (
 
 _log = log.get("sync")
 
-RETRY_S = (0.2, 3.0)
-"""First and longest wait before a leader that doesn't answer is asked again. Well under `lost_after`, so that hosts
-are back before a new leader takes them for lost."""
 REFUSED_RETRY_S = (2.0, 15.0)
 """First and longest wait where a person has to mend it. The first are short: an agent that was restarted while the network
 was cut is taken for a copy until the connection of its former life counts as dead, and must be back before `lost_after`."""
@@ -39,6 +36,12 @@ FILES_RETRY_S = 2.0
 ENROLL_AGAIN = enrolment.AGAIN.format(host="HOST")
 HOLD_SPREAD = 0.25
 """The random part of a poll's hold."""
+HOLD_SHARE, AMONG_HOLD_SHARE = 4, 8
+"""What part of the silence that is left a poll is held at most, where something stops after it; with several masters, so that
+another one can follow the leader in what is left then."""
+LEAST_WAIT_S = 0.1
+LATE_S, AMONG_LATE_S = 10.0, 4.0
+"""How late a poll may be answered after its hold, with one master and with several."""
 ORDERS_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 60.0
 """A clock that is further from the leader's makes logs and certificates unreliable."""
@@ -95,7 +98,7 @@ class Sync:
         self._tasks_seen = 0
         self._tasks_of: tuple[Epoch, str] = (NO_EPOCH, "")
         self._refused = ""
-        self._waits = Waits(*RETRY_S)
+        self._comeback = Comeback(clocks.chance)
         self._refusals = Waits(*REFUSED_RETRY_S)
 
     def run(self, stopping: threading.Event) -> None:
@@ -109,9 +112,9 @@ class Sync:
         good one, growing waits while it may soon go well, longer ones where only a person can mend it."""
         try:
             if self.once():
-                self._waits.reset()
                 self._refusals.reset()
                 return 0.0
+            return self._lost()
         except BrokenState as error:
             self._problems.set_error("certificate.invalid", error)
             return FILES_RETRY_S
@@ -122,14 +125,24 @@ class Sync:
         except HullmarkError as error:
             self._problems.clear("certificate.invalid")
             self._problems.set_error(MASTER_UNAVAILABLE, error)
-        return self._waits.next()
+            return self._lost(named=isinstance(error, Elsewhere))
+
+    def _lost(self, *, named: bool = False) -> float:
+        """Seconds until the next poll. Where something stops soon without a leader, others have to wait for this host."""
+        wait_s = self._comeback.lost(several=self._several(), named=named)
+        left_s = self._left_s()
+        return min(wait_s, max(left_s / HOLD_SHARE, LEAST_WAIT_S)) if left_s else wait_s
+
+    def _several(self) -> bool:
+        return self._link.number > 1
 
     def once(self) -> bool:
         """One poll and what it leads to. False where the leader was not believed, or its orders
         could not be accepted, so that asking again at once would lead to the same."""
         request = self._request()
         sent_at = self._hearing.now()
-        answer, _ = self._link.call(POLL_PATH, request, PollAnswer, request.hold_s + 10.0)
+        timeout_s = request.hold_s + self._late_s()
+        answer, _ = self._link.call(POLL_PATH, request, PollAnswer, timeout_s)
         if self._ledger.closed:
             return False
         self._problems.clear(MASTER_UNAVAILABLE, "host.refused", "certificate.invalid")
@@ -140,6 +153,7 @@ class Sync:
             self._link.next_master()
             return False
         self._refused = ""
+        self._link.learn(answer.masters)
         if answer.resend:
             self._tell.resend()
         for task in answer.tasks:
@@ -151,6 +165,7 @@ class Sync:
         else:
             self._problems.clear("order.refused")
         self._heard(sent_at)
+        self._comeback.found(answer.spread_s)
         return True
 
     def _heard(self, sent_at: float) -> None:
@@ -191,13 +206,23 @@ class Sync:
     def _held_for_s(self) -> float:
         """So short that several polls in a row fit into what is left of the shortest silence that stops something: an
         answer that was long in coming is of an old request, and says little of the time since."""
-        limit = limit_s(self._ledger.standing.orders)
         # A change for all hosts answers all their polls at once: they should not stay in step after it.
         hold_s = self._hold_s * (1 - HOLD_SPREAD * self._chance())
-        if limit is None:
-            return hold_s
-        left_s = max(0.0, limit - self._hearing.unheard_s())
-        return min(hold_s, left_s / 4)
+        left_s = self._left_s()
+        share = AMONG_HOLD_SHARE if self._several() else HOLD_SHARE
+        return hold_s if left_s is None else min(hold_s, left_s / share)
+
+    def _late_s(self) -> float:
+        """A master that takes connections and says nothing is left while there is time to find another."""
+        if not self._several():
+            return LATE_S
+        left_s = self._left_s()
+        return AMONG_LATE_S if left_s is None else min(AMONG_LATE_S, max(1.0, left_s / HOLD_SHARE))
+
+    def _left_s(self) -> Optional[float]:
+        """Of the shortest silence that stops something; None where nothing would."""
+        limit = limit_s(self._ledger.standing.orders)
+        return None if limit is None else max(0.0, limit - self._hearing.unheard_s())
 
     def _record_refusal(self, answer: PollAnswer, why: str) -> None:
         if why != self._refused:

@@ -371,6 +371,11 @@ class FakeLeader:
         self.began: Callable[[], float] = lambda: 0.0
         self.on_report: Callable[[], None] = lambda: None
         self.switched = 0
+        self.number = 1
+        self.spread_s = 0.0
+        self.masters: tuple[str, ...] = ()
+        self.learned: list[tuple[str, ...]] = []
+        self.timeouts: list[float] = []
         self.former: Optional[Former] = Former("m1", FAR)
         self._in_step: Optional[tuple[str, int]] = None
 
@@ -378,6 +383,7 @@ class FakeLeader:
         if self.down:
             raise MasterUnavailable("no master answers")
         begin = self.began()
+        self.timeouts.append(timeout_s)
         if path == POLL_PATH:
             found: Any = self._poll(body)
         elif path == ORDERS_PATH:
@@ -393,6 +399,9 @@ class FakeLeader:
 
     def next_master(self) -> None:
         self.switched += 1
+
+    def learn(self, masters: Sequence[str]) -> None:
+        self.learned.append(tuple(masters))
 
     def send_task(self, task_id: str, lines: Iterator[bytes]) -> None:
         self.answered[task_id] = list(lines)
@@ -412,6 +421,8 @@ class FakeLeader:
             tasks=self.tasks,
             tasks_last=len(self.tasks),
             former=self.former,
+            masters=self.masters,
+            spread_s=self.spread_s,
         )
 
     def _report(self, report: Report) -> ReportAnswer:
@@ -470,7 +481,14 @@ class Agent:
         self.reconciler = Reconciler(parts, resync_s=60.0, clock=self.clock)
         link: Any = self.leader
         self.reporter = Reporter(link, self.ledger, self.board, self.outbox, run="r1")
-        self.sync = Sync(
+        self.sync = self.with_chance(lambda: 0.0)
+        self.leader.began = self.clock
+        self.ledger.load()
+
+    def with_chance(self, chance: Callable[[], float]) -> Sync:
+        """The agent's sync, for which chance is this."""
+        link: Any = self.leader
+        return Sync(
             link,
             self.ledger,
             self.problems,
@@ -478,10 +496,8 @@ class Agent:
             run="r1",
             hold_s=4.0,
             tell=Listeners(lambda: None, self.reporter.resend, self.tasks.append),
-            clocks=Clocks(self.clock, lambda: self.leader.now, lambda: 0.0),
+            clocks=Clocks(self.clock, lambda: self.leader.now, chance),
         )
-        self.leader.began = self.clock
-        self.ledger.load()
 
     def _gather(self) -> HostFacts:
         self.gathered += 1

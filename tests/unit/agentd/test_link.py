@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from hullmark.agentd.enrolment import Enrolment
-from hullmark.agentd.link import Link
+from hullmark.agentd.link import AMONG_CONNECT_S, CONNECT_S, Elsewhere, Link
 from hullmark.errors import (
     BrokenState,
     Forbidden,
@@ -44,6 +44,7 @@ class Wire:
 
     answers: dict[str, Any]
     asked: list[str]
+    timeouts: list[Any]
     sessions: list[Wire]
 
     def __init__(self) -> None:
@@ -53,7 +54,8 @@ class Wire:
         self.closed = False
         self.sessions.append(self)
 
-    def post(self, url: str, **_: Any) -> requests.Response:
+    def post(self, url: str, timeout: Any = None, **_: Any) -> requests.Response:
+        self.timeouts.append(timeout)
         assert self.trust_env is False, "no proxy of the environment stands between"
         master = url[: url.index("/agent")]
         self.asked.append(master)
@@ -77,6 +79,7 @@ class Wire:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> type[Wire]:
     Wire.answers, Wire.asked, Wire.sessions = {M1: (200, ANSWER), M2: (200, ANSWER)}, [], []
+    Wire.timeouts = []
     monkeypatch.setattr(requests, "Session", Wire)
     return Wire
 
@@ -211,3 +214,46 @@ def test_files_that_cannot_be_used_are_the_hosts_own_trouble(
     with pytest.raises(BrokenState):
         call(link_of(identity))
     assert wire.asked == []
+
+
+def test_the_leader_that_a_standby_names_is_called_next(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    link = link_of(identity)
+    wire.answers[M1] = (421, {"leader": "m3", "address": "m3:7441"})
+    wire.answers["https://m3:7441"] = (200, ANSWER)
+    with pytest.raises(Elsewhere, match="does not lead; m3 does"):
+        call(link)
+    call(link)
+    assert wire.asked == [M1, "https://m3:7441"]
+
+
+def test_a_leader_that_does_not_answer_is_not_gone_back_to_while_the_standby_names_it(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    link = link_of(identity)
+    wire.answers[M1] = requests.ConnectionError("refused")
+    wire.answers[M2] = (421, {"leader": "m1", "address": "m1:7441"})
+    for _ in range(4):
+        with pytest.raises(MasterUnavailable) as caught:
+            call(link)
+        assert not isinstance(caught.value, Elsewhere)
+    assert wire.asked == [M1, M2, M2, M2]
+
+
+def test_what_the_leader_tells_of_masters_is_used(wire: type[Wire], identity: FakeIdentity) -> None:
+    link = link_of(identity)
+    assert link.number == 2
+    link.learn(("https://m9:1",))
+    assert link.number == 3
+    wire.answers["https://m9:1"] = (200, ANSWER)
+    call(link_of(identity))
+    assert wire.asked == ["https://m9:1"], "by an agent that was started again"
+
+
+def test_where_there_is_another_master_a_connection_is_not_waited_for_long(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    call(link_of(identity))
+    call(link_of(identity, (M1,)))
+    assert wire.timeouts == [(AMONG_CONNECT_S, 5.0), (CONNECT_S, 5.0)]

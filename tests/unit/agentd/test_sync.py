@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hullmark.agentd.sync import AMONG_LATE_S, LATE_S
 from hullmark.errors import BrokenState, Forbidden, MasterUnavailable, NotFound
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId, Task
@@ -146,3 +149,57 @@ def test_a_refused_agent_is_back_before_its_host_is_lost_if_it_is_let_in_again(
     with monkeypatch.context() as patch:
         patch.setattr(agent.leader, "call", fail)
         assert agent.sync.turn() <= 2.0
+
+
+def test_what_the_leader_tells_of_masters_and_of_spreading_out_is_heeded(agent: Agent) -> None:
+    agent.leader.masters = ("https://m1:7441", "https://m2:7441")
+    agent.leader.number, agent.leader.spread_s = 2, 3.0
+    agent.sync = agent.with_chance(lambda: 0.5)
+    agent.sync.turn()
+    assert agent.leader.learned == [agent.leader.masters]
+    agent.leader.down = True
+    waits = [agent.sync.turn() for _ in range(8)]
+    assert waits[0] == 1.5
+    assert waits[1] == pytest.approx(0.15)
+    assert waits[-1] == pytest.approx(2.25)
+
+
+def test_with_another_master_one_that_says_nothing_is_left_sooner(agent: Agent) -> None:
+    agent.sync.turn()
+    agent.leader.number = 2
+    agent.sync.turn()
+    polls = [timeout_s for timeout_s in agent.leader.timeouts if timeout_s != 10.0]
+    assert polls == [4.0 + LATE_S, 4.0 + AMONG_LATE_S]
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["killed", "cut off"])
+@pytest.mark.parametrize("after_s", [20.0 + step / 4 for step in range(12)])
+def test_nothing_stops_in_a_failover(agent: Agent, after_s: float, silent: bool) -> None:
+    """The last sync counts from before it was sent, so that a part of the silence has passed when the leader dies."""
+    orders = orders_of([(WEB, bundle_of())], revision=8)
+    stops = tuple(dataclasses.replace(one, stop_unheard_s=10.0) for one in orders.assignments)
+    agent.leader.orders = dataclasses.replace(orders, assignments=stops)
+    agent.leader.number, agent.leader.spread_s = 2, 3.0
+    agent.sync = agent.with_chance(lambda: 1.0)
+    clock, real = agent.boot_clock, agent.leader.call
+    dies_at, longest = clock.now + after_s, 0.0
+
+    def call(path: str, body: Any, answer: type[Any], timeout_s: float) -> tuple[Any, float]:
+        nonlocal longest
+        until = clock.now + getattr(body, "hold_s", 0.0)
+        if until <= dies_at or clock.now >= dies_at + 5.0:
+            clock.now = until
+            return real(path, body, answer, timeout_s)
+        if clock.now < dies_at:
+            clock.now = clock.now + timeout_s if silent else dies_at
+        else:
+            clock.now += 0.01  # the other one is there, and does not lead yet
+        longest = max(longest, agent.hearing.unheard_s())
+        raise MasterUnavailable("gone")
+
+    agent.leader.call = call  # type: ignore[method-assign]
+    while clock.now < dies_at + 20.0:
+        wait_s = agent.sync.turn()
+        clock.now += wait_s + 0.001
+        longest = max(longest, agent.hearing.unheard_s())
+    assert 5.0 < longest < 9.0
