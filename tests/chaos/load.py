@@ -45,7 +45,7 @@ services:
 
 def compiled(folder: Path, name: str, mark: str, replicas: int) -> Any:
     """The wire form of a small app."""
-    file = folder / f"load-{name}.yaml"
+    file = folder / f"load-{name}-{threading.get_ident()}.yaml"
     file.write_text(APP.format(name=name, image=IMAGE, mark=mark, replicas=replicas))
     return to_wire(compose.load([str(file)], environment={}).app)
 
@@ -120,6 +120,7 @@ class Client:
         self._chance = random.Random(f"{seed} {name}")
         self._count = itertools.count(1)
         self._ending = threading.Event()
+        self._ended_well = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -130,11 +131,13 @@ class Client:
         self._ending.set()
         self._thread.join(GIVE_UP_S + ANSWER_S + 5)
         assert not self._thread.is_alive(), f"{self.name} does not end"
+        assert self._ended_well, f"{self.name} failed: see what its thread wrote"
 
     def _run(self) -> None:
         while not self._ending.is_set():
             self._change_once()
             self._ending.wait(self._chance.uniform(0.3, 1.0))
+        self._ended_well = True
 
     def _change_once(self) -> None:
         number = next(self._count)

@@ -162,7 +162,8 @@ class Bed:
     def _heal(self, one: Planned) -> None:
         doing = one.doing
         doing.heal()
-        unheard = doing.unheard or tuple(self.pair.hosts)
+        control = not isinstance(doing, HOST_SIDE)
+        unheard = tuple(self.pair.hosts) if control else doing.unheard
         self.faults.append(
             Fault(
                 doing.name,
@@ -172,7 +173,7 @@ class Bed:
                 doing.proof,
                 unheard,
                 doing.broken,
-                control=not doing.unheard,
+                control=control,
             )
         )
 
@@ -199,14 +200,17 @@ class Bed:
 
     def _look(self) -> tuple[str, tuple[Running, ...], dict[str, int]]:
         """What is not as asked for yet, by engines, store and leader."""
-        try:
-            self.pair.eye.catch_up()
-        except requests.RequestException as error:
-            return f"the store: {error}", (), {}
         done = self.pair.run("apps", "--output", "json")
         if done.returncode not in (0, 1):
             return f"apps: exit {done.returncode}: {done.stderr.strip()}", (), {}
         generations = _generations(done.stdout)
+        try:
+            self.pair.eye.catch_up()
+        except requests.RequestException as error:
+            return f"the store: {error}", (), generations
+        specs = {(spec.app, spec.generation) for spec in self.pair.eye.specs}
+        if not specs.issuperset(generations.items()):
+            return f"served, and not in the store: {set(generations.items()) - specs}", (), {}
         containers = self.pair.containers()
         for eye, host in zip(self._engines, self.pair.hosts):
             eye.complete([one for one in containers if one.host == host and one.running])
