@@ -17,6 +17,7 @@ from hullmark.model.api import InviteRequest
 from hullmark.model.host import HostRecord
 from hullmark.model.names import HOST_NAME, HOSTS, INVITES
 from hullmark.model.records import Change, InviteRecord
+from hullmark.pki.invites import HOST
 from hullmark.store.protocol import Compare, Put
 
 INVITE_MIN_S = 1.0
@@ -69,7 +70,8 @@ class Admission:
         now = self._wall()
         enrolled = {host.name for host in self._view.hosts.values()}
         invites = self._view.invites.values()
-        names = {one.host for one in invites if not one.used_at and now < one.expires_at}
+        open_ones = (one for one in invites if not one.used_at and now < one.expires_at)
+        names = {one.host for one in open_ones if one.kind == HOST}
         return tuple(sorted(names - enrolled))
 
     async def enroll(
@@ -104,7 +106,7 @@ class Admission:
         """The invite. What is wrong with it is told only to one who knows its secret."""
         invite = self._view.invites.get(secret_sha256)
         remedy = f"hullmark invite {host}   (on a master)"
-        if invite is None:
+        if invite is None or invite.kind != HOST:
             raise Forbidden("this invite is not known here", remedy=remedy)
         if invite.host != host:
             raise Forbidden(f"this invite is for host {invite.host}, not for {host}", remedy=remedy)
@@ -170,7 +172,7 @@ def invites_of(view: View, host: str, now: float, most: int) -> Mapping[str, boo
     found = [
         (bool(one.used_at), INVITES + key)
         for key, one in view.invites.items()
-        if one.host == host and now <= one.expires_at
+        if one.host == host and one.kind == HOST and now <= one.expires_at
     ]
     return {key: used for used, key in sorted(found)[:most]}
 

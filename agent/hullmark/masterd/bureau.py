@@ -15,6 +15,7 @@ from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
+from hullmark.masterd.peers import Peers
 from hullmark.masterd.people import People
 from hullmark.masterd.reads import Reads
 from hullmark.masterd.rollouts import Rollouts
@@ -49,6 +50,7 @@ class Bureau:
         self.operating = Operating(term, tell)
         self.moving = Moving(term, tell)
         self.rollouts = Rollouts(term, wall, tell)
+        self.peers = Peers(term, master, wall, tell)
         self.people = People(term, wall, tell)
         self.snapshots = Snapshots(term, tell, wall)
         self.hostlife = HostLife(term, wall, tell, self._forget)

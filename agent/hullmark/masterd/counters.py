@@ -14,6 +14,7 @@ from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
+from hullmark.masterd.peers import Peers
 from hullmark.masterd.people import People
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.refusals import not_enrolled, not_leading
@@ -75,6 +76,10 @@ class Counters:
     @property
     def _term(self) -> Term:
         return self._bureau.term
+
+    @property
+    def peers(self) -> Peers:
+        return self._bureau.peers
 
     @property
     def people(self) -> People:

@@ -233,7 +233,8 @@ class RequestRecord:
 
 @dataclass(frozen=True)
 class InviteRecord:
-    """A one-time enrolment token, kept by the SHA-256 of its secret.
+    """A one-time enrolment token, kept by the SHA-256 of its secret. `kind` says who is invited, `host` by which name: a `host`,
+    or another `master`.
 
     `key_sha256` is of the public key that it was used with: the same key may use it again until it
     expires, so that an enrolment whose answer was lost can be repeated.
@@ -246,6 +247,7 @@ class InviteRecord:
     used_at: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     key_sha256: str = ""
+    kind: str = "host"
 
 
 @dataclass(frozen=True)

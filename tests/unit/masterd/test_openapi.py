@@ -163,6 +163,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
 
         host = await served.enroll()
         seen.update({("POST", "/v1/enroll"), ("POST", "/v1/master/forget")})  # of a second master
+        seen.update({("POST", "/v1/master-invites"), ("POST", "/v1/master-joins")})  # likewise
         await host.begin()
         for path in ("ca", "openapi.json", "status", "apps", "hosts", "orphans", "instances"):
             await ask("GET", f"/v1/{path}")

@@ -19,7 +19,7 @@ from hullmark.pki import certificates
 from hullmark.pki.authority import create_authority
 from hullmark.pki.certificates import Identity, load_chain, load_key
 from hullmark.pki.files import read_private, write_file, write_private
-from hullmark.pki.invites import PREFIX, Invite, new_secret, secret_hash
+from hullmark.pki.invites import HOST, MASTER, PREFIX, Invite, new_secret, secret_hash
 
 INVITE = Invite(("https://m1:7442", "https://[2001:db8::1]:7442"), "a" * 64, "web1", "s3cret")
 
@@ -182,3 +182,16 @@ def test_secrets_differ_and_are_kept_by_their_hash() -> None:
     assert len(base64.urlsafe_b64decode(new_secret() + "=")) == 32
     digest = secret_hash("x")
     assert digest == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+
+def test_a_master_s_invite_is_no_host_s_and_the_other_way_round() -> None:
+    assert Invite.parse(INVITE.text(MASTER), MASTER) == INVITE
+    for kind, other, command in (
+        (HOST, MASTER, "hullmark master join takes it"),
+        (MASTER, HOST, "hullmark agent enroll takes it"),
+    ):
+        with pytest.raises(InvalidInput, match=command):
+            Invite.parse(INVITE.text(other), kind)
+    with pytest.raises(InvalidInput) as caught:
+        Invite.parse("hmj1.x", MASTER)
+    assert "hullmark master invite NAME" in caught.value.remedy
