@@ -46,7 +46,7 @@ class Address:
 
 
 def named(asked: Asked, environment: Mapping[str, str] = os.environ) -> str:
-    """The URL that was given, empty where none was."""
+    """The URLs that were given, with commas between them; empty where none were."""
     return asked.master or environment.get("HULLMARK_MASTER", "")
 
 
@@ -54,18 +54,23 @@ def find(
     asked: Asked,
     environment: Mapping[str, str] = os.environ,
     master_file: Path = MASTER_FILE,
-) -> Address:
-    """Raises UsageError for a URL that is none, NotFound or Forbidden for a login that can't be used,
+) -> tuple[Address, ...]:
+    """One for each URL. Raises UsageError for a URL that is none, NotFound or Forbidden for a login that can't be used,
     InvalidInput for a master.yaml that names a socket and is wrong."""
-    url = named(asked, environment)
-    if not url:
-        return Address(path=_configured_socket(master_file) or SOCKET)
+    urls = named(asked, environment)
+    if not urls:
+        return (Address(path=_configured_socket(master_file) or SOCKET),)
+    return tuple(_found(url.strip(), asked, environment) for url in urls.split(","))
+
+
+def _found(url: str, asked: Asked, environment: Mapping[str, str]) -> Address:
     if url.startswith("unix:///"):
         return Address(path=url[len("unix://") :])
     found = parse_https(url)
     if found is None:
         raise UsageError(
-            f"not a master's address: {url[:120]!r}", remedy="unix:///PATH or https://HOST:PORT"
+            f"not a master's address: {url[:120]!r}",
+            remedy="unix:///PATH or https://HOST:PORT; several with commas between them",
         )
     token_file = asked.token_file or environment.get("HULLMARK_TOKEN_FILE") or TOKEN_FILE
     ca_file = Path(asked.ca or environment.get("HULLMARK_CA") or CA_FILE).expanduser()

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import errors
@@ -20,6 +20,7 @@ from hullmark.errors import (
     InvalidInput,
     MasterUnavailable,
     Problem,
+    StaleEpoch,
     StoreUnavailable,
 )
 from hullmark.launchers import start_command
@@ -29,11 +30,15 @@ T = TypeVar("T")
 
 ANSWER_S = 30.0
 """Longer than a master takes to give up: it asks agents for 20 s when an image's tag is resolved."""
-RETRY_S = 8.0
-"""How long a change whose answer was lost is sent again: a master that was restarted is back by then."""
+QUICK_S = 6.0
+"""How long the first answer is waited for where there are other masters: one that is frozen is followed by another by
+then. One that is only slow is asked again with the same request id, and waited for longer."""
+RETRY_S = 12.0
+"""How long a change whose answer was lost is sent again: a master that was restarted, or another one, leads by then."""
+READ_S = 6.0
+"""The same for a question."""
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 2.0
-LEADERS_FOLLOWED = 3
 
 
 def new_request_id() -> str:
@@ -41,24 +46,28 @@ def new_request_id() -> str:
 
 
 class Client:
-    """`clock` and `sleep` are for tests."""
+    """Of the masters that these addresses are of, the first one that leads is found, and stayed with. `clock` and `sleep`
+    are for tests."""
 
     def __init__(
         self,
-        address: Address,
+        addresses: Sequence[Address],
         answer_s: float = ANSWER_S,
         retry_s: float = RETRY_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._transport = Transport(address)
+        self._addresses = tuple(addresses)
+        self._transport = Transport(self._addresses[0])
         self._answer_s = answer_s
         self._retry_s = retry_s
         self._clock = clock
         self._sleep = sleep
+        self._patient = len(self._addresses) == 1
 
     @property
     def address(self) -> Address:
+        """Of the master that was asked last."""
         return self._transport.address
 
     def close(self) -> None:
@@ -70,20 +79,38 @@ class Client:
         """A question; changes nothing. `hold_s` is how long the master may hold it. Raises what `errors` has
         for the master's answer, MasterUnavailable where none comes."""
         target = path + _query(query)
-        return self.decoded(cls, self._exchange("GET", target, b"", self._answer_s + hold_s))
+
+        def once() -> bytes:
+            return self._exchange("GET", target, b"", self._answer_s + hold_s)
+
+        several = len(self._addresses) > 1
+        return self.decoded(cls, self._again(once, min(READ_S, self._retry_s), several=several))
 
     def change(self, method: str, path: str, request: Any) -> bytes:
         """A change, or a question with a body: a request's wire form. Its answer, for `decoded`: a caller who
         imports what it needs for that after the call loses no time before it. Raises as `ask`;
         sent again for a while where its answer was lost or the store did not answer."""
         body = canonical(request)
-        deadline = self._clock() + self._retry_s
+
+        def once() -> bytes:
+            return self._exchange(method, path, body, self._answer_s)
+
+        return self._again(once, self._retry_s, several=True)
+
+    def _again(self, once: Callable[[], bytes], retry_s: float, *, several: bool) -> bytes:
+        """Until it goes well or has gone wrong for so long. Where nothing was sent, and nobody is about to lead, there is
+        nothing to wait for. `several`: an answer that was lost, or a store that is silent, is worth another try."""
+        deadline = self._clock() + retry_s
         pause_s, sent = RETRY_FIRST_S, False
         while True:
             try:
-                return self._exchange(method, path, body, self._answer_s)
+                return once()
+            except StaleEpoch:
+                sent = True
+                if self._clock() + pause_s > deadline:
+                    raise
             except (MasterUnavailable, StoreUnavailable) as error:
-                sent = sent or not isinstance(error.__cause__, NotReachedError)
+                sent = sent or (several and not isinstance(error.__cause__, NotReachedError))
                 if not sent or self._clock() + pause_s > deadline:
                     raise
             self._sleep(pause_s * (0.5 + os.urandom(1)[0] / 512))
@@ -106,33 +133,72 @@ class Client:
 
     def raw_lines(self, path: str, query: Mapping[str, object] = {}) -> Iterator[bytes]:
         """As they come, without their ends. Raises as `ask`."""
-        try:
+        found: Iterator[bytes] = iter(())
+
+        def begin() -> Answer:
+            nonlocal found
             answer, found = self._transport.lines(path + _query(query), self._answer_s)
-            if answer.status != 200:
-                raise self._error(answer)
+            return answer
+
+        def once() -> bytes:
+            return self._of_leader(begin)
+
+        self._again(once, min(READ_S, self._retry_s), several=len(self._addresses) > 1)
+        try:
             yield from found
         except (NotReachedError, LostError) as error:
             raise self._unavailable(error) from error
 
     def _exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> bytes:
-        """The body of a good answer. A master that doesn't lead may say who does."""
-        for _ in range(LEADERS_FOLLOWED):
-            answer = self._exchanged(method, target, body, timeout_s)
+        def once() -> Answer:
+            quick_s = timeout_s - self._answer_s + QUICK_S
+            limit_s = timeout_s if self._patient else min(timeout_s, quick_s)
+            return self._transport.exchange(method, target, body, limit_s)
+
+        return self._of_leader(once)
+
+    def _of_leader(self, exchange: Callable[[], Answer]) -> bytes:
+        """The body of a good answer. A master that doesn't lead may say who does; each is asked once."""
+        asked: set[Address] = set()
+        trouble: Optional[HullmarkError] = None
+        address: Optional[Address] = self.address
+        while address is not None:
+            asked.add(address)
+            self._go(address)
+            try:
+                answer = exchange()
+            except (NotReachedError, LostError) as error:
+                if trouble is None or not isinstance(error, NotReachedError):
+                    trouble = self._unavailable(error)
+                    trouble.__cause__ = error
+                self._patient = self._patient or isinstance(error, LostError)
+                address = self._next(asked)
+                continue
             if answer.status == 200:
                 return answer.body
-            leader = _leader_of(answer)
-            if leader is None or not self.address.token:
-                break
-            there = dataclasses.replace(self.address, host=leader.host, port=leader.port)
-            self._transport.close()
-            self._transport = Transport(there)
-        raise self._error(answer)
+            if answer.status != 421:
+                raise self._error(answer)
+            trouble = self._error(answer)
+            address = self._named(answer, asked) or self._next(asked)
+        self._go(self._addresses[0])
+        assert trouble is not None
+        raise trouble
 
-    def _exchanged(self, method: str, target: str, body: bytes, timeout_s: float) -> Answer:
-        try:
-            return self._transport.exchange(method, target, body, timeout_s)
-        except (NotReachedError, LostError) as error:
-            raise self._unavailable(error) from error
+    def _go(self, address: Address) -> None:
+        if address != self.address:
+            self._transport.close()
+            self._transport = Transport(address)
+
+    def _next(self, asked: Collection[Address]) -> Optional[Address]:
+        return next((each for each in self._addresses if each not in asked), None)
+
+    def _named(self, answer: Answer, asked: Collection[Address]) -> Optional[Address]:
+        """The leader that a master names, where this login is of use there and it was not asked yet."""
+        leader = _leader_of(answer)
+        if leader is None or not self.address.token:
+            return None
+        there = dataclasses.replace(self.address, host=leader.host, port=leader.port)
+        return None if there in asked else there
 
     def _unavailable(self, error: OSError) -> MasterUnavailable:
         if isinstance(error, LostError):
@@ -183,14 +249,11 @@ class Client:
 
 
 def _leader_of(answer: Answer) -> Optional[Address]:
-    """The leader's address in a 421, None where it isn't said."""
-    if answer.status != 421:
-        return None
+    """The leader's API in the answer of a master that does not lead, None where it isn't said."""
     try:
-        address = json.loads(answer.body).get("address", "")
+        return parse_https(str(json.loads(answer.body).get("leader", "")))
     except (ValueError, AttributeError, RecursionError):
         return None
-    return parse_https(address) or parse_https(f"https://{address}")
 
 
 def _query(values: Mapping[str, object]) -> str:

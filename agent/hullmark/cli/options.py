@@ -43,7 +43,9 @@ _OUTPUT = _option(
     help="text for people (the default), or one JSON document.",
 )
 _MASTER = _option(
-    "--master", metavar="URL", help="unix:///PATH or https://HOST:PORT.  [HULLMARK_MASTER]"
+    "--master",
+    metavar="URL[,URL...]",
+    help="unix:///PATH or https://HOST:PORT; of several the one that leads is asked.  [HULLMARK_MASTER]",
 )
 _TOKEN_FILE = _option(
     "--token-file", metavar="FILE", help="The login for https://.  [HULLMARK_TOKEN_FILE]"

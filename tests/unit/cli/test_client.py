@@ -42,7 +42,7 @@ class Clock:
 
     def client(self, url: str, **how: Any) -> Client:
         path = url[len("unix://") :]
-        return Client(Address(path=path), clock=lambda: self.now, sleep=self.sleep, **how)
+        return Client((Address(path=path),), clock=lambda: self.now, sleep=self.sleep, **how)
 
 
 @pytest.fixture
@@ -221,3 +221,45 @@ def test_lines_that_are_cut_off(master: FakeMaster, clock: Clock) -> None:
 def test_no_lines(master: FakeMaster, clock: Clock) -> None:
     with pytest.raises(NotFound):
         next(clock.client(master.url).lines(LogRecord, "/v1/apps/shop/logs"))
+
+
+def test_questions_wait_for_another_master_to_lead(master: FakeMaster, clock: Clock) -> None:
+    nobody = refusal("StaleEpoch", "this master does not lead", 421)
+    master.answers["GET /v1/status"] = [nobody, nobody, answers.STATUS]
+    assert clock.client(master.url).ask(ClusterStatus, "/v1/status") == answers.STATUS
+    assert len(clock.slept) == 2
+
+
+def test_changes_wait_for_another_master_to_lead(master: FakeMaster, clock: Clock) -> None:
+    """Longer than a failover takes at worst, and with one request id."""
+    nobody = refusal("StaleEpoch", "this master does not lead", 421)
+
+    def answer(_: object) -> object:
+        return CHANGED if clock.now > 8.0 else nobody
+
+    master.answers["POST /v1/apps/shop/scale"] = answer
+    assert scale(clock.client(master.url)) == CHANGED
+    assert {request.body["request_id"] for request in master.requests} == {"r1"}
+
+
+def several(clock: Clock, *paths: str) -> Client:
+    addresses = tuple(Address(path=path[len("unix://") :]) for path in paths)
+    return Client(addresses, clock=lambda: clock.now, sleep=clock.sleep)
+
+
+def test_of_several_masters_the_next_is_asked_where_one_is_not_reached(
+    master: FakeMaster, clock: Clock, tmp_path: Path
+) -> None:
+    master.answers["GET /v1/status"] = answers.STATUS
+    master.answers["POST /v1/apps/shop/scale"] = CHANGED
+    client = several(clock, f"unix://{tmp_path}/none.sock", master.url)
+    assert client.ask(ClusterStatus, "/v1/status") == answers.STATUS
+    assert scale(client) == CHANGED
+    assert clock.slept == []
+    assert str(client.address) == master.url, "it stays with the one that leads"
+
+
+def test_of_several_masters_none_there(clock: Clock, tmp_path: Path) -> None:
+    with pytest.raises(MasterUnavailable):
+        scale(several(clock, f"unix://{tmp_path}/a.sock", f"unix://{tmp_path}/b.sock"))
+    assert clock.slept == []

@@ -12,6 +12,7 @@ from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.securemaster import SecureMaster, Site
 
+NOT_LEADING = {"error": "StaleEpoch", "message": "this master does not lead"}
 Serve = Callable[..., SecureMaster]
 
 
@@ -158,7 +159,7 @@ def test_a_login_that_the_master_does_not_know(
 
 def test_a_standby_names_the_leader(run: Run, serve: Serve, site: Site, token: Path) -> None:
     leader = serve(answers.STATUS)
-    standby = serve({"leader": "m1", "address": f"127.0.0.1:{leader.port}"}, 421)
+    standby = serve({**NOT_LEADING, "leader": leader.url}, 421)
     done = run(
         "--master", standby.url, "--token-file", str(token), "--ca", str(site.root), "status"
     )
@@ -166,18 +167,31 @@ def test_a_standby_names_the_leader(run: Run, serve: Serve, site: Site, token: P
     assert leader.logins == ["Bearer hms1.secret"]
 
 
-def test_standbys_that_name_each_other(run: Run, serve: Serve, site: Site, token: Path) -> None:
+def test_standbys_that_name_each_other(
+    run: Run, serve: Serve, site: Site, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hullmark.cli.client.READ_S", 0.05)
     first: list[SecureMaster] = []
-    second = serve({"address": "127.0.0.1:1"}, 421)
-    first.append(serve({"address": f"127.0.0.1:{second.port}"}, 421))
+    second = serve({**NOT_LEADING, "leader": "https://127.0.0.1:1"}, 421)
+    first.append(serve({**NOT_LEADING, "leader": second.url}, 421))
     done = run(
         "--master", first[0].url, "--token-file", str(token), "--ca", str(site.root), "status"
     )
-    assert done.code == 3
-    loop = serve({"leader": "m9", "address": ""}, 421)
+    assert done.code == 2
+    loop = serve(NOT_LEADING, 421)
     done = run("--master", loop.url, "--token-file", str(token), "--ca", str(site.root), "status")
-    assert done.code == 3
+    assert done.code == 2
     assert "does not lead" in done.err
+
+
+def test_of_several_masters_the_one_that_answers(
+    run: Run, serve: Serve, site: Site, token: Path
+) -> None:
+    leader = serve(answers.STATUS)
+    both = f"https://127.0.0.1:1,{leader.url}"
+    done = run("--master", both, "--token-file", str(token), "--ca", str(site.root), "status")
+    assert done.code == 0
+    assert leader.logins == ["Bearer hms1.secret"]
 
 
 @pytest.mark.parametrize(
