@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import requests
 
-from hullmark.errors import Forbidden, OutcomeUnknown, Refused, StoreUnavailable
+from hullmark.errors import Forbidden, HullmarkError, OutcomeUnknown, Refused, StoreUnavailable
 from hullmark.store import connection, dialect
 from hullmark.store.dialect import Verdict
 
@@ -34,7 +34,7 @@ _UNAVAILABLE = (
 
 @dataclass(frozen=True)
 class Access:
-    """`password` is called for each new token; it raises as reading its file does. Without `user` there is none."""
+    """`password` is called for each new token; it may raise a HullmarkError. Without `user` there is none."""
 
     endpoints: tuple[str, ...]
     ca: str = ""
@@ -197,7 +197,12 @@ class Gateway:
             return self._token
 
     def _authenticate(self, endpoint: str) -> str:
-        body = {"name": self.access.user, "password": self.access.password()}
+        try:
+            body = {"name": self.access.user, "password": self.access.password()}
+        except HullmarkError as error:
+            raise StoreUnavailable(
+                f"etcd's password can't be had: {error.message}", remedy=error.remedy
+            ) from error
         try:
             answer = self._answer(endpoint, "/v3/auth/authenticate", body, ANSWER_S, token="")
         except NoAnswer as error:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from cryptography import x509
 from cryptography.hazmat.backends import default_backend
@@ -38,12 +38,12 @@ class Members:
             reading = pool.submit(self._read)
             looks = list(pool.map(self._look, endpoints))
             failure = reading.result()
-        listed = next((found[1] for found in looks if found is not None and found[1]), [])
+        listed = next((look[1] for look in looks if not isinstance(look, str) and look[1]), [])
         with self._lock:
             members = tuple(
                 self._member(endpoint, look, listed) for endpoint, look in zip(endpoints, looks)
             )
-        answered = all(look is not None for look in looks)
+        answered = not any(isinstance(look, str) for look in looks)
         known = {member.name for member in members}
         unnamed = [str(one.get("name") or one["ID"]) for one in listed]
         return troubles.condition(
@@ -65,26 +65,26 @@ class Members:
             return error
         return None
 
-    def _look(self, endpoint: str) -> Optional[tuple[Any, list[Any]]]:
-        """A member's status, and what it knows of all members."""
+    def _look(self, endpoint: str) -> Union[tuple[Any, list[Any]], str]:
+        """A member's status, and what it knows of all members; or why it doesn't tell."""
         try:
             status = self._gateway.ask(endpoint, "/v3/maintenance/status", {}, ANSWER_S)
             listed = self._gateway.ask(endpoint, "/v3/cluster/member/list", {}, ANSWER_S)
-        except (NoAnswer, Rejected, HullmarkError):
-            return None
+        except (NoAnswer, Rejected, HullmarkError) as error:
+            return str(error)
         return status, list(listed.get("members", ()))
 
     def _member(
-        self, endpoint: str, look: Optional[tuple[Any, list[Any]]], listed: list[Any]
+        self, endpoint: str, look: Union[tuple[Any, list[Any]], str], listed: list[Any]
     ) -> StoreMember:
         now = time.monotonic()
         heard = self._heard.setdefault(endpoint, now)
-        if look is None:
+        if isinstance(look, str):
             for one in listed:
                 if endpoint in one.get("clientURLs", ()):
                     self._names[endpoint] = str(one.get("name") or one["ID"])
             name = self._names.get(endpoint) or endpoint.rpartition("//")[2]
-            return StoreMember(name, endpoint, answers=False, silent_s=now - heard)
+            return StoreMember(name, endpoint, answers=False, silent_s=now - heard, trouble=look)
         self._heard[endpoint] = now
         status = look[0]
         own = status["header"]["member_id"]
