@@ -1,4 +1,4 @@
-"""The master daemon's entry point: `python -m hullmark.masterd init | run | check`."""
+"""The master daemon's entry point: `python -m hullmark.masterd init | join | run | check`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hullmark.compose import check, shown
 from hullmark.config import MASTER_FILE, load_master
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, Refused, as_document
 from hullmark.host.service import Service, start
-from hullmark.masterd import preconditions, snapshotverbs
+from hullmark.masterd import joinverb, preconditions, snapshotverbs
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import init, shop_authority
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   hullmark master init
   hullmark master init --address m1.example.net --address 192.0.2.10
   hullmark master init --ca-chain shop-ca.pem --ca-key shop-ca.key
+  hullmark master join --token-file m2.token --address 192.0.2.11
   hullmark master run --config /etc/hullmark/master.yaml
 """
 
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=hullmark.__version__)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="init | run | check")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="init | join | run | check")
     init = verbs.add_parser(
         "init",
         help="make a new cluster on this machine",
@@ -80,7 +81,8 @@ def parser() -> argparse.ArgumentParser:
     )
     check = verbs.add_parser("check", help="say what would keep run from starting, and end")
     snapshotverbs.add(verbs)
-    for verb in (init, run, check):
+    join = joinverb.add(verbs)
+    for verb in (init, join, run, check):
         verb.add_argument(
             "--config", metavar="FILE", default=MASTER_FILE, help=f"default: {MASTER_FILE}"
         )
@@ -94,6 +96,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             _run(options.config)
         elif options.verb in snapshotverbs.VERBS:
             snapshotverbs.run(options)
+        elif options.verb == joinverb.VERB:
+            joinverb.run(options)
         elif options.verb == "check":
             preconditions.check(options.config)
         else:

@@ -26,7 +26,7 @@ JOIN_BODY_MAX_BYTES = 64 << 10
 INVITES_PATH, JOINS_PATH = "/v1/master-invites", "/v1/master-joins"
 
 
-async def invite(desk: Desk, call: Call) -> MasterInviteAnswer:
+async def invite_master(desk: Desk, call: Call) -> MasterInviteAnswer:
     """Where the root's key isn't here nothing could come of it, so that is told now."""
     body: MasterInviteRequest = call.body
     _must_be_shared(desk)
@@ -39,7 +39,7 @@ async def invite(desk: Desk, call: Call) -> MasterInviteAnswer:
     return MasterInviteAnswer(record.host, token.text(MASTER), record.expires_at)
 
 
-async def join(desk: Desk, call: Call) -> JoinAnswer:
+async def join_master(desk: Desk, call: Call) -> JoinAnswer:
     body: JoinRequest = call.body
     if not body.csr_pem.isascii():
         raise InvalidInput([Problem("not a signing request", field="csr_pem")])
@@ -82,7 +82,7 @@ ROUTES = (
     Route(
         "POST",
         INVITES_PATH,
-        invite,
+        invite_master,
         "Invite another master",
         MasterInviteAnswer,
         MasterInviteRequest,
@@ -91,7 +91,7 @@ ROUTES = (
     Route(
         "POST",
         JOINS_PATH,
-        join,
+        join_master,
         "Use an invite: another master gets its authority",
         JoinAnswer,
         JoinRequest,

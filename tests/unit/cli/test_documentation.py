@@ -31,7 +31,7 @@ def test_every_option_is_named(option: str) -> None:
 
 
 def test_every_option_that_is_named_is_there() -> None:
-    named = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", PAGE))
+    named = set(re.findall(r"(?<![\w-])(--?[a-z][a-z0-9-]*)", PAGE))
     assert named - OPTIONS - {"--help", "-h", "--version", "-m"} == set()
 
 

@@ -6,7 +6,7 @@ from typing import NoReturn, Optional
 
 import click
 
-from hullmark.cli import forgetting, steppingdown
+from hullmark.cli import forgetting, mastersjoining, steppingdown
 from hullmark.cli.daemon import MASTER_FILE, become
 
 _CONFIG = click.option(
@@ -28,6 +28,8 @@ def command() -> None:
 
 
 command.add_command(steppingdown.command)
+command.add_command(mastersjoining.invite)
+command.add_command(mastersjoining.join)
 command.add_command(forgetting.command)
 
 
