@@ -47,7 +47,7 @@ from hullmark.model.event import Event
 from hullmark.model.moments import day
 from hullmark.model.snapshot import Strategy
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
-from hullmark.pki.tls import server_context
+from hullmark.pki.tls import client_context, server_context
 from hullmark.store.protocol import Store
 
 CHECK_CERTIFICATE_S = 3600.0
@@ -195,6 +195,7 @@ class Master:
         self._contexts = [
             server_context(*mine, pki / ROOT_CERTIFICATE),
             server_context(*mine, None),
+            client_context(*mine, pki / ROOT_CERTIFICATE),
         ]
         self._listeners = doors.listeners(desk, self._directory, self._contexts, sockets)
         for listener in self._listeners:

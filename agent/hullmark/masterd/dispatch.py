@@ -21,8 +21,10 @@ from hullmark.errors import (
     Forbidden,
     HullmarkError,
     InvalidInput,
+    MasterUnavailable,
     Problem,
     StaleEpoch,
+    StoreUnavailable,
     Unavailable,
 )
 from hullmark.masterd.answers import (
@@ -34,9 +36,11 @@ from hullmark.masterd.answers import (
 )
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.forwarding import Forwarder
 from hullmark.masterd.gate import request_came, request_over
 from hullmark.masterd.identity import LOCAL, Caller, anyone, may_not
 from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
+from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
 from hullmark.masterd.route import Login, Route, find, nothing_at
 from hullmark.model.wire import from_wire
@@ -51,7 +55,8 @@ _log = log.get("http")
 
 
 class Dispatcher:
-    """Of one listener. `logins`: which of the routes' logins it can satisfy."""
+    """Of one listener. `logins`: which of the routes' logins it can satisfy. `forwarder`: who asks here is answered by
+    the leader, where that is another master."""
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class Dispatcher:
         brake: Brake,
         recorder: Recorder,
         on_stale: OnStale = error_response,
+        forwarder: Optional[Forwarder] = None,
     ) -> None:
         self._desk = desk
         self._routes = routes
@@ -70,6 +76,7 @@ class Dispatcher:
         self._brake = brake
         self._recorder = recorder
         self._on_stale = on_stale
+        self._forwarder = forwarder
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         request_came(request)
@@ -153,6 +160,9 @@ class Dispatcher:
         seen.route = route
         await self._admit(request, route, seen)
         seen.admitted = True
+        forwarded = await self._forwarded(request, route, seen)
+        if forwarded is not None:
+            return forwarded
         query = route.read_query(list(request.query.items()))
         body, given = await self._body(request, route)
         call = Call(seen.caller, request, body, given, seen.names, query)
@@ -165,7 +175,8 @@ class Dispatcher:
             if route.careful:
                 self._desk.must_lead()
             return
-        self._desk.must_lead()
+        if self._forwarder is None and not self._answers(route):
+            raise self._why_not()
         caller = seen.caller = await self._identify(request)
         if caller.refusal is not None:
             raise caller.refusal
@@ -176,6 +187,41 @@ class Dispatcher:
             )
         if route.login is not Login.HOST and caller.role not in route.roles:
             raise may_not(caller, route.roles, "this")
+
+    def _answers(self, route: Route) -> bool:
+        """Whether this master answers itself. One that doesn't lead does where it knows enough, and nothing is changed."""
+        cluster = self._desk.cluster
+        known = cluster.readable and route.login is Login.PERSON and route.method == "GET"
+        return cluster.is_leader or known
+
+    def _why_not(self) -> HullmarkError:
+        cluster = self._desk.cluster
+        if cluster.role == "read-only" and cluster.read_only and cluster.other_leader is None:
+            return StoreUnavailable(
+                f"nothing can be changed now: {cluster.read_only}",
+                remedy="hullmark status says what is wrong; running apps go on",
+            )
+        return not_leading(cluster.why_not)
+
+    async def _forwarded(
+        self, request: web.BaseRequest, route: Route, seen: Seen
+    ) -> Optional[web.StreamResponse]:
+        """The leader's answer; None where this master is to answer: it leads, or the leader can't be reached."""
+        cluster = self._desk.cluster
+        local = route.login in (Login.PERSON, Login.LOCAL)
+        if self._forwarder is None or cluster.is_leader or not local:
+            return None
+        leader = cluster.other_leader
+        try:
+            if leader is None:
+                raise self._why_not()
+            seen.forwarded_to = leader.master
+            body = await read_body(request, route.body_max_bytes)
+            return await self._forwarder.answer(request, seen.caller, body)
+        except (MasterUnavailable, StoreUnavailable, StaleEpoch):
+            if self._answers(route) or route.anywhere:
+                return None
+            raise
 
     async def _body(
         self, request: web.BaseRequest, route: Route

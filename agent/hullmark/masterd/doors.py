@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import ssl
@@ -12,11 +13,12 @@ from aiohttp import web
 
 from hullmark.errors import StaleEpoch
 from hullmark.masterd import identity, routes
-from hullmark.masterd.answers import json_response
+from hullmark.masterd.answers import error_answer, json_response
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.directory import Directory
 from hullmark.masterd.dispatch import Dispatcher
+from hullmark.masterd.forwarding import Forwarder
 from hullmark.masterd.recording import Recorder
 from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener
@@ -34,7 +36,7 @@ def listeners(
     contexts: Sequence[ssl.SSLContext],
     sockets: Sequence[socket.socket],
 ) -> list[Listener]:
-    """Agents' port, API's port, Unix socket, as the sockets; contexts of the first two."""
+    """Agents' port, API's port, Unix socket, as the sockets; contexts of the first two, and of this master's own calls."""
     brake = Brake(desk.clock)
     people = frozenset({Login.NOBODY, Login.PERSON})
     cluster_id = desk.terms.cluster_id
@@ -51,11 +53,35 @@ def listeners(
         recorder,
         partial(_not_leader, desk),
     )
-    api = Dispatcher(desk, routes.API, people, login, brake, recorder)
-    local = Dispatcher(desk, routes.API, people | {Login.LOCAL}, person, brake, recorder)
+    elsewhere = partial(_elsewhere, desk)
+    api = Dispatcher(desk, routes.API, people, login, brake, recorder, elsewhere)
+    local = Dispatcher(
+        desk,
+        routes.API,
+        people | {Login.LOCAL},
+        person,
+        brake,
+        recorder,
+        elsewhere,
+        Forwarder(desk.cluster, contexts[2]),
+    )
+    peers = Dispatcher(
+        desk,
+        routes.API,
+        people | {Login.LOCAL},
+        partial(identity.forwarded_person, cluster_id=cluster_id),
+        brake,
+        recorder,
+        elsewhere,
+    )
+
+    async def agents_port(request: web.BaseRequest) -> web.StreamResponse:
+        peer = request.path.startswith("/v1/") and identity.is_master(request, cluster_id)
+        return await (peers if peer else agents)(request)
+
     own = frozenset({"uid 0", f"uid {os.geteuid()}"})
     return [
-        Listener("agents", sockets[0], agents, AGENTS_MOST, contexts[0]),
+        Listener("agents", sockets[0], agents_port, AGENTS_MOST, contexts[0]),
         Listener("api", sockets[1], api, PEOPLE_MOST, contexts[1], PEOPLE_EACH),
         Listener("socket", sockets[2], local, LOCAL_MOST, each=LOCAL_EACH, always=own),
     ]
@@ -65,3 +91,10 @@ def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:
     leader = desk.cluster.other_leader
     answer = NotLeader() if leader is None else NotLeader(leader.master, leader.address)
     return json_response(answer, 421)
+
+
+def _elsewhere(desk: Desk, error: StaleEpoch) -> web.Response:
+    """With the URL of the leader's API, where it is known."""
+    leader = desk.cluster.other_leader
+    at = "" if leader is None or not leader.api_address else f"https://{leader.api_address}"
+    return json_response(dataclasses.replace(error_answer(error), leader=at), 421)

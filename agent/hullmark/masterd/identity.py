@@ -4,13 +4,15 @@ Unix socket   the kernel's word on the peer (SO_PEERCRED, unix(7)), whose user h
               name is that of the login (/proc/PID/loginuid), so that `sudo` does not hide who it was
 API port      `Authorization: Bearer TOKEN`: a person's session, whose role is judged anew each time, or a
               machine's token, which is good from some networks only. The store has their hashes
-agents' port  the one URI in the client certificate, which the cluster's authority gave
+agents' port  the one URI in the client certificate, which the cluster's authority gave. A master's is good for
+              any person that the header `Hullmark-Person` names: that master knows who it is, by its own Unix socket
 """
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ from hullmark.pki.certificates import Identity
 from hullmark.pki.invites import secret_hash
 
 LOCAL = "local"
+PERSON = "Hullmark-Person"
 TOKEN_MAX_CHARACTERS = 512
 MACHINE = "token:"
 """What the name of who is no human begins with; no user's name holds a colon."""
@@ -235,6 +238,54 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
         certificate_sha256=sha256,
         refusal=refusal,
     )
+
+
+def is_master(request: web.BaseRequest, cluster_id: str) -> bool:
+    """Whether who calls shows the certificate of a master of this cluster."""
+    return bool(_master_of(request, cluster_id))
+
+
+def _master_of(request: web.BaseRequest, cluster_id: str) -> str:
+    """Its name; empty for anybody else."""
+    try:
+        identity = certificate_identity(_extra(request, "peercert") or {})
+    except BrokenState:
+        return ""
+    ours = identity.kind == "master" and identity.cluster_id == cluster_id
+    return identity.name if ours else ""
+
+
+def about(caller: Caller) -> str:
+    """What a header says of a person on this machine, for the leader."""
+    return json.dumps(
+        {
+            "who": caller.who,
+            "role": "" if caller.role is None else caller.role.value,
+            "user": caller.user,
+            "uid": caller.uid,
+            "login_uid": caller.login_uid,
+        }
+    )
+
+
+async def forwarded_person(request: web.BaseRequest, cluster_id: str) -> Caller:
+    """Whom another master names. Raises Forbidden where it isn't a master that does, or says nothing that can be read."""
+    master = _master_of(request, cluster_id)
+    try:
+        said = json.loads(request.headers.get(PERSON, ""))
+        caller = Caller(
+            str(said["who"]),
+            f"{LOCAL} on {master}",
+            Role(said["role"]),
+            user=str(said["user"]),
+            uid=int(said["uid"]),
+            login_uid=int(said["login_uid"]),
+        )
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise Forbidden(f"master {master[:64]} does not say who asks") from error
+    if not master or not caller.who:
+        raise Forbidden("only another master can speak for a person here")
+    return caller
 
 
 def _certificate_sha256(request: web.BaseRequest) -> str:

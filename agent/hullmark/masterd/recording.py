@@ -36,7 +36,7 @@ _log = log.get("request")
 @dataclass
 class Seen:
     """What becomes known of a request while it is answered. `why`: of a refusal. `admitted`: its caller was let in;
-    `over`: and is not any more."""
+    `over`: and is not any more. `forwarded_to` names the master that leads, where that one was asked."""
 
     caller: Caller
     method: str
@@ -46,6 +46,7 @@ class Seen:
     why: str = ""
     admitted: bool = False
     over: bool = False
+    forwarded_to: str = ""
 
     @property
     def what(self) -> str:
@@ -103,6 +104,8 @@ class Recorder:
         }
         if seen.why:
             fields["why"] = seen.why
+        if seen.forwarded_to:
+            fields["forwarded_to"] = seen.forwarded_to
         quiet = seen.route is not None and seen.route.sync and not refused
         (_log.debug if quiet else _log.info)("answered", **fields)
         if refused:

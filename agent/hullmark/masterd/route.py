@@ -80,7 +80,7 @@ class Route:
     """`path` has names in braces. `answer` is a dataclass; with `lines` the answer is one on each line.
     `streams`: the handler reads the body itself. `careful`: failures are slowed down. `sync`: agents ask it all
     the time, so only what is refused is logged. `wakes`: what is held ends by itself, soon or as soon as its caller
-    is no longer let in. `needs`: the roles of which a person must have one; left out,
+    is no longer let in. `anywhere`: a master that doesn't lead answers it where the leader can't. `needs`: the roles of which a person must have one; left out,
     whoever reads may ask a GET, and only an administrator anything else."""
 
     method: str
@@ -97,6 +97,7 @@ class Route:
     careful: bool = False
     sync: bool = False
     wakes: bool = False
+    anywhere: bool = False
     needs: frozenset[Role] = frozenset()
 
     @property

@@ -75,7 +75,14 @@ API: tuple[Route, ...] = (
         body_max_bytes=ENROLL_BODY_MAX_BYTES,
         careful=True,
     ),
-    Route("GET", "/v1/status", api.status, "How the cluster stands", forms.ClusterStatus),
+    Route(
+        "GET",
+        "/v1/status",
+        api.status,
+        "How the cluster stands",
+        forms.ClusterStatus,
+        anywhere=True,
+    ),
     Route("GET", "/v1/apps", api.apps, "All apps", forms.AppList),
     Route(
         "POST",

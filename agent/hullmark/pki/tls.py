@@ -16,3 +16,12 @@ def server_context(certificate: Path, key: Path, clients_root: Optional[Path]) -
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(clients_root)
     return context
+
+
+def client_context(certificate: Path, key: Path, root: Path) -> ssl.SSLContext:
+    """For calls to a master: it is verified by the root, and shown this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(root)
+    context.load_cert_chain(certificate, key)
+    return context
