@@ -125,7 +125,7 @@ def restore(
 ) -> tuple[Verified, Restored]:
     """Into the empty store of this master, which must not run. `incarnation` 0: the next. Raises what `Restorer.restore` does,
     Refused for another cluster's snapshot or a machine without the cluster's authority, BrokenState, NotFound."""
-    folder = Folder(Path(config.state_dir))
+    folder = Folder.of(config)
     if not folder.has_authority:
         raise Refused(
             f"{folder.pki} has no authority of the cluster, so hosts would not believe this master",
