@@ -75,12 +75,12 @@ async def enroll(desk: Desk, call: Call) -> EnrollAnswer:
         desk.terms.cluster_id,
         chains[-1].decode(),
         desk.authority.root_pem,
-        desk.terms.agents_urls,
+        desk.cluster.agents_urls(),
     )
 
 
 async def status(desk: Desk, call: Call) -> ClusterStatus:
-    return desk.cluster.status()
+    return desk.cluster.status(desk.terms.cluster_id)
 
 
 async def apps(desk: Desk, call: Call) -> AppList:
@@ -183,5 +183,5 @@ async def invite(desk: Desk, call: Call) -> InviteAnswer:
         body = type(body)(body.host, desk.terms.invite_valid_s, body.labels)
     secret = new_secret()
     record = await desk.cluster.invite(body, secret_hash(secret), call.change(desk))
-    token = Invite(desk.terms.api_urls, desk.authority.root_fingerprint, record.host, secret).text()
+    token = Invite(desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret).text()
     return InviteAnswer(record.host, token, record.expires_at)

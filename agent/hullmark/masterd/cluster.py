@@ -175,11 +175,12 @@ class Cluster(Counters):
         """Raises StaleEpoch where this master has not read the store yet."""
         return self.snapshot().cluster.cluster_id
 
-    def status(self) -> ClusterStatus:
-        """As far as this master knows."""
-        trouble = self._term.leadership.store_trouble if self.is_leader else ""
+    def status(self, cluster_id: str = "") -> ClusterStatus:
+        """As far as this master knows. `cluster_id` is for one that has not read the store yet."""
+        bureau = self._bureau_now
+        trouble = "" if bureau is None or self.why_not else bureau.term.leadership.store_trouble
         seat = Seat(
-            self.cluster_id,
+            cluster_id or self.cluster_id,
             self.leader_seen,
             self._leading_s(),
             self.why_not,
@@ -190,7 +191,7 @@ class Cluster(Counters):
             self.read_only,
             self.stale_s,
         )
-        known = self._bureau.reads.known() if self.readable else None
+        known = bureau.reads.known() if bureau is not None and self.readable else None
         return cluster_status(seat, known, hullmark.__version__)
 
     def _leading_s(self) -> float:

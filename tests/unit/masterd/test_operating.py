@@ -21,7 +21,7 @@ from hullmark.model.names import MARK_KEY, MASTERS
 from hullmark.model.records import MasterRecord
 from hullmark.model.redundancy import MasterView, StoreCondition, StoreMember
 from hullmark.store.protocol import Put
-from tests.unit.masterd.leading import ALICE, lead, prepared_store
+from tests.unit.masterd.leading import ALICE, cluster_on, lead, prepared_store
 from tests.unit.masterd.serving import Served, serve
 
 MEMBERS = tuple(StoreMember(name, f"https://{name}:2379", True) for name in ("m1", "m2", "w1"))
@@ -255,3 +255,10 @@ def test_lost_redundancy_is_an_event_that_outlives_its_leader(
 
     lead(begins, store)
     lead(ends, store)
+
+
+def test_a_master_that_has_read_nothing_yet_tells_what_it_is() -> None:
+    found = cluster_on(prepared_store()).status("c1")
+    assert (found.cluster_id, found.known, found.master) == ("c1", False, "")
+    assert found.state == "failed"
+    assert "nothing can be changed: it has not begun to lead" in found.notes
