@@ -379,7 +379,7 @@ def test_a_certificate_with_a_common_name(tmp_path: Path) -> None:
 
 
 def fill(store: EtcdStore) -> None:
-    for number in range(20):
+    for number in range(60):
         put(store, f"/hullmark/{number}", b"x" * 500_000)
 
 
@@ -392,7 +392,7 @@ def fill_disk(folder: Path) -> None:
 
 def test_a_store_that_is_full(version: str, tmp_path: Path) -> None:
     """Deletions still work, and so does everything after space was made."""
-    options = [f"--quota-backend-bytes={4 << 20}"]
+    options = [f"--quota-backend-bytes={16 << 20}"]
     cluster = EtcdCluster(tmp_path / "etcd", version, options=options)
     with cluster, opened(cluster) as store:
         put(store, KEY)
@@ -409,6 +409,11 @@ def test_a_store_that_is_full(version: str, tmp_path: Path) -> None:
         cluster.etcdctl("alarm", "disarm")
         put(store, KEY)
         assert store.condition().troubles == ()
+        for number in range(60):
+            put(store, f"/hullmark/{number}", b"x" * 300_000)
+            if store.condition().troubles:
+                break
+        assert "more than 80 % of its quota of 17 MB" in store.condition().troubles[0]
 
 
 def test_a_full_disk_of_one_member(version: str, tmp_path: Path) -> None:

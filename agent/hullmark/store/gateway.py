@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import requests
 
@@ -123,6 +123,19 @@ class Gateway:
     def ask(self, endpoint: str, path: str, body: Mapping[str, Any], within_s: float) -> Any:
         """One member only, without a token, as for its own status. Raises NoAnswer or Rejected."""
         return self._answer(endpoint, path, body, within_s, token="")
+
+    def figure(self, endpoint: str, name: str, within_s: float) -> Optional[float]:
+        """One of the figures that a member publishes for monitoring; None where it doesn't, or not here."""
+        try:
+            answer = self._session.get(
+                endpoint + "/metrics", timeout=(CONNECT_S, within_s), allow_redirects=False
+            )
+            for line in answer.text.splitlines():
+                if line.startswith(name + " "):
+                    return float(line.split()[1])
+        except (requests.RequestException, OSError, ValueError):
+            return None
+        return None
 
     @contextmanager
     def watch(self, body: Mapping[str, Any], silent_s: float) -> Iterator[Stream]:

@@ -19,6 +19,10 @@ from hullmark.store import troubles
 from hullmark.store.gateway import Gateway, NoAnswer, Rejected
 
 ANSWER_S = 1.5
+QUOTA = "etcd_server_quota_backend_bytes"
+QUOTA_FRESH_S = 600.0
+"""It changes with a restart of the member only, and comes with all of its figures."""
+
 DAY_S = 86400.0
 
 
@@ -31,6 +35,8 @@ class Members:
         self._lock = threading.Lock()
         self._heard: dict[str, float] = {}
         self._names: dict[str, str] = {}
+        self._quotas: dict[str, tuple[float, Optional[float]]] = {}
+        """When each was last asked for, and what it is."""
 
     def condition(self) -> StoreCondition:
         endpoints = self._gateway.access.endpoints
@@ -43,6 +49,7 @@ class Members:
             members = tuple(
                 self._member(endpoint, look, listed) for endpoint, look in zip(endpoints, looks)
             )
+            quotas = {endpoint: known[1] for endpoint, known in self._quotas.items()}
         answered = not any(isinstance(look, str) for look in looks)
         known = {member.name for member in members}
         unnamed = [str(one.get("name") or one["ID"]) for one in listed]
@@ -55,6 +62,7 @@ class Members:
                 unguarded=self._gateway.unguarded,
                 unnamed=tuple(name for name in unnamed if name not in known) if answered else (),
                 expiries=tuple(self._expiries()),
+                quotas={endpoint: int(quota) for endpoint, quota in quotas.items() if quota},
             )
         )
 
@@ -72,6 +80,9 @@ class Members:
             listed = self._gateway.ask(endpoint, "/v3/cluster/member/list", {}, ANSWER_S)
         except (NoAnswer, Rejected, HullmarkError) as error:
             return str(error)
+        now = time.monotonic()
+        if now - self._quotas.get(endpoint, (-QUOTA_FRESH_S, None))[0] >= QUOTA_FRESH_S:
+            self._quotas[endpoint] = now, self._gateway.figure(endpoint, QUOTA, ANSWER_S)
         return status, list(listed.get("members", ()))
 
     def _member(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hullmark.model.redundancy import StoreCondition, StoreMember
 
 QUOTA_BYTES = 2 << 30
-"""etcd's default of --quota-backend-bytes; 3.4 and 3.5 don't tell the one in use over the gateway."""
+"""etcd's default of --quota-backend-bytes, for a member that doesn't publish its own."""
 
 QUOTA_SHARE = 0.8
 FRAGMENTED_BYTES = 100 * 1000 * 1000
@@ -28,7 +28,7 @@ class Expiry:
 @dataclass(frozen=True)
 class Seen:
     """`failure`, `remedy`: of a read that all members agree on; empty: it worked. `unnamed`: members that the configuration
-    has no endpoint of."""
+    has no endpoint of. `quotas`: by endpoint, in bytes, as far as members tell."""
 
     members: tuple[StoreMember, ...]
     failure: str = ""
@@ -37,12 +37,13 @@ class Seen:
     unguarded: bool = False
     unnamed: tuple[str, ...] = ()
     expiries: tuple[Expiry, ...] = ()
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
 
 def condition(seen: Seen) -> StoreCondition:
     found = [
         *_of_reading(seen),
-        *(one for member in seen.members for one in _of_member(member)),
+        *(one for member in seen.members for one in _of_member(member, seen.quotas)),
         *_of_certificates(seen.expiries),
         *_of_all(seen),
     ]
@@ -65,7 +66,7 @@ def _of_reading(seen: Seen) -> list[tuple[str, str]]:
     return [(what, "bring back enough members that more than half run: systemctl start etcd")]
 
 
-def _of_member(member: StoreMember) -> list[tuple[str, str]]:
+def _of_member(member: StoreMember, quotas: Mapping[str, int]) -> list[tuple[str, str]]:
     found = []
     if not member.answers:
         text = f"member {member.name} silent for {member.silent_s:.0f} s"
@@ -77,12 +78,14 @@ def _of_member(member: StoreMember) -> list[tuple[str, str]]:
         found.append((f"member {member.name} is full (NOSPACE): nothing can be written", remedy))
     elif member.trouble:
         found.append((f"member {member.name}: {member.trouble}", "etcdctl alarm list"))
-    if member.used_bytes > QUOTA_SHARE * QUOTA_BYTES:
+    quota_bytes = quotas.get(member.endpoint, QUOTA_BYTES)
+    if member.size_bytes > QUOTA_SHARE * quota_bytes:
+        known = "its quota" if member.endpoint in quotas else "etcd's usual quota"
         text = (
-            f"member {member.name} uses {_mb(member.used_bytes)}, more than 80 % of etcd's "
-            f"usual quota of {_mb(QUOTA_BYTES)}"
+            f"member {member.name} has {_mb(member.size_bytes)}, more than 80 % of {known} of "
+            f"{_mb(quota_bytes)}"
         )
-        found.append((text, "raise --quota-backend-bytes on each member, if that is not done yet"))
+        found.append((text, "etcdctl defrag; if that does not help, raise --quota-backend-bytes"))
     unused = member.size_bytes - member.used_bytes
     if unused > FRAGMENTED_BYTES and unused > FRAGMENTED_SHARE * member.size_bytes:
         text = f"member {member.name}: {_mb(unused)} of its file of {_mb(member.size_bytes)} unused"

@@ -16,6 +16,10 @@ GOOD = tuple(
 SILENT = replace(GOOD[1], answers=False, silent_s=840.0)
 
 
+def sized(size_bytes: int) -> StoreMember:
+    return replace(GOOD[0], size_bytes=size_bytes, used_bytes=size_bytes)
+
+
 def test_nothing_is_wrong() -> None:
     found = condition(Seen(GOOD, expiries=(Expiry("c", 31),)))
     assert (found.quorum, found.troubles, found.remedies) == (True, (), ())
@@ -35,8 +39,12 @@ def test_nothing_is_wrong() -> None:
             "member e1: memberID:1 alarm:CORRUPT",
         ),
         (
-            Seen((replace(GOOD[0], size_bytes=QUOTA_BYTES, used_bytes=int(QUOTA_BYTES * 0.81)),)),
-            "member e1 uses 1739 MB, more than 80 % of etcd's usual quota of 2147 MB",
+            Seen((sized(int(QUOTA_BYTES * 0.81)),)),
+            "member e1 has 1739 MB, more than 80 % of etcd's usual quota of 2147 MB",
+        ),
+        (
+            Seen((sized(90_000_000),), quotas={GOOD[0].endpoint: 100_000_000}),
+            "member e1 has 90 MB, more than 80 % of its quota of 100 MB",
         ),
         (
             Seen((replace(GOOD[0], size_bytes=300_000_000, used_bytes=100_000_000),)),
@@ -69,7 +77,7 @@ def test_one_trouble(seen: Seen, trouble: str) -> None:
     [
         replace(GOOD[0], size_bytes=90_000_000, used_bytes=0),  # small enough to leave it
         replace(GOOD[0], size_bytes=300_000_000, used_bytes=160_000_000),  # half is in use
-        replace(GOOD[0], size_bytes=QUOTA_BYTES, used_bytes=int(QUOTA_BYTES * 0.79)),
+        sized(int(QUOTA_BYTES * 0.79)),
     ],
 )
 def test_what_is_no_trouble_yet(member: StoreMember) -> None:
