@@ -48,15 +48,14 @@ class Shop:
         return (self.m1, self.m2, self.w1)
 
     def ask(self, host: Host, *command: str) -> Any:
-        """The JSON answer of a command on this machine."""
+        """The JSON answer of a command on this machine; empty where there is none."""
         done = host.run(["hullmark", *command, "--output", "json"], check=False)
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(done.stdout) if done.returncode in (0, 1) else {}
 
     def roles(self, host: Host) -> list[tuple[str, str]]:
         """Both masters' names and roles, as this one says."""
         status = self.ask(host, "status")
-        return sorted((one["name"], one["role"]) for one in status["masters"])
+        return sorted((one["name"], one["role"]) for one in status.get("masters", []))
 
     def etcdctl(self, arguments: str) -> str:
         """As etcd's root, from m1."""
@@ -178,7 +177,7 @@ def test_a_lost_member_is_replaced_by_another_machine(shop: Shop) -> None:
     assert all(", started, " in line for line in listed), listed
     for names, commands in others:
         shop.page.paste(names, commands)
-        wait_until(lambda: shop.ask(shop.m1, "status")["state"] == "ok", "all is well", 90.0)
+        wait_until(lambda: shop.ask(shop.m1, "status").get("state") == "ok", "all is well", 90.0)
     members = shop.ask(shop.m2, "status")["store_condition"]["members"]
     assert sorted(one["endpoint"].split("/")[2] for one in members) == sorted(
         f"{host.address}:2379" for host in (shop.m1, shop.m2, shop.w2)
