@@ -12,6 +12,7 @@ from hullmark.model.drill import ForgetAnswer, StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
 from hullmark.model.move import MoveAnswer, MovedSlot
+from hullmark.model.peers import MasterInviteAnswer
 from hullmark.model.people import RevokeAnswer, Role, TokenAnswer
 from hullmark.model.rollout import RolloutAnswer
 from tests.unit.cli import answers
@@ -34,6 +35,7 @@ ELSEWHERE = {
     "agent renew",
     "master run",
     "master init",
+    "master join",
     "eject",
 }
 """Commands of the daemons, the drill and snapshots, which have tests of their own."""
@@ -67,6 +69,11 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         "token create ci --role viewer",
         "POST /v1/tokens",
         [TokenAnswer("ci", "t", Role.VIEWER, 1.0)],
+    ),
+    "master invite": (
+        "master invite m2",
+        "POST /v1/master-invites",
+        [MasterInviteAnswer("m2", "hmi1.x", 1.0)],
     ),
     "master step-down": (
         "master step-down --no-wait",
