@@ -18,9 +18,11 @@ from hullmark import log
 from hullmark.agentd import statefile
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
-from hullmark.core.acceptance import Held, refusal, stale, unrelated
+from hullmark.agentd.proof import doubt_by
+from hullmark.core.acceptance import Held, begins_anew, refusal, stale, unrelated
 from hullmark.errors import BrokenState, StaleEpoch
 from hullmark.model.epoch import NO_EPOCH, Epoch
+from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import InstanceId, Orders
 from hullmark.model.protocol import Former
 
@@ -44,6 +46,7 @@ class Ledger:
         self, folder: Path, cluster_id: str, host_id: str, problems: Problems, outbox: Outbox
     ) -> None:
         self._folder = folder
+        self._doubt = doubt_by(folder)
         self._problems = problems
         self._outbox = outbox
         self._lock = threading.Lock()
@@ -116,12 +119,21 @@ class Ledger:
         with self._lock:
             return Accepted(self._orders, self._loaded, self._orders.epoch == self._ruling().epoch)
 
-    def seen(self, epoch: Epoch, leader: str, former: Optional[Former]) -> str:
+    def seen(
+        self,
+        epoch: Epoch,
+        leader: str,
+        former: Optional[Former],
+        proof: Optional[IncarnationProof] = None,
+    ) -> str:
         """A leader answered a poll with this epoch. A higher one holds up all work on older orders until
-        its own come. Returns why it isn't believed, empty where it is."""
+        its own come; one of a new incarnation needs its proof. Returns why it isn't believed, empty where it is."""
+        unproven = ""
+        if begins_anew(self.held, epoch):
+            unproven = self._doubt(self._held.cluster_id, epoch.incarnation, proof)
         with self._lock:
             ruling = self._ruling()
-            why = stale(ruling, epoch, leader) or unrelated(ruling, epoch, former)
+            why = stale(ruling, epoch, leader) or unproven or unrelated(ruling, epoch, former)
             if not why and epoch > ruling.epoch:
                 self._held = replace(self._held, epoch=epoch, leader=leader, revision=0)
             return why

@@ -147,7 +147,7 @@ class Sync:
             return False
         self._problems.clear(MASTER_UNAVAILABLE, "host.refused", "certificate.invalid")
         self._check_clock(answer.now)
-        why = self._ledger.seen(answer.epoch, answer.leader, answer.former)
+        why = self._ledger.seen(answer.epoch, answer.leader, answer.former, answer.proof)
         if why:
             self._record_refusal(answer, why)
             self._link.next_master()

@@ -33,6 +33,8 @@ def refusal(held: Held, orders: Orders) -> str:
     why = stale(held, orders.epoch, orders.leader)
     if why:
         return why
+    if begins_anew(held, orders.epoch):
+        return f"incarnation {orders.epoch.incarnation} has not been proven"
     if orders.epoch == held.epoch and orders.revision < held.revision:
         return f"revision {orders.revision} has passed; {held.revision} was accepted"
     return _malformed(orders)
@@ -45,6 +47,11 @@ def stale(held: Held, epoch: Epoch, leader: str) -> str:
     if epoch == held.epoch and held.leader and leader != held.leader:
         return f"epoch {epoch} is {held.leader}'s, not {leader}'s"
     return ""
+
+
+def begins_anew(held: Held, epoch: Epoch) -> bool:
+    """Whether the epoch is of an incarnation that this host has not accepted yet, and that needs a proof: all but the first do."""
+    return epoch.incarnation > max(held.epoch.incarnation, 1)
 
 
 def unrelated(held: Held, epoch: Epoch, former: Optional[Former]) -> str:

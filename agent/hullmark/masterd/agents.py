@@ -60,6 +60,7 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
         tasks=tasks,
         tasks_last=last,
         former=cluster.former(body.epoch),
+        proof=cluster.proof if body.epoch.incarnation < record.epoch.incarnation else None,
     )
 
 

@@ -10,16 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hullmark.agentd import enrolment
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.errors import StaleEpoch
 from hullmark.model.epoch import Epoch
+from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import InstanceId, Orders
 from hullmark.model.protocol import Former
+from hullmark.pki.authority import Authority, create_authority
+from hullmark.pki.statements import sign_incarnation
 from tests.unit.agentd.fakes import CLUSTER, HOST, bundle_of, orders_of, shows_itself
 
 WEB = InstanceId("shop", "web", 1, 1)
+NOW = 1.8e9
 
 
 def ledger_in(folder: Path) -> Ledger:
@@ -136,9 +141,48 @@ def test_a_leader_with_an_old_copy_of_the_store_never_comes_to_be_believed(
     assert ledger.seen(Epoch(1, 2), "m1@next", Former("m1", 9)) == ""
 
 
-def test_an_operators_word_is_above_what_a_store_can_show(ledger: Ledger) -> None:
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """The cluster's; this host was enrolled with its root."""
+    made = create_authority(tmp_path / "pki", CLUSTER, NOW)
+    (tmp_path / enrolment.ROOT).write_text(made.root_pem)
+    return made
+
+
+def proof_by(
+    authority: Authority, incarnation: int = 2, cluster: str = CLUSTER
+) -> IncarnationProof:
+    return sign_incarnation(authority, cluster, incarnation, reason="restored", by="ann", now=NOW)
+
+
+def test_an_operators_word_is_above_what_a_store_can_show(
+    tmp_path: Path, ledger: Ledger, authority: Authority
+) -> None:
     ledger.accept(orders_of([(WEB, bundle_of())]))
-    assert ledger.seen(Epoch(2, 1), "m1@restored", None) == ""
+    assert ledger.seen(Epoch(2, 1), "m1@restored", None, proof_by(authority)) == ""
+    # Later terms of it need none, also after a restart.
+    assert ledger.seen(Epoch(2, 2), "m2@next", Former("m1@restored", 9)) == ""
+    assert ledger.accept(orders_of(epoch=Epoch(2, 2), leader="m2@next"))
+    assert ledger_in(tmp_path).seen(Epoch(2, 3), "m1@again", Former("m2@next", 99)) == ""
+    assert "has passed" in ledger.seen(Epoch(1, 99), "m1@old", None)
+
+
+def test_a_new_incarnation_without_the_clusters_signature_is_refused(
+    tmp_path: Path, ledger: Ledger, authority: Authority
+) -> None:
+    ledger.accept(orders_of([(WEB, bundle_of())]))
+    other = create_authority(tmp_path / "other", CLUSTER, NOW)
+    for proof, why in (
+        (None, "no signature of the cluster's came with it"),
+        (proof_by(other), "does not lead to the cluster's root"),
+        (proof_by(authority, 3), "it is of incarnation 3"),
+        (proof_by(authority, cluster="c9"), "it is of another cluster"),
+    ):
+        assert why in ledger.seen(Epoch(2, 1), "m1@copy", None, proof)
+        assert ledger.held.epoch == Epoch(1, 1)
+    ledger.check(Epoch(1, 1), WEB)
+    (tmp_path / enrolment.ROOT).unlink()
+    assert "can't be checked" in ledger.seen(Epoch(2, 1), "m1@x", None, proof_by(authority))
 
 
 def test_lost_orders_are_not_had_from_an_older_leader(tmp_path: Path) -> None:

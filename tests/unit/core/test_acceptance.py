@@ -73,8 +73,21 @@ def test_refusals(change: dict[str, object], why: str) -> None:
 
 
 def test_a_higher_epoch_brings_another_leader_and_any_revision() -> None:
-    for epoch in (Epoch(1, 5), Epoch(2, 1)):
-        assert refusal(HELD, dataclasses.replace(GOOD, epoch=epoch, leader="m2", revision=1)) == ""
+    assert (
+        refusal(HELD, dataclasses.replace(GOOD, epoch=Epoch(1, 5), leader="m2", revision=1)) == ""
+    )
+
+
+def test_a_new_incarnation_is_not_obeyed_before_it_was_proven() -> None:
+    """A poll's proof raises what is held; orders alone never do."""
+    orders = dataclasses.replace(GOOD, epoch=Epoch(2, 1), leader="m2", revision=1)
+    assert refusal(HELD, orders) == "incarnation 2 has not been proven"
+    proven = dataclasses.replace(HELD, epoch=Epoch(2, 1), leader="m2", revision=0)
+    assert refusal(proven, orders) == ""
+    # A host that has obeyed nobody yet takes the first incarnation, and no other.
+    new = Held("c1", "h1")
+    assert refusal(new, dataclasses.replace(GOOD, epoch=Epoch(1, 9))) == ""
+    assert "proven" in refusal(new, orders)
 
 
 def test_an_agent_that_knows_only_the_epoch_takes_any_leader_of_it() -> None:
