@@ -24,6 +24,7 @@ from hullmark.masterd.snapshotverbs import restore
 from hullmark.masterd.view import decode, encode
 from hullmark.model import names
 from hullmark.model.epoch import Epoch
+from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.names import CLUSTER_KEY, LEADER_KEY, RESTORING_KEY
 from hullmark.model.orders import Assignment, InstanceId
 from hullmark.model.records import (
@@ -33,6 +34,7 @@ from hullmark.model.records import (
     LeaderRecord,
 )
 from hullmark.model.snapshotfile import FORMAT, Head
+from hullmark.model.wire import from_wire
 from hullmark.pki import statements
 from hullmark.pki.authority import Authority, create_authority
 from hullmark.store.memory import MemoryStore
@@ -355,6 +357,30 @@ def test_a_cluster_goes_on_from_its_snapshot(tmp_path: Path) -> None:
         assert (status, answer["generation"]) == (200, 1)  # a repeat is still one
         _, status_now = await served.local("GET", "/v1/status")
         assert status_now["epoch"] == "2.1"
+
+    serve(tmp_path, after)
+
+
+def test_a_host_of_the_former_incarnation_is_shown_the_proof(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    serve(tmp_path, lambda served: save(served, path))
+    config = config_in(tmp_path)
+    emptied(config)
+    with opened(path) as source:
+        restore(config, source, by="alice")
+
+    root = (tmp_path / "master/pki/root.pem").read_bytes()
+
+    async def after(served: Served) -> None:
+        host = await served.enroll()
+        for incarnation, shown in ((1, True), (2, False)):
+            epoch = {"incarnation": incarnation, "term": 1}
+            poll = {"run": "r", "hold_s": 0, "epoch": epoch}
+            _, answer = await host.post("/agent/v1/poll", poll)
+            assert (answer.get("proof") is not None) is shown
+            if shown:
+                proof = from_wire(IncarnationProof, answer["proof"])
+                statements.check_incarnation(proof, root, proof.cluster_id, 2)
 
     serve(tmp_path, after)
 
