@@ -183,5 +183,7 @@ async def invite(desk: Desk, call: Call) -> InviteAnswer:
         body = type(body)(body.host, desk.terms.invite_valid_s, body.labels)
     secret = new_secret()
     record = await desk.cluster.invite(body, secret_hash(secret), call.change(desk))
-    token = Invite(desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret).text()
+    token = Invite(
+        desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret
+    ).text()
     return InviteAnswer(record.host, token, record.expires_at)

@@ -162,16 +162,21 @@ class Master:
 
     def _cluster(self, store: Store) -> Cluster:
         config = self._config
-        addresses = reachable_at(config, self._folder)
-        port = config.agents_listen.rpartition(":")[2]
+        addresses = reachable_at(config, self._folder) or [self._name]
+        agents_urls, api_urls = (
+            urls(addresses, listen) for listen in (config.agents_listen, config.api_listen)
+        )
         settings = Settings(
             lost_after_s=config.lost_after,
             strategy=Strategy(config.scheduler_strategy),
             silent_after_s=config.lost_after * 0.8,
             events_kept=config.events_keep,
             store_name=config.store_kind,
+            agents_urls=agents_urls,
+            api_urls=api_urls,
+            api_address=api_urls[0][len("https://") :],
         )
-        address = f"{addresses[0] if addresses else self._name}:{port}"
+        address = agents_urls[0][len("https://") :]
         return Cluster(store, self._name, address, settings, check=self._check, shown=self._shown)
 
     def _desk(self, cluster: Cluster, hub: Hub, authority: Authority, cluster_id: str) -> Desk:
