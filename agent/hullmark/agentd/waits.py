@@ -53,8 +53,8 @@ class Comeback:
         self._alone = self._waits(self.LONGEST_S[1])
         self._among = self._waits(self.LONGEST_S[0])
 
-    def _waits(self, longest_s: float) -> Waits:
-        return Waits(self.FIRST_S, longest_s, self._chance)
+    def _waits(self, longest_s: float, first_s: float = FIRST_S) -> Waits:
+        return Waits(first_s, longest_s, self._chance)
 
     def found(self, spread_s: float) -> None:
         """The leader answered, and said how far its hosts should be spread out."""
@@ -62,7 +62,8 @@ class Comeback:
         self._alone.reset()
         if spread_s != self._spread_s:
             least_s, most_s = self.LONGEST_S
-            self._among = self._waits(min(max(spread_s, least_s), most_s))
+            first_s = min(max(spread_s / 3, self.FIRST_S), least_s)
+            self._among = self._waits(min(max(spread_s, least_s), most_s), first_s)
             self._spread_s = spread_s
         self._among.reset()
 

@@ -160,7 +160,7 @@ def test_what_the_leader_tells_of_masters_and_of_spreading_out_is_heeded(agent: 
     agent.leader.down = True
     waits = [agent.sync.turn() for _ in range(8)]
     assert waits[0] == 1.5
-    assert waits[1] == pytest.approx(0.15)
+    assert waits[1] == pytest.approx(0.75)
     assert waits[-1] == pytest.approx(2.25)
 
 

@@ -28,11 +28,11 @@ def test_the_first_wait_of_a_small_fleet_is_none_to_speak_of() -> None:
 
 
 def test_after_it_a_large_fleet_asks_more_seldom() -> None:
-    for spread_s, longest_s in ((0.0, 1.0), (2.0, 2.0), (30.0, 3.0)):
+    for spread_s, first_s, longest_s in ((0.0, 0.2, 1.0), (1.5, 0.5, 1.5), (30.0, 1.0, 3.0)):
         comeback = Comeback(lambda: 1.0)
         comeback.found(spread_s)
         waits = [comeback.lost(several=True) for _ in range(9)][1:]
-        assert waits[:3] == pytest.approx([0.2, 0.4, 0.8])
+        assert waits[:2] == pytest.approx([first_s, 2 * first_s])
         assert waits[-1] == longest_s
 
 
