@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,16 @@ def test_of_several_masters_none_there(clock: Clock, tmp_path: Path) -> None:
     with pytest.raises(MasterUnavailable):
         scale(several(clock, f"unix://{tmp_path}/a.sock", f"unix://{tmp_path}/b.sock"))
     assert clock.slept == []
+
+
+def test_of_several_masters_one_that_is_frozen_is_not_waited_for(
+    master: FakeMaster, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hullmark.cli.client.QUICK_S", 0.05)
+    frozen = socket.socket(socket.AF_UNIX)
+    frozen.bind(str(tmp_path / "f.sock"))
+    frozen.listen()
+    master.answers["POST /v1/apps/shop/scale"] = CHANGED
+    with frozen:
+        assert scale(several(clock, f"unix://{tmp_path}/f.sock", master.url)) == CHANGED
+    assert [request.body["request_id"] for request in master.requests] == ["r1"]

@@ -158,6 +158,24 @@ def test_a_held_question_ends_when_another_master_leads(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
+def test_a_followed_log_is_cut_when_another_master_leads(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        async with standby(served, record_of(served.agents_port)) as there:
+            await there.ask("PUT", "/v1/apps/shop", apply_body())
+            connector = aiohttp.UnixConnector(path=str(there.path))
+            url = "http://m2/v1/apps/shop/logs?follow="
+            async with aiohttp.ClientSession(connector=connector) as session:
+                async with session.get(url + "false") as whole:
+                    assert (whole.status, await whole.read()) == (200, b"")
+                async with session.get(url + "true") as followed:
+                    assert followed.status == 200
+                    there.cluster.other_leader = None
+                    with pytest.raises(aiohttp.ClientPayloadError):
+                        await followed.read()
+
+    serve(tmp_path, test)
+
+
 def test_a_leader_that_is_not_reached(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         async with standby(served, record_of(1)) as there:
