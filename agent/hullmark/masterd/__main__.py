@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, Optional
@@ -16,12 +17,15 @@ from hullmark.compose import check, shown
 from hullmark.config import MASTER_FILE, load_master
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, Refused, as_document
 from hullmark.host.service import Service, start
+from hullmark.launchers import start_command
 from hullmark.masterd import joinverb, preconditions, snapshotverbs
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import init, shop_authority
 from hullmark.masterd.initanswer import Result
 from hullmark.masterd.owner import acting_as, owner_of
+from hullmark.masterd.reclaiming import reclaim
+from hullmark.pki.files import this_user
 
 TAG = "hullmark-master"
 """Whose lines these are, in syslog."""
@@ -70,6 +74,11 @@ def parser() -> argparse.ArgumentParser:
         help="the shop's own intermediate certificate, and its root last",
     )
     init.add_argument("--ca-key", metavar="FILE", help="the intermediate's key")
+    init.add_argument(
+        "--reclaim",
+        metavar="CLUSTER",
+        help="begin a new incarnation of this cluster, which its hosts obey; nothing else is made",
+    )
     init.add_argument(
         "--no-start", action="store_true", help="leave the installed service as it is"
     )
@@ -125,7 +134,25 @@ def _run(config_file: str) -> None:
     serve(config, check=check, shown=shown)
 
 
+def _reclaim(options: argparse.Namespace) -> None:
+    by = this_user()
+    owner = owner_of(Path(load_master(options.config).config.state_dir))
+    with acting_as(owner):
+        config = load_master(options.config, owned=True).config
+        done = reclaim(config, options.reclaim, by=by, now=time.time())
+    if options.output == "json":
+        fields = {"cluster_id": done.cluster_id, "incarnation": done.incarnation}
+        told = {"schema": "hullmark.master-reclaim/1", "changed": True, **fields}
+        print(json.dumps(told, indent=2))
+        return
+    print(f"cluster {done.cluster_id} begins incarnation {done.incarnation}")
+    print(f"next: masters that run go on by themselves; otherwise: {start_command('masterd')}")
+
+
 def _init(options: argparse.Namespace) -> None:
+    if options.reclaim is not None:
+        _reclaim(options)
+        return
     owner = owner_of(Path(load_master(options.config).config.state_dir))
     shop = shop_authority(options.ca_chain, options.ca_key)
     with acting_as(owner):

@@ -55,6 +55,11 @@ Example:
     "--ca-chain", metavar="FILE", help="The shop's own intermediate certificate, its root last."
 )
 @click.option("--ca-key", metavar="FILE", help="The intermediate's key.")
+@click.option(
+    "--reclaim",
+    metavar="CLUSTER",
+    help="Begin a new incarnation of this cluster, whose store was put back from a copy.",
+)
 @click.option("--no-start", is_flag=True, help="Leave the installed service as it is.")
 @click.option(
     "-o",
@@ -69,6 +74,7 @@ def init(
     addresses: tuple[str, ...],
     ca_chain: Optional[str],
     ca_key: Optional[str],
+    reclaim: Optional[str],
     no_start: bool,
     output: str,
 ) -> NoReturn:
@@ -86,6 +92,8 @@ def init(
         arguments += ["--ca-chain", ca_chain]
     if ca_key is not None:
         arguments += ["--ca-key", ca_key]
+    if reclaim is not None:
+        arguments += ["--reclaim", reclaim]
     become("masterd", arguments)
 
 
