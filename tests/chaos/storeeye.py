@@ -41,7 +41,8 @@ class StoreEye:
         return int(answer["header"]["revision"])
 
     def catch_up(self, timeout_s: float = 20.0) -> None:
-        """Add what changed since the last call. Raises AssertionError where the store no longer has all of that."""
+        """Add what changed since the last call. Raises requests.RequestException where nobody told all of that, and AssertionError
+        where the store no longer has it."""
         target = self.revision()
         if self._next > target:
             return
@@ -55,9 +56,9 @@ class StoreEye:
             if revision > target:
                 break
             self._take(event)
-            if revision == target:
-                break
-        self._next = target + 1
+            self._next = revision + 1
+        if self._next <= target:
+            raise requests.ConnectionError("the stream ended before all was told")
 
     def _events(self, request: dict[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
         with self._post("watch", request, timeout_s, stream=True) as answer:

@@ -175,6 +175,9 @@ class _Run:
         name = instance.container_name
         found = self.situation.found.get(name)
         if found is None:
+            if slot_lane(instance) in self.situation.busy:
+                # It may be being made by what was begun under the orders before: not done with until that has ended.
+                self.statuses[name] = status_of(instance, None, Phase.STOPPING, reason, Attempt())
             return
         self._wake_at_limit(tombstone)
         if is_cut_off(tombstone, self.situation.unheard_s):

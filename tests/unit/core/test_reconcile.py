@@ -16,6 +16,7 @@ from hullmark.core.actions import (
     RemoveVolume,
     Run,
     Start,
+    slot_lane,
 )
 from hullmark.core.found import FoundState
 from hullmark.core.reconcile import (
@@ -237,6 +238,14 @@ def test_two_former_instances_of_one_slot_go_one_after_the_other() -> None:
 def test_a_tombstone_without_a_container_is_done_with() -> None:
     decision = World(orders_of([], [WEB])).decide()
     assert (decision.actions, decision.statuses) == ((), {})
+
+
+def test_a_tombstone_is_not_done_with_while_its_container_may_be_being_made() -> None:
+    """What was begun under the orders before ends with a container that nobody would name any more."""
+    busy = frozenset({slot_lane(WEB)})
+    decision = reconcile(Situation(orders_of([], [WEB]), {}, {}, busy=busy), 0.0)
+    assert decision.actions == ()
+    assert decision.statuses[WEB.container_name].phase is Phase.STOPPING
 
 
 def test_what_could_not_be_started_is_removed_at_once() -> None:
