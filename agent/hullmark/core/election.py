@@ -31,7 +31,8 @@ UNHEARD_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Timing:
-    """In seconds. A leader that stepped down leaves it to others for `calm_s`, unless nobody takes over."""
+    """In seconds. For `calm_s` after a leader stepped down it leaves a record that names nobody to others for
+    one `ttl_s` more."""
 
     ttl_s: float = 3.0
     calm_s: float = 30.0
@@ -246,7 +247,7 @@ def _free_at(state: State) -> float:
         return math.inf
     vacant = not sight.master or sight.ours
     free_at = state.changed_at + (0.0 if vacant else state.timing.ttl_s)
-    if free_at < state.calm_until:
+    if vacant and free_at < state.calm_until:
         free_at = min(state.calm_until, free_at + state.timing.ttl_s)
     return max(free_at, state.retry_at)
 

@@ -51,6 +51,11 @@ def ensure_certificate(
     return True
 
 
+def cluster_of(folder: Path) -> str:
+    """The id of the cluster that this master's certificate is of. Raises BrokenState."""
+    return certificates.identity_of(_read(folder)[0]).cluster_id
+
+
 def valid_until(folder: Path) -> float:
     """Raises BrokenState."""
     return certificates.validity(_read(folder)[0])[1]

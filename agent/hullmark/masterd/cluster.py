@@ -19,17 +19,20 @@ methods answer from memory. A change returns once it is durable in the store, an
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 import hullmark
+from hullmark.core.election import Phase
 from hullmark.core.pair import Seat, cluster_status
 from hullmark.errors import Refused
 from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau, Shown
 from hullmark.masterd.changes import Check
 from hullmark.masterd.counters import Counters
+from hullmark.masterd.electing import Elector
 from hullmark.masterd.pair import Pair
 from hullmark.masterd.pinning import Resolver
+from hullmark.masterd.presence import Presence
 from hullmark.masterd.redundancywatch import RedundancyWatch
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.term import Term
@@ -67,24 +70,80 @@ class Cluster(Counters):
         self._check = check
         self._shown = shown
         self._pair = Pair(master, settings)
+        self._elector: Optional[Elector] = None
+        self._knocks: dict[str, float] = {}
+        self.turned: list[Callable[[], None]] = []
+        """Called where who leads, or why this master doesn't, may have changed."""
 
     async def start(self) -> None:
-        """Begin to lead: a term above every former one. Raises what `Term.start` does."""
+        """With a store of its own it begins to lead: a term above every former one. Raises what `Term.start` does. With one
+        that others share it begins to look who leads, and leads when it is time."""
+        if self._settings.shared:
+            self._elector = self._shared()
+            self._elector.start()
+            return
+        bureau = self._bureau_now = self._make()
+        await bureau.term.start()
+        self._pair.follow(bureau.term.view)
+        self._leads(bureau)
+
+    def _make(self) -> Bureau:
         term = Term(self._store, self._master, self._address, self._settings)
-        self._bureau_now = Bureau(
-            term, self._master, self._settings, check=self._check, shown=self._shown
+        return Bureau(term, self._master, self._settings, check=self._check, shown=self._shown)
+
+    def _shared(self) -> Elector:
+        elector = Elector(
+            self._store,
+            self._settings,
+            self._pair,
+            make=self._make,
+            begun=self._leads,
+            changed=self._changed,
         )
-        await term.start()
-        self._pair.follow(term.view)
-        term.also(self.hostlife.run())
-        teller, settings = self._bureau.teller, self._settings
-        watch = RedundancyWatch(term, teller, settings, self.masters, lambda: self.store_condition)
+        presence = Presence(
+            self._store,
+            self._master,
+            self._settings,
+            elector,
+            self._pair,
+            why_not=lambda: self.why_not,
+            hears=self._hears,
+        )
+        elector.also(presence.run())
+        elector.also(presence.watch_store())
+        return elector
+
+    def _leads(self, bureau: Bureau) -> None:
+        """What runs beside a term that has begun."""
+        term, settings = bureau.term, self._settings
+        term.also(bureau.hostlife.run())
+        watch = RedundancyWatch(
+            term, bureau.teller, settings, self.masters, lambda: self.store_condition
+        )
         term.also(watch.run())
+
+    def _changed(self) -> None:
+        if self._elector is not None and self._elector.bureau is not None:
+            self._bureau_now = self._elector.bureau
+        for told in self.turned:
+            told()
 
     async def stop(self) -> None:
         """Finish what is under way, write pending events, give leadership back. Twice is fine."""
-        if self._bureau_now is not None:
+        if self._elector is not None:
+            await self._elector.close()
+        elif self._bureau_now is not None:
             await self._term.stop()
+
+    @property
+    def why_not(self) -> str:
+        """Why this master does not lead; empty while it does."""
+        elector = self._elector
+        if elector is None or self.is_leader:
+            return super().why_not
+        if elector.state.phase is Phase.LEADING:
+            return super().why_not or "it is about to lead"
+        return self.read_only or elector.state.why
 
     async def lost(self) -> str:
         """Returns, with the reason, when this master leads no more."""
@@ -94,17 +153,24 @@ class Cluster(Counters):
     def role(self) -> str:
         """`leader`; `standby` while another may lead; `read-only` where nothing can be changed through this master
         or another that it knows of."""
-        return "leader" if self.is_leader else "read-only"
+        if self.is_leader:
+            return "leader"
+        return "standby" if self._elector is not None and not self.read_only else "read-only"
 
     @property
     def read_only(self) -> str:
         """Why nothing can be changed, empty where this master leads or another may."""
-        return self.why_not
+        if self._elector is None:
+            return super().why_not
+        trouble = self._elector.state.read_only(self._settings.clock())
+        return f"the store does not answer: {trouble}" if trouble else ""
 
     @property
     def readable(self) -> bool:
         """Whether there is a view to answer reads from."""
-        return self.is_leader
+        if self._elector is None:
+            return self.is_leader
+        return self._bureau_now is not None and self._term.view.cluster is not None
 
     @property
     def stale_s(self) -> float:
@@ -128,7 +194,8 @@ class Cluster(Counters):
         seen = self.leader_seen
         if seen is None or self._bureau_now is None:
             return seen
-        return None if self._term.leadership.owns(seen) else seen
+        own = self._term.leadership.owns(seen) or seen.master == self._master
+        return None if own else seen
 
     def masters(self) -> tuple[MasterView, ...]:
         """All that there are, the leader first."""
@@ -136,7 +203,19 @@ class Cluster(Counters):
 
     def _hears(self) -> int:
         """How many hosts called this master lately."""
-        return len(self._term.fleet.heard_s()) if self._bureau_now is not None else 0
+        now, lost_after_s = self._settings.clock(), self._settings.lost_after_s
+        lately = {host for host, at in self._knocks.items() if now - at < lost_after_s}
+        if self.is_leader:
+            heard = self._term.fleet.heard_s()
+            lately |= {host for host, heard_s in heard.items() if heard_s < lost_after_s}
+        return len(lately)
+
+    def knocked(self, host_id: str) -> None:
+        """A host with a good certificate called, and was told that this master does not lead."""
+        now = self._settings.clock()
+        lost_after_s = self._settings.lost_after_s
+        self._knocks = {h: at for h, at in self._knocks.items() if now - at < lost_after_s}
+        self._knocks[host_id] = now
 
     @property
     def store_condition(self) -> StoreCondition:
@@ -146,6 +225,9 @@ class Cluster(Counters):
     async def step_down(self, why: str) -> None:
         """Hand over to the other master. Returns once leadership was given back. Raises StaleEpoch where this master does
         not lead, Refused where there can be no other."""
+        if self._elector is not None:
+            await self._elector.step_down(why)
+            return
         raise Refused(
             "this cluster has one master: nobody could take over",
             remedy="docs/operations/high-availability.md says how to add a second one",

@@ -59,13 +59,13 @@ class Counters:
 
     @property
     def is_leader(self) -> bool:
-        return self._bureau_now is not None and self._bureau_now.term.leadership.is_leader
+        return self._bureau_now is not None and not self._bureau_now.term.why_not
 
     @property
     def why_not(self) -> str:
         """Why this master does not lead; empty while it does."""
         bureau = self._bureau_now
-        return "it has not begun to lead" if bureau is None else bureau.term.leadership.why_not
+        return "it has not begun to lead" if bureau is None else bureau.term.why_not
 
     @property
     def _bureau(self) -> Bureau:

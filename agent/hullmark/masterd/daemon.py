@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import hullmark
 from hullmark import log
@@ -32,6 +32,7 @@ from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.host.notify import ServiceManager, service_manager
 from hullmark.masterd import certificate, doors, routes
 from hullmark.masterd.answers import traced
+from hullmark.masterd.belonging import check_belongs
 from hullmark.masterd.changes import Check
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.desk import Desk, Terms
@@ -78,12 +79,37 @@ class Master:
         self._directory = Directory(self._rules, time.monotonic)
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
+        self._role = "it has not begun to lead"
+        self._tells: Optional[Callable[[str], None]] = None
 
     @property
     def standing(self) -> str:
         """What it does, in one sentence."""
         agents, api = self.ports
-        return f"Leads as master {self._name}; agents' port {agents}, API port {api}."
+        ports = f"agents' port {agents}, API port {api}."
+        if not self._role:
+            return f"Leads as master {self._name}; {ports}"
+        return f"Standby {self._name}: {self._role}; {ports}"
+
+    @property
+    def _shared(self) -> bool:
+        """Whether other masters use the same store."""
+        return self._config.store_kind != "sqlite"
+
+    def _turned(self, cluster: Cluster, hub: Hub) -> None:
+        """Who leads, or why this master doesn't, may be another now."""
+        before, self._role = self._role, cluster.why_not
+        if not self._role:
+            hub.rise(cluster.leader_record.epoch.term << 32)
+        elif not before:
+            hub.drop()
+        if self._tells is not None and self._listeners:
+            self._tells(self.standing)
+
+    def tell_standing(self, told: Callable[[str], None]) -> None:
+        """`told` is called with what it does, now and whenever that changes."""
+        self._tells = told
+        told(self.standing)
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -100,6 +126,9 @@ class Master:
             sockets = self._bind(stack)
             store = open_store(self._config, self._folder)
             stack.callback(store.close)
+            with contextlib.suppress(StoreUnavailable):
+                belongs = partial(check_belongs, store, self._folder)
+                await asyncio.get_running_loop().run_in_executor(None, belongs)
             authority = Authority.load(self._folder.pki)
             await self._serve(stopping, ready, store, authority, sockets)
 
@@ -127,27 +156,31 @@ class Master:
         sockets: list[socket.socket],
     ) -> None:
         cluster = self._cluster(store)
+        hub = Hub()
+        cluster.turned.append(partial(self._turned, cluster, hub))
         await cluster.start()
-        record = cluster.leader_record
-        hub = Hub(record.epoch.term << 32)
-        cluster_id = cluster.snapshot().cluster.cluster_id
+        self._turned(cluster, hub)
+        cluster_id = (
+            certificate.cluster_of(self._folder.pki) if self._shared else cluster.cluster_id
+        )
         warning = asyncio.ensure_future(self._warn_of_unknown())
         renewal = asyncio.ensure_future(self._keep_certificate(cluster, authority, cluster_id))
-        lost = asyncio.ensure_future(cluster.lost())
+        # With a store that is shared it goes back to standby, and lives on.
+        lost = asyncio.ensure_future(stopping.wait() if self._shared else cluster.lost())
         stop = asyncio.ensure_future(stopping.wait())
         try:
             if self._renew(authority, cluster_id):
                 self._tell_renewed(cluster)
             desk = self._desk(cluster, hub, authority, cluster_id)
             await self._listen(desk, sockets)
-            _log.info("serving", cluster=cluster_id, epoch=str(record.epoch), name=self._name)
+            _log.info("serving", cluster=cluster_id, role=cluster.role, name=self._name)
             ready()
             await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (renewal, stop, lost, warning):
                 task.cancel()
             await self._stop(cluster, hub)
-        if lost.done() and not lost.cancelled():
+        if not self._shared and lost.done() and not lost.cancelled():
             raise StaleEpoch(
                 f"this master leads no more: {lost.result()}",
                 remedy="its log says more; start it again (a service manager does)",
@@ -172,6 +205,8 @@ class Master:
             silent_after_s=config.lost_after * 0.8,
             events_kept=config.events_keep,
             store_name=config.store_kind,
+            shared=self._shared,
+            leader_ttl_s=config.leader_ttl,
             agents_urls=agents_urls,
             api_urls=api_urls,
             api_address=api_urls[0][len("https://") :],
@@ -234,6 +269,9 @@ class Master:
         return True
 
     def _tell_renewed(self, cluster: Cluster) -> None:
+        """An event; a standby has only its log."""
+        if not cluster.is_leader:
+            return
         until = day(certificate.valid_until(self._folder.pki))
         cluster.record(
             Event(
@@ -280,7 +318,7 @@ async def _until_signal(master: Master, manager: ServiceManager) -> None:
         stopping.set()
 
     def ready() -> None:
-        manager.status(master.standing)
+        master.tell_standing(manager.status)
         manager.ready()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -136,9 +136,17 @@ class Hub:
     def forget(self, question: Question) -> None:
         self._open.pop(question.task.task_id, None)
 
+    def rise(self, first: int) -> None:
+        """A term begins: its tasks are numbered from above this."""
+        self._last = max(self._last, first)
+
     def stop(self) -> None:
         """The master ends: so does every answer."""
         self._stopped = True
+        self.drop()
+
+    def drop(self) -> None:
+        """This master leads no more: every answer ends."""
         for lines in list(self._readers):
             self.leave(lines)
         for question in list(self._open.values()):

@@ -32,7 +32,9 @@ from hullmark.masterd.troubles import Troubles
 from hullmark.masterd.upkeep import in_maintenance, outdated
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
+from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
+from hullmark.model.records import LeaderRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compacted, Listing, Store, Write
 
@@ -48,6 +50,8 @@ LOG_KEPT = 1000
 
 _PLANNED = (names.APPS, names.HOSTS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS)
 """Keys that a plan is made from."""
+
+NOBODY = LeaderRecord(Epoch(1, 0), "", "", 0.0)
 
 T = TypeVar("T")
 
@@ -78,8 +82,22 @@ class Term:
         self.view = View()
         self.book = OrderBook(self.view)
         self.leadership = Leadership(
-            store, self.call, master, address, applied=self._applied, lost=self._lost
+            store,
+            self.call,
+            master,
+            address,
+            applied=self._applied,
+            lost=self._lost,
+            api_address=settings.api_address,
+            clock=settings.clock,
         )
+        self._begun = False
+        self._loads = 0
+        self._retired = ""
+        self.followed: Optional[Callable[[], None]] = None
+        self.silent: Optional[Callable[[str], None]] = None
+        self.lost_lead: Optional[Callable[[str], None]] = None
+        self.over = False
         self.fleet = Fleet(
             settings.clock,
             silent_after_s=min(settings.silent_after_s, settings.lost_after_s),
@@ -107,11 +125,17 @@ class Term:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     async def start(self) -> None:
-        """Raises Refused where the store holds no cluster, BrokenState where it can't be read, Conflict
-        where another master leads, StoreUnavailable."""
-        record = await self.leadership.take(self._settings.wall())
+        """Lead, whoever led before. Raises Refused where the store holds no cluster, BrokenState where it can't be read,
+        Conflict where another master leads, StoreUnavailable."""
+        await self.leadership.take(self._settings.wall())
+        await self.begin()
+        self.also(self._watch())
+
+    async def begin(self) -> None:
+        """What follows once leadership was taken. Raises as `start` does."""
+        record = self.leadership.record
         # Above every version of an earlier term, so that who waits for the next one isn't left waiting.
-        self.version.value = record.epoch.term << 32
+        self.version.value = max(self.version.value, record.epoch.term << 32)
         try:
             await self._load()
             await self.loop.converge()
@@ -119,15 +143,33 @@ class Term:
             self.leadership.step_down("it could not begin: see its log")
             raise
         self.began_at = self._settings.clock()
+        self._begun = True
         self._tell("master.leading")
         for work in (
             self.loop.run(),
-            self._watch(),
             self.journal.run(self.leadership),
             self._tick(),
             self._keep_up(),
         ):
             self.also(work)
+        self.version.bump()
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing is answered from this term as from a leader's; empty while it is."""
+        if self.leadership.is_leader:
+            return self._retired or ("" if self._begun else "it is about to lead")
+        return self.leadership.why_not or "its own deadline passed"
+
+    def retire(self, why: str) -> None:
+        """Answer nobody any more as a leader. What is under way may still be written."""
+        self._retired = why
+        self._wake_everyone()
+
+    async def follow(self) -> None:
+        """Read everything, and go on to follow it without leading. Raises StoreUnavailable, BrokenState."""
+        await self._read_all()
+        self.also(self._watch())
 
     def also(self, work: Coroutine[Any, Any, None]) -> None:
         """A loop that runs as long as this term."""
@@ -137,6 +179,7 @@ class Term:
 
     async def stop(self) -> None:
         """Changes under way are finished. Safe to call twice, and after leadership was lost."""
+        self.over = True
         if self._changing:
             await asyncio.wait(self._changing, timeout=3.0)
         for task in self._tasks:
@@ -160,7 +203,7 @@ class Term:
         self.fleet.excuse(in_maintenance(self.view.hosts, now))
         return Snapshot(
             cluster=self.view.cluster,
-            leader=self.leadership.record,
+            leader=self.leadership.record if self._begun else self.view.leader or NOBODY,
             apps=self.view.apps,
             hosts=self.view.hosts,
             assignments=self.view.assignments,
@@ -207,9 +250,17 @@ class Term:
         """All that the store holds, at one revision. Raises StoreUnavailable."""
         return await self.call(self._store.list, names.ROOT)
 
-    async def _load(self) -> None:
+    async def _read_all(self) -> Listing:
         listing = await self.listing()
+        self._loads += 1
         self.view.load(listing)
+        self.leadership.knows(listing.revision)
+        if self.followed is not None:
+            self.followed()
+        return listing
+
+    async def _load(self) -> None:
+        listing = await self._read_all()
         if self.view.leader != self.leadership.record:
             raise overtaken()
         batches = event_batches(listing)
@@ -238,8 +289,10 @@ class Term:
             self.unplaced = unplaced
             self.version.bump()
 
-    def _lost(self, _why: str) -> None:
+    def _lost(self, why: str) -> None:
         self._wake_everyone()
+        if self.lost_lead is not None:
+            self.lost_lead(why)
 
     def _wake_everyone(self) -> None:
         self.version.bump()
@@ -271,30 +324,37 @@ class Term:
 
     async def _watch(self) -> None:
         """Follow the store's own changes: another leader's record above all."""
-        while self.leadership.is_leader:
+        while not (self._begun and not self.leadership.is_leader):
+            loads = self._loads
             try:
                 found = await self.call(
                     self._store.changes, names.ROOT, self.view.revision, WATCH_S
                 )
             except StoreUnavailable as error:
                 self.leadership.store_trouble = error.message
+                if self.silent is not None:
+                    self.silent(error.message)
                 await asyncio.sleep(RETRY_S)
                 continue
             except Compacted:
                 await self._reload()
                 continue
+            if loads != self._loads:
+                continue  # All was read anew meanwhile: these changes may be older than that.
             self.leadership.store_trouble = ""
             for change in found.changes:
                 if self.view.apply(change.key, change.value, change.revision):
                     self._notice(change.key, change.revision)
             self.view.passed(found.revision)
+            self.leadership.knows(found.revision)
+            if self.followed is not None:
+                self.followed()
 
     async def _reload(self) -> None:
         """Changes were missed: read everything, and treat all of it as changed."""
         with contextlib.suppress(StoreUnavailable):
-            listing = await self.call(self._store.list, names.ROOT)
-            self.view.load(listing)
-            if self.view.leader != self.leadership.record:
+            await self._read_all()
+            if self._begun and self.view.leader != self.leadership.record:
                 self.leadership.step_down("another master leads since")
             self.fleet.know(self.view.hosts)
             self._wake_everyone()

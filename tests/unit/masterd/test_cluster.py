@@ -15,6 +15,7 @@ from hullmark.errors import (
     ImageUnavailable,
     InvalidInput,
     NotFound,
+    OutcomeUnknown,
     Refused,
     StaleEpoch,
     StoreUnavailable,
@@ -634,6 +635,7 @@ class Flaky(MemoryStore):
         if self.lose == "before" or (self.lose and wanted):
             if self.lose == "after":
                 super().commit(compares, writes)
+                raise OutcomeUnknown("no answer came")
             raise StoreUnavailable("the disk is gone")
         return super().commit(compares, writes)
 
