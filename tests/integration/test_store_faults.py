@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from hullmark.store.etcd import EtcdStore
 from hullmark.store.protocol import Change, Changes, Compacted, Compare, Delete, Put
 from tests.cluster import wait_until
 from tests.integration.etcd import VERSIONS, EtcdCluster
+from tests.integration.etcdcerts import Certificates
 from tests.integration.relay import Relay
 from tests.integration.test_store_etcd import access
 from tests.unit.store.contract import put
@@ -343,13 +344,31 @@ def test_a_token_that_expires(version: str, tmp_path: Path) -> None:
 
 
 def test_a_client_without_a_certificate(single: EtcdCluster) -> None:
-    given = access(single)
-    bare = type(given)(given.endpoints, ca=given.ca, user=given.user, password=given.password)
-    store = EtcdStore(bare)
+    store = EtcdStore(replace(access(single), cert="", key=""))
     with pytest.raises(StoreUnavailable) as caught:
         put(store, KEY)
     assert not isinstance(caught.value, OutcomeUnknown)
     store.close()
+
+
+def test_a_member_that_another_authority_vouches_for(single: EtcdCluster, tmp_path: Path) -> None:
+    other = Certificates(tmp_path / "other")
+    store = EtcdStore(replace(access(single), ca=str(other.ca)))
+    with pytest.raises(StoreUnavailable, match="its certificate") as caught:
+        put(store, KEY)
+    assert not isinstance(caught.value, OutcomeUnknown)
+    store.close()
+
+
+def test_a_member_whose_certificate_has_expired(single: EtcdCluster) -> None:
+    """etcd takes up a new file by itself."""
+    single.certificates.issue("e1", ["127.0.0.1"], valid_days=-1)
+    with opened(single) as store:
+        with pytest.raises(StoreUnavailable, match="has expired"):
+            put(store, KEY)
+        assert "has expired" in " ".join(store.condition().troubles)
+        single.certificates.issue("e1", ["127.0.0.1"])
+        written_soon(store)
 
 
 def test_certificates_that_expire(single: EtcdCluster) -> None:
