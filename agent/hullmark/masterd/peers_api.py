@@ -35,7 +35,7 @@ async def invite_master(desk: Desk, call: Call) -> MasterInviteAnswer:
         body = MasterInviteRequest(body.name, desk.terms.invite_valid_s)
     secret = new_secret()
     record = await desk.cluster.peers.invite(body, secret_hash(secret), call.change(desk))
-    token = Invite(desk.terms.api_urls, desk.authority.root_fingerprint, record.host, secret)
+    token = Invite(desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret)
     return MasterInviteAnswer(record.host, token.text(MASTER), record.expires_at)
 
 
