@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -178,8 +177,13 @@ class Pair(Fleet):
         wait_until(second.socket.exists, f"{second.name} stands by (see {second.log})")
 
     def join(self, second: Master) -> None:
-        """The second master gets an authority of its own from the first."""
-        shutil.copytree(self.masters["m1"].state / "pki", second.state / "pki")
+        """The second master gets an authority of its own, which the first one signs for an invite."""
+        token = self.folder / f"{second.name}.token"
+        self.hullmark("master", "invite", second.name, "--token-file", str(token))
+        options = ("--config", str(second.config), "--token-file", str(token), "--no-start")
+        url = self.masters["m1"].api_url
+        self.hullmark("master", "join", url, *options, inside=second.network.inside)
+        token.unlink()
 
     def stop(self) -> None:
         for host in self.hosts.values():
