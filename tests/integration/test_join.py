@@ -134,3 +134,21 @@ def test_a_key_that_was_moved_away_is_told_and_taken_along(
         assert '"m2"' in second.command("status", "--output", "json").stdout
     finally:
         second.daemon.kill()
+
+
+def test_a_leader_is_fenced_by_a_reclaim_and_leads_the_next_incarnation(
+    tmp_path: Path, etcd: EtcdCluster, first: Machine
+) -> None:
+    cluster_id = str(first.made("init")["cluster_id"])
+    wrong = first.master("init", "--reclaim", "c9")
+    assert (wrong.returncode, f"--reclaim {cluster_id}" in wrong.stderr) == (2, True)
+    done = first.master("init", "--reclaim", cluster_id, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["incarnation"] == 2
+
+    def leads_anew() -> bool:
+        told = first.command("status", "--output", "json").stdout
+        return '"epoch": "2.' in told
+
+    wait_until(leads_anew, "the master leads the new incarnation")
+    assert '"cluster.reclaimed"' in first.command("events", "--output", "json").stdout
