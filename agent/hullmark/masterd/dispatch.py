@@ -38,7 +38,7 @@ from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.forwarding import Forwarder
 from hullmark.masterd.gate import request_came, request_over
-from hullmark.masterd.identity import LOCAL, Caller, anyone, may_not
+from hullmark.masterd.identity import known_host, LOCAL, Caller, anyone, may_not
 from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
@@ -175,8 +175,10 @@ class Dispatcher:
             if route.careful:
                 self._desk.must_lead()
             return
-        if self._forwarder is None and not self._answers(route):
-            raise self._why_not()
+        leads = self._desk.cluster.is_leader
+        cut_off = self._desk.cluster.role == "read-only"
+        if self._forwarder is None and not (self._answers(route) and (leads or cut_off)):
+            raise self._why_not()  # a standby knows less than the leader, who can be asked
         caller = seen.caller = await self._identify(request)
         if caller.refusal is not None:
             raise caller.refusal
