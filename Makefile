@@ -12,8 +12,8 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines demo check format test test-full test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet test-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
-	hosts bench hosts-bench clean
+	test-integration test-e2e test-fleet test-chaos test-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
+	hosts chaos bench failover-bench hosts-bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,17 +37,17 @@ check: setup ## Format, lint, types, unit and architecture tests: under a minute
 	$(PYTHON) -m ruff format --check --quiet .
 	$(PYTHON) -m ruff check --quiet .
 	$(PYTHON) -m mypy
-	$(PYTEST) -q --numprocesses auto tests/unit tests/arch $(ARGS)
+	$(PYTEST) -q --numprocesses auto tests/unit tests/arch tests/chaos/test_checker.py $(ARGS)
 
 format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff check --quiet --fix .
 	$(PYTHON) -m ruff format .
 
 test: setup-engines ## Every suite, with a table of results and times at the end
-	@$(PYTHON) tools/suites.py check roots integration e2e fleet packages
+	@$(PYTHON) tools/suites.py check roots integration e2e fleet chaos packages
 
 test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
-	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet packages
+	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet chaos packages
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)
@@ -66,6 +66,9 @@ test-e2e: setup-engines ## Master, agent and engine together, as a user runs the
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
 	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
+
+test-chaos: setup-engines ## A few rounds of faults at a pair of masters, and the tests of what checks them
+	$(PYTEST) -v -rP --timeout 300 --durations 5 tests/chaos $(ARGS)
 
 test-packages: setup-packages setup-trials setup-hosts ## The packages, installed on stock hosts that the tests boot
 	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 2 --dist loadfile tests/packaging $(ARGS)
@@ -98,11 +101,18 @@ signing-key:
 	@[ -f "$(KEY)" ] || { echo 'make repo: KEY=$(KEY): there is no such file. It has to be the secret key, as' \
 		'gpg --armor --export-secret-keys writes it.' >&2; exit 64; }
 
+# make chaos SEED=17 ROUNDS=1 replays a seed; without SEED it goes on after the last of the ledger.
+chaos: setup-engines ## Seeded rounds of faults at a pair under load: make chaos ROUNDS=20; build/chaos.json
+	@$(PYTHON) -m tests.chaos --rounds $(or $(ROUNDS),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 hosts: setup-hosts ## A shell on a booted stock host: make hosts ARGS="trixie --engine podman"
 	@$(PYTHON) -m tests.hosts shell $(or $(ARGS),bookworm)
 
 bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
 	@$(PYTHON) -m tests.bench $(ARGS)
+
+failover-bench: setup-engines ## How long until the next accepted write once a leader is lost, beside Docker Swarm
+	@$(PYTHON) -m tests.bench.failover $(ARGS)
 
 hosts-bench: setup-engines ## The part of it about many hosts: scheduler, simulated fleet, a lost host
 	@$(PYTHON) -m tests.bench.hosts $(ARGS)

@@ -31,7 +31,8 @@ OUTPUT = Path("build/bench.json")
 RUNS = 20
 WRITERS = 8
 WRITING_S = 10.0
-SETTLED_S = 4.0
+READY_S = 30.0
+SETTLED_S = 2.0
 """How long the pair is left alone before its leader is lost again."""
 
 

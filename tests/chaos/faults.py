@@ -300,14 +300,13 @@ class StepClock(OfMasters):
     set, an hour ahead or two minutes back."""
 
     name = "wall clock stepped"
-    LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
     def begin(self) -> None:
         (self.hit,) = self.pick()
         self.clock = self.hit.folder / "clock"
         self.clock.write_text("+0")
         self.hit.daemon.environment = {
-            "LD_PRELOAD": str(self.LIBRARY),
+            "LD_PRELOAD": str(next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))),
             "FAKETIME_TIMESTAMP_FILE": str(self.clock),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
