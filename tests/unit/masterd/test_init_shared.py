@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from hullmark.errors import BrokenState, Conflict, OutcomeUnknown, StoreUnavaila
 from hullmark.masterd.belonging import check_belongs, cluster_in
 from hullmark.masterd.folder import Folder
 from hullmark.masterd.init import Made, init
+from hullmark.masterd.storage import open_store
 from hullmark.masterd.view import encode
 from hullmark.model.epoch import Epoch
 from hullmark.model.names import CLUSTER_KEY, LEADER_KEY
 from hullmark.model.records import ClusterRecord, LeaderRecord
 from hullmark.store.memory import MemoryStore
 from hullmark.store.protocol import Put, Store
-from tests.unit.masterd.serving import config_in
+from tests.unit.masterd.serving import config_in, master_of
 
 
 class Kept(MemoryStore):
@@ -153,3 +155,21 @@ def test_a_damaged_note_of_the_cluster_is_told(tmp_path: Path, store: Kept) -> N
         folder.cluster_file.write_text(text)
         with pytest.raises(BrokenState, match=r"cluster\.json"):
             folder.begun()
+
+
+def test_a_master_does_not_start_on_a_store_of_another_cluster(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    init(config)
+    folder = Folder.of(config)
+    store = open_store(config, folder)
+    store.commit([], [Put(CLUSTER_KEY, encode(ClusterRecord("c9", 1.0)))])
+    store.close()
+
+    async def run() -> None:
+        await master_of(config).run(asyncio.Event(), lambda: None)
+
+    with pytest.raises(Conflict, match="cluster c9"):
+        asyncio.run(asyncio.wait_for(run(), 10))
+    store = open_store(config, folder)
+    assert store.get(LEADER_KEY) is None
+    store.close()
