@@ -60,6 +60,8 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
         tasks=tasks,
         tasks_last=last,
         former=cluster.former(body.epoch),
+        masters=cluster.agents_urls(),
+        spread_s=cluster.spread_s(),
         proof=cluster.proof if body.epoch.incarnation < record.epoch.incarnation else None,
     )
 

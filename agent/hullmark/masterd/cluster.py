@@ -215,7 +215,8 @@ class Cluster(Counters):
         now = self._settings.clock()
         lost_after_s = self._settings.lost_after_s
         self._knocks = {h: at for h, at in self._knocks.items() if now - at < lost_after_s}
-        self._knocks[host_id] = now
+        if host_id:
+            self._knocks[host_id] = now
 
     @property
     def store_condition(self) -> StoreCondition:

@@ -38,7 +38,7 @@ from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.forwarding import Forwarder
 from hullmark.masterd.gate import request_came, request_over
-from hullmark.masterd.identity import known_host, LOCAL, Caller, anyone, may_not
+from hullmark.masterd.identity import LOCAL, Caller, anyone, may_not
 from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
@@ -193,8 +193,10 @@ class Dispatcher:
     def _answers(self, route: Route) -> bool:
         """Whether this master answers itself. One that doesn't lead does where it knows enough, and nothing is changed."""
         cluster = self._desk.cluster
+        # Over TLS a caller goes to the leader itself, where the store still says who that is.
+        alone = self._forwarder is not None or cluster.role == "read-only"
         known = cluster.readable and route.login is Login.PERSON and route.method == "GET"
-        return cluster.is_leader or known
+        return cluster.is_leader or (alone and known)
 
     def _why_not(self) -> HullmarkError:
         cluster = self._desk.cluster

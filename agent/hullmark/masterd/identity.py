@@ -240,6 +240,16 @@ async def calling_host(request: web.BaseRequest, cluster: Cluster, cluster_id: s
     )
 
 
+def known_host(request: web.BaseRequest) -> str:
+    """The id of the host whose certificate the caller shows, empty where it shows another's. Whether that is worth anything still
+    is not looked at: nothing is answered by it."""
+    try:
+        identity = certificate_identity(_extra(request, "peercert") or {})
+    except BrokenState:
+        return ""
+    return identity.name if identity.kind == "host" else ""
+
+
 def is_master(request: web.BaseRequest, cluster_id: str) -> bool:
     """Whether who calls shows the certificate of a master of this cluster."""
     return bool(_master_of(request, cluster_id))

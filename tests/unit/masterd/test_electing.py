@@ -1,0 +1,165 @@
+"""Masters over one store in memory: one leads, the other follows it, and each goes on living."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Optional
+
+import pytest
+
+from hullmark.errors import StaleEpoch, StoreUnavailable
+from hullmark.masterd.cluster import Cluster, Settings
+from hullmark.masterd.view import encode
+from hullmark.model.epoch import Epoch
+from hullmark.model.names import LEADER_KEY
+from hullmark.model.records import LeaderRecord
+from hullmark.store.memory import MemoryStore
+from hullmark.store.protocol import Put
+from tests.unit.masterd.leading import ALICE, app, no_digest, prepared_store, request
+
+TTL_S = 0.6
+
+
+class Cuttable:
+    """One master's way to the store; cut, nothing comes through and nobody says so at once."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.cut = False
+
+    def __getattr__(self, name: str):
+        def call(*arguments):
+            if self.cut:
+                raise StoreUnavailable("the cable is cut")
+            return getattr(self._store, name)(*arguments)
+
+        return call
+
+
+def master(store, name: str) -> Cluster:
+    return Cluster(
+        store,
+        name,
+        f"{name}:7441",
+        Settings(
+            shared=True,
+            leader_ttl_s=TTL_S,
+            store_name="etcd",
+            agents_urls=(f"https://{name}:7441",),
+            api_urls=(f"https://{name}:7442",),
+        ),
+        check=lambda app: (),
+        shown=lambda app: {"name": app.name},
+    )
+
+
+async def eventually(condition: Callable[[], bool], what: str, within_s: float = 5.0) -> float:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while not condition():
+        assert clock() - began < within_s, f"not within {within_s} s: {what}"
+        await asyncio.sleep(0.005)
+    return clock() - began
+
+
+def pair(test: Callable[[Cluster, Cluster, Cuttable], Awaitable[None]]) -> None:
+    """Run a test with m1, which leads, and m2, which follows it; m1's way to the store can be cut."""
+
+    async def run() -> None:
+        store = prepared_store()
+        way = Cuttable(store)
+        first, second = master(way, "m1"), master(store, "m2")
+        await first.start()
+        await eventually(lambda: first.is_leader, "m1 leads")
+        await second.start()
+        await eventually(lambda: second.why_not == "m1 leads", "m2 follows")
+        await eventually(lambda: len(second.masters()) == 2, "m2 sees both")
+        try:
+            await test(first, second, way)
+        finally:
+            way.cut = False
+            await second.stop()
+            await first.stop()
+
+    asyncio.run(run())
+
+
+def test_a_standby_says_who_leads_and_changes_nothing() -> None:
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        assert (first.role, second.role) == ("leader", "standby")
+        assert second.leader_seen == first.leader_record
+        assert second.read_only == ""
+        assert second.agents_urls() == ("https://m2:7441", "https://m1:7441")
+        with pytest.raises(StaleEpoch, match="m1 leads"):
+            await second.step_down("asked")
+        await asyncio.sleep(TTL_S * 2)
+        assert first.is_leader, "pulses keep it"
+
+    pair(test)
+
+
+def test_a_leader_that_steps_down_is_followed_at_once_and_goes_on_as_standby() -> None:
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        await first.apply(request(app(), "r1"), ALICE, no_digest)
+        await first.step_down("asked")
+        assert await eventually(lambda: second.is_leader, "m2 leads") < 0.5
+        assert second.leader_record.epoch == Epoch(1, 2)
+        answer = await second.apply(request(app(), "r1"), ALICE, no_digest)
+        assert answer.generation == 1, "the same request has the same answer"
+        await eventually(lambda: first.why_not == "m2 leads", "m1 follows")
+        assert first.app_list().apps[0].name == "shop"
+        kinds = [event.kind for event in second.events().events]
+        assert "master.stopped" in kinds
+        await second.step_down("and back")
+        await eventually(lambda: first.is_leader, "m1 leads again")
+
+    pair(test)
+
+
+def test_a_leader_that_lost_the_store_stops_by_itself_and_shows_what_it_knew() -> None:
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        await first.apply(request(app(), "r1"), ALICE, no_digest)
+        way.cut = True
+        await eventually(lambda: not first.is_leader, "m1 stops")
+        await eventually(lambda: second.is_leader, "m2 leads")
+        await eventually(lambda: first.role == "read-only", "m1 is read-only")
+        assert "cable" in first.read_only
+        assert first.readable
+        assert first.stale_s > 0
+        assert first.app_list().apps[0].name == "shop"
+        with pytest.raises((StaleEpoch, StoreUnavailable)):
+            await first.apply(request(app(image="web:2"), "r2"), ALICE, no_digest)
+        way.cut = False
+        await eventually(lambda: first.role == "standby", "m1 follows")
+        assert first.why_not == "m2 leads"
+
+    pair(test)
+
+
+def test_a_leader_whose_record_is_another_s_writes_nothing_more() -> None:
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        usurper = LeaderRecord(Epoch(1, 9), "m3", "elsewhere", 0.0, "ffff")
+        way._store.commit([], [Put(LEADER_KEY, encode(usurper))])
+        with pytest.raises(StaleEpoch):
+            await first.apply(request(app(), "r1"), ALICE, no_digest)
+        # m3 shows no life: one of the two follows it, with a later term.
+        leaders = [first, second]
+        await eventually(lambda: any(one.is_leader for one in leaders), "somebody leads")
+        leader: Optional[Cluster] = next(one for one in leaders if one.is_leader)
+        assert leader is not None
+        assert leader.leader_record.epoch == Epoch(1, 10)
+
+    pair(test)
+
+
+def test_a_leader_that_hears_far_fewer_hosts_than_its_standby_hands_over() -> None:
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        for name in ("h1", "h2", "h3"):
+            second.knocked(name)
+        second.knocked("")
+        assert second._hears() == 3
+        first._bureau.term.began_at -= 60.0
+        await eventually(lambda: second.is_leader, "m2 leads", 8.0)
+
+    pair(test)
