@@ -265,7 +265,9 @@ def _saw(state: State, sight: Sight, now: float) -> Step:
     if state.phase is Phase.LEADING and sight.record > state.record:
         return _stop(state, "another master leads since")
     if state.phase is Phase.STANDBY and sight.master and not sight.ours:
-        return dataclasses.replace(state, why=waits_for(sight.master)), ()
+        # Another one leads: who made room for it has done so, and follows at once where that one hands over.
+        why = waits_for(sight.master)
+        return dataclasses.replace(state, why=why, calm_until=-math.inf), ()
     return state, ()
 
 
