@@ -24,6 +24,7 @@ from tests.bench import failover_swarm
 from tests.chaos.load import Door, compiled
 from tests.chaos.pair import API_PORT, Master, Pair
 from tests.chaos.record import Try
+from tests.cluster import wait_until
 from tests.e2e.callers import UnixConnection, exchange
 from tests.integration.namespaces import enter_private_network
 
@@ -78,8 +79,18 @@ class Measured:
                 master.start()
         for member in self.pair.etcd.members:
             member.wait()
+        standby = self.pair.standby()
+        wait_until(lambda: self._stands_by(standby), f"{standby.name} stands by")
         self.write(self.door(list(self.pair.masters.values())), "written")
         time.sleep(SETTLED_S)
+
+    def _stands_by(self, master: Master) -> bool:
+        """A process that was killed takes seconds to start: until then there is nobody who could follow."""
+        tries: list[Try] = []
+        path = "/v1/apps/none/scale"
+        body = {"services": {"one": 1}, "request_id": os.urandom(8).hex()}
+        self.door([master]).change("none", "POST", path, body, tries, give_up_s=0.0)
+        return bool(tries) and tries[-1].detail.startswith("421")
 
     def killed(self) -> float:
         leader, standby = self.pair.leader(), self.pair.standby()

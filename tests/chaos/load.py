@@ -61,15 +61,23 @@ class Door:
         self._trust.load_verify_locations(root)
 
     def change(
-        self, app: str, method: str, path: str, body: Mapping[str, Any], tries: list[Try]
+        self,
+        app: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        tries: list[Try],
+        give_up_s: float = GIVE_UP_S,
     ) -> Optional[Try]:
         """Until it is done or refused for good; each try is added to `tries`. None when it was given up."""
-        until = time.monotonic() + GIVE_UP_S
-        while time.monotonic() < until:
+        until = time.monotonic() + give_up_s
+        while True:
             one, final = self._try(app, method, path, body)
             tries.append(one)
             if final:
                 return one
+            if time.monotonic() > until:
+                return None
             self._addresses.append(self._addresses.pop(0))
             time.sleep(AGAIN_S)
         return None
