@@ -693,3 +693,29 @@ def test_a_caller_who_leaves_does_not_cut_a_change_in_two() -> None:
         assert (await cluster.apply(request(app(), "r1"), ALICE, slow)).changed
 
     lead(test)
+
+
+def test_an_equal_value_of_an_older_revision_proves_nothing() -> None:
+    """A transaction without an answer that did not happen is not taken for one that did, where the key held the same before."""
+
+    class Lost(MemoryStore):
+        lost = False
+
+        def commit(self, compares, writes):
+            if self.lost:
+                raise OutcomeUnknown("no answer came")
+            return super().commit(compares, writes)
+
+    store = Lost()
+    for entry in prepared_store().list("/").entries:
+        store.commit([Compare(entry.key, 0)], [Put(entry.key, entry.value)])
+
+    async def test(cluster: Cluster) -> None:
+        leadership = cluster._term.leadership
+        await leadership.commit([], [Put("/hullmark/probe", b"same")])
+        store.lost = True
+        with pytest.raises(OutcomeUnknown):
+            await leadership.commit([], [Put("/hullmark/probe", b"same")])
+        store.lost = False
+
+    lead(test, store)
