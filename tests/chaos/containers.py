@@ -33,15 +33,20 @@ class Life:
 
 
 def restarted(history: History) -> Iterator[str]:
-    """No container is started a second time, unless a fault broke its host."""
+    """No container is started a second time, unless a fault broke its host, or its service's word is `stop` and no leader was
+    heard there: the same container then goes on."""
     started: dict[str, float] = {}
     for act in _in_order(history):
         if act.action != "start":
             continue
         before = started.get(act.container)
-        if before is not None and not any(
-            act.host in fault.broken and before <= fault.end_s and act.at_s >= fault.begin_s
-            for fault in history.faults
+        if (
+            before is not None
+            and not any(
+                act.host in fault.broken and before <= fault.end_s and act.at_s >= fault.begin_s
+                for fault in history.faults
+            )
+            and not (history.kinds.get(act.app) == "stop" and _lost(history, act))
         ):
             yield f"{name(act)} ({act.container[:12]} on {act.host}) was started again at {act.at_s:.1f}"
         started[act.container] = act.at_s

@@ -209,6 +209,15 @@ ALLOWED: dict[str, Change] = {
             )
         ),
     ),
+    "a lone one that stopped itself goes on": both(
+        cut("web2", 101.0, 115.0, control=True),
+        with_(
+            happenings=(
+                act(110.0, "die", "lone", "web2", "c2"),
+                act(116.0, "start", "lone", "web2", "c2"),
+            )
+        ),
+    ),
     "containers of a host that was rebooted": both(
         rebooted("web1", 101.0, 105.0),
         with_(happenings=(act(105.5, "start", "db", "web1", "c1", epoch=(1, 1)),)),
@@ -296,6 +305,15 @@ BROKEN: dict[str, tuple[str, Change]] = {
         both(
             rebooted("web2", 101.0, 105.0),
             with_(happenings=(act(107.0, "start", "db", "web1", "c1"),)),
+        ),
+    ),
+    "a lone one that is started again with no host lost": (
+        "restarted",
+        with_(
+            happenings=(
+                act(110.0, "die", "lone", "web2", "c2"),
+                act(116.0, "start", "lone", "web2", "c2"),
+            )
         ),
     ),
     "a container that dies": (
