@@ -21,6 +21,7 @@ from tests.fleet import Container, Host
 
 AGAIN_S = 0.1
 LOOK_S = 0.2
+SAME_START_S = 2.0
 _ACTIONS = {"died": "die", "remove": "destroy"}
 _WATCHED = ("create", "start", "die", "destroy")
 
@@ -57,14 +58,7 @@ class EngineEye:
         for one in containers:
             state, labels = one.inspected["State"], one.inspected["Config"]["Labels"]
             at_s = monotonic(seconds_since_1970(state["StartedAt"]))
-            with self._lock:
-                known = [
-                    each.at_s
-                    for each in self._found.values()
-                    if each.container == one.inspected["Id"] and each.action == "start"
-                ]
-            if all(abs(at_s - each) > 2.0 for each in known):
-                self._add(int(at_s * 1e9), "start", one.inspected["Id"], at_s, labels)
+            self._add(int(at_s * 1e9), "start", one.inspected["Id"], at_s, labels)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -103,7 +97,21 @@ class EngineEye:
             _epoch(labels[f"{LABEL_PREFIX}epoch"]),
         )
         with self._lock:
-            self._found.setdefault((container, action, at_ns), found)
+            if action != "start" or not self._knows_start(container, at_s):
+                self._found.setdefault((container, action, at_ns), found)
+
+    def _knows_start(self, container: str, at_s: float) -> bool:
+        """The engine's event and the container's own word of one start are a moment apart, and either may come first."""
+        own = [each for each in self._found.values() if each.container == container]
+        return any(
+            each.action == "start"
+            and abs(each.at_s - at_s) < SAME_START_S
+            and not any(
+                other.action == "die" and min(each.at_s, at_s) < other.at_s < max(each.at_s, at_s)
+                for other in own
+            )
+            for each in own
+        )
 
 
 class AgentsEye:
