@@ -54,6 +54,7 @@ def run(seeds: list[int], *, ledger: bool) -> list[dict[str, Any]]:
                 for result in _on(bed, seeds[:PER_BED]):
                     results.append(result)
                     _tell(result, ledger=ledger)
+                    _write(results)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         done = {each["seed"] for each in results}
@@ -97,6 +98,19 @@ def _tell(result: dict[str, Any], *, ledger: bool) -> None:
             file.write(f"{result['seed']:>6} {today} {_commit()} {names}\n")
 
 
+def _write(results: list[dict[str, Any]]) -> None:
+    """After each round, so that a run that is ended early leaves what it found."""
+    failed = [each["seed"] for each in results if each["broken"]]
+    summary: dict[str, Any] = {
+        "passed": len(results) - len(failed),
+        "failed": failed,
+        "ledger": len(set(passed())),
+        "rounds": results,
+    }
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text(json.dumps(summary, indent=1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
@@ -106,12 +120,8 @@ def main() -> int:
     enter_private_network()
     seeds = list(range(asked.seed, asked.seed + asked.rounds))
     results = run(seeds, ledger=not asked.no_ledger)
-    failed = [each["seed"] for each in results if each["broken"]]
-    summary = {"passed": len(results) - len(failed), "failed": failed, "rounds": results}
-    summary["ledger"] = len(set(passed()))
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps(summary, indent=1) + "\n")
-    print(f"{summary['passed']} passed, {len(failed)} failed; {summary['ledger']} in the ledger")
+    failed = sum(bool(each["broken"]) for each in results)
+    print(f"{len(results) - failed} passed, {failed} failed; {len(set(passed()))} in the ledger")
     return 1 if failed else 0
 
 
