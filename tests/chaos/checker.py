@@ -163,7 +163,10 @@ def _missing(history: History, one: Round) -> Iterator[str]:
     for fault in faults:
         if not fault.proof:
             yield f"nothing shows that {fault.name} of {fault.target} took effect"
-    if faults and max(fault.end_s for fault in faults) - one.begin_s > ROUND_MOST_S:
+    if (
+        faults
+        and max(fault.begin_s + fault.lasted_s for fault in faults) > one.begin_s + ROUND_MOST_S
+    ):
         yield f"its faults lasted longer than {ROUND_MOST_S:g} s"
     for what, times in (
         ("no change was acknowledged", [done.ended_s for done in _done(history)]),

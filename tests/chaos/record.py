@@ -17,7 +17,8 @@ EpochPair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Fault:
-    """What was done, and from when to when it lasted; `proof` is what showed that it took effect, empty where nothing did.
+    """What was done, and from when to when it was felt: `lasted_s` after its begin healing began, and by `end_s` what it had ended was
+    started again. `proof` is what showed that it took effect, empty where nothing did.
 
     `unheard`: hosts that no leader could hear meanwhile; with `control` because it was the masters or their store that were away.
     `broken`: hosts whose containers the fault itself ended.
@@ -31,6 +32,7 @@ class Fault:
     unheard: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     control: bool = False
+    lasted_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class Bed:
             self._heal(one)
 
     def _heal(self, one: Planned) -> None:
-        doing = one.doing
+        doing, lasted_s = one.doing, time.monotonic() - one.began_s
         doing.heal()
         control = not isinstance(doing, HOST_SIDE)
         unheard = tuple(self.pair.hosts) if control else doing.unheard
@@ -174,6 +174,7 @@ class Bed:
                 unheard,
                 doing.broken,
                 control=control,
+                lasted_s=lasted_s,
             )
         )
 

@@ -425,7 +425,7 @@ BROKEN: dict[str, tuple[str, Change]] = {
     ),
     "a fault that lasts too long": (
         "something happened",
-        changed("faults", lambda one: True, end_s=121.0),
+        changed("faults", lambda one: True, lasted_s=19.5),
     ),
     "a round without an acknowledged change": (
         "something happened",
