@@ -150,8 +150,11 @@ def test_the_standby_leads_when_the_leaders_machine_dies(shop: Shop) -> None:
     """With its member of etcd."""
     shop.m2.kill()
     shop.m1.run("hullmark status --wait 30s", check=False)
-    said = shop.m1.run("hullmark status", check=False).stdout
-    assert "one more loss -> read-only" in said
+    wait_until(
+        lambda: "one more loss -> read-only" in shop.m1.run("hullmark status", check=False).stdout,
+        "the new leader says what is left",
+        60.0,
+    )
     shop.m1.run("hullmark host label web1 written=1")
     shop.m2.boot()
     wait_until(lambda: shop.roles(shop.m2) == ROLES, "m1 leads, m2 stands by", 90.0)
