@@ -274,13 +274,13 @@ class LosePackets(OfLinks):
 
 
 class SlowLink(OfMasters):
-    """What the machine sends waits in a queue: 250 kbit a second, half a second at most."""
+    """What the machine sends waits in a queue: 96 kbit a second, half a second at most."""
 
     name = "delay"
 
     def begin(self) -> None:
         (self.hit,) = self.pick()
-        self._tc("add", "tbf", "rate", "250kbit", "burst", "2kb", "latency", "500ms")
+        self._tc("add", "tbf", "rate", "96kbit", "burst", "1600", "latency", "500ms")
 
     def heal(self) -> None:
         shown = ["tc", "-s", "qdisc", "show", "dev", "eth0"]
