@@ -189,7 +189,7 @@ def test_a_rolling_upgrade_has_no_gap(shop: Shop, made: Products) -> None:
     lives = shop.lives()
     assert len(lives) == 2
     shop.publish(made.next_repo)
-    urls = [f"https://{shop.hosts[name].address}:7442" for name in ("m1", "m2")]
+    urls = [f"https://{name}{DOMAIN}:7442" for name in ("m1", "m2")]
     with Writer(admin, urls, "web1") as writer:
         shop.play("upgrade.yml").succeeded()
     assert writer.failed == []
