@@ -22,7 +22,6 @@ from tests.fleet import Host
 from tests.integration import process
 from tests.integration.etcd import EtcdMember
 
-
 FOUND_S = 3.0
 """How long a fault looks for whoever leads, before it takes any."""
 
@@ -445,7 +444,9 @@ class Reboot(OfHosts):
 
 
 HOST_SIDE = (OfHosts, CutHost)
-"""Of these one at a time: what two of them at one host may end is more than the rules can tell apart."""
+FAMILIES: tuple[tuple[type[Doing], ...], ...] = (HOST_SIDE, (OfMasters,), (OfMembers, LoseQuorum))
+"""Of each family one at a time in a round: what two of them at one host may end is more than the rules can tell apart, and a
+process that is down can't be stopped."""
 
 FAULTS: tuple[type[Doing], ...] = (
     KillMaster,

@@ -21,7 +21,7 @@ from typing import Optional
 import requests
 
 from tests.chaos.checker import Violation, check
-from tests.chaos.faults import FAULTS, HOST_SIDE, Doing
+from tests.chaos.faults import FAMILIES, FAULTS, HOST_SIDE, Doing
 from tests.chaos.load import Client, Door
 from tests.chaos.pair import API_PORT, MACHINES, Pair
 from tests.chaos.record import Fault, History, Rest, Round, Running, Try, save
@@ -62,12 +62,15 @@ class Planned:
 
 
 def drawn(pair: Pair, seed: int) -> list[Planned]:
-    """The faults of a round, one or two, of which one at most is about a host."""
+    """The faults of a round, one or two, of different families."""
     chance = random.Random(seed)
     kinds = [chance.choice(FAULTS)]
     if chance.random() < 0.4:
         other = chance.choice(FAULTS)
-        if other not in kinds and not all(issubclass(one, HOST_SIDE) for one in (*kinds, other)):
+        alike = any(
+            issubclass(kinds[0], family) and issubclass(other, family) for family in FAMILIES
+        )
+        if other not in kinds and not alike:
             kinds.append(other)
     planned = []
     for kind in kinds:
