@@ -62,7 +62,7 @@ test-integration: setup-engines ## Against a real Docker, Podman and registry of
 	$(PYTEST) -v --timeout 300 --durations 10 tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
-	$(PYTEST) -v --timeout 900 --durations 10 --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
+	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 2 --dist loadfile --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
 	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
