@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
+import docker.errors
 import requests
 
 from tests.chaos.checker import Violation, check
@@ -215,7 +216,10 @@ class Bed:
         specs = {(spec.app, spec.generation) for spec in self.pair.eye.specs}
         if not specs.issuperset(generations.items()):
             return f"served, and not in the store: {set(generations.items()) - specs}", (), {}
-        containers = self.pair.containers()
+        try:
+            containers = self.pair.containers()
+        except docker.errors.APIError as error:  # one that went while it was looked at
+            return f"an engine: {error}", (), generations
         for eye, host in zip(self._engines, self.pair.hosts):
             eye.complete([one for one in containers if one.host == host and one.running])
         found = running(containers)
