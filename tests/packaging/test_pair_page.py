@@ -180,7 +180,8 @@ def test_a_lost_member_is_replaced_by_another_machine(shop: Shop) -> None:
     assert all(", started, " in line for line in listed), listed
     for names, commands in others:
         shop.page.paste(names, commands)
-        wait_until(lambda: shop.ask(shop.m1, "status").get("state") == "ok", "all is well", 90.0)
+        wait_until(lambda: shop.roles(shop.m1) != [], "a master answers", 60.0)
+    wait_until(lambda: shop.ask(shop.m1, "status").get("state") == "ok", "all is well", 90.0)
     members = shop.ask(shop.m2, "status")["store_condition"]["members"]
     assert sorted(one["endpoint"].split("/")[2] for one in members) == sorted(
         f"{host.address}:2379" for host in (shop.m1, shop.m2, shop.w2)
