@@ -243,17 +243,22 @@ class Links:
         self._networks = networks
         self._rules: list[tuple[str, list[str]]] = []
 
-    def cut(self, source: str, target: str, *, loss: float = 1.0) -> None:
-        """What `source` sends to `target` doesn't arrive, or a part of it. One way; once more for the other."""
-        rule = ["-s", self._networks[source].address]
+    def cut(
+        self, source: str, target: str, *, loss: float = 1.0, match: Sequence[str] = ()
+    ) -> None:
+        """What `source` sends to `target` doesn't arrive, or a part of it. One way; once more for the other. `match`: of
+        packets, as iptables-extensions(8) says it; all where it is empty."""
+        rule = ["-s", self._networks[source].address, *match]
         if loss < 1:
             rule += ["-m", "statistic", "--mode", "random", "--probability", f"{loss:g}"]
         self._iptables(target, "-I", rule)
         self._rules.append((target, rule))
 
-    def cut_both(self, one: str, other: str, *, loss: float = 1.0) -> None:
-        self.cut(one, other, loss=loss)
-        self.cut(other, one, loss=loss)
+    def cut_both(
+        self, one: str, other: str, *, loss: float = 1.0, match: Sequence[str] = ()
+    ) -> None:
+        self.cut(one, other, loss=loss, match=match)
+        self.cut(other, one, loss=loss, match=match)
 
     def isolate(self, name: str, others: Sequence[str] = ()) -> None:
         """From the named machines, or from all others."""
