@@ -77,6 +77,8 @@ def listeners(
 
     async def agents_port(request: web.BaseRequest) -> web.StreamResponse:
         peer = request.path.startswith("/v1/") and identity.is_master(request, cluster_id)
+        if not peer:
+            _count(desk, request)
         return await (peers if peer else agents)(request)
 
     own = frozenset({"uid 0", f"uid {os.geteuid()}"})
@@ -85,6 +87,13 @@ def listeners(
         Listener("api", sockets[1], api, PEOPLE_MOST, contexts[1], PEOPLE_EACH),
         Listener("socket", sockets[2], local, LOCAL_MOST, each=LOCAL_EACH, always=own),
     ]
+
+
+def _count(desk: Desk, request: web.BaseRequest) -> None:
+    """A standby counts the hosts that call it: a leader that hears far fewer hands over to it."""
+    cluster, host_id = desk.cluster, identity.known_host(request)
+    if not cluster.is_leader and cluster.readable and cluster.host(host_id) is not None:
+        cluster.knocked(host_id)
 
 
 def _not_leader(desk: Desk, error: StaleEpoch) -> web.Response:
