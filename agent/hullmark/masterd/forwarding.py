@@ -27,6 +27,7 @@ CONNECT_S = 2.0
 LOOK_S = 0.25
 """How often it is looked whether the leader that is asked still leads."""
 ANSWER_MAX_BYTES = 64 << 20
+NOT_LEADER = 421
 
 
 class Forwarder:
@@ -102,6 +103,8 @@ class _Passage:
                 self._request.method, url, data=body or None, headers=headers, allow_redirects=False
             )
             async with asked as answer:
+                if answer.status == NOT_LEADER:
+                    raise not_leading(f"{leader.master} leads no more")
                 if answer.content_length is None:
                     return await self._stream(answer)
                 if answer.content_length > ANSWER_MAX_BYTES:
