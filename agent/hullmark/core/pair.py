@@ -24,7 +24,7 @@ class Seat:
     """What the master that answers knows of the pair. `leader` is who leads, as the store said last; `why_not` why this
     one doesn't, empty while it does. `read_only`: why nothing can be changed. `store_trouble`: what the store said
     last to the leader, where it did not answer. `leading_s` is how long the leader has led. `stale_s` is the age of what is
-    known."""
+    known. `master` is the one that answers."""
 
     cluster_id: str
     leader: Optional[LeaderRecord]
@@ -36,6 +36,15 @@ class Seat:
     condition: Optional[StoreCondition] = None
     read_only: str = ""
     stale_s: float = 0.0
+    master: str = ""
+
+    @property
+    def led_last(self) -> bool:
+        """It leads no more, and nobody is known to have followed it."""
+        leader = self.leader
+        if leader is None or not leader.master:
+            return False
+        return bool(self.why_not) and leader.master == self.master
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def cluster_status(seat: Seat, known: Optional[Known], version: str) -> ClusterS
     return ClusterStatus(
         cluster_id=seat.cluster_id,
         state=seen.state,
-        master="" if seat.leader is None else seat.leader.master,
+        master="" if seat.leader is None or seat.led_last else seat.leader.master,
         epoch="" if seat.leader is None else str(seat.leader.epoch),
         leading_s=round(seat.leading_s, 3),
         store=store,
@@ -111,6 +120,8 @@ def _not_leading(seat: Seat) -> Iterable[Finding]:
     if seat.read_only:
         note = f"nothing can be changed: {seat.read_only}"
         yield 2, note, _way_back(seat)
+    elif seat.led_last:
+        yield 2, f"this master leads no more: {seat.why_not}", ASK_AGAIN
     elif leader:
         note = f"this master is the standby, and can't reach the leader {leader}"
         where = "" if seat.leader is None else seat.leader.api_address

@@ -273,9 +273,16 @@ class Cluster(Counters):
             self.store_condition,
             self.read_only,
             self.stale_s,
+            self._master,
         )
-        known = bureau.reads.known() if bureau is not None and self.readable else None
+        known = bureau.reads.known() if bureau is not None and self._knows_hosts() else None
         return cluster_status(seat, known, hullmark.__version__)
+
+    def _knows_hosts(self) -> bool:
+        """A standby has what the store says of hosts and apps, but hosts report to the leader alone."""
+        if self.is_leader or not self.readable:
+            return self.readable
+        return bool(self._term.fleet.observed) or not self._term.view.hosts
 
     def _leading_s(self) -> float:
         """For how long the leader has led: of another by the time in its record."""

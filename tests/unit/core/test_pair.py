@@ -94,6 +94,15 @@ def test_a_standby_that_cant_reach_its_leader(known: Any) -> None:
     assert told(STANDBY, known, leader=nowhere).next == ASK_AGAIN
 
 
+def test_a_master_that_the_store_named_last_and_that_leads_no_more() -> None:
+    why = "the store took no sign of life for 2.7 s"
+    found = told(why_not=why, master=RECORD.master)
+    assert (found.state, found.master) == ("failed", "")
+    assert found.notes[0] == f"this master leads no more: {why}"
+    assert found.next == ASK_AGAIN
+    assert told(master=RECORD.master).master == RECORD.master, "while it leads"
+
+
 def test_a_standby_while_none_leads() -> None:
     for leader in (None, dataclasses.replace(RECORD, master="")):
         found = told(STANDBY, None, leader=leader, why_not="it waits 1 s more", masters=())
