@@ -17,6 +17,9 @@ is told, and stops one within its grace."""
 SOONER = 0.7
 """From this part of `lost_after` on a host that is not heard may lose instances: a fault's first moment is not the last
 moment in which the host was heard, a poll's hold before it is."""
+FOLLOWED_S = 5.0
+"""How long a pair may take to have a leader that is heard. Where nobody at all could lead it begins to count once somebody can:
+a master that comes back waits for the one that the record names, which may live, and only then follows it."""
 NEVER = math.inf
 
 Slot = tuple[str, str, int]
@@ -118,11 +121,12 @@ def _replaces(spec: Spec, act: Happening) -> bool:
 
 def _losses(history: History) -> list[Fault]:
     """Faults that left a host unheard for long enough to be lost. Those of one host that follow each other at once count as one,
-    which is the control side's where all of them are."""
+    which is the control side's where all of them are. One in which nobody could lead is felt `FOLLOWED_S` longer: a `stop` that
+    counts its ten seconds meanwhile is right. Where one of the pair could lead nothing is added."""
     found: list[Fault] = []
     for host in sorted({host for fault in history.faults for host in fault.unheard}):
         spans: list[Fault] = []
-        for fault in sorted(history.faults, key=lambda one: one.begin_s):
+        for fault in sorted(map(_felt, history.faults), key=lambda one: one.begin_s):
             if host not in fault.unheard:
                 continue
             if spans and fault.begin_s <= spans[-1].end_s + 0.5 * history.lost_after_s:
@@ -135,6 +139,10 @@ def _losses(history: History) -> list[Fault]:
             span for span in spans if span.end_s - span.begin_s >= SOONER * history.lost_after_s
         ]
     return found
+
+
+def _felt(fault: Fault) -> Fault:
+    return replace(fault, end_s=fault.end_s + FOLLOWED_S) if fault.leaderless else fault
 
 
 def _lost(history: History, act: Happening) -> bool:

@@ -10,14 +10,15 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from tests.chaos.pair import Links, Master, Pair
-from tests.cluster import Cluster, Daemon
+from tests.chaos.pair import API_PORT, Links, Master, Pair
+from tests.cluster import Cluster, Daemon, wait_until
 from tests.fleet import Host
 from tests.integration import process
 from tests.integration.etcd import EtcdMember
@@ -34,6 +35,7 @@ class Doing(ABC):
     unheard: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     control = False
+    leaderless: ClassVar[bool] = False
     target = ""
 
     def __init__(self, pair: Pair, chance: random.Random) -> None:
@@ -107,6 +109,7 @@ class RestartMasters(OfMasters):
 
     name = "masters restarted together"
     lasts_s = (0.5, 3.0)
+    leaderless = True
 
     def begin(self) -> None:
         self.target = "m1 m2"
@@ -120,6 +123,15 @@ class RestartMasters(OfMasters):
         for one in self.pair.masters.values():
             if not one.running:
                 one.start()
+        wait_until(self._one_listens, "a master listens again")
+
+    def _one_listens(self) -> bool:
+        """What a process takes to start is the machine's."""
+        for one in self.pair.masters.values():
+            with contextlib.suppress(OSError):
+                socket.create_connection((one.network.address, API_PORT), 0.2).close()
+                return True
+        return False
 
 
 class OfMembers(Doing):
@@ -185,6 +197,7 @@ class LoseQuorum(Doing):
 
     name = "two members of etcd killed"
     lasts_s = (2.0, 5.0)
+    leaderless = True
 
     def begin(self) -> None:
         self.hits = self.chance.sample(self.pair.etcd.members, 2)

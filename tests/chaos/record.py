@@ -21,7 +21,7 @@ class Fault:
     started again. `proof` is what showed that it took effect, empty where nothing did.
 
     `unheard`: hosts that no leader could hear meanwhile; with `control` because it was the masters or their store that were away.
-    `broken`: hosts whose containers the fault itself ended.
+    `leaderless`: nobody at all could lead meanwhile. `broken`: hosts whose containers the fault itself ended.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Fault:
     broken: tuple[str, ...] = ()
     control: bool = False
     lasted_s: float = 0.0
+    leaderless: bool = False
 
 
 @dataclass(frozen=True)

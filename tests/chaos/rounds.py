@@ -179,6 +179,7 @@ class Bed:
                 doing.broken,
                 control=control,
                 lasted_s=lasted_s,
+                leaderless=doing.leaderless,
             )
         )
 

@@ -209,6 +209,15 @@ ALLOWED: dict[str, Change] = {
             )
         ),
     ),
+    "a lone one stops itself where nobody could lead, and whoever came back waited for the other": both(
+        cut("web2", 101.0, 106.0, control=True, leaderless=True),
+        with_(
+            happenings=(
+                *gone(111.0, "lone", "web2", "c2"),
+                *born(113.0, "lone", "web2", "c8", epoch=(1, 2)),
+            )
+        ),
+    ),
     "a lone one that stopped itself goes on": both(
         cut("web2", 101.0, 115.0, control=True),
         with_(
@@ -337,6 +346,20 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "a lone one that stops although its host was cut off shortly": (
         "stopped",
         both(cut("web2", 101.0, 105.0), with_(happenings=gone(104.0, "lone", "web2", "c2"))),
+    ),
+    "a lone one that stops although another master could lead": (
+        "stopped",
+        both(
+            cut("web2", 101.0, 106.0, control=True),
+            with_(happenings=gone(111.0, "lone", "web2", "c2")),
+        ),
+    ),
+    "a lone one that stops although nobody could lead for a moment only": (
+        "stopped",
+        both(
+            cut("web2", 101.0, 102.5, control=True, leaderless=True),
+            with_(happenings=gone(111.0, "lone", "web2", "c2")),
+        ),
     ),
     "a replaceable one that stops because no master was there": (
         "stopped",
