@@ -101,6 +101,8 @@ class Watch:
             raise StoreUnavailable("the store was closed")
         if after < self._compacted:
             raise Compacted(f"changes up to {self._compacted} are gone")
+        if after < self._base:  # more came at once than is kept, while this one waited
+            raise Compacted(f"changes up to {self._base} are not kept any more")
         if self._failure is not None and self._tries > tries:
             raise _again(self._failure)
 
