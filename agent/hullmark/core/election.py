@@ -162,7 +162,8 @@ Step = tuple["State", tuple[Action, ...]]
 
 @dataclass(frozen=True)
 class State:
-    """`changed_at`: when record or pulse were last seen to change. `heard_at`: when the store answered last, and
+    """`changed_at`: when record or pulse were last seen to change. `before`: what they were before a taking that came to
+    nothing, until the next look. `heard_at`: when the store answered last, and
     `silent_why` what it said if it has not since. `number` is of the newest taking or pulse, `sent_at` when it was sent,
     None once it is answered. `until`: the leader's own deadline. `record`: the revision of its own record."""
 
@@ -171,6 +172,7 @@ class State:
     phase: Phase = Phase.STANDBY
     why: str = BEGUN
     sight: Optional[Sight] = None
+    before: Optional[Sight] = None
     changed_at: float = 0.0
     silent_why: str = ""
     number: int = 0
@@ -258,9 +260,9 @@ def _given_up_at(state: State) -> float:
 
 
 def _saw(state: State, sight: Sight, now: float) -> Step:
-    changed_at = now if sight != state.sight else state.changed_at
+    changed_at = state.changed_at if sight in (state.sight, state.before) else now
     state = dataclasses.replace(
-        state, heard_at=now, silent_why="", sight=sight, changed_at=changed_at
+        state, heard_at=now, silent_why="", sight=sight, before=None, changed_at=changed_at
     )
     if state.phase is Phase.LEADING and sight.record > state.record:
         return _stop(state, "another master leads since")
@@ -301,15 +303,16 @@ def _not_taken(state: State, observation: NotTaken, now: float) -> Step:
 
 
 def _back(state: State, why: str, now: float) -> Step:
-    """To standby after a taking that did not come to its end; not before another look, and a moment later."""
+    """To standby after a taking that did not come to its end; it may take again after another look and a moment. Where that
+    look shows what was there before, nobody has led meanwhile: it need not wait for as long again."""
     back = dataclasses.replace(
         state,
         phase=Phase.STANDBY,
         why=why,
         sight=None,
-        changed_at=now,
+        before=state.sight,
         sent_at=None,
-        retry_at=now + state.timing.renew_s / 4,
+        retry_at=now + state.timing.renew_s / 2,
     )
     return back, (Look(),)
 
@@ -346,6 +349,12 @@ def _resigned(state: State, observation: Resigned, now: float) -> Step:
 def _stop(state: State, why: str, *, give_back: bool = False) -> Step:
     """It looks anew before it may take: what it saw while it led is its own doing."""
     stopped = dataclasses.replace(
-        state, phase=Phase.STANDBY, why=why, sight=None, sent_at=None, until=-math.inf
+        state,
+        phase=Phase.STANDBY,
+        why=why,
+        sight=None,
+        before=None,
+        sent_at=None,
+        until=-math.inf,
     )
     return stopped, (Stop(why, give_back), Look())

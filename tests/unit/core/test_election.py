@@ -144,6 +144,23 @@ def test_who_was_slower_looks_again_and_waits() -> None:
     assert state.why == "m2 leads"
 
 
+def test_a_taking_that_nobody_answered_is_tried_again_at_once_where_still_nobody_leads() -> None:
+    taking = (election.begin(TIMING, 0.0), (0.0, Saw(OTHERS)), (3.0, Ticked()))
+    unanswered = (5.5, NotTaken(1, "no answer in time"))
+    _, done = after(*taking, unanswered, (5.6, Saw(OTHERS)), (5.7, Ticked()), (5.8, Ticked()))
+    assert done == [Take(1, 5, 9), Look(), Take(2, 5, 9)]
+
+
+def test_a_taking_is_not_tried_again_at_once_where_the_leader_showed_life() -> None:
+    taking = (election.begin(TIMING, 0.0), (0.0, Saw(OTHERS)), (3.0, Ticked()))
+    unanswered = (5.5, NotTaken(1, "no answer in time"))
+    alive = (5.6, Saw(Sight("m2", 5, 10)))
+    _, done = after(*taking, unanswered, alive, (8.5, Ticked()))
+    assert done == [Take(1, 5, 9), Look()]
+    _, done = after(*taking, unanswered, alive, (8.6, Ticked()))
+    assert done == [Take(1, 5, 9), Look(), Take(2, 5, 10)]
+
+
 def test_who_stepped_down_leaves_it_to_the_other_unless_nobody_takes_over() -> None:
     state, done = after(leading(), (1.0, Resigned("asked")))
     assert done[0] == Stop("asked", give_back=True)
