@@ -26,6 +26,7 @@ class Walkthrough:
     ) -> None:
         for old, new in replaced.items():
             assert old in text, f"the page names no {old}"
+            assert re.escape(old) not in text, f"the page has {old} in a form that is not replaced"
             text = re.sub(rf"{re.escape(old)}(?![0-9])", new, text)
         self.text = text
         self.machines = machines
