@@ -109,8 +109,8 @@ class Cluster(Counters):
             why_not=lambda: self.why_not,
             hears=self._hears,
         )
-        elector.also(presence.run())
-        elector.also(presence.watch_store())
+        elector.always(presence.run())
+        elector.always(presence.watch_store())
         return elector
 
     def _leads(self, bureau: Bureau) -> None:
@@ -146,7 +146,10 @@ class Cluster(Counters):
         return self.read_only or elector.state.why
 
     async def lost(self) -> str:
-        """Returns, with the reason, when this master leads no more."""
+        """Returns, with the reason, when this master leads no more; where masters share the store, when it can't go on even
+        as a standby."""
+        if self._elector is not None:
+            return await self._elector.broken()
         return await self._term.lost()
 
     @property

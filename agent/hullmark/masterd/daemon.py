@@ -5,7 +5,8 @@
 
 With the embedded store there is one master. When it leads no more against its will (a loop failed, another
 process wrote the leader record), it can only begin anew from the store: so the process says why, ends with
-exit code 2, and its supervisor starts it again. Until it has ended it answers agents and people with 421.
+exit code 2, and its supervisor starts it again. Until it has ended it answers agents and people with 421. With a store that is
+shared it goes back to standby, and lives on; it ends like that only where a loop of its election failed.
 """
 
 from __future__ import annotations
@@ -165,8 +166,7 @@ class Master:
         )
         warning = asyncio.ensure_future(self._warn_of_unknown())
         renewal = asyncio.ensure_future(self._keep_certificate(cluster, authority, cluster_id))
-        # With a store that is shared it goes back to standby, and lives on.
-        lost = asyncio.ensure_future(stopping.wait() if self._shared else cluster.lost())
+        lost = asyncio.ensure_future(cluster.lost())
         stop = asyncio.ensure_future(stopping.wait())
         try:
             if self._renew(authority, cluster_id):
@@ -180,9 +180,10 @@ class Master:
             for task in (renewal, stop, lost, warning):
                 task.cancel()
             await self._stop(cluster, hub)
-        if not self._shared and lost.done() and not lost.cancelled():
+        if lost.done() and not lost.cancelled():
+            what = "can't go on" if self._shared else "leads no more"
             raise StaleEpoch(
-                f"this master leads no more: {lost.result()}",
+                f"this master {what}: {lost.result()}",
                 remedy="its log says more; start it again (a service manager does)",
             )
         if renewal.done() and not renewal.cancelled():

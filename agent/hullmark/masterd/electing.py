@@ -64,6 +64,7 @@ class Elector:
         self._woken = Counter()
         self._over = Counter()
         self._left = Counter()
+        self._faults = Counter()
         self._marks: set[str] = set()
         self._candidate: Optional[Bureau] = None
         self._closing = False
@@ -74,14 +75,26 @@ class Elector:
         self.state: State = election.begin(timing, settings.clock())
 
     def start(self) -> None:
-        self._live_task = asyncio.ensure_future(self._live())
-        self.also(self._keep_time())
+        self._live_task = self.always(self._live())
+        self.always(self._keep_time())
 
-    def also(self, work: Coroutine[Any, Any, None]) -> None:
+    def also(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         """A task of this elector's, as long as it is not closed. One that fails ends leading."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
+
+    def always(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+        """A loop that this elector is of no use without: `broken` returns where it ends by a fault."""
+        task = self.also(work)
+        task.add_done_callback(self._may_be_broken)
+        return task
+
+    async def broken(self) -> str:
+        """Returns, with the reason, when this elector can go on no more, so that the process has to begin anew."""
+        await self._faults.passed(0, FOREVER_S)
+        return "a loop of the election failed: see its log"
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call of the store in a thread."""
@@ -117,6 +130,7 @@ class Elector:
             term.followed = partial(self._followed, bureau)
             term.silent = lambda why: self._feed(election.Silent(why))
             term.lost_lead = self._lost
+            term.fell = self._over.bump
             try:
                 await term.follow()
                 await self._over.passed(seen, FOREVER_S)
@@ -127,6 +141,9 @@ class Elector:
                 await asyncio.sleep(RETRY_S)
             await term.stop()
             self._left.bump()
+            if self._candidate is bureau and not self._closing:
+                self._candidate = None  # it fell, and another one might at once
+                await asyncio.sleep(RETRY_S)
 
     async def _keep_time(self) -> None:
         clock = self._settings.clock
@@ -153,7 +170,7 @@ class Elector:
         elif isinstance(action, election.Take):
             self.also(self._take(action))
         elif isinstance(action, election.Pulse):
-            self.also(self._pulse(action.number))
+            self.also(self._pulse(action.number, self._candidate))
         else:
             self._stop(action)
 
@@ -193,7 +210,7 @@ class Elector:
 
     async def _take(self, action: election.Take) -> None:
         bureau = self._candidate
-        if bureau is None or self._closing:
+        if bureau is None or bureau.term.over or self._closing:
             self._feed(election.NotTaken(action.number, "it has not read the store yet"))
             return
         term = bureau.term
@@ -209,7 +226,7 @@ class Elector:
         self._feed(election.Took(action.number, record))
         if self.state.phase is not Phase.LEADING or self.state.record != record:
             term.leadership.step_down("it took too long to begin")
-            self._candidate = None
+            self._candidate, term.over = None, True
             self._over.bump()
             return
         try:
@@ -222,8 +239,7 @@ class Elector:
         self._begun(bureau)
         self._changed()
 
-    async def _pulse(self, number: int) -> None:
-        bureau = self._candidate
+    async def _pulse(self, number: int, bureau: Optional[Bureau]) -> None:
         assert bureau is not None
         try:
             taken = await self.call(bureau.term.leadership.pulse)
@@ -233,12 +249,15 @@ class Elector:
         if taken:
             self._pair.heard()
             self._feed(election.Pulsed(number))
-        else:
+        elif bureau is self._candidate:  # else it was of a term before this one, which ended
             self._feed(election.Overtaken("another master leads since"))
 
     def _stop(self, action: election.Stop) -> None:
         bureau, self._candidate = self._candidate, None
         if bureau is not None:
+            bureau.term.over = (
+                True  # at once, so that it is not taken up again before it has stopped
+            )
             if action.give_back:
                 bureau.term.retire(action.why)
             else:
@@ -256,3 +275,7 @@ class Elector:
         if error is not None:
             _log.error("a task of the election failed", traceback=traced(error))
             self._lost("a task of the election failed: see its log")
+
+    def _may_be_broken(self, task: asyncio.Future[None]) -> None:
+        if not self._closing and not task.cancelled():
+            self._faults.bump()

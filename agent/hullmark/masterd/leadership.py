@@ -212,8 +212,8 @@ class Leadership:
             self.step_down("another master leads since")
 
     def step_down(self, why: str) -> None:
-        """Stop leading at once. Nothing is written any more."""
-        if self.is_leader:
+        """Stop leading at once. Nothing is written any more, also where the deadline had passed and is set anew."""
+        if not self.why_not:
             self.why_not = why
             _log.warning("no longer leading", why=why)
             self._lost(why)

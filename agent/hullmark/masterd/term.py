@@ -97,6 +97,8 @@ class Term:
         self.followed: Optional[Callable[[], None]] = None
         self.silent: Optional[Callable[[str], None]] = None
         self.lost_lead: Optional[Callable[[str], None]] = None
+        self.fell: Optional[Callable[[], None]] = None
+        """Called where it can't follow the store any more, and does not lead."""
         self.over = False
         self.fleet = Fleet(
             settings.clock,
@@ -187,7 +189,7 @@ class Term:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=3.0)
         if self.leadership.is_leader:
-            self._tell("master.stopped")
+            self._tell("master.stopped", self._retired)
         with contextlib.suppress(StaleEpoch):
             try:
                 await self.journal.flush(self.leadership)
@@ -306,8 +308,10 @@ class Term:
         if error is not None:
             _log.error("a loop of the leader failed", traceback=traced(error))
             self.leadership.step_down("a loop of it failed: see its log")
+            if not self._begun and self.fell is not None:
+                self.fell()
 
-    def _tell(self, kind: str) -> None:
+    def _tell(self, kind: str, why: str = "") -> None:
         """A change of this master's own leading."""
         record = self.leadership.record
         self.journal.add(
@@ -317,7 +321,7 @@ class Term:
                 kind,
                 f"master {self._master}",
                 self._master,
-                f"epoch {record.epoch}",
+                f"epoch {record.epoch}" + (f": {why}" if why else ""),
                 fields={"epoch": str(record.epoch)},
             )
         )
@@ -330,7 +334,8 @@ class Term:
                 found = await self.call(
                     self._store.changes, names.ROOT, self.view.revision, WATCH_S
                 )
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Refused) as error:
+                # A store that lets nobody in for a while, as when its password is changed, is as good as silent.
                 self.leadership.store_trouble = error.message
                 if self.silent is not None:
                     self.silent(error.message)

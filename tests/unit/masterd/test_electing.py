@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Optional
 
 import pytest
 
-from hullmark.errors import StaleEpoch, StoreUnavailable
+from hullmark.errors import Forbidden, StaleEpoch, StoreUnavailable
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.view import encode
 from hullmark.model.epoch import Epoch
@@ -22,16 +24,21 @@ TTL_S = 0.6
 
 
 class Cuttable:
-    """One master's way to the store; cut, nothing comes through and nobody says so at once."""
+    """One master's way to the store; cut, nothing comes through. `holds`: what is sent while it is there waits for it."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self.cut = False
+        self.cut = self.refusing = False
+        self.holds: Optional[threading.Event] = None
 
     def __getattr__(self, name: str):
         def call(*arguments):
             if self.cut:
                 raise StoreUnavailable("the cable is cut")
+            if self.refusing:
+                raise Forbidden("etcd refuses: authentication failed")
+            if self.holds is not None:
+                self.holds.wait(10.0)
             return getattr(self._store, name)(*arguments)
 
         return call
@@ -163,3 +170,78 @@ def test_a_leader_that_hears_far_fewer_hosts_than_its_standby_hands_over() -> No
         await eventually(lambda: second.is_leader, "m2 leads", 8.0)
 
     pair(test)
+
+
+def alone(test: Callable[[Cluster, Cuttable], Awaitable[None]]) -> None:
+    """Run a test with m1, which leads, and no other."""
+
+    async def run() -> None:
+        way = Cuttable(prepared_store())
+        only = master(way, "m1")
+        await only.start()
+        await eventually(lambda: only.is_leader, "m1 leads")
+        try:
+            await test(only, way)
+        finally:
+            await only.stop()
+
+    asyncio.run(run())
+
+
+def test_a_late_answer_of_a_former_term_does_not_end_a_later_one() -> None:
+    async def test(only: Cluster, way: Cuttable) -> None:
+        held = threading.Event()
+        way.holds = held
+        await eventually(lambda: not only.is_leader, "its deadline passes")
+        way.holds = None
+        await eventually(lambda: only.is_leader, "it leads again")
+        epoch = only.leader_record.epoch
+        held.set()  # the pulse of the term before is refused only now
+        await asyncio.sleep(TTL_S / 2)
+        assert only.is_leader
+        assert only.leader_record.epoch == epoch
+
+    alone(test)
+
+
+def test_a_standby_that_the_store_refused_for_a_while_follows_again() -> None:
+    """As while etcd's password is changed on one side only."""
+
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        await first.step_down("a test")
+        await eventually(lambda: second.is_leader and first.why_not == "m2 leads", "m2 leads")
+        way.refusing = True
+        await asyncio.sleep(0.1)
+        await second.apply(request(app("early"), "r-early"), ALICE, no_digest)
+        await asyncio.sleep(0.1)  # what waited already has it, and asks anew
+        await second.apply(request(app("late"), "r-late"), ALICE, no_digest)
+        await asyncio.sleep(0.1)
+        way.refusing = False
+        await eventually(lambda: "late" in first.snapshot().apps, "m1 knows the app")
+
+    pair(test)
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_loop_of_the_election_that_failed_is_told(leads: bool) -> None:
+    """A master that could never lead again must not look like a standby."""
+
+    async def test(first: Cluster, second: Cluster, way: Cuttable) -> None:
+        broken = first if leads else second
+        lost = asyncio.ensure_future(broken.lost())
+        await asyncio.sleep(0.05)
+        assert not lost.done()
+        broken.turned.append(fails)
+        other = second if leads else first
+        if leads:
+            with contextlib.suppress(ZeroDivisionError):
+                await broken.step_down("a test")
+        else:
+            await other.step_down("a test")
+        assert "failed" in await asyncio.wait_for(lost, 5.0)
+
+    pair(test)
+
+
+def fails() -> None:
+    raise ZeroDivisionError
