@@ -19,7 +19,7 @@ class Verdict(Enum):
     FORBIDDEN = "not for this user"
     LOGIN = "the token has expired, or is not known to this member"
     UNGUARDED = "this etcd asks nobody for a password"
-    FULL = "nothing more is written until space was made"
+    FULL = "nothing more is written until space was made; what passed the quota was"
     COMPACTED = "this revision is gone"
     AHEAD = "this revision is yet to come"
     ELSEWHERE = "this member can't, and did nothing"
@@ -41,7 +41,7 @@ _WORDS = (
     ("too many requests", Verdict.ELSEWHERE),
     ("not supported for learner", Verdict.ELSEWHERE),
 )
-"""Messages of etcd 3.4 and 3.5 (api/v3rpc/rpctypes/error.go), each sent before anything was written."""
+"""Messages of etcd 3.4 and 3.5 (api/v3rpc/rpctypes/error.go), each sent before anything was written, but for FULL."""
 
 _NO_CODES = (3, 5, 6, 7, 9, 12)
 """google.golang.org/grpc/codes: the request itself is wrong, whichever member gets it."""

@@ -179,6 +179,10 @@ class Gateway:
                         remedy=_UNAVAILABLE,
                     ) from error
                 failures.append(f"{endpoint}: {error.reason}")
+            except Rejected as error:
+                if error.verdict is not Verdict.FULL:
+                    raise
+                raise _full(error, writes=writes) from error
             else:
                 self._prefer(endpoint)
                 return answer
@@ -304,10 +308,12 @@ def _told(error: Rejected) -> Exception:
             f"etcd refuses: {error.message}",
             remedy=dialect.remedy(error.message),
         )
-    if error.verdict is Verdict.FULL:
-        return StoreUnavailable(
-            f"etcd is full: {error.message}", remedy=dialect.remedy(error.message)
-        )
     if error.verdict is Verdict.REFUSED:
         return Refused(f"etcd refuses: {error.message}")
     return error
+
+
+def _full(error: Rejected, *, writes: bool) -> StoreUnavailable:
+    """The transaction that passes the quota may happen, and is answered as each one after it, which does not."""
+    kind = OutcomeUnknown if writes else StoreUnavailable
+    return kind(f"etcd is full: {error.message}", remedy=dialect.remedy(error.message))
