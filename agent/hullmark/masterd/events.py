@@ -60,6 +60,7 @@ class Journal:
         self._events: deque[tuple[int, Event]] = deque()
         self._ids: set[str] = set()
         self._pending: deque[tuple[int, Event]] = deque()
+        self._tried: Sequence[tuple[int, Event]] = ()
         self._stored: deque[_Stored] = deque()
         self._next = 1
         self._arrived = Counter()
@@ -120,19 +121,22 @@ class Journal:
                 _log.warning("events are not written yet", why=error.message)
                 self._arrived.bump()
             except Refused as error:
+                self._tried = ()
                 _log.warning("events can't be written", why=error.message)
             await asyncio.sleep(FLUSH_EVERY_S)
 
     async def flush(self, leadership: Leadership) -> None:
         """Write everything that is pending. Raises what `Leadership.commit` does."""
         while self._pending:
-            batch = self._batch()
+            # A batch whose outcome is unknown may still be written, and so also later than the same once more: unchanged.
+            batch = self._tried = self._tried or self._batch()
             first, last = batch[0][0], batch[-1][0]
             key = f"{EVENTS}{first:016d}"
             old = self._outdated()
             writes: list[Write] = [Put(key, encode(EventBatch(tuple(event for _, event in batch))))]
             writes += [Delete(stored.key) for stored in old]
             await leadership.commit([], writes)
+            self._tried = ()
             while self._pending and self._pending[0][0] <= last:
                 self._pending.popleft()
             self._stored.append(_Stored(key, last, batch[-1][1].at))
