@@ -6,12 +6,12 @@ new names, then the record: its one rename takes host and pair over together, so
 
 from __future__ import annotations
 
-import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from hullmark.errors import BrokenState, InvalidInput, NotFound
+from hullmark.model import jsontext
 from hullmark.model.moments import day
 from hullmark.model.wire import canonical, from_wire, to_wire
 from hullmark.pki.files import write_file
@@ -54,7 +54,7 @@ def read(folder: Path, record: str = RECORD) -> Enrolment:
     """The record alone. Raises NotFound for a host that isn't enrolled, BrokenState for a damaged record."""
     path = folder / record
     try:
-        enrolment = from_wire(Enrolment, json.loads(path.read_bytes()), ignore_unknown=True)
+        enrolment = from_wire(Enrolment, jsontext.loads(path.read_bytes()), ignore_unknown=True)
     except FileNotFoundError as error:
         if (folder / EJECTED).exists():
             raise NotFound(
@@ -64,7 +64,7 @@ def read(folder: Path, record: str = RECORD) -> Enrolment:
             f"this host is not enrolled: {path} does not exist",
             remedy="on a master: hullmark invite HOST; here: hullmark agent enroll --token-file FILE",
         ) from error
-    except (ValueError, RecursionError, InvalidInput) as error:
+    except (ValueError, InvalidInput) as error:
         raise BrokenState(f"{path} is damaged", remedy=AGAIN.format(host="HOST")) from error
     except OSError as error:
         raise BrokenState(f"{path}: {error.strerror}") from error

@@ -18,6 +18,7 @@ from typing import Callable, Optional, Union
 
 from hullmark import log
 from hullmark.host.facts import boot_id
+from hullmark.model import jsontext
 from hullmark.model.orders import Assignment, Orders, Tombstone
 from hullmark.pki.files import write_file
 
@@ -70,10 +71,10 @@ class Hearing:
 
     def _load(self) -> float:
         try:
-            stored = json.loads(self._file.read_bytes())
+            stored = jsontext.loads(self._file.read_bytes())
             heard_at = float(stored["heard_at"])
             of_this_boot = bool(self._boot) and stored["boot"] == self._boot
-        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        except (OSError, ValueError, TypeError, LookupError):
             return -math.inf
         # What is ahead of this boot's clock was not written in it.
         return heard_at if of_this_boot and heard_at <= self.now() else -math.inf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from hullmark.agentd.deadline import Adapter, Deadline
 from hullmark.agentd.identity import Identity, Signature
 from hullmark.agentd.masters import Masters
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
+from hullmark.model import jsontext
 from hullmark.model.protocol import TASKS_PATH, NotLeader
 from hullmark.model.wire import canonical, from_wire, to_wire
 
@@ -181,8 +181,8 @@ class Link:
 
     def _data(self, master: str, response: requests.Response, content: bytes) -> Any:
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError):
+            data = jsontext.loads(content)
+        except ValueError:
             data = {}
         if response.status_code == 200:
             return data

@@ -6,7 +6,6 @@ A change whose answer was lost is sent again with the same request id, which doe
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from hullmark.errors import (
     StoreUnavailable,
 )
 from hullmark.launchers import start_command
+from hullmark.model import jsontext
 from hullmark.model.wire import canonical, from_wire
 
 T = TypeVar("T")
@@ -119,8 +119,8 @@ class Client:
     def decoded(self, cls: type[T], text: bytes) -> T:
         """Raises MasterUnavailable for what isn't such an answer."""
         try:
-            return from_wire(cls, json.loads(text), ignore_unknown=True)
-        except (ValueError, RecursionError, InvalidInput) as error:
+            return from_wire(cls, jsontext.loads(text), ignore_unknown=True)
+        except (ValueError, InvalidInput) as error:
             raise MasterUnavailable(
                 f"{self.address} gave an answer that can't be read",
                 remedy="see whether a Hullmark master of this version listens there",
@@ -158,7 +158,8 @@ class Client:
         return self._of_leader(once)
 
     def _of_leader(self, exchange: Callable[[], Answer]) -> bytes:
-        """The body of a good answer. A master that doesn't lead may say who does; each is asked once."""
+        """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Raises what the last
+        one said."""
         asked: set[Address] = set()
         trouble: Optional[HullmarkError] = None
         address: Optional[Address] = self.address
@@ -176,9 +177,10 @@ class Client:
                 continue
             if answer.status == 200:
                 return answer.body
-            if answer.status != 421:
-                raise self._error(answer)
             trouble = self._error(answer)
+            if answer.status not in (421, 503):
+                raise trouble
+            # 503: it is cut off from the store, or from the leader. Another may not be.
             address = self._named(answer, asked) or self._next(asked)
         self._go(self._addresses[0])
         assert trouble is not None
@@ -215,8 +217,8 @@ class Client:
         from hullmark.model.api import ErrorAnswer  # for errors only: see `change`
 
         try:
-            told = from_wire(ErrorAnswer, json.loads(answer.body), ignore_unknown=True)
-        except (ValueError, RecursionError, InvalidInput):
+            told = from_wire(ErrorAnswer, jsontext.loads(answer.body), ignore_unknown=True)
+        except (ValueError, InvalidInput):
             if answer.status == 421:
                 return self._no_leader(answer)
             return MasterUnavailable(
@@ -251,8 +253,8 @@ class Client:
 def _leader_of(answer: Answer) -> Optional[Address]:
     """The leader's API in the answer of a master that does not lead, None where it isn't said."""
     try:
-        return parse_https(str(json.loads(answer.body).get("leader", "")))
-    except (ValueError, AttributeError, RecursionError):
+        return parse_https(str(jsontext.loads(answer.body).get("leader", "")))
+    except (ValueError, AttributeError):
         return None
 
 

@@ -28,6 +28,7 @@ from hullmark.masterd.directory import Directory
 from hullmark.masterd.gate import peer_of
 from hullmark.masterd.lines import line_of
 from hullmark.masterd.refusals import enroll_again
+from hullmark.model import jsontext
 from hullmark.model.people import Role
 from hullmark.model.records import SessionRecord, TokenRecord
 from hullmark.pki.certificates import Identity
@@ -282,7 +283,7 @@ async def forwarded_person(request: web.BaseRequest, cluster_id: str) -> Caller:
     """Whom another master names. Raises Forbidden where it isn't a master that does, or says nothing that can be read."""
     master = _master_of(request, cluster_id)
     try:
-        said = json.loads(request.headers.get(PERSON, ""))
+        said = jsontext.loads(request.headers.get(PERSON, ""))
         caller = Caller(
             str(said["who"]),
             f"{LOCAL} on {master}",
@@ -291,7 +292,7 @@ async def forwarded_person(request: web.BaseRequest, cluster_id: str) -> Caller:
             uid=int(said["uid"]),
             login_uid=int(said["login_uid"]),
         )
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         raise Forbidden(f"master {master[:64]} does not say who asks") from error
     if not master or not caller.who:
         raise Forbidden("only another master can speak for a person here")

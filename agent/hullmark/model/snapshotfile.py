@@ -16,14 +16,13 @@ logins. The values of apps are as they were applied: environment values too, so 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from hullmark.errors import BrokenState, InvalidInput
-from hullmark.model import names
+from hullmark.model import jsontext, names
 from hullmark.model.epoch import Epoch
 from hullmark.model.wire import T, canonical, from_wire, to_wire
 
@@ -131,8 +130,8 @@ class Reader:
         first = next(lines, b"").rstrip(b"\n")
         self._sha256.update(first + b"\n")
         try:
-            given = json.loads(first)
-        except (ValueError, RecursionError):
+            given = jsontext.loads(first)
+        except ValueError:
             given = None
         form = given.get("format") if isinstance(given, dict) else None
         if not isinstance(form, str) or not form.startswith(_FAMILY):
@@ -169,8 +168,8 @@ def _item(text: bytes, number: int) -> Item:
 def _end(text: bytes) -> End:
     """The last line. One that was cut off is mostly no JSON, and else an entry."""
     try:
-        given = json.loads(text) if text else None
-    except (ValueError, RecursionError):
+        given = jsontext.loads(text) if text else None
+    except ValueError:
         given = None
     if not isinstance(given, dict) or "sha256" not in given:
         raise BrokenState(
@@ -182,8 +181,8 @@ def _end(text: bytes) -> End:
 
 def _parsed(text: bytes, where: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return jsontext.loads(text)
+    except ValueError as error:
         raise _damaged(f"{where} can't be read") from error
 
 

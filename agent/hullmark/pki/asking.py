@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import email.utils
 import http.client
-import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from hullmark.errors import BrokenState, Forbidden, InvalidInput, MasterUnavailable
+from hullmark.model import jsontext
 from hullmark.model.api import Authority
 from hullmark.model.wire import from_wire
 from hullmark.pki import certificates
@@ -99,7 +99,7 @@ def ask_over_tls(
     finally:
         connection.close()
     try:
-        data = json.loads(content)
+        data = jsontext.loads(content)
     except ValueError:
         data = None
     return Answer(response.status, data, _seconds(date))
