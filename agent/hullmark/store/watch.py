@@ -19,7 +19,10 @@ from hullmark.store.dialect import Verdict
 from hullmark.store.gateway import Gateway, NoAnswer, Rejected, Stream
 from hullmark.store.protocol import Change, Changes, Compacted
 
-SILENT_S = 3.0
+SILENT_S = 2.5
+"""More than lies between two things that a pair writes, and less than the time after which a standby takes over: where the member
+that it followed was lost together with the leader, another one is asked by then."""
+
 CATCH_UP_S = 2.0
 """How long is waited for the stream to get to the revision that the store has."""
 

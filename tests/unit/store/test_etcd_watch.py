@@ -10,6 +10,7 @@ from typing import Any, Callable, cast
 
 import pytest
 
+from hullmark.core import election
 from hullmark.errors import StoreUnavailable
 from hullmark.store import watch
 from hullmark.store.dialect import encoded
@@ -101,3 +102,9 @@ def test_who_waits_while_more_comes_than_is_kept_is_told(
     etcd.streams.get(timeout=5).messages.put(events(2, 3, 4, 5, 6))
     assert isinstance(found.get(timeout=5), Compacted)
     assert [one.revision for one in watching.changes(SCOPE, 3, 1.0).changes] == [4, 5, 6]
+
+
+def test_a_member_that_is_silent_is_left_before_a_standby_takes_over() -> None:
+    """Else it would ask that member first, which was lost together with the leader, and take twice as long."""
+    timing = election.Timing()
+    assert timing.renew_s * 2 < watch.SILENT_S <= timing.ttl_s - timing.renew_s
