@@ -64,6 +64,7 @@ class Client:
         self._clock = clock
         self._sleep = sleep
         self._patient = len(self._addresses) == 1
+        self._warned = False
 
     @property
     def address(self) -> Address:
@@ -158,9 +159,10 @@ class Client:
         return self._of_leader(once)
 
     def _of_leader(self, exchange: Callable[[], Answer]) -> bytes:
-        """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Raises what the last
-        one said."""
+        """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Where none leads, what
+        one knew last is as good as there is. Raises what the last one said."""
         asked: set[Address] = set()
+        known: Optional[Answer] = None
         trouble: Optional[HullmarkError] = None
         address: Optional[Address] = self.address
         while address is not None:
@@ -175,16 +177,35 @@ class Client:
                 self._patient = self._patient or isinstance(error, LostError)
                 address = self._next(asked)
                 continue
-            if answer.status == 200:
+            if answer.status == 200 and not answer.stale_s:
                 return answer.body
+            if answer.status == 200:
+                known, knows = answer, address
+                address = self._next(asked)
+                continue
             trouble = self._error(answer)
             if answer.status not in (421, 503):
                 raise trouble
             # 503: it is cut off from the store, or from the leader. Another may not be.
             address = self._named(answer, asked) or self._next(asked)
         self._go(self._addresses[0])
+        if known is not None:
+            self._warn_of(known, knows)
+            return known.body
         assert trouble is not None
         raise trouble
+
+    def _warn_of(self, known: Answer, master: Address) -> None:
+        """Once: a command that looks again and again is told already."""
+        if not self._warned:
+            from hullmark.cli.failure import warn  # for this only: see `change`
+
+            warn(
+                [
+                    f"no master that leads was reached: {master} tells what it knew {known.stale_s} s ago"
+                ]
+            )
+        self._warned = True
 
     def _go(self, address: Address) -> None:
         if address != self.address:

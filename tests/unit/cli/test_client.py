@@ -23,7 +23,7 @@ from hullmark.errors import (
     StoreUnavailable,
 )
 from hullmark.model.api import ApplyAnswer, ClusterStatus, LogRecord
-from hullmark.model.wire import to_wire
+from hullmark.model.wire import canonical, to_wire
 from tests.unit.cli import answers
 from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, Silence, Status, refusal
 
@@ -260,6 +260,20 @@ def test_of_several_masters_the_next_is_asked_where_one_is_not_reached(
     assert str(client.address) == master.url, "it stays with the one that leads"
 
 
+@pytest.mark.parametrize("error", ["StoreUnavailable", "MasterUnavailable"])
+def test_of_several_masters_the_next_is_asked_where_one_is_cut_off(
+    master: FakeMaster, clock: Clock, tmp_path: Path, error: str
+) -> None:
+    cut_off = FakeMaster(f"{tmp_path}/other.sock")
+    cut_off.answers["POST /v1/apps/shop/scale"] = refusal(error, "cut off", 503)
+    master.answers["POST /v1/apps/shop/scale"] = CHANGED
+    try:
+        assert scale(several(clock, cut_off.url, master.url)) == CHANGED
+    finally:
+        cut_off.stop()
+    assert clock.slept == []
+
+
 def test_of_several_masters_none_there(clock: Clock, tmp_path: Path) -> None:
     with pytest.raises(MasterUnavailable):
         scale(several(clock, f"unix://{tmp_path}/a.sock", f"unix://{tmp_path}/b.sock"))
@@ -277,3 +291,22 @@ def test_of_several_masters_one_that_is_frozen_is_not_waited_for(
     with frozen:
         assert scale(several(clock, f"unix://{tmp_path}/f.sock", master.url)) == CHANGED
     assert [request.body["request_id"] for request in master.requests] == ["r1"]
+
+
+def test_what_a_master_that_does_not_lead_knows_is_second_best(
+    master: FakeMaster, clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = canonical(to_wire(ApplyAnswer("shop", 1, False)))
+    head = f"HTTP/1.1 200 OK\r\nHullmark-Stale: 12.5\r\nContent-Length: {len(old)}\r\n\r\n"
+    with FakeMaster(tmp_path / "cut-off.sock") as cut_off:
+        cut_off.answers["GET /v1/apps/shop"] = Raw(head.encode() + old)
+        master.answers["GET /v1/apps/shop"] = CHANGED
+        client = several(clock, cut_off.url, master.url)
+        assert client.ask(ApplyAnswer, "/v1/apps/shop") == CHANGED
+        assert capsys.readouterr().err == ""
+        client = several(clock, cut_off.url, f"unix://{tmp_path}/none.sock")
+        for _ in range(2):
+            assert client.ask(ApplyAnswer, "/v1/apps/shop").generation == 1
+        said = capsys.readouterr().err
+        assert said.count("warning: ") == 1
+        assert f"{cut_off.url} tells what it knew 12.5 s ago" in said
