@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import requests
 
@@ -34,6 +34,11 @@ class StoreEye:
             return Reign(0, (0, 0), "")
         found = answer.get("kvs", [])
         return _reign(found[0]) if found else Reign(0, (0, 0), "")
+
+    def app(self, name: str) -> Optional[Spec]:
+        """An app as it is now. Raises requests.RequestException where nobody answers."""
+        found = self._ask("kv/range", {"key": _coded(APPS + name)}).get("kvs", [])
+        return _spec(found[0]) if found else None
 
     def revision(self) -> int:
         """The store's newest. Raises requests.RequestException where nobody answers."""
