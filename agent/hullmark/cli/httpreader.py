@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hullmark.model.wire import STALE
+
 LINE_MAX_BYTES = 16 << 10
 HEADERS_MAX = 100
 CUT_OFF = "cut off"
@@ -20,7 +22,7 @@ class MalformedError(ValueError):
 
 
 class Response:
-    """`status` is known at once; the body is read once, whole (`read`) or in parts (`parts`)."""
+    """`status` is known at once, and `stale_s`, the age of what is told where no leader tells it; the body is read once, whole (`read`) or in parts (`parts`)."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Raises MalformedError, OSError."""
@@ -34,6 +36,7 @@ class Response:
         if length and not (length.isascii() and length.isdigit() and len(length) < 19):
             raise MalformedError("a length that is no number")
         self._length = int(length) if length else None
+        self.stale_s = headers.get(STALE.lower(), "")
         bounded = self._chunked or self._length is not None
         self.keeps = bounded and headers.get("connection", "").lower() != "close"
 

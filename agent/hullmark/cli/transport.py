@@ -46,8 +46,11 @@ class LostError(OSError):
 
 @dataclass(frozen=True)
 class Answer:
+    """`stale_s`: how old, in seconds, what a master tells is, where it does not lead; empty where it does."""
+
     status: int
     body: bytes
+    stale_s: str = ""
 
 
 class Transport:
@@ -62,7 +65,7 @@ class Transport:
         """Raises NotReachedError, LostError, Forbidden."""
         try:
             response = self._send(method, target, body, timeout_s)
-            answer = Answer(response.status, response.read(ANSWER_MAX_BYTES))
+            answer = Answer(response.status, response.read(ANSWER_MAX_BYTES), response.stale_s)
         except (OSError, MalformedError) as error:
             raise self._failed(error, timeout_s) from error
         if not response.keeps:

@@ -43,7 +43,7 @@ from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
 from hullmark.masterd.route import Login, Route, find, nothing_at
-from hullmark.model.wire import from_wire
+from hullmark.model.wire import STALE, from_wire
 
 LOOK_S = 1.0
 """How often a held request looks whether its caller is still there, and may still ask."""
@@ -167,7 +167,16 @@ class Dispatcher:
         body, given = await self._body(request, route)
         call = Call(seen.caller, request, body, given, seen.names, query)
         answer = await route.handler(self._desk, call)
-        return answer if isinstance(answer, web.StreamResponse) else json_response(answer)
+        response = answer if isinstance(answer, web.StreamResponse) else json_response(answer)
+        if route.method == "GET" and not route.anywhere:
+            self._say_how_old(response)
+        return response
+
+    def _say_how_old(self, response: web.StreamResponse) -> None:
+        """What a master knows that doesn't lead is not what is."""
+        cluster = self._desk.cluster
+        if not cluster.is_leader:
+            response.headers[STALE] = f"{cluster.stale_s:.1f}"
 
     async def _admit(self, request: web.BaseRequest, route: Route, seen: Seen) -> None:
         """Raises StaleEpoch, NotLoggedIn, Forbidden, or Unavailable where nobody says who it is."""

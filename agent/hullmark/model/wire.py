@@ -27,6 +27,9 @@ from typing import Any, Callable, TypeVar, Union
 from hullmark.errors import InvalidInput, Problem
 
 T = TypeVar("T")
+
+STALE = "Hullmark-Stale"
+"""Header of an answer by a master that does not lead: how old, in seconds, what it tells is."""
 Encoder = Callable[[Any], Any]
 Decoder = Callable[[Any, str, "_Reading"], Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,9 @@ def test_what_a_master_that_does_not_lead_knows_is_second_best(
 ) -> None:
     old = canonical(to_wire(ApplyAnswer("shop", 1, False)))
     head = f"HTTP/1.1 200 OK\r\nHullmark-Stale: 12.5\r\nContent-Length: {len(old)}\r\n\r\n"
-    with FakeMaster(tmp_path / "cut-off.sock") as cut_off:
+    with ExitStack() as stack:
+        cut_off = FakeMaster(master.url[len("unix://") :] + "2")
+        stack.callback(cut_off.stop)
         cut_off.answers["GET /v1/apps/shop"] = Raw(head.encode() + old)
         master.answers["GET /v1/apps/shop"] = CHANGED
         client = several(clock, cut_off.url, master.url)
