@@ -354,9 +354,7 @@ def nothing_changes(pair: Pair) -> Iterator[None]:
     yield
     obeyed.stop()
     obeyed.look(also_same=True)
-    assert {(one.epoch, one.leader) for one in obeyed.found()} == {
-        (reign.epoch, reign.leader.partition("@")[0])
-    }
+    assert {(one.epoch, one.leader) for one in obeyed.found()} == {(reign.epoch, reign.leader)}
     assert sorted(one.life for one in pair.containers()) == lives
     pair.eye.catch_up()
     assert (len(pair.eye.specs), pair.eye.leader()) == (specs, reign)
