@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -27,6 +27,7 @@ from hullmark.masterd.identity import PERSON, Caller, about
 from hullmark.masterd.recording import Recorder
 from hullmark.masterd.route import Login
 from hullmark.masterd.server import Listener, bind_socket
+from hullmark.model.api import AppList
 from hullmark.model.epoch import Epoch
 from hullmark.model.people import Role
 from hullmark.model.records import LeaderRecord
@@ -43,9 +44,13 @@ class StandbyCluster:
     role = "standby"
     read_only = ""
     why_not = "m1 leads"
+    stale_s = 3.21
 
     def __init__(self, leader: Optional[LeaderRecord]) -> None:
         self.other_leader = leader
+
+    def app_list(self) -> AppList:
+        return AppList(())
 
 
 class Standby:
@@ -54,6 +59,7 @@ class Standby:
     def __init__(self, path: Path, cluster: StandbyCluster) -> None:
         self.path = path
         self.cluster = cluster
+        self.headers: Mapping[str, str] = {}
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         connector = aiohttp.UnixConnector(path=str(self.path))
@@ -62,6 +68,7 @@ class Standby:
         async with aiohttp.ClientSession(connector=connector) as session:
             asked = session.request(method, f"http://m2{path}", data=data, headers=headers)
             async with asked as answer:
+                self.headers = answer.headers
                 return answer.status, json.loads(await answer.read())
 
 
@@ -185,6 +192,22 @@ def test_a_leader_that_is_not_reached(tmp_path: Path) -> None:
             there.cluster.other_leader = None
             status, said = await there.ask("PUT", "/v1/apps/shop", apply_body())
             assert (status, said["error"]) == (421, "StaleEpoch")
+
+    serve(tmp_path, test)
+
+
+def test_what_a_standby_answers_itself_says_how_old_it_is(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        async with standby(served, record_of(served.agents_port)) as there:
+            there.cluster.readable = True
+            status, _ = await there.ask("GET", "/v1/apps")
+            assert (status, "Hullmark-Stale" in there.headers) == (200, False), (
+                "the leader's answer"
+            )
+            there.cluster.other_leader = record_of(1)
+            status, said = await there.ask("GET", "/v1/apps")
+            assert (status, said) == (200, {"apps": []})
+            assert there.headers["Hullmark-Stale"] == "3.2"
 
     serve(tmp_path, test)
 
