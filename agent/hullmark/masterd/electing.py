@@ -33,6 +33,8 @@ RETRY_S = 0.5
 LEAST_S = 0.005
 MOST_S = 60.0
 CLOSE_S = 8.0
+LATE_RENEWALS = 2
+"""A pulse that is not answered for so many times the pause between two is sent again."""
 FOREVER_S = 1e9
 
 T = TypeVar("T")
@@ -242,7 +244,7 @@ class Elector:
     async def _pulse(self, number: int, bureau: Optional[Bureau]) -> None:
         assert bureau is not None
         try:
-            taken = await self.call(bureau.term.leadership.pulse)
+            taken = await self._sent(bureau.term.leadership.pulse)
         except HullmarkError as error:
             self._feed(election.NotPulsed(number, error.message))
             return
@@ -251,6 +253,21 @@ class Elector:
             self._feed(election.Pulsed(number))
         elif bureau is self._candidate:  # else it was of a term before this one, which ended
             self._feed(election.Overtaken("another master leads since"))
+
+    async def _sent(self, pulse: Callable[[], bool]) -> bool:
+        """What the store says first of a pulse, which is sent once more where it is long in answering: the second one goes to
+        another member, and there is time for it. Raises what the last one raised where none was answered."""
+        asked = {asyncio.ensure_future(self.call(pulse))}
+        done, waiting = await asyncio.wait(asked, timeout=self.state.timing.renew_s * LATE_RENEWALS)
+        if not done:
+            waiting.add(asyncio.ensure_future(self.call(pulse)))
+        while True:
+            for one in done:
+                if not waiting or one.exception() is None:
+                    for other in waiting:
+                        other.add_done_callback(asyncio.Future.exception)
+                    return one.result()
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
     def _stop(self, action: election.Stop) -> None:
         bureau, self._candidate = self._candidate, None

@@ -27,6 +27,9 @@ ANSWER_S = 2.5
 SHUNNED_S = 5.0
 """For how long a member that did not answer is asked last."""
 
+SLOW_S = 0.9
+"""A member that keeps a request waiting for longer is asked last by others meanwhile."""
+
 _UNAVAILABLE = (
     "check that etcd runs on its machines and that they hear each other: etcdctl endpoint health"
 )
@@ -89,6 +92,7 @@ class Gateway:
         self.access = access
         self._order = list(access.endpoints)
         self._shunned: dict[str, float] = {}
+        self._waiting: dict[object, tuple[str, float]] = {}
         self._token = ""
         self._lock = threading.Lock()
         self._login = threading.Lock()
@@ -170,7 +174,8 @@ class Gateway:
         failures = []
         for endpoint in self._candidates():
             try:
-                answer = self._ask(endpoint, path, body, within_s)
+                with self._waits(endpoint):
+                    answer = self._ask(endpoint, path, body, within_s)
             except NoAnswer as error:
                 self._shun(endpoint)
                 if writes and error.sent:
@@ -271,11 +276,25 @@ class Gateway:
             raise NoAnswer(connection.words(error), sent=taken) from error
         return answer, sending
 
+    @contextmanager
+    def _waits(self, endpoint: str) -> Iterator[None]:
+        """A request is under way there."""
+        request = object()
+        with self._lock:
+            self._waiting[request] = endpoint, time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._waiting[request]
+
     def _candidates(self) -> list[str]:
-        """The one that answered last first; those that did not answer lately last."""
+        """The one that answered last first; those that did not answer lately, or keep somebody waiting now, last."""
         now = time.monotonic()
         with self._lock:
-            return sorted(self._order, key=lambda one: self._shunned.get(one, 0.0) > now)
+            last = {one for one, began in self._waiting.values() if now - began > SLOW_S}
+            last.update(one for one, until in self._shunned.items() if until > now)
+            return sorted(self._order, key=lambda one: one in last)
 
     def _prefer(self, endpoint: str) -> None:
         with self._lock:

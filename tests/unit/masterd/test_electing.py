@@ -10,11 +10,11 @@ from typing import Optional
 
 import pytest
 
-from hullmark.errors import Forbidden, StaleEpoch, StoreUnavailable
+from hullmark.errors import Forbidden, OutcomeUnknown, StaleEpoch, StoreUnavailable
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.view import encode
 from hullmark.model.epoch import Epoch
-from hullmark.model.names import LEADER_KEY
+from hullmark.model.names import LEADER_KEY, PULSE_KEY
 from hullmark.model.records import LeaderRecord
 from hullmark.store.memory import MemoryStore
 from hullmark.store.protocol import Put
@@ -24,12 +24,14 @@ TTL_S = 0.6
 
 
 class Cuttable:
-    """One master's way to the store; cut, nothing comes through. `holds`: what is sent while it is there waits for it."""
+    """One master's way to the store; cut, nothing comes through. `holds`: what is sent while it is there waits for it.
+    `keeps`: the next pulse alone waits for it, and is lost."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.cut = self.refusing = False
         self.holds: Optional[threading.Event] = None
+        self.keeps: Optional[threading.Event] = None
 
     def __getattr__(self, name: str):
         def call(*arguments):
@@ -39,6 +41,10 @@ class Cuttable:
                 raise Forbidden("etcd refuses: authentication failed")
             if self.holds is not None:
                 self.holds.wait(10.0)
+            if self.keeps is not None and name == "commit" and arguments[1][0].key == PULSE_KEY:
+                kept, self.keeps = self.keeps, None
+                kept.wait(10.0)
+                raise OutcomeUnknown("no answer in time")
             return getattr(self._store, name)(*arguments)
 
         return call
@@ -198,6 +204,21 @@ def test_a_late_answer_of_a_former_term_does_not_end_a_later_one() -> None:
         epoch = only.leader_record.epoch
         held.set()  # the pulse of the term before is refused only now
         await asyncio.sleep(TTL_S / 2)
+        assert only.is_leader
+        assert only.leader_record.epoch == epoch
+
+    alone(test)
+
+
+def test_a_pulse_that_one_member_of_the_store_keeps_is_sent_again() -> None:
+    """Else each leader whose member falls silent would lose the lead."""
+
+    async def test(only: Cluster, way: Cuttable) -> None:
+        epoch, held = only.leader_record.epoch, threading.Event()
+        way.keeps = held
+        await eventually(lambda: way.keeps is None, "a pulse is kept")
+        await asyncio.sleep(TTL_S * 1.5)
+        held.set()
         assert only.is_leader
         assert only.leader_record.epoch == epoch
 

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 
 from hullmark.errors import BrokenState, Forbidden, OutcomeUnknown, Refused, StoreUnavailable
+from hullmark.store import gateway as module
 from hullmark.store.gateway import Access, Gateway
 
 NO_LEADER = (503, {"code": 14, "message": "etcdserver: no leader"})
@@ -34,12 +35,15 @@ class Member:
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
+        self.before: Optional[threading.Event] = None
         member = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 member.asked.append((self.path, self.headers.get("Authorization", "")))
+                if member.before is not None:
+                    member.before.wait(5.0)
                 code, document = member.answer(self.path)
                 if not code:
                     self.close_connection = True
@@ -162,3 +166,25 @@ def test_nothing_is_sent_once_it_is_closed(members: Callable[..., Member]) -> No
     with pytest.raises(StoreUnavailable, match="closed"):
         calls.read("/v3/kv/range", {})
     assert member.asked == []
+
+
+def test_a_member_that_keeps_one_request_waiting_is_not_asked_by_others(
+    members: Callable[..., Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLOW_S", 0.02)
+    slow, good = members(GOOD), members(GOOD)
+    answered = threading.Event()
+    slow.before = answered
+    store = gateway(slow, good)
+    first = threading.Thread(target=store.write, args=("/v3/kv/txn", {}))
+    first.start()
+    try:
+        while not slow.asked:
+            threading.Event().wait(0.001)
+        threading.Event().wait(0.03)
+        store.write("/v3/kv/txn", {})
+        assert len(good.asked) == 1
+    finally:
+        answered.set()
+        first.join()
+    assert len(slow.asked) == 1
