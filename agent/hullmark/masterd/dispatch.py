@@ -224,7 +224,7 @@ class Dispatcher:
         local = route.login in (Login.PERSON, Login.LOCAL)
         if self._forwarder is None or cluster.is_leader or not local:
             return None
-        leader = cluster.other_leader
+        leader, body = cluster.other_leader, b""
         try:
             if leader is None:
                 raise self._why_not()
@@ -232,7 +232,8 @@ class Dispatcher:
             body = await read_body(request, route.body_max_bytes)
             return await self._forwarder.answer(request, seen.caller, body)
         except (MasterUnavailable, StoreUnavailable, StaleEpoch):
-            if self._answers(route) or route.anywhere:
+            # Of a change the body is read: where this master leads by now, it is asked again with the same request id.
+            if not body and (self._answers(route) or route.anywhere):
                 return None
             raise
 
