@@ -71,6 +71,7 @@ class Term:
         self._settings = settings
         self.turned: Optional[Callable[[Passage], None]] = None
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="store")
+        self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
         self._changing: set[asyncio.Task[Any]] = set()
         self._told: dict[str, Counter] = {}
@@ -123,7 +124,10 @@ class Term:
         )
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run a blocking call of the store in a thread."""
+        """Run a blocking call of the store in a thread. Raises StoreUnavailable once the term has ended: a change may still be
+        under way then, of a process that was frozen."""
+        if self._closed:
+            raise StoreUnavailable("this term is over", remedy="ask again: a leader knows more")
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     async def start(self) -> None:
@@ -197,6 +201,7 @@ class Term:
                 _log.warning("the last events are lost", why=error.message)
         await self.leadership.release(self._settings.wall())
         self._wake_everyone()
+        self._closed = True
         self._pool.shutdown(wait=False)
 
     def snapshot(self) -> Snapshot:
