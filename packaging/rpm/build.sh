@@ -6,7 +6,7 @@
 #   --version V   the version of the packages and of the program in them; else the one that the sources have
 #   --out DIR     where the packages go; else build/rpm
 #
-# The time in the packages is SOURCE_DATE_EPOCH; else noon of the newest entry of the spec's changelog.
+# The time in the packages is SOURCE_DATE_EPOCH; else the first second of the day of the newest entry of the spec's changelog.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 checkout=$(realpath "$here/../..")
@@ -37,7 +37,7 @@ if ! [[ $version =~ ^[0-9]+(\.[0-9]+)*$ ]]; then
 fi
 
 newest=$(sed -n '/^%changelog/,$s/^\* [A-Z][a-z]* \([A-Z][a-z]* [0-9]* [0-9]*\) .*/\1/p' "$spec" | head -n 1)
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(date --utc --date="$newest 12:00" +%s)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(date --utc --date="$newest 00:00" +%s)}
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C.UTF-8
 umask 022
 
