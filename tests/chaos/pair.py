@@ -241,7 +241,7 @@ class Links:
 
     def __init__(self, networks: Mapping[str, HostNetwork]) -> None:
         self._networks = networks
-        self._rules: list[tuple[str, list[str]]] = []
+        self._rules: list[tuple[str, Path, list[str]]] = []
 
     def cut(
         self, source: str, target: str, *, loss: float = 1.0, match: Sequence[str] = ()
@@ -252,7 +252,7 @@ class Links:
         if loss < 1:
             rule += ["-m", "statistic", "--mode", "random", "--probability", f"{loss:g}"]
         self._iptables(target, "-I", rule)
-        self._rules.append((target, rule))
+        self._rules.append((target, self._networks[target].path, rule))
 
     def cut_both(
         self, one: str, other: str, *, loss: float = 1.0, match: Sequence[str] = ()
@@ -268,7 +268,7 @@ class Links:
     def dropped(self) -> int:
         """Packets that the cuts have dropped."""
         found = 0
-        for target in {target for target, _ in self._rules}:
+        for target in {target for target, _, _ in self._rules}:
             listing = ["iptables", "-w", "-L", "INPUT", "-n", "-v", "-x"]
             command = [*self._networks[target].inside, *listing]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -278,9 +278,11 @@ class Links:
         return found
 
     def heal(self) -> None:
+        """A machine that was booted meanwhile has no cuts any more."""
         while self._rules:
-            target, rule = self._rules.pop()
-            self._iptables(target, "-D", rule)
+            target, where, rule = self._rules.pop()
+            if self._networks[target].path == where:
+                self._iptables(target, "-D", rule)
 
     def _iptables(self, target: str, verb: str, rule: Sequence[str]) -> None:
         command = [*self._networks[target].inside, "iptables", "-w", verb, "INPUT", *rule]

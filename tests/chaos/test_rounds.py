@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.pair import Links
 from tests.chaos.rounds import Bed
-from tests.integration.namespaces import enter_private_network
+from tests.integration.namespaces import HostNetwork, enter_private_network
 
 SEEDS = (3, 5, 8)
 KEPT = Path("build/chaos")
@@ -19,6 +21,22 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     enter_private_network()
     with Bed(Path(tmp_path_factory.mktemp("chaos")) / "bed") as bed:
         yield bed
+
+
+def test_cuts_are_healed_where_a_machine_was_booted_meanwhile() -> None:
+    enter_private_network()
+    with HostNetwork("one", "192.0.2.31") as one, HostNetwork("other", "192.0.2.32") as other:
+        links = Links({"one": one, "other": other})
+        links.cut_both("one", "other")
+        assert [rules(machine).count("DROP") for machine in (one, other)] == [1, 1]
+        one.renew()
+        links.heal()
+        assert [rules(machine).count("DROP") for machine in (one, other)] == [0, 0]
+
+
+def rules(machine: HostNetwork) -> str:
+    command = [*machine.inside, "iptables", "-S", "INPUT"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.mark.parametrize("seed", SEEDS)
