@@ -162,19 +162,22 @@ def test_a_run_sets_up_store_pair_and_host(shop: Shop) -> None:
     assert (host["name"], host["state"]) == ("web1", "ready")
 
 
-def test_a_second_run_changes_nothing(shop: Shop) -> None:
-    changed = shop.play("site.yml").succeeded().changed
-    assert set(changed.values()) == {0}, changed
-
-
-def test_a_member_whose_certificate_is_made_anew_is_restarted_alone(shop: Shop) -> None:
-    """As it is when the former one ends within 60 days."""
+def test_a_second_run_changes_nothing_but_a_certificate_that_is_due(shop: Shop) -> None:
+    """As it is when the former one ends within 60 days: its member is restarted, and no other."""
     before = {name: shop.etcd_since(name) for name in STORE}
     (shop.control.folder / f"inventory/etcd-pki/w1{DOMAIN}.for").write_text("another address\n")
-    run = shop.play("site.yml", "--limit", "hullmark_etcd").succeeded()
-    assert run.changed[f"w1{DOMAIN}"] > 0
+    changed = shop.play("site.yml").succeeded().changed
+    assert changed.pop(f"w1{DOMAIN}") > 0
+    # It is made on the control machine, which Ansible counts for the first member.
+    assert changed == {f"m1{DOMAIN}": 1, f"m2{DOMAIN}": 0, f"web1{DOMAIN}": 0}
     after = {name: shop.etcd_since(name) for name in STORE}
     assert [name for name in STORE if after[name] != before[name]] == ["w1"]
+
+
+@pytest.mark.full
+def test_another_run_changes_nothing(shop: Shop) -> None:
+    changed = shop.play("site.yml").succeeded().changed
+    assert set(changed.values()) == {0}, changed
 
 
 def test_a_rolling_upgrade_has_no_gap(shop: Shop, made: Products) -> None:
