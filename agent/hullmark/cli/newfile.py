@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,9 +19,13 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 @contextlib.contextmanager
 def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
     """To be written to. It gets its name, on the disk, once the block ends well. Raises Conflict where something has the name
-    and is not to be replaced, before anything is written or at the end; Refused where it can't be written."""
-    if not replace and os.path.lexists(path):
-        raise _taken(path)
+    and is not to be replaced, before anything is written or at the end; Refused where it can't be written, or where what is there
+    is no file: a device, such as /dev/null, would be gone for everybody."""
+    if os.path.lexists(path):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise Refused(f"{path} is no regular file", remedy="name a new file")
+        if not replace:
+            raise _taken(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

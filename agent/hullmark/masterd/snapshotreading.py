@@ -24,6 +24,7 @@ from hullmark.model.snapshotfile import End, Head, Item, Reader
 from hullmark.pki import certificates, statements
 
 OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
+_ANOTHER = "name a file that hullmark snapshot save wrote, and that you may read"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ class Source:
         try:
             yield
         except OSError as error:
-            raise Refused(f"{self.path} can't be read: {error.strerror}") from error
+            raise Refused(
+                f"{self.path} can't be read: {error.strerror}", remedy=_ANOTHER
+            ) from error
         except BrokenState as error:
             raise BrokenState(f"{self.path}: {error.message}", remedy=error.remedy) from error
 
@@ -112,9 +115,9 @@ def opened(path: Path) -> Iterator[Source]:
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
-        raise NotFound(f"{path} does not exist") from error
+        raise NotFound(f"{path} does not exist", remedy=_ANOTHER) from error
     except OSError as error:
-        raise Refused(f"{path} can't be read: {error.strerror}") from error
+        raise Refused(f"{path} can't be read: {error.strerror}", remedy=_ANOTHER) from error
     with file:
         yield Source(path, file)
 

@@ -25,6 +25,7 @@ from hullmark.masterd.snapshotreading import Source, Verified, opened
 from hullmark.masterd.storage import open_store
 from hullmark.model.moments import moment
 from hullmark.model.names import ROOT
+from hullmark.model.snapshotfile import held
 from hullmark.pki import certificates
 from hullmark.pki.authority import ROOT_CERTIFICATE, Authority
 
@@ -82,7 +83,10 @@ def _root(options: argparse.Namespace) -> tuple[Optional[x509.Certificate], str]
         try:
             return certificates.load_chain(path.read_bytes(), str(path))[-1], str(path)
         except OSError as error:
-            raise Refused(f"{path} can't be read: {error.strerror}") from error
+            raise Refused(
+                f"{path} can't be read: {error.strerror}",
+                remedy="name the cluster's root certificate: root.pem in a master's pki folder",
+            ) from error
     try:
         state_dir = load_master(options.config).config.state_dir
         path = Folder(Path(state_dir)).pki / ROOT_CERTIFICATE
@@ -189,8 +193,7 @@ def _lines(found: Verified) -> Iterator[str]:
     yield f"  cluster       {head.cluster_id}"
     yield f"  saved         {moment(head.saved_at)} by {head.by}, on {head.master} (Hullmark {head.version})"
     yield f"  epoch         {head.epoch}, revision {head.revision}"
-    counts = ", ".join(f"{number} {kind}" for kind, number in found.counts.items() if number)
-    yield f"  holds         {counts or 'nothing but the cluster'}"
+    yield f"  holds         {held(found.counts)}"
 
 
 def _warnings(found: Verified) -> Iterator[str]:

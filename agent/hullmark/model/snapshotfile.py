@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ KINDS = {
     "tokens": names.TOKENS,
     "invites": names.INVITES,
     "requests": names.REQUESTS,
-    "event batches": names.EVENTS,
+    "event_batches": names.EVENTS,
 }
 """What is counted for people, by its prefix."""
 
@@ -114,6 +114,12 @@ def counted(keys: Iterable[str]) -> dict[str, int]:
         kind for key in keys for kind, prefix in KINDS.items() if key.startswith(prefix)
     )
     return {kind: found[kind] for kind in KINDS}
+
+
+def held(counts: Mapping[str, int]) -> str:
+    """What `counted` found, in words."""
+    found = (f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items() if number)
+    return ", ".join(found) or "nothing but the cluster"
 
 
 class Reader:

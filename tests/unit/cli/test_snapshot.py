@@ -52,6 +52,21 @@ def test_a_file_that_is_there_stays(master: FakeMaster, run: Run, tmp_path: Path
     assert master.requests == [], "the master is not troubled"
 
 
+def test_only_a_file_is_replaced(master: FakeMaster, run: Run, tmp_path: Path) -> None:
+    """A rename over /dev/null would take it from everybody."""
+    master.answers[ROUTE] = sent(WHOLE)
+    pipe, link, folder = tmp_path / "pipe", tmp_path / "link", tmp_path / "folder"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    folder.mkdir()
+    for path in (pipe, link, folder):
+        done = run("snapshot", "save", "--force", str(path))
+        assert done.code == 2
+        assert "no regular file" in done.err
+    assert (pipe.is_fifo(), link.is_symlink(), folder.is_dir()) == (True, True, True)
+    assert master.requests == []
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [(WHOLE[:-40], 3), (BEFORE, 3), (WHOLE.replace(b"shop", b"shob"), 3), (b"{}\n", 3)],

@@ -56,7 +56,7 @@ def save(asked: Asked, file: str, force: bool) -> None:
     The apps' environment values are in it, so keep it as safe as those. Logins of people are not; tokens and invites are,
     as hashes. Keys of the masters are not: keep a copy of their pki folder as well.
     """
-    from hullmark.model.snapshotfile import counted
+    from hullmark.model.snapshotfile import counted, held
 
     path = Path(file)
     lines = door.client(asked).raw_lines("/v1/snapshot")
@@ -84,10 +84,9 @@ def save(asked: Asked, file: str, force: bool) -> None:
             },
         )
         return
-    held = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     show.lines(
         f"saved {file}: {size_bytes / 1024:.0f} KiB, epoch {head.epoch}, revision {head.revision}",
-        f"  holds  {held or 'nothing but the cluster'}",
+        f"  holds  {held(counts)}",
         "  the apps' environment values are in it: keep it as safe as those",
     )
 
