@@ -47,6 +47,13 @@ def obstacles(picture: Picture) -> list[str]:
     return found
 
 
+def remedy(picture: Picture) -> str:
+    """Of what `obstacles` found."""
+    if picture.status.store == "sqlite":
+        return "a drill takes a pair of masters: docs/operations/high-availability.md"
+    return "mend that first, then again"
+
+
 def leader_check(before: Picture, after: ClusterStatus) -> DrillCheck:
     """Epochs are compared as numbers, `1.9` is before `1.10`."""
     former = before.status

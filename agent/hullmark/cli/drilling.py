@@ -64,7 +64,7 @@ def drill(
     before = picture(client)
     found = drillchecks.obstacles(before)
     if found:
-        raise Refused(f"no drill now: {'; '.join(found)}", remedy="mend that first, then again")
+        raise Refused(f"no drill now: {'; '.join(found)}", remedy=drillchecks.remedy(before))
     marks = Marks(marker, clock.now, clock.sleep)
     marks.during(BEFORE_S)
     usual_s = marks.usual_s

@@ -243,6 +243,14 @@ def test_a_drill_is_refused_where_it_could_do_harm(
     assert master.asked("POST") == []
 
 
+def test_one_master_alone_is_told_what_a_drill_takes(master: FakeMaster, run: Run) -> None:
+    Pair().put_on(master)
+    master.answers["GET /v1/status"] = dataclasses.replace(
+        BEFORE, store="sqlite", store_condition=StoreCondition("sqlite")
+    )
+    assert "a pair of masters" in drilled(run).error["remedy"]
+
+
 def test_a_drill_waits_for_hosts_and_apps(master: FakeMaster, run: Run) -> None:
     Pair(apps=(answers.summary("changing"),)).put_on(master)
     master.answers["GET /v1/hosts"] = HostList((SILENT,))
