@@ -77,7 +77,8 @@ def _verified(options: argparse.Namespace, source: Source) -> Told:
 
 
 def _root(options: argparse.Namespace) -> tuple[Optional[x509.Certificate], str]:
-    """The cluster's root as it is named, or found here; None where there is none that this user may read."""
+    """The cluster's root as it is named, or found here; None where there is none that this user may read. Raises what
+    `load_master` does for a configuration that somebody named."""
     if options.ca:
         path = Path(options.ca)
         try:
@@ -91,7 +92,9 @@ def _root(options: argparse.Namespace) -> tuple[Optional[x509.Certificate], str]
         state_dir = load_master(options.config).config.state_dir
         path = Folder(Path(state_dir)).pki / ROOT_CERTIFICATE
         return certificates.load_chain(path.read_bytes(), str(path))[0], str(path)
-    except (OSError, HullmarkError):
+    except (OSError, HullmarkError) as error:
+        if isinstance(error, HullmarkError) and options.config != MASTER_FILE:
+            raise
         return None, ""
 
 

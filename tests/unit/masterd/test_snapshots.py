@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import json
@@ -13,14 +14,14 @@ import aiohttp
 import pytest
 
 from hullmark.config import MasterConfig
-from hullmark.errors import BrokenState, Conflict, NotFound, Refused
+from hullmark.errors import BrokenState, Conflict, HullmarkError, NotFound, Refused
 from hullmark.masterd.folder import Folder
 from hullmark.masterd.init import init
 from hullmark.masterd.leadership import size_bytes
 from hullmark.masterd.restoring import Restorer, in_chunks, must_be_empty
 from hullmark.masterd.snapshotreading import Verified, opened
 from hullmark.masterd.snapshots import pieces
-from hullmark.masterd.snapshotverbs import restore
+from hullmark.masterd.snapshotverbs import VERIFY, restore, run
 from hullmark.masterd.view import decode, encode
 from hullmark.model import names
 from hullmark.model.epoch import Epoch
@@ -434,3 +435,14 @@ def test_nobody_makes_a_cluster_of_what_is_half_restored(tmp_path: Path) -> None
     with pytest.raises(Conflict, match="being restored"):
         init(config, opened=lambda config, folder: store)
     assert not Folder.of(config).complete
+
+
+def test_a_configuration_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
+    """Not passed over: its root would be missing in the check of the signer."""
+    file, config = tmp_path / "s", tmp_path / "master.yaml"
+    file.touch()
+    options = argparse.Namespace(
+        verb=VERIFY, file=str(file), config=str(config), ca=None, output="text"
+    )
+    with pytest.raises(HullmarkError, match="does not exist"):
+        run(options)
