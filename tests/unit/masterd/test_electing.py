@@ -67,7 +67,7 @@ def master(store, name: str) -> Cluster:
     )
 
 
-async def eventually(condition: Callable[[], bool], what: str, within_s: float = 5.0) -> float:
+async def eventually(condition: Callable[[], bool], what: str, within_s: float = 15.0) -> float:
     clock = asyncio.get_running_loop().time
     began = clock()
     while not condition():
