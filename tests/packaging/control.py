@@ -26,7 +26,7 @@ PLAYBOOKS = Path(__file__).parents[2] / "packaging" / "ansible"
 RECAP = re.compile(
     r"^(\S+) +: ok=\d+ +changed=(\d+) +unreachable=(\d+) +failed=(\d+) ", re.MULTILINE
 )
-TIMEOUT_S = 300
+TIMEOUT_S = 500
 
 
 @dataclass(frozen=True)
