@@ -61,12 +61,12 @@ class Link:
         self._masters.learn(masters)
 
     def call(self, path: str, body: Any, answer: type[T], timeout_s: float) -> tuple[T, float]:
-        """The answer, and the monotonic time from before the request was sent. What was refused because the
-        certificate was renewed meanwhile is asked once more, with the new one."""
+        """The answer, and the monotonic time from before the request was sent. What failed because the certificate
+        was renewed meanwhile is asked once more, with the new one: it was refused, or the old one's file was gone."""
+        signature = self._identity.usable()[1]
         try:
             return self._call(path, body, answer, timeout_s)
-        except Forbidden:
-            signature, _ = self._local.session
+        except (Forbidden, MasterUnavailable):
             if signature == self._identity.usable()[1]:
                 raise
             return self._call(path, body, answer, timeout_s)

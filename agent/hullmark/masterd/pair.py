@@ -8,10 +8,12 @@ from typing import Optional
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.view import View
 from hullmark.model.records import LeaderRecord, MasterRecord
-from hullmark.model.redundancy import FRESH_S, MasterView, StoreCondition, waits_for
+from hullmark.model.redundancy import FRESH_S, MasterView, StoreCondition
 
 ABSENT_S = FRESH_S
 """A master that was not seen for this long is absent."""
+LED_BEFORE = "it led before, and has not said since that it follows"
+"""Of a leader that was killed as much as of one that is about to write: which it is shows when it does, or doesn't."""
 
 
 class Pair:
@@ -71,8 +73,8 @@ class Pair:
         leads = self.leader is not None and self.leader.master == record.name
         role = "leader" if leads else "absent" if seen_s > ABSENT_S else "standby"
         why = "" if leads else record.why
-        if role == "standby" and not why and self.leader is not None:
-            why = waits_for(self.leader.master)
+        if role == "standby" and not why:
+            why = LED_BEFORE
         return MasterView(
             record.name, role, why, seen_s, record.version, record.api_urls, record.hears
         )
