@@ -198,6 +198,23 @@ def test_a_request_that_was_on_its_way_while_the_certificate_was_renewed_is_sent
     assert wire.asked == [M1, M1]
 
 
+def test_a_certificate_whose_file_goes_while_it_is_renewed_is_no_trouble_of_the_masters(
+    wire: type[Wire], identity: FakeIdentity
+) -> None:
+    def gone() -> OSError:
+        identity.signature = ((2, 2),)
+        return OSError("Could not find the TLS certificate file")
+
+    only = link_of(identity, (M1,))
+    wire.answers[M1] = lambda: gone() if len(wire.asked) == 1 else (200, ANSWER)
+    assert call(only) == ReportAnswer(Epoch(1, 2), "m1")
+    assert len(wire.asked) == 2
+    wire.answers[M1] = OSError("Could not find the TLS certificate file")
+    with pytest.raises(MasterUnavailable, match="Could not find"):
+        call(only)
+    assert len(wire.asked) == 3, "nothing was renewed, so it is not tried again"
+
+
 def test_a_refusal_with_the_newest_certificate_stands(
     wire: type[Wire], identity: FakeIdentity
 ) -> None:
