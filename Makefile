@@ -59,7 +59,7 @@ test-roots: setup-engines ## The unit suite in Debian 11 and 13, with their own 
 	$(PYTHON) tests/roots/run.py $(ARGS)
 
 test-integration: setup-engines ## Against a real Docker, Podman and registry of its own
-	$(PYTEST) -v --timeout 300 --durations 10 tests/integration $(ARGS)
+	$(PYTEST) -v --timeout 300 --durations 10 --numprocesses 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
 	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 2 --dist loadfile --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
