@@ -202,6 +202,7 @@ READING = [
     ["token", "list"],
     ["config", "show", "master", "MASTER"],
     ["config", "show", "agent", "AGENT"],
+    ["snapshot", "verify", "SNAPSHOT"],
     ["validate", "COMPOSE"],
     ["plan", "COMPOSE"],
     ["plan", "REFUSED"],
@@ -221,7 +222,10 @@ OTHERS = {
     "version",
     "footprint",
     "eject",
+    "drill",
 }
+SNAPSHOT = "GET /v1/snapshot"
+"""What the store holds, to be kept as the store is."""
 REFUSED = {"REFUSED", "TAGGED"}
 
 
@@ -233,7 +237,9 @@ def outputs(fleet: Fleet, folder: Path) -> dict[str, bytes]:
         "COMPOSE": str(folder / "compose.yaml"),
         "REFUSED": str(folder / "refused.yaml"),
         "TAGGED": str(folder / "tagged.yaml"),
+        "SNAPSHOT": str(folder / "saved.snapshot"),
     }
+    fleet.hullmark("snapshot", "save", "--force", named["SNAPSHOT"])
     found = {}
     for words in READING:
         command = [named.get(word, word) for word in words]
@@ -251,6 +257,7 @@ def test_no_secret_is_anywhere_but_where_it_must_be(
     logs = ["master.log", *(f"{host}.log" for host in fleet.hosts)]
     state = files(fleet, "master", *fleet.hosts)
     said = {**files(fleet, *logs), **answers(fleet), **outputs(fleet, tmp_path)}
+    state[SNAPSHOT] = said.pop(SNAPSHOT)
     assert {name for name in state if name.endswith(".sqlite")}, "the store is looked through"
     assert all(said[log] for log in logs), "the daemons log"
     assert found(planted.ordered, state), "the search does find what is in the store"
