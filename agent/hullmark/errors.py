@@ -8,13 +8,15 @@
     │   ├── NotFound                   2  the named thing does not exist
     │   ├── Conflict                   2  it changed meanwhile, or clashes with something that exists
     │   ├── Forbidden                  2  the caller may not do this
+    │   ├── PolicyRefused              2  the host's own policy forbids it
     │   ├── StaleEpoch                 2  an order, or a leader, from the past
     │   └── ImageUnavailable           2  a registry or an engine does not give an image
     ├── Unavailable                    3  no answer: whether it happened is unknown
     │   ├── StoreUnavailable           3
     │   │   └── OutcomeUnknown         3  a transaction was sent, and no answer came
     │   ├── MasterUnavailable          3
-    │   └── EngineUnavailable          3
+    │   ├── EngineUnavailable          3
+    │   └── AuditUnavailable           3  the audit log can't be written, so nothing was begun
     └── BrokenState                    2  a file that Hullmark wrote can't be trusted any more
 
 Errors of other libraries are translated at the boundary where they appear, with `raise ... from`.
@@ -105,6 +107,10 @@ class Forbidden(Refused):
     """The caller is not known, or may not do this."""
 
 
+class PolicyRefused(Refused):
+    """The host's policy forbids it; the message names the rule, with its file and line."""
+
+
 class StaleEpoch(Refused):
     """An order, or a leader's write, of an epoch that has passed."""
 
@@ -133,6 +139,10 @@ class MasterUnavailable(Unavailable):
 
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class AuditUnavailable(Unavailable):
+    """The audit log can't be written, so the action was not begun."""
 
 
 class BrokenState(HullmarkError):

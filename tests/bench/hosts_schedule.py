@@ -28,11 +28,12 @@ from hullmark.model.app import (
     Resources,
     Service,
 )
+from hullmark.model.change import Change
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.names import APPS, ASSIGNMENTS
 from hullmark.model.observed import HostState, InstanceStatus, Phase
-from hullmark.model.records import AppRecord, Change, ClusterRecord, LeaderRecord, RolloutState
+from hullmark.model.records import AppRecord, ClusterRecord, LeaderRecord, RolloutState
 from hullmark.model.snapshot import Snapshot
 
 GIB = 1 << 30

@@ -23,7 +23,7 @@ from typing import Optional, Union
 
 from hullmark.model.redundancy import waits_for
 
-BEGUN = "it has not begun to lead"
+BEGUN = "it has only just started"
 TAKING = "it is about to lead"
 UNHEARD_SHARE = 0.5
 """A leader that hears a smaller share of the hosts than its standby does steps down."""

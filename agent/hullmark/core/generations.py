@@ -9,7 +9,8 @@ from typing import Optional
 from hullmark.errors import InvalidInput, NotFound, Problem
 from hullmark.model import wire
 from hullmark.model.app import App, DeployMode, Service, bundle
-from hullmark.model.records import AppRecord, Change
+from hullmark.model.change import Change
+from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 
 NOTHING_TAKEN_OVER: Mapping[str, int] = {}

@@ -13,11 +13,12 @@ from hullmark.core import absence
 from hullmark.core.homes import NO_HOMES, keeps_home, key_of, volumes_of
 from hullmark.errors import Conflict, NotFound
 from hullmark.model.app import DeployMode, MountKind, Service
+from hullmark.model.change import Change
 from hullmark.model.host import Availability, HostRecord
 from hullmark.model.move import MovedSlot, MoveRequest
 from hullmark.model.observed import NO_STATE, Phase
 from hullmark.model.orders import InstanceId
-from hullmark.model.records import AppRecord, Change, Home, HomesRecord
+from hullmark.model.records import AppRecord, Home, HomesRecord
 from hullmark.model.snapshot import Snapshot
 
 LOSSES_TOLD = 5

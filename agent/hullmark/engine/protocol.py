@@ -10,10 +10,11 @@ NotFound and Conflict as named; Refused with the engine's own words for any othe
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional, Protocol
+from typing import Any, Optional, Protocol
 
 from hullmark.model.app import Bundle, Healthcheck, Network, Volume
 from hullmark.model.ejection import EngineRestart
@@ -128,6 +129,62 @@ class LogLine:
     stream: str
     at: str
     text: str
+
+
+class DeedKind(enum.Enum):
+    """What can be done to an engine. The value is the kind of its audit records."""
+
+    CONTAINER_CREATE = "container.create"
+    CONTAINER_START = "container.start"
+    CONTAINER_STOP = "container.stop"
+    CONTAINER_REMOVE = "container.remove"
+    CONTAINER_UPDATE = "container.update"
+    CONTAINER_EXEC = "container.exec"
+    IMAGE_PULL = "image.pull"
+    NETWORK_CREATE = "network.create"
+    NETWORK_CONNECT = "network.connect"
+    NETWORK_REMOVE = "network.remove"
+    VOLUME_CREATE = "volume.create"
+    VOLUME_REMOVE = "volume.remove"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """One change of the engine, about to be made. `name` is the container's, network's or volume's, or the image's
+    reference. `body` is the request as the engine will get it; before a start, what `inspect` says of the container now.
+    `request` is given where a container is created."""
+
+    kind: DeedKind
+    name: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    container_id: str = ""
+    request: Optional[CreateRequest] = None
+
+
+@dataclass
+class Passage:
+    """What becomes known while a deed is done."""
+
+    container_id: str = ""
+    image_digest: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class Gate(Protocol):
+    """Every change of an engine goes through one gate, at the last moment before the call."""
+
+    def passing(self, deed: Deed) -> contextlib.AbstractContextManager[Passage]:
+        """Entering raises PolicyRefused or AuditUnavailable, and then nothing is done. What the body raises is the
+        deed's outcome, and goes on."""
+        ...
+
+
+class OpenGate:
+    """Lets everything pass: for those who judge and record nothing, such as tests and looks at a host."""
+
+    @contextlib.contextmanager
+    def passing(self, deed: Deed) -> Iterator[Passage]:
+        yield Passage(deed.container_id)
 
 
 class Engine(Protocol):

@@ -14,9 +14,10 @@ from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.refusals import not_enrolled
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import InviteRequest
+from hullmark.model.change import Change
 from hullmark.model.host import HostRecord
 from hullmark.model.names import HOST_NAME, HOSTS, INVITES
-from hullmark.model.records import Change, InviteRecord
+from hullmark.model.records import InviteRecord
 from hullmark.pki.invites import HOST
 from hullmark.store.protocol import Compare, Put
 

@@ -19,8 +19,9 @@ from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.view import View, encode
 from hullmark.model.api import ApplyAnswer, ApplyRequest, PlanAnswer, RemoveRequest, ScaleRequest
 from hullmark.model.app import App
+from hullmark.model.change import Change
 from hullmark.model.names import APPS
-from hullmark.model.records import AppRecord, Change
+from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.store.protocol import Compare, Put, Write
 

@@ -39,6 +39,7 @@ from hullmark.model.api import (
     ScaleRequest,
 )
 from hullmark.model.app import App
+from hullmark.model.change import Change
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
 from hullmark.model.explanation import Explanation
@@ -47,7 +48,7 @@ from hullmark.model.hostlife import HostDetail
 from hullmark.model.observed import Report
 from hullmark.model.orders import Orders
 from hullmark.model.protocol import Former, ReportAnswer
-from hullmark.model.records import Change, InviteRecord, LeaderRecord
+from hullmark.model.records import InviteRecord, LeaderRecord
 from hullmark.model.snapshot import Snapshot
 
 

@@ -14,8 +14,8 @@ from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.identity import Caller, may_not
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
+from hullmark.model.change import Change
 from hullmark.model.people import Role
-from hullmark.model.records import Change
 from hullmark.pki.authority import Authority
 
 T = TypeVar("T")

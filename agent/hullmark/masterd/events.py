@@ -20,9 +20,10 @@ from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.view import encode
 from hullmark.model.api import EventList
+from hullmark.model.change import Change
 from hullmark.model.event import Event
 from hullmark.model.names import EVENTS
-from hullmark.model.records import Change, EventBatch
+from hullmark.model.records import EventBatch
 from hullmark.store.protocol import Delete, Put, Write
 
 _log = log.get("events")

@@ -26,6 +26,7 @@ from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
+from hullmark.model.change import Change
 from hullmark.model.host import Availability, HostRecord, Maintenance
 from hullmark.model.hostlife import (
     AvailabilityRequest,
@@ -38,7 +39,6 @@ from hullmark.model.hostlife import (
     RemoveHostRequest,
 )
 from hullmark.model.names import HOSTS
-from hullmark.model.records import Change
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
 HOSTS_AT_ONCE = 40

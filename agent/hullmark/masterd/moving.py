@@ -9,9 +9,9 @@ from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
+from hullmark.model.change import Change
 from hullmark.model.move import MoveAnswer, MoveRequest
 from hullmark.model.names import APPS, HOMES
-from hullmark.model.records import Change
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
 SLOTS_TOLD = 20

@@ -9,9 +9,9 @@ from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Repeats, asked, id_problems
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import decode, encode
+from hullmark.model.change import Change
 from hullmark.model.drill import ForgetAnswer, ForgetRequest, MarkAnswer, MarkRecord, MarkRequest
 from hullmark.model.names import MARK_KEY, MASTERS
-from hullmark.model.records import Change
 from hullmark.model.redundancy import MasterView
 from hullmark.store.protocol import Compare, Delete, Put
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hullmark import log
 from hullmark.masterd.view import View
+from hullmark.model.change import Change
 from hullmark.model.names import ASSIGNMENTS
 from hullmark.model.orders import Orders
-from hullmark.model.records import NO_ASSIGNMENTS, LeaderRecord
+from hullmark.model.records import NO_ASSIGNMENTS, HostAssignments, LeaderRecord
 
 _log = log.get("orders")
 
@@ -52,4 +53,13 @@ class OrderBook:
             tombstones=kept.tombstones,
             volume_removals=kept.volume_removals,
             bundles=bundles,
+            asked=self._asked(kept),
         )
+
+    def _asked(self, kept: HostAssignments) -> dict[str, Change]:
+        """By app. Of one whose record is gone nothing is known any more."""
+        named = {one.instance.app for one in kept.assignments}
+        named |= {one.instance.app for one in kept.tombstones}
+        named |= {one.app for one in kept.volume_removals}
+        known = {app: self._view.apps.get(app) for app in sorted(named)}
+        return {app: record.change for app, record in known.items() if record is not None}

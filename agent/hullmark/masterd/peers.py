@@ -13,9 +13,10 @@ from hullmark.masterd.admission import INVITE_MAX_S, INVITE_MIN_S
 from hullmark.masterd.events import Tell
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
+from hullmark.model.change import Change
 from hullmark.model.names import HOST_NAME, INVITES
 from hullmark.model.peers import MasterInviteRequest
-from hullmark.model.records import Change, InviteRecord
+from hullmark.model.records import InviteRecord
 from hullmark.pki.invites import MASTER
 from hullmark.store.protocol import Compare, Put
 

@@ -13,6 +13,7 @@ from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Repeats, asked, id_problems
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
+from hullmark.model.change import Change
 from hullmark.model.names import SESSIONS, TOKENS
 from hullmark.model.people import (
     RevokeAnswer,
@@ -21,7 +22,7 @@ from hullmark.model.people import (
     TokenRequest,
     TokenView,
 )
-from hullmark.model.records import Change, SessionRecord, TokenRecord
+from hullmark.model.records import SessionRecord, TokenRecord
 from hullmark.store.protocol import Compare, Delete, Put, Write
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")

@@ -21,8 +21,9 @@ from hullmark.masterd.leadership import size_bytes
 from hullmark.masterd.repeats import RESERVED_BYTES, Asked, Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
+from hullmark.model.change import Change
 from hullmark.model.names import APPS, ROLLOUTS
-from hullmark.model.records import AppRecord, Change, GenerationRecord, Rollout, RolloutState
+from hullmark.model.records import AppRecord, GenerationRecord, Rollout, RolloutState
 from hullmark.model.rollout import (
     GenerationView,
     HistoryList,

@@ -12,7 +12,7 @@ from hullmark.errors import BrokenState
 from hullmark.masterd.events import Tell
 from hullmark.masterd.term import Term
 from hullmark.model import snapshotfile
-from hullmark.model.records import Change
+from hullmark.model.change import Change
 from hullmark.model.snapshotfile import End, Head, Item
 from hullmark.pki import statements
 from hullmark.pki.authority import Authority

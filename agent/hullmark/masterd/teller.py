@@ -9,8 +9,8 @@ from hullmark.masterd.hostlife import planned
 from hullmark.masterd.runs import Alarm, cloned
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.term import Term
+from hullmark.model.change import Change
 from hullmark.model.event import Event
-from hullmark.model.records import Change
 
 
 class Teller:

@@ -34,11 +34,12 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.model.app import App
+from hullmark.model.change import Change
 from hullmark.model.event import Event
 from hullmark.model.explanation import SlotExplanation
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.observed import HostProblem, InstanceStatus
-from hullmark.model.records import Change, Rollout
+from hullmark.model.records import Rollout
 from hullmark.model.redundancy import MasterView, StoreCondition
 
 APPLY_BODY_MAX_BYTES = 2 << 20

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.model.app import Bundle
+from hullmark.model.change import Change
 from hullmark.model.epoch import NO_EPOCH, Epoch
 
 
@@ -99,7 +100,8 @@ class Orders:
     """A host's whole assignment, as one answer of the leader.
 
     `bundles` is keyed by spec hash and holds every one that `assignments` names. `revision` is the
-    store's revision of the assignment: within an epoch it only grows.
+    store's revision of the assignment: within an epoch it only grows. `asked` has for each app of these orders the change
+    that made it what it is: who asked for what is done here.
     """
 
     cluster_id: str
@@ -111,6 +113,7 @@ class Orders:
     tombstones: tuple[Tombstone, ...] = ()
     volume_removals: tuple[VolumeRemoval, ...] = ()
     bundles: Mapping[str, Bundle] = field(default_factory=dict)
+    asked: Mapping[str, Change] = field(default_factory=dict)
 
     def find(self, instance: InstanceId) -> Optional[Assignment]:
         return next((item for item in self.assignments if item.instance == instance), None)

@@ -10,6 +10,10 @@
       POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
                                                 for `logs`, one ResolveAnswer for `resolve`. The leader
                                                 closes the connection when nobody listens any more.
+      POST /agent/v1/audit   {Shipment}   ->    records of the host's audit log, in order, as they stand in the file
+                             {Received}   <-    how far the leader has them on its disk
+      POST /agent/v1/heads   {HeadOffer}  ->    to each master, also one that stands by
+                             {HeadAnswer} <-    its seal, and what shows that its file of heads only grew
       POST /agent/v1/renew   {csr}        ->    a new certificate for the same host and a new key, asked for
                              {chain}      <-    when a third of the old one's life is left
 
@@ -25,6 +29,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.model.audit import Seal, SignedHead
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import Orders, Task
@@ -33,6 +38,8 @@ POLL_PATH = "/agent/v1/poll"
 ORDERS_PATH = "/agent/v1/orders"
 REPORT_PATH = "/agent/v1/report"
 TASKS_PATH = "/agent/v1/tasks/"
+AUDIT_PATH = "/agent/v1/audit"
+HEADS_PATH = "/agent/v1/heads"
 RENEW_PATH = "/agent/v1/renew"
 
 
@@ -108,6 +115,45 @@ class ResolveAnswer:
     note: str = ""
     error: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """Lines of a log without their newlines, the first of them with sequence number `first`. None: only asked how far
+    the leader has them."""
+
+    log: str
+    first: int = 0
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Received:
+    """`cursor`: the sequence number of the last record that the leader has on its disk, 0 for none; the next shipment
+    begins after it. `why`: why the shipment was not taken, empty where it was."""
+
+    cursor: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class HeadOffer:
+    """`knows` and `knows_link`: the newest entry of this master's file of heads that the host has seen; 0 for none."""
+
+    signed: SignedHead
+    knows: int = 0
+    knows_link: str = ""
+
+
+@dataclass(frozen=True)
+class HeadAnswer:
+    """`links`: the digests of the entries after the one that the host knew, up to the seal's, from which it works out
+    the seal's link itself; cut short where there are very many (then there is no seal yet, and the host asks on).
+    `why`: why the head was not taken, empty where it was."""
+
+    seal: Optional[Seal] = None
+    links: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)

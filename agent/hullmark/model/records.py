@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.model.app import App
+from hullmark.model.change import Change
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
 from hullmark.model.incarnation import IncarnationProof
@@ -99,17 +100,6 @@ class TermsRecord:
     whose orders it accepted, and not an old copy of it."""
 
     terms: tuple[Term, ...] = ()
-
-
-@dataclass(frozen=True)
-class Change:
-    """Who asked for a change: the human (or token), the request's id, the shop's ticket, when."""
-
-    by: str
-    request_id: str
-    at: float
-    ticket: str = ""
-    origin: str = ""
 
 
 @dataclass(frozen=True)

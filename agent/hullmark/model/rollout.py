@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.model.records import Change
+from hullmark.model.change import Change
 
 
 class RolloutAction(enum.Enum):

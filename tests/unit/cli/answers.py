@@ -15,10 +15,10 @@ from hullmark.model.api import (
     LogRecord,
     ServiceView,
 )
+from hullmark.model.change import Change
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import Health, HostProblem, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, PublishedPort
-from hullmark.model.records import Change
 
 CHANGE = Change("anna", "r1", 1700000000.0, "CHG-881")
 STATUS = ClusterStatus(

@@ -21,10 +21,10 @@ from hullmark.model.api import (
     InstanceView,
     PlanAnswer,
 )
+from hullmark.model.change import Change
 from hullmark.model.event import Event
 from hullmark.model.explanation import Refusal, SlotExplanation
 from hullmark.model.observed import Health, Phase
-from hullmark.model.records import Change
 from hullmark.model.wire import from_wire
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run

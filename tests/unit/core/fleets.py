@@ -21,11 +21,12 @@ from hullmark.model.app import (
     Resources,
     Service,
 )
+from hullmark.model.change import Change
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.names import ASSIGNMENTS, engine_name
 from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
-from hullmark.model.records import AppRecord, Change, ClusterRecord, LeaderRecord
+from hullmark.model.records import AppRecord, ClusterRecord, LeaderRecord
 from hullmark.model.snapshot import Snapshot
 
 CHANGE = Change("alice", "r", 1.0)

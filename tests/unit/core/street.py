@@ -12,11 +12,12 @@ from hullmark.core.generations import highest_generation, next_record, taken_bac
 from hullmark.core.rollout import undone
 from hullmark.core.schedule import plan
 from hullmark.model.app import App, Service
+from hullmark.model.change import Change
 from hullmark.model.host import HostRecord
 from hullmark.model.names import ASSIGNMENTS
 from hullmark.model.observed import HostState, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
-from hullmark.model.records import AppRecord, Change, Rollout, RolloutState
+from hullmark.model.records import AppRecord, Rollout, RolloutState
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.fleets import CHANGE, X86, committed, snapshot, with_record
 

@@ -23,10 +23,11 @@ from hullmark.model.app import (
     Service,
     Volume,
 )
+from hullmark.model.change import Change
 from hullmark.model.host import Availability, HostRecord, Maintenance
 from hullmark.model.move import MovedSlot, MoveRequest
 from hullmark.model.observed import HostState
-from hullmark.model.records import Change, Home, HomesRecord
+from hullmark.model.records import Home, HomesRecord
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core import fleets
 from tests.unit.core.fleets import obeyed, planned

@@ -12,6 +12,7 @@ from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.view import encode
 from hullmark.model.api import ApplyRequest, InviteRequest
 from hullmark.model.app import App, ContainerSpec, DeploySpec, Service
+from hullmark.model.change import Change
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.event import Event
 from hullmark.model.host import HostFacts, HostRecord
@@ -19,7 +20,7 @@ from hullmark.model.names import CLUSTER_KEY, engine_name
 from hullmark.model.observed import HostProblem, InstanceStatus, Phase, Report
 from hullmark.model.orders import InstanceId, Orders
 from hullmark.model.protocol import ResolveAnswer
-from hullmark.model.records import Change, ClusterRecord, InviteRecord
+from hullmark.model.records import ClusterRecord, InviteRecord
 from hullmark.store.memory import MemoryStore
 from hullmark.store.protocol import Put, Store
 

@@ -17,7 +17,8 @@ from hullmark.cli.waiting import settle
 from hullmark.cli.words import duration, moment, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import ApplyAnswer
-from hullmark.model.records import Change, RolloutState
+from hullmark.model.change import Change
+from hullmark.model.records import RolloutState
 from hullmark.model.rollout import (
     GenerationView,
     HistoryList,
