@@ -1,0 +1,174 @@
+"""Whether a log's lines are a chain, and whether known heads are in it.
+
+`Verifier` is fed the lines in order, oldest first, over all files of one log. It goes on after a break, so that all are found;
+it takes the line after a break as the one that the next has to follow. What it says of a log without `against` any head is little: who
+rewrites all of a log makes a good chain too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Optional
+
+from hullmark.errors import InvalidInput
+from hullmark.model.audit import FIRST_PREV, Head
+from hullmark.model.auditline import TAIL, TAIL_BYTES, line_of, parse
+
+__all__ = ["Break", "End", "Testimony", "Verifier", "against", "line_of", "parse"]
+
+REMOVED = "audit.removed"
+"""Kind of the record that says which files were removed by age: fields `last` (a sequence number) and `hash` of the last
+record that went with them."""
+
+_START = re.compile(
+    rb'\{"seq":([1-9][0-9]{0,18}),"prev":"([0-9a-f]{64})","log":"([^"\\]+)","boot":"'
+)
+_REMOVED = b'"kind":"' + REMOVED.encode() + b'"'
+
+
+@dataclass(frozen=True)
+class Break:
+    """`line_number` counts all lines fed, from 1. `seq` is what the line says, 0 where it can't be read."""
+
+    line_number: int
+    seq: int
+    why: str
+
+
+@dataclass(frozen=True)
+class End:
+    """A record's place: `prev` is that of the record itself."""
+
+    log: str
+    seq: int
+    prev: str
+    hash: str
+
+
+@dataclass
+class Verifier:
+    """`wanted`: sequence numbers whose hashes are to be kept in `seen`, for `against`."""
+
+    wanted: Collection[int] = ()
+    count: int = 0
+    breaks: int = 0
+    first: Optional[End] = None
+    head: Optional[End] = None
+    seen: dict[int, str] = field(default_factory=dict)
+    removed: Optional[tuple[int, str]] = None
+    """The last record that a record of this log says was removed by age: its sequence number and hash."""
+
+    def feed(self, line: bytes) -> Optional[Break]:
+        """One line, with or without its line end. None: it follows."""
+        self.count += 1
+        text = line[:-1] if line.endswith(b"\n") else line
+        found = _START.match(text)
+        if found is None or text[-TAIL_BYTES : 9 - TAIL_BYTES] != TAIL or text[-2:] != b'"}':
+            return self._broken(0, "it is no record of an audit log")
+        seq, prev = int(found[1]), found[2].decode()
+        said = text[9 - TAIL_BYTES : -2].decode("ascii", "replace")
+        if sha256(text[:-TAIL_BYTES]).hexdigest() != said:
+            self._take(End(found[3].decode(), seq, prev, said))
+            return self._broken(seq, "its bytes are not those that its hash was made of")
+        before = self.head
+        self._take(End(found[3].decode(), seq, prev, said))
+        if seq in self.wanted:
+            self.seen[seq] = said
+        if _REMOVED in text:
+            self._note_removal(text)
+        if before is None or (prev == before.hash and seq == before.seq + 1):
+            return None
+        return self._broken(seq, _why(before, seq, found[3].decode()))
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing at its beginning: it begins with record 1, or the log itself says that what was before was
+        removed by age."""
+        if self.first is None:
+            return False
+        if self.first.seq == 1:
+            return self.first.prev == FIRST_PREV
+        return self.removed == (self.first.seq - 1, self.first.prev)
+
+    def _take(self, end: End) -> None:
+        self.head = end
+        if self.first is None:
+            self.first = end
+
+    def _broken(self, seq: int, why: str) -> Break:
+        self.breaks += 1
+        return Break(self.count, seq, why)
+
+    def _note_removal(self, text: bytes) -> None:
+        try:
+            entry = parse(text).entry
+            last = int(entry.fields.get("last", "0"))
+        except (InvalidInput, ValueError):
+            return
+        if entry.kind == REMOVED:
+            self.removed = (last, entry.fields.get("hash", ""))
+
+
+def _why(before: End, seq: int, log: str) -> str:
+    if log != before.log:
+        return f"it is of the log {log}, and the record before of {before.log}"
+    if seq > before.seq + 1:
+        gone = (
+            f"record {before.seq + 1} is"
+            if seq == before.seq + 2
+            else (f"records {before.seq + 1} to {seq - 1} are")
+        )
+        return f"{gone} missing before it"
+    if seq <= before.seq:
+        return f"it comes after record {before.seq}"
+    return "the record before it is not the one that it was made to follow"
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What known heads say of a log. `agreed`: in it as they were known. `contradicted`: the log has another record in their
+    place. `beyond`: after its end, so its end was cut off. `lost`: within it, and their record is not there. `before`: older than its
+    first record, so they say nothing."""
+
+    agreed: tuple[Head, ...] = ()
+    contradicted: tuple[Head, ...] = ()
+    beyond: tuple[Head, ...] = ()
+    lost: tuple[Head, ...] = ()
+    before: tuple[Head, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Some head is in it, and none speaks against it."""
+        return bool(self.agreed) and not (self.contradicted or self.beyond or self.lost)
+
+    @property
+    def vouched_to(self) -> int:
+        """The highest sequence number up to which heads vouch for the log; 0: none does."""
+        return max((head.seq for head in self.agreed), default=0)
+
+
+def against(heads: Iterable[Head], verifier: Verifier) -> Testimony:
+    """`verifier` has been fed all of the log, with the heads' sequence numbers `wanted`. Heads of other logs are left out."""
+    lists: dict[str, list[Head]] = {
+        name: [] for name in ("agreed", "contradicted", "beyond", "lost", "before")
+    }
+    first, last = verifier.first, verifier.head
+    for head in heads:
+        if first is None or last is None:
+            lists["beyond"].append(head)
+        elif head.log == last.log:
+            lists[_place(head, first.seq, last.seq, verifier.seen)].append(head)
+    return Testimony(**{name: tuple(found) for name, found in lists.items()})
+
+
+def _place(head: Head, first: int, last: int, seen: dict[int, str]) -> str:
+    if head.seq < first:
+        return "before"
+    if head.seq > last:
+        return "beyond"
+    if head.seq not in seen:
+        return "lost"
+    return "agreed" if seen[head.seq] == head.hash else "contradicted"
