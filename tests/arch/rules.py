@@ -104,3 +104,21 @@ FORBIDDEN_NAMES = frozenset(
 BROAD_EXCEPTS: Mapping[str, str] = {
     "agentd/supervisor.py": "a fault in one of the agent's loops must not end the others",
 }
+
+# Rooms in which a call that changes the engine has to be inside `with ....passing(Deed(...))`: see `engine/protocol.py`, Gate.
+GATED_ROOM = "engine"
+# The connection itself, which offers those calls.
+UNGATED = frozenset({"engine/connection.py"})
+CHANGING_CALLS = frozenset({"post", "delete", "put", "patch"})
+# Calls that name their method first: all but these change something.
+METHOD_CALLS = frozenset({"call", "stream", "request"})
+READING_METHODS = frozenset({"GET", "HEAD"})
+# Called by name from a function that is itself inside the gate.
+PASSED_ON: Mapping[tuple[str, str], str] = {
+    (
+        "engine/restarts.py",
+        "change",
+    ): "docker_api.set_restart_policy holds the gate, and says what came of it",
+}
+# Who may use the engines' own library at all.
+ENGINE_LIBRARY = "docker"

@@ -63,7 +63,7 @@ def breaches(modules: list[Module]) -> list[str]:
     """`path:line: what is wrong`, for all rules but those about the folders themselves."""
     found = []
     for module in modules:
-        for check in (_imports, _effects, _excepts, _size, _name):
+        for check in (_imports, _effects, _excepts, _gate, _size, _name):
             found += [f"{module.path}:{line}: {what}" for line, what in check(module)]
     return found
 
@@ -134,6 +134,46 @@ def _excepts(module: Module) -> Iterator[tuple[int, str]]:
             and any(map(_broad, node.args))
         ):
             yield node.lineno, "suppresses everything"
+
+
+def _gate(module: Module) -> Iterator[tuple[int, str]]:
+    """No change of an engine past the gate."""
+    if module.room != rules.GATED_ROOM:
+        for line, name in imports(module):
+            if name.split(".")[0] == rules.ENGINE_LIBRARY:
+                yield line, f"only the room {rules.GATED_ROOM} talks with engines"
+        return
+    if module.path.as_posix() not in rules.UNGATED:
+        for line, what in _past_the_gate(module, module.tree):
+            yield line, f"{what} changes the engine outside of the gate"
+
+
+def _past_the_gate(module: Module, node: ast.AST) -> Iterator[tuple[int, str]]:
+    if isinstance(node, ast.With) and any(_opens_gate(item) for item in node.items):
+        return
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if (module.path.as_posix(), node.name) in rules.PASSED_ON:
+            return
+    if isinstance(node, ast.Call) and _changes(node):
+        yield node.lineno, f"{_called(node)}()"
+    for child in ast.iter_child_nodes(node):
+        yield from _past_the_gate(module, child)
+
+
+def _opens_gate(item: ast.withitem) -> bool:
+    return isinstance(item.context_expr, ast.Call) and _called(item.context_expr) == "passing"
+
+
+def _changes(call: ast.Call) -> bool:
+    """Whether a method of something is called that is not a plain question."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    if call.func.attr in rules.CHANGING_CALLS:
+        return True
+    if call.func.attr not in rules.METHOD_CALLS:
+        return False
+    method = call.args[0] if call.args else None
+    return not (isinstance(method, ast.Constant) and method.value in rules.READING_METHODS)
 
 
 def _broad(caught: ast.expr | None) -> bool:

@@ -6,9 +6,9 @@ The agent starts where there is no engine yet; each call then raises EngineUnava
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from hullmark.agentd import pulse
 from hullmark.engine.protocol import (
@@ -64,6 +64,22 @@ class EngineAtHand:
     def container(self, container_id: str) -> Container:
         with self._engine() as engine:
             return engine.container(container_id)
+
+    def inspected(self, container_id: str) -> Mapping[str, Any]:
+        with self._engine() as engine:
+            return engine.inspected(container_id)
+
+    def inspected_image(self, image: str) -> Mapping[str, Any]:
+        with self._engine() as engine:
+            return engine.inspected_image(image)
+
+    def inspected_network(self, name: str) -> Mapping[str, Any]:
+        with self._engine() as engine:
+            return engine.inspected_network(name)
+
+    def inspected_volume(self, name: str) -> Mapping[str, Any]:
+        with self._engine() as engine:
+            return engine.inspected_volume(name)
 
     def has_image(self, bundle: Bundle) -> bool:
         with self._engine() as engine:

@@ -27,14 +27,19 @@ from hullmark.engine.places import HostNetworks, Places
 from hullmark.engine.protocol import (
     Container,
     CreateRequest,
+    Deed,
+    DeedKind,
     EngineEvent,
     EngineInfo,
+    Gate,
     Listed,
     LogLine,
+    OpenGate,
+    Passage,
     Progress,
     Resolved,
 )
-from hullmark.errors import Conflict, EngineUnavailable, NotFound, Refused
+from hullmark.errors import Conflict, EngineUnavailable, HullmarkError, NotFound, Refused
 from hullmark.model import names
 from hullmark.model.app import Bundle, MountKind, Network, Volume
 from hullmark.model.ejection import EngineRestart
@@ -84,7 +89,8 @@ def is_socket(path: Path) -> bool:
 
 class DockerApiEngine:
     """`subnet_pool` and `subnet_prefix`: where networks get their addresses. `host_networks` gives
-    what the host itself knows. Nothing is contacted before the first call."""
+    what the host itself knows. Every call that changes something goes through the `gate`. Nothing is contacted before
+    the first call."""
 
     def __init__(
         self,
@@ -95,13 +101,15 @@ class DockerApiEngine:
         subnet_prefix: int = 25,
         host_networks: HostNetworks = tuple,
         pull_stall_s: float = images.STALL_S,
+        gate: Optional[Gate] = None,
     ) -> None:
         self.socket_url = socket_url
         self._registries = registries
         self._pull_stall_s = pull_stall_s
         self._connection = Connection(socket_url)
+        self._gate: Gate = gate or OpenGate()
         pool = ipaddress.IPv4Network(subnet_pool)
-        self._places = Places(self._connection, pool, subnet_prefix, host_networks)
+        self._places = Places(self._connection, self._gate, pool, subnet_prefix, host_networks)
 
     def info(self) -> EngineInfo:
         return self._connection.info()
@@ -132,11 +140,16 @@ class DockerApiEngine:
         made = request.body(replace(request_, bundle=bundle), engine, limits.defaults(engine))
         name, platform = request_.instance.container_name, bundle.container.platform
         parameters = {"name": name, **({"platform": platform} if platform else {})}
-        try:
-            answer = self._connection.post("/containers/create", made, **parameters)
-            container_id, connected = str(answer["Id"]), bundle.container.networks[:1]
-        except Conflict as error:
-            container_id, connected = self._existing(request_, error), ()
+        with self._gate.passing(
+            Deed(DeedKind.CONTAINER_CREATE, name, made, request=request_)
+        ) as passage:
+            try:
+                answer = self._connection.post("/containers/create", made, **parameters)
+                container_id, connected = str(answer["Id"]), bundle.container.networks[:1]
+            except Conflict as error:
+                container_id, connected = self._existing(request_, error), ()
+                passage.fields["found"] = "it was there already"
+            passage.container_id = container_id
         if len(bundle.container.networks) > 1:
             self._connect_networks(container_id, bundle, len(connected))
         return container_id
@@ -183,30 +196,46 @@ class DockerApiEngine:
                     "Container": container_id,
                     "EndpointConfig": request.endpoint(place, bundle),
                 }
-                self._connection.post(f"/networks/{segment(network)}/connect", body)
+                with self._gate.passing(
+                    Deed(DeedKind.NETWORK_CONNECT, network, body, container_id)
+                ):
+                    self._connection.post(f"/networks/{segment(network)}/connect", body)
 
     def _networks_of(self, container_id: str) -> set[str]:
         return set(self._inspect(container_id)["NetworkSettings"]["Networks"] or ())
 
     def start(self, container_id: str) -> None:
-        self._own(container_id)
-        self._connection.post(f"/containers/{segment(container_id)}/start")
+        found = self._own(container_id)
+        with self._gate.passing(_deed(DeedKind.CONTAINER_START, found, found)) as passage:
+            self._connection.post(f"/containers/{segment(container_id)}/start")
+            self._note_process(passage)
+
+    def _note_process(self, passage: Passage) -> None:
+        """By which number the kernel knows what was started: in other logs of the host it has no other name."""
+        with contextlib.suppress(HullmarkError):
+            pid = int(self._inspect(passage.container_id)["State"].get("Pid") or 0)
+            if pid:
+                passage.fields["pid"] = str(pid)
 
     def stop(self, container_id: str) -> None:
         with contextlib.suppress(NotFound):
-            grace_s = self._own(container_id)["Config"].get("StopTimeout")
+            found = self._own(container_id)
+            grace_s = found["Config"].get("StopTimeout")
             grace_s = 10 if grace_s is None else int(grace_s)
-            self._connection.call(
-                "POST",
-                f"/containers/{segment(container_id)}/stop",
-                {"t": grace_s},
-                timeout_s=grace_s + STOP_RESERVE_S,
-            )
+            body = {"t": grace_s}
+            with self._gate.passing(_deed(DeedKind.CONTAINER_STOP, found, body)):
+                self._connection.call(
+                    "POST",
+                    f"/containers/{segment(container_id)}/stop",
+                    body,
+                    timeout_s=grace_s + STOP_RESERVE_S,
+                )
 
     def remove(self, container_id: str) -> None:
         try:
-            self._own(container_id)
-            self._connection.delete(f"/containers/{segment(container_id)}", v=1)
+            found = self._own(container_id)
+            with self._gate.passing(_deed(DeedKind.CONTAINER_REMOVE, found, {"v": 1})):
+                self._connection.delete(f"/containers/{segment(container_id)}", v=1)
         except NotFound:
             return
         except Conflict as error:
@@ -217,9 +246,13 @@ class DockerApiEngine:
         return restarts.policy_of(self._own(container_id))
 
     def set_restart_policy(self, container_id: str, wanted: EngineRestart) -> EngineRestart:
-        self._own(container_id)
-        restarts.change(self._connection, container_id, wanted)
-        return self.restart_policy(container_id)
+        body = restarts.body(wanted)
+        deed = _deed(DeedKind.CONTAINER_UPDATE, self._own(container_id), body)
+        with self._gate.passing(deed) as passage:
+            restarts.change(self._connection, container_id, body)
+            became = self.restart_policy(container_id)
+            passage.fields["became"] = str(became)
+        return became
 
     def check_health(self, container_id: str) -> Health:
         if not self.info().runs_health_checks:
@@ -248,7 +281,13 @@ class DockerApiEngine:
     def _inspect(self, container_id: str) -> Any:
         return self._connection.get(f"/containers/{segment(container_id)}/json")
 
+    def inspected(self, container_id: str) -> Mapping[str, Any]:
+        return dict(self._inspect(container_id))
+
     # -- images
+
+    def inspected_image(self, image: str) -> Mapping[str, Any]:
+        return dict(self._connection.get(f"/images/{image}/json"))
 
     def has_image(self, bundle: Bundle) -> bool:
         return images.found(self._connection, request.image(bundle.container)) is not None
@@ -257,7 +296,9 @@ class DockerApiEngine:
         wanted = images.Wanted.of(bundle.container)
         credential = credentials.find(self._registries, wanted.reference.registry)
         with images.named(wanted.reference, wanted.pinned, credential, time.time()):
-            images.pull(self._connection, wanted, credential, self._pull_stall_s, progress)
+            images.pull(
+                self._connection, self._gate, wanted, credential, self._pull_stall_s, progress
+            )
 
     def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
         reference = parse(image)
@@ -269,6 +310,12 @@ class DockerApiEngine:
         return images.resolve(self._connection, reference, image, credential, time.time())
 
     # -- networks and volumes
+
+    def inspected_network(self, name: str) -> Mapping[str, Any]:
+        return dict(self._connection.get(f"/networks/{segment(name)}"))
+
+    def inspected_volume(self, name: str) -> Mapping[str, Any]:
+        return dict(self._connection.get(f"/volumes/{segment(name)}"))
 
     def ensure_network(self, cluster_id: str, app: str, key: str, network: Network) -> None:
         self._places.ensure_network(cluster_id, app, key, network)
@@ -311,6 +358,11 @@ class DockerApiEngine:
         silence_s = None if follow else CALL_TIMEOUT_S
         with self._connection.stream("GET", path, parameters, silence_s=silence_s) as stream:
             yield from logstream.lines(stream.chunks(), tty=tty)
+
+
+def _deed(kind: DeedKind, found: Mapping[str, Any], body: Mapping[str, Any]) -> Deed:
+    """To a container that `inspect` has found."""
+    return Deed(kind, str(found.get("Name", "")).lstrip("/"), body, str(found["Id"]))
 
 
 def _check_sources(bundle: Bundle) -> None:

@@ -13,8 +13,8 @@ from hullmark.engine import logstream, registry
 from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import Connection
 from hullmark.engine.credentials import Credential
-from hullmark.engine.protocol import Progress, Resolved
-from hullmark.errors import ImageUnavailable, NotFound, Refused
+from hullmark.engine.protocol import Deed, DeedKind, Gate, Progress, Resolved
+from hullmark.errors import ImageUnavailable, NotFound, PolicyRefused, Refused
 from hullmark.model.app import ContainerSpec
 from hullmark.model.reference import Reference, parse
 
@@ -53,6 +53,7 @@ def found(connection: Connection, image: str) -> Optional[Mapping[str, Any]]:
 
 def pull(
     connection: Connection,
+    gate: Gate,
     wanted: Wanted,
     credential: Optional[Credential],
     stall_s: float,
@@ -66,16 +67,20 @@ def pull(
         **({"platform": wanted.platform} if wanted.platform else {}),
     }
     headers = {"X-Registry-Auth": _login(credential)}
-    begin = connection.stream(
-        "POST", "/images/create", parameters, headers=headers, silence_s=stall_s
-    )
-    try:
-        with begin as stream:
-            follow(stream.chunks(), progress or _unseen)
-    except EngineSilent as error:
-        raise PullFailed(f"nothing came for {stall_s:g} s") from error
-    if found(connection, wanted.pinned) is None:
-        raise PullFailed("the engine pulled it, and does not have it")
+    with gate.passing(Deed(DeedKind.IMAGE_PULL, wanted.pinned, parameters)) as passage:
+        begin = connection.stream(
+            "POST", "/images/create", parameters, headers=headers, silence_s=stall_s
+        )
+        try:
+            with begin as stream:
+                follow(stream.chunks(), progress or _unseen)
+        except EngineSilent as error:
+            raise PullFailed(f"nothing came for {stall_s:g} s") from error
+        image = found(connection, wanted.pinned)
+        if image is None:
+            raise PullFailed("the engine pulled it, and does not have it")
+        passage.image_digest = wanted.digest or reference.digest
+        passage.fields["image_id"] = str(image.get("Id", ""))
 
 
 def follow(chunks: Iterable[bytes], progress: Progress) -> None:
@@ -142,6 +147,8 @@ def named(
         )
     try:
         yield
+    except PolicyRefused:
+        raise
     except (Refused, PullFailed) as error:
         used = credential.describe(now) if credential else "no credential"
         raise ImageUnavailable(

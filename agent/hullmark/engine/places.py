@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 from hullmark.engine import subnets
 from hullmark.engine.connection import Connection, segment
-from hullmark.errors import Conflict, NotFound, Refused
+from hullmark.engine.protocol import Deed, DeedKind, Gate
+from hullmark.errors import Conflict, NotFound, PolicyRefused, Refused
 from hullmark.model import names
 from hullmark.model.app import Network, Volume
 from hullmark.model.wire import digest
@@ -30,11 +31,13 @@ class Places:
     def __init__(
         self,
         connection: Connection,
+        gate: Gate,
         pool: ipaddress.IPv4Network,
         prefix: int,
         host_networks: HostNetworks,
     ) -> None:
         self._connection = connection
+        self._gate = gate
         self._pool = pool
         self._prefix = prefix
         self._host_networks = host_networks
@@ -97,7 +100,8 @@ class Places:
                 "DriverOpts": dict(volume.driver_options),
                 "Labels": labels,
             }
-            self._connection.post("/volumes/create", body)
+            with self._gate.passing(Deed(DeedKind.VOLUME_CREATE, name, body)):
+                self._connection.post("/volumes/create", body)
             return True
         _check_owner(f"volume {name}", found, app)
         if found["Labels"].get(names.LABEL_SPEC_HASH) != labels[names.LABEL_SPEC_HASH]:
@@ -111,7 +115,10 @@ class Places:
         name = names.engine_name(app, key)
         found = self._volume(name)
         if found is not None and _owned(found, app):
-            with contextlib.suppress(NotFound):
+            with (
+                contextlib.suppress(NotFound),
+                self._gate.passing(Deed(DeedKind.VOLUME_REMOVE, name)),
+            ):
                 self._connection.delete(f"/volumes/{segment(name)}")
 
     def _network(self, name: str) -> Optional[dict[str, Any]]:
@@ -143,7 +150,8 @@ class Places:
         try:
             if self._connection.get(f"/networks/{segment(name)}").get("Containers"):
                 raise Conflict(f"network {name} is in use")
-            self._connection.delete(f"/networks/{segment(name)}")
+            with self._gate.passing(Deed(DeedKind.NETWORK_REMOVE, name)):
+                self._connection.delete(f"/networks/{segment(name)}")
         except NotFound:
             return
         except Conflict:
@@ -157,11 +165,13 @@ class Places:
         taken = [*self._host_networks(), *self._engine_networks()]
         while True:
             subnet = network.subnet or str(subnets.first_free(self._pool, self._prefix, taken))
+            body = self._network_body(name, network, labels, subnet)
             try:
-                self._connection.post(
-                    "/networks/create", self._network_body(name, network, labels, subnet)
-                )
+                with self._gate.passing(Deed(DeedKind.NETWORK_CREATE, name, body)):
+                    self._connection.post("/networks/create", body)
                 return
+            except PolicyRefused:
+                raise
             except Refused as error:
                 # Somebody took the subnet since it was looked at: try the next one.
                 if network.subnet or not any(words in error.message for words in _TAKEN):

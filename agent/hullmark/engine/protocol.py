@@ -198,6 +198,22 @@ class Engine(Protocol):
         """Raises NotFound."""
         ...
 
+    def inspected(self, container_id: str) -> Mapping[str, Any]:
+        """All that the engine says of a container, ours or not. Raises NotFound."""
+        ...
+
+    def inspected_image(self, image: str) -> Mapping[str, Any]:
+        """By reference or id. Raises NotFound."""
+        ...
+
+    def inspected_network(self, name: str) -> Mapping[str, Any]:
+        """By name or id. Raises NotFound."""
+        ...
+
+    def inspected_volume(self, name: str) -> Mapping[str, Any]:
+        """Raises NotFound."""
+        ...
+
     def has_image(self, bundle: Bundle) -> bool:
         """Whether the very image (by digest, where there is one) is on the host."""
         ...

@@ -18,9 +18,12 @@ def policy_of(inspected: Mapping[str, Any]) -> EngineRestart:
     return EngineRestart(name, attempts if name == "on-failure" else 0)
 
 
-def change(connection: Connection, container_id: str, wanted: EngineRestart) -> None:
-    """The container isn't restarted for it. Podman before 5.1 has no such call, or one that leaves the policy as it
-    is: whoever asks looks afterwards what it became."""
-    body = {"RestartPolicy": {"Name": wanted.name, "MaximumRetryCount": wanted.attempts}}
+def body(wanted: EngineRestart) -> Mapping[str, Any]:
+    return {"RestartPolicy": {"Name": wanted.name, "MaximumRetryCount": wanted.attempts}}
+
+
+def change(connection: Connection, container_id: str, wanted: Mapping[str, Any]) -> None:
+    """To be called within the gate. The container isn't restarted for it. Podman before 5.1 has no such call, or one that
+    leaves the policy as it is: whoever asks looks afterwards what it became."""
     with contextlib.suppress(NotFound, Refused):
-        connection.post(f"/containers/{segment(container_id)}/update", body)
+        connection.post(f"/containers/{segment(container_id)}/update", wanted)

@@ -48,6 +48,7 @@ from hullmark.model.app import Bundle, ContainerSpec, Network, Volume
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts
+from hullmark.model.names import engine_name
 from hullmark.model.observed import Health, Report
 from hullmark.model.orders import Assignment, InstanceId, Orders, Task, Tombstone
 from hullmark.model.protocol import (
@@ -203,6 +204,34 @@ class FakeEngine:
         if container_id not in self.containers:
             raise NotFound(container_id)
         return self.containers[container_id]
+
+    def inspected(self, container_id: str) -> Mapping[str, Any]:
+        one = self.container(container_id)
+        running = one.state is ContainerState.RUNNING
+        return {
+            "Id": one.container_id,
+            "Name": f"/{one.name}",
+            "State": {"Running": running, "Status": one.state.value},
+        }
+
+    def inspected_image(self, image: str) -> Mapping[str, Any]:
+        self._ask("inspected_image")
+        if image not in self.images:
+            raise NotFound(image)
+        return {"Id": f"id of {image}"}
+
+    def inspected_network(self, name: str) -> Mapping[str, Any]:
+        self._ask("inspected_network")
+        return self._place(name, self.network_names)
+
+    def inspected_volume(self, name: str) -> Mapping[str, Any]:
+        self._ask("inspected_volume")
+        return self._place(name, self.volume_names)
+
+    def _place(self, name: str, known: set[tuple[str, str]]) -> Mapping[str, Any]:
+        if name not in {engine_name(app, key) for app, key in known}:
+            raise NotFound(name)
+        return {"Name": name}
 
     def has_image(self, bundle: Bundle) -> bool:
         self._ask("has_image")
