@@ -51,6 +51,7 @@ def _check_container(probe: Probe, at: str, spec: ContainerSpec) -> None:
     probe.form(f"{at}.digest", spec.digest, forms.optional(forms.DIGEST))
     for name, form in forms.TEXTS.items():
         probe.form(f"{at}.{name}", getattr(spec, name), forms.optional(form))
+    probe.form(f"{at}.scope", spec.scope, forms.optional(forms.SCOPE))
     for name, form in {**forms.LISTS, **forms.WRITTEN_OUT}.items():
         probe.each(f"{at}.{name}", getattr(spec, name), form)
     probe.each(f"{at}.command", spec.command or (), forms.TEXT)

@@ -12,9 +12,10 @@ from hullmark.compose.deploy import read_limits, read_restart, read_swap
 from hullmark.compose.findings import Node
 from hullmark.compose.forms import Form
 from hullmark.compose.health import read_healthcheck
-from hullmark.compose.judging import judge
+from hullmark.compose.judging import OWN, judge
 from hullmark.compose.variables import read_pairs
 from hullmark.document import ListValue, MapValue
+from hullmark.model import scope
 from hullmark.model.app import ContainerSpec, Logging, PullPolicy, Ulimit
 
 FLAGS = ("read_only", "tty", "stdin_open", "privileged")
@@ -58,9 +59,18 @@ def read_container(service: Node, image: str, awaited: bool) -> ContainerSpec:
         logging=_logging(service.get("logging")),
         pull_policy=_PULL[service.field_of("pull_policy", values.choice(*_PULL), "missing")],
         limits=limits,
+        scope=_scope(service.get(OWN)),
         memory_swap_bytes=read_swap(service, limits),
         **parts,
     )
+
+
+def _scope(own: Optional[Node]) -> str:
+    """`out` is the same as nothing said, so that saying it makes no container anew."""
+    if own is None:
+        return ""
+    said = own.field_of("scope", values.choice(scope.CDE, scope.OUT), "")
+    return "" if said == scope.OUT else said
 
 
 def refuse_shared_targets(service: Node, spec: ContainerSpec) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hullmark.errors import InvalidInput
-from hullmark.model import names, reference
+from hullmark.model import names, reference, scope
 
 MAX_TEXT_BYTES = 128 << 10
 """Linux takes no longer argument or variable (MAX_ARG_STRLEN, execve(2))."""
@@ -184,6 +184,7 @@ SELINUX = choice("z", "Z")
 CGROUP = choice("host", "private")
 IPC = choice("host", "private", "shareable", "none")
 HOSTS_OWN = choice("host")
+SCOPE = choice(scope.CDE, scope.OUT)
 
 # Networks
 HOST = pattern(

@@ -146,6 +146,7 @@ x-hullmark      honoured
 [services.*.x-hullmark] Hullmark's own key
 on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
 one_shot        honoured runs once for each generation of the app; see below
+scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see below
 
 [services.*.depends_on.*] A dependency
 condition       honoured `service_started`, `service_healthy` or `service_completed_successfully`

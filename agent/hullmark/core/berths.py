@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from hullmark.core import constraints
+from hullmark.model import scope
 from hullmark.model.app import EVERY_ADDRESS, PortSpec, Resources, Service
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -33,6 +34,7 @@ class Filter(enum.Enum):
     AVAILABILITY = "availability"  # cordoned, draining or in maintenance
     PLATFORM = "platform"
     CONSTRAINT = "constraint"
+    SCOPE = "scope"  # the one is in the cardholder data environment and the other is not
     VOLUMES = "volumes"  # of a former app of this name, still being removed
     MOST = "max_replicas_per_node"
     PORT = "port"
@@ -179,13 +181,18 @@ class Berth:
         return None
 
     def mismatch(self, service: Service) -> Optional[Obstacle]:
-        """What about the host itself rules the service out."""
+        """What about the host itself rules the service out. Its scope comes last: see `fates`."""
         platform = service.container.platform
         if self.facts is not None and not constraints.platform_fits(platform, self.facts):
             has = self.facts.architecture or "unknown"
             return Obstacle(Filter.PLATFORM, f"platform {platform} asked for", f", host is {has}")
         failing = constraints.failing(service.deploy.placement.constraints, self.host, self.facts)
-        return None if failing is None else Obstacle(Filter.CONSTRAINT, f"constraint {failing}")
+        if failing is not None:
+            return Obstacle(Filter.CONSTRAINT, f"constraint {failing}")
+        wanted = service.container.scope
+        if self.facts is not None and not scope.fits(wanted, self.facts.scope):
+            return _other_scope(wanted, self.facts.scope)
+        return None
 
 
 def choose_ports(
@@ -233,6 +240,16 @@ def _choose(
         return Obstacle(Filter.PORT, f"no port free in {text}/{spec.protocol}")
     taken = f"port {text}/{spec.protocol} taken"
     return Obstacle(Filter.PORT, taken, f" by {holder}", party=party)
+
+
+def _other_scope(service: str, host: str) -> Obstacle:
+    if host == scope.UNKNOWN:
+        return Obstacle(
+            Filter.SCOPE, "its policy can't be read, so it starts nothing", nearness=1.0
+        )
+    return Obstacle(
+        Filter.SCOPE, f"scope {service or scope.OUT} asked for", f", host is {host or scope.OUT}"
+    )
 
 
 def _party(instance: InstanceId) -> str:

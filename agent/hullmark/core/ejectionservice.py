@@ -66,6 +66,9 @@ def service(
     made.update({name: dict(getattr(spec, name)) for name in _PAIRS})
     if not spec.network_mode and not spec.networks:
         made["network_mode"] = "none"
+    if spec.scope:
+        # A comment to Docker Compose, and to whoever applies the file to a cluster again.
+        made["x-hullmark"] = {"scope": spec.scope}
     made.update(
         pull_policy="never" if spec.pull_policy is PullPolicy.NEVER or _is_local(spec) else "",
         command=_words(spec.command),

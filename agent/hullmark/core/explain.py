@@ -156,6 +156,7 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
         Filter.DATA: "the host where its data is",
         Filter.ABSENCE: f"{name}, once it is heard again",
         Filter.AVAILABILITY: f"{name}, once it is no longer {last.text}",
+        Filter.SCOPE: _scoped(name, last.text),
         Filter.VOLUMES: f"{name}, once they are removed",
         Filter.MOST: f"{name}, with a higher max_replicas_per_node",
         Filter.PORT: f"{name}, once it is free: {last.text} {lacking}".rstrip(),
@@ -164,6 +165,14 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
         Filter.MEMORY: f"{name}: {last.text}, {lacking}",
     }
     return texts.get(Filter(last.filter), f"{name}, if {last.text} held")
+
+
+def _scoped(name: str, text: str) -> str:
+    """No command changes a host's scope: only who owns its policy does."""
+    if not text.startswith("scope "):
+        return f"{name}, once its policy can be read: on it, hullmark config check policy"
+    wanted = text.split()[1]
+    return f"a host whose own policy says scope: {wanted}; {name} is not one"
 
 
 def _is_on_the_only_host(snapshot: Snapshot, unplaced: Unplaced) -> bool:

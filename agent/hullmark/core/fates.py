@@ -6,6 +6,7 @@ import enum
 from typing import Optional
 
 from hullmark.core import absence
+from hullmark.core.berths import Filter
 from hullmark.core.draft import Draft, Post
 from hullmark.core.wishes import Wish
 from hullmark.model.app import HostLoss
@@ -128,9 +129,12 @@ def _superfluous(draft: Draft, wish: Wish, post: Post) -> str:
 
 def _misplaced(draft: Draft, wish: Wish, post: Post) -> str:
     """Why this host may not keep the instance. Room that shrank is no reason: only new instances are measured
-    against it."""
+    against it. Nor is a scope that the host's policy has since changed: what then runs against its policy is for the
+    host to stop, where its owner wants that, and is reported until somebody moves it."""
     berth = draft.berths[post.host_id]
     if wish.most and berth.by_service[wish.app, wish.name] >= wish.most:
         return f"more than {wish.most} on this host (max_replicas_per_node)"
     misfit = berth.mismatch(wish.service)
-    return "" if misfit is None else f"does not fit this host any more: {misfit.group}"
+    if misfit is None or misfit.filter is Filter.SCOPE:
+        return ""
+    return f"does not fit this host any more: {misfit.group}"

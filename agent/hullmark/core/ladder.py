@@ -1,6 +1,6 @@
 """Ladders: hosts in order of what is on them, so that the best one is found without a look at all of them.
 
-Services that ask for the same platform, constraints and spread share a ladder: the hosts that are open to them,
+Services that ask for the same scope, platform, constraints and spread share a ladder: the hosts that are open to them,
 in groups of equal values of what they are spread over. A group is a heap of rungs. Rungs are mended when they come to
 the top: a rung never stands above where its host really is, because hosts that move up get a new one (`follow`).
 
@@ -50,7 +50,8 @@ class Ladders:
 
     def of(self, service: Service) -> Ladder:
         placement = service.deploy.placement
-        kind = service.container.platform, placement.constraints, placement.spread
+        spec = service.container
+        kind = spec.scope, spec.platform, placement.constraints, placement.spread
         if kind not in self._made:
             fitting = {
                 host_id: berth

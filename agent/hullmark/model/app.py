@@ -182,7 +182,7 @@ class Logging:
 class ContainerSpec:
     """What each container of a service is. None and empty mean: as the image says.
 
-    `image` is the reference as written; `digest` is `sha256:...` once the leader has resolved it.
+    `image` is the reference as written; `digest` is `sha256:...` once the leader has resolved it. `scope`: see `scope`.
     """
 
     image: str
@@ -235,6 +235,7 @@ class ContainerSpec:
     platform: str = ""
     limits: Resources = Resources()
     memory_swap_bytes: int = 0
+    scope: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ class Listener:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`."""
+    """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
+    policy says, `unknown` where that can't be read."""
 
     hostname: str = ""
     os: str = ""
@@ -36,6 +37,7 @@ class HostFacts:
     addresses: tuple[str, ...] = ()
     boot_id: str = ""
     listeners: tuple[Listener, ...] = ()
+    scope: str = ""
 
 
 NO_FACTS = HostFacts()

@@ -25,6 +25,8 @@ LABEL_SLOT = LABEL_PREFIX + "slot"
 LABEL_GENERATION = LABEL_PREFIX + "generation"
 LABEL_SPEC_HASH = LABEL_PREFIX + "spec-hash"
 LABEL_EPOCH = LABEL_PREFIX + "epoch"
+LABEL_SCOPE = LABEL_PREFIX + "scope"
+"""A service's scope, where its app says one. No other place of a container has it: what is judged is what the engine has."""
 LABEL_NETWORK = LABEL_PREFIX + "network"
 LABEL_VOLUME = LABEL_PREFIX + "volume"
 
@@ -48,10 +50,10 @@ def parse_container_name(name: str) -> Optional[InstanceId]:
 
 
 def instance_labels(
-    cluster_id: str, instance: InstanceId, spec_hash: str, epoch: Epoch
+    cluster_id: str, instance: InstanceId, spec_hash: str, epoch: Epoch, scope: str = ""
 ) -> dict[str, str]:
     """The labels that mark a container as ours and say which instance it is."""
-    return {
+    labels = {
         LABEL_CLUSTER: cluster_id,
         LABEL_APP: instance.app,
         LABEL_SERVICE: instance.service,
@@ -60,6 +62,7 @@ def instance_labels(
         LABEL_SPEC_HASH: spec_hash,
         LABEL_EPOCH: str(epoch),
     }
+    return {**labels, LABEL_SCOPE: scope} if scope else labels
 
 
 def engine_name(app: str, key: str) -> str:

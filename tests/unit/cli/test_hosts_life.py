@@ -263,3 +263,17 @@ def test_maintenance(master: FakeMaster, run: Run) -> None:
     assert [one["host"] for one in document["hosts"]] == ["web3"]
     master.answers["GET /v1/hosts"] = HostList((answers.HOST,))
     assert run("maintenance", "list").out.startswith("no host is in maintenance")
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [("cde", "scope cde: only what is"), ("unknown", "its policy can't be read"), ("out", "")],
+)
+def test_hosts_tells_a_scope_that_is_no_ordinary_one(
+    master: FakeMaster, run: Run, scope: str, said: str
+) -> None:
+    facts = dataclasses.replace(answers.HOST.facts, scope=scope)
+    master.answers["GET /v1/hosts"] = HostList((dataclasses.replace(answers.HOST, facts=facts),))
+    out = run("hosts").out
+    assert said in out
+    assert ("scope" in out or "policy" in out) is bool(said)

@@ -104,6 +104,7 @@ CONTAINER = ContainerSpec(
     platform="linux/amd64",
     limits=Resources(1.0, 64 << 20, 5),
     memory_swap_bytes=128 << 20,
+    scope="cde",
 )
 UPDATE = UpdateConfig(2, 1.0, monitor_s=2.0, max_failure_ratio=0.5)
 DEPLOY = DeploySpec(

@@ -67,6 +67,10 @@ def test_images_of_the_command_line() -> None:
         ),
         ("services: {web: {image: x}}\nx-hullmark: {a: 1}", "x-hullmark.a: unknown key"),
         (
+            "services: {web: {image: x, x-hullmark: {scope: pci}}}",
+            "services.web.x-hullmark.scope:",
+        ),
+        (
             "services: {web: {image: x, deploy: {x-hullmark: 1}}}",
             "no meaning here (allowed: under a service)",
         ),

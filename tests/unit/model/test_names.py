@@ -90,6 +90,8 @@ def test_labels() -> None:
         "io.hullmark.spec-hash": "abc",
         "io.hullmark.epoch": "1.4",
     }
+    scoped = names.instance_labels("c1", InstanceId("shop", "web", 1, 2), "abc", Epoch(1, 4), "cde")
+    assert scoped == {**labels, "io.hullmark.scope": "cde"}
     assert names.engine_name("shop", "data") == "shop_data"
 
 

@@ -12,6 +12,7 @@ from hullmark.cli.table import table, width, wrapped
 from hullmark.cli.words import age, dated
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.launchers import start_command
+from hullmark.model import scope
 from hullmark.model.api import HostList, HostView
 from hullmark.model.host import Availability
 from hullmark.model.sizes import in_words
@@ -51,12 +52,20 @@ def _lines(hosts: Sequence[HostView], columns: int) -> Iterator[str]:
     yield head
     for host, row in zip(hosts, rows):
         yield row
-        for text in (*_set_aside(host), *_away(host)):
+        for text in (*_scope(host), *_set_aside(host), *_away(host)):
             yield from wrapped(text, columns)
         for problem in host.problems:
             yield from wrapped(problem.message, columns)
             if problem.remedy:
                 yield from wrapped(f"fix: {problem.remedy}", columns)
+
+
+def _scope(host: HostView) -> Iterator[str]:
+    """Of a host that is no ordinary one."""
+    if host.facts.scope == scope.CDE:
+        yield "scope cde: only what is in the cardholder data environment runs here"
+    elif host.facts.scope == scope.UNKNOWN:
+        yield "its policy can't be read: nothing new is placed here"
 
 
 def _set_aside(host: HostView) -> Iterator[str]:
