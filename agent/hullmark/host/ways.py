@@ -85,7 +85,7 @@ class _Walk:
 
     def to(self, path: str) -> Way:
         left = _parts(path)
-        self._status = self._look("/")
+        self._enter("/")
         while left:
             part = left.pop()
             if part == "..":
@@ -98,8 +98,7 @@ class _Walk:
     def _up(self) -> None:
         if self._missing:
             raise _Troubled(f"leads back from {self._at}, which is not there")
-        self._at = str(PurePosixPath(self._at).parent)
-        self._status = self._look(self._at)
+        self._enter(str(PurePosixPath(self._at).parent))
 
     def _step(self, part: str) -> list[str]:
         """Into `part` of where we are; what is to be followed instead, where it is a link."""
@@ -129,7 +128,7 @@ class _Walk:
             self._loose[f"{here} belongs to user {status.st_uid}"] = None
         target = str(Path(self._root + here).readlink())
         if target.startswith("/"):
-            self._at, self._status = "/", self._look("/")
+            self._enter("/")
         return _parts(target)
 
     def _judge_folder(self) -> None:
@@ -152,6 +151,9 @@ class _Walk:
         served = self._mounts.of(path)
         if served is not None and served.served_by:
             yield f"is on a file system that user {served.served_by} serves"
+
+    def _enter(self, path: str) -> None:
+        self._at, self._status = path, self._look(path)
 
     def _look(self, path: str) -> os.stat_result:
         return os.lstat(self._root + path)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.host import ways
 from hullmark.host.mounts import Mount, Mounts
 from hullmark.host.ways import Way, follow
 
@@ -135,7 +134,7 @@ def test_components_of_other_users(root: Path, monkeypatch: pytest.MonkeyPatch) 
             found[4] = 1234
         return os.stat_result(found)
 
-    monkeypatch.setattr(ways.os, "lstat", lstat)
+    monkeypatch.setattr(os, "lstat", lstat)
     assert way(root, "/srv/app").loose == ()
     assert way(root, "/srv/app/link").loose == (
         "/srv/app belongs to user 1234",
