@@ -394,9 +394,11 @@ def capabilities(yard: Yard, container_id: str) -> int:
 
 
 def test_capabilities(yard: Yard) -> None:
-    net_admin, chown = 1 << 12, 1 << 0  # linux/capability.h
+    net_raw, net_admin, chown = 1 << 13, 1 << 12, 1 << 0  # linux/capability.h
     usual = capabilities(yard, yard.up(service()))
-    assert (usual & net_admin, usual & chown) == (0, chown)
+    assert (usual & net_admin, usual & chown, usual & net_raw) == (0, chown, 0)
+    asked = capabilities(yard, yard.up(service("cap_add: [NET_RAW]")))
+    assert asked == usual | net_raw
     changed = capabilities(yard, yard.up(service("cap_add: [NET_ADMIN]", "cap_drop: [CAP_CHOWN]")))
     assert changed == usual & ~chown | net_admin
     assert capabilities(yard, yard.up(service("cap_drop: [ALL]", "cap_add: [CHOWN]"))) == chown

@@ -24,6 +24,7 @@ from hullmark.model.app import (
 from hullmark.model.reference import parse
 
 NS_PER_S = 1_000_000_000
+NET_RAW = "NET_RAW"
 DEFAULT_LOGS = {"max-size": "10m", "max-file": "3"}
 """Docker keeps logs without limit unless told otherwise; a host that runs full stops its other tools."""
 
@@ -38,7 +39,11 @@ def body(
         "Labels": {
             **spec.labels,
             **names.instance_labels(
-                request.cluster_id, request.instance, request.spec_hash, request.epoch
+                request.cluster_id,
+                request.instance,
+                request.spec_hash,
+                request.epoch,
+                spec.scope,
             ),
         },
         "Env": [f"{key}={value}" for key, value in spec.environment.items()],
@@ -102,7 +107,7 @@ def _host_config(
             "ReadonlyRootfs": spec.read_only or None,
             "Init": spec.init,
             "CapAdd": list(spec.cap_add),
-            "CapDrop": list(spec.cap_drop),
+            "CapDrop": _cap_drop(spec),
             "SecurityOpt": list(spec.security_opt),
             "GroupAdd": list(spec.group_add),
             "ExtraHosts": list(spec.extra_hosts),
@@ -130,6 +135,20 @@ def _host_config(
             "Annotations": dict(spec.annotations),
         }
     )
+
+
+def _cap_drop(spec: ContainerSpec) -> list[str]:
+    """With NET_RAW, unless it is asked for: Docker gives it to every container, and who has it can pretend to be its neighbours."""
+    asked, dropped = _capabilities(spec.cap_add), _capabilities(spec.cap_drop)
+    if spec.privileged or asked & {"ALL", NET_RAW} or dropped & {"ALL", NET_RAW}:
+        return list(spec.cap_drop)
+    return [*spec.cap_drop, NET_RAW]
+
+
+def _capabilities(written: Sequence[str]) -> set[str]:
+    """Without `CAP_`, in capitals."""
+    names_ = (name.upper() for name in written)
+    return {name[4:] if name.startswith("CAP_") else name for name in names_}
 
 
 def _mounts(request: CreateRequest) -> list[dict[str, Any]]:

@@ -67,12 +67,32 @@ def test_a_plain_container_says_little() -> None:
         "HostConfig": {
             "RestartPolicy": {"Name": "no"},
             "NetworkMode": "none",
+            "CapDrop": ["NET_RAW"],
             "LogConfig": {
                 "Type": "json-file",
                 "Config": {"max-size": "10m", "max-file": "3"},
             },
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "dropped"),
+    [
+        ({}, ["NET_RAW"]),
+        ({"cap_add": ("NET_ADMIN",)}, ["NET_RAW"]),
+        ({"cap_drop": ("CAP_CHOWN",)}, ["CAP_CHOWN", "NET_RAW"]),
+        ({"cap_drop": ("cap_net_raw",)}, ["cap_net_raw"]),
+        ({"cap_drop": ("ALL",)}, ["ALL"]),
+        ({"cap_add": ("NET_RAW",)}, None),
+        ({"cap_add": ("cap_net_raw",)}, None),
+        ({"cap_add": ("all",), "cap_drop": ("CHOWN",)}, ["CHOWN"]),
+        ({"privileged": True}, None),
+    ],
+)
+def test_raw_sockets_have_to_be_asked_for(changes: dict[str, Any], dropped: object) -> None:
+    for engine in ENGINES:
+        assert host(replace(PLAIN, **changes), engine).get("CapDrop") == dropped
 
 
 @pytest.mark.parametrize(
