@@ -166,6 +166,7 @@ class Cluster(ABC):
     def write_master_config(self) -> None:
         self.master_config.write_text(
             f"state_dir: {self.folder}/master\n"
+            f"audit: {{dir: '{self.folder}/master-audit', copies: none}}\n"
             "name: m1\n"
             f"socket: {self.folder}/m.sock\n"
             f"addresses: [{self.address}]\n"
@@ -264,6 +265,7 @@ class OneHostCluster(Cluster):
         self.set_up_master()
         self.agent_config.write_text(
             f"state_dir: {self.folder}/agent\n"
+            f"audit: {{dir: '{self.folder}/agent-audit', copies: none}}\n"
             f"host_name: {self.host}\n"
             f"engine: {{socket: '{self.engine_socket}'}}\n"
             f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"

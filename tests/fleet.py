@@ -78,6 +78,7 @@ class Host:
     def write_configuration(self) -> None:
         self.config.write_text(
             f"state_dir: {self.state}\n"
+            f"audit: {{dir: '{self.state}-audit', copies: none}}\n"
             f"host_name: {self.name}\n"
             f"engine: {{socket: '{self.engine.socket}'}}\n"
             f"registries_dir: {self.registries}\n{self.options}"

@@ -154,6 +154,7 @@ class Pair(Fleet):
         master.folder.mkdir(exist_ok=True)
         master.config.write_text(
             f"state_dir: {master.state}\n"
+            f"audit: {{dir: '{master.folder}/audit', copies: none}}\n"
             f"name: {master.name}\n"
             f"socket: {master.socket}\n"
             f"addresses: [{master.network.address}]\n"

@@ -26,6 +26,7 @@ class Machine:
         self.socket = folder / "m.sock"
         self.api, self.agents = free_port(), free_port()
         self.config.write_text(
+            f"audit: {{dir: '{folder}/audit', copies: none}}\n"
             f"state_dir: {folder}/state\nname: {name}\nsocket: {self.socket}\naddresses: [127.0.0.1]\n"
             f"api: {{listen: '127.0.0.1:{self.api}'}}\nagents: {{listen: '127.0.0.1:{self.agents}'}}\n"
             + etcd.master_yaml()

@@ -26,7 +26,7 @@ class Key:
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """Times in seconds; paths absolute. `host_name` and `engine_socket` empty: found out."""
+    """Times in seconds; sizes in bytes; paths absolute. `host_name` and `engine_socket` empty: found out."""
 
     state_dir: str
     host_name: str
@@ -39,6 +39,11 @@ class AgentConfig:
     parallel: int
     poll_hold: float
     resync: float
+    audit_dir: str
+    audit_rotate_size: int
+    audit_keep: float
+    audit_reserve: int
+    audit_copies: str
     log_level: str
     log_form: str
     log_to: str
@@ -46,7 +51,7 @@ class AgentConfig:
 
 @dataclass(frozen=True)
 class MasterConfig:
-    """Times in seconds; paths absolute. `addresses`: what agents and people dial, first one preferred."""
+    """Times in seconds; sizes in bytes; paths absolute. `addresses`: what agents and people dial, first one preferred."""
 
     state_dir: str
     name: str
@@ -68,6 +73,11 @@ class MasterConfig:
     session_valid: float
     invite_valid: float
     events_keep: int
+    audit_dir: str
+    audit_rotate_size: int
+    audit_keep: float
+    audit_reserve: int
+    audit_copies: str
     roles_viewer_users: tuple[str, ...]
     roles_viewer_groups: tuple[str, ...]
     roles_auditor_users: tuple[str, ...]
@@ -79,6 +89,39 @@ class MasterConfig:
     log_level: str
     log_form: str
     log_to: str
+
+
+_KIB, _MIB, _DAY_S = 1 << 10, 1 << 20, 86400.0
+
+
+def _audit_keys(folder: str) -> tuple[Key, ...]:
+    return (
+        Key("audit.dir", values.path, folder, "where the audit log is"),
+        Key(
+            "audit.rotate_size",
+            values.size(_MIB, 1024 * _MIB),
+            64 * _MIB,
+            "a file of the audit log of this size is closed, and another begun",
+        ),
+        Key(
+            "audit.keep",
+            values.duration(_DAY_S, 3660 * _DAY_S),
+            400 * _DAY_S,
+            "how long closed files of the audit log are kept; PCI DSS asks for 12 months",
+        ),
+        Key(
+            "audit.reserve",
+            values.size(64 * _KIB, 64 * _MIB),
+            _MIB,
+            "room kept on the disk, so that restarts and stops can be recorded when it is full",
+        ),
+        Key(
+            "audit.copies",
+            values.choice("auto", "journal", "syslog", "none"),
+            "auto",
+            "where copies of records go; auto: the journal where there is systemd, else syslog",
+        ),
+    )
 
 
 AGENT_KEYS = (
@@ -104,6 +147,7 @@ AGENT_KEYS = (
     Key("parallel", values.number(1, 64), 8, "how many containers are worked on at a time"),
     Key("poll_hold", values.duration(0.2, 10), 4.0, "how long a poll may be held"),
     Key("resync", values.duration(5, 3600), 60.0, "how often everything is looked at afresh"),
+    *_audit_keys("/var/log/hullmark"),
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
     Key("log_to", values.choice("stderr", "syslog"), "stderr", "where the log goes"),
@@ -150,6 +194,7 @@ MASTER_KEYS = (
         10000,
         "how many events are kept, each for at most 30 days",
     ),
+    *_audit_keys("/var/log/hullmark/master"),
     Key("roles.viewer.users", values.accounts, (), "who may see how things stand"),
     Key("roles.viewer.groups", values.accounts, (), "groups of the same"),
     Key("roles.auditor.users", values.accounts, (), "who may see all but apps' output"),

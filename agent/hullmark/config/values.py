@@ -9,6 +9,7 @@ from typing import Any
 
 from hullmark.model.durations import in_seconds
 from hullmark.model.names import HOST_NAME
+from hullmark.model.sizes import compact, in_bytes
 
 ACCOUNT_MAX_CHARACTERS = 256
 
@@ -139,6 +140,20 @@ def choice(*allowed: str) -> Callable[[Any], str]:
         if value in allowed:
             return str(value)
         raise ValueError(", ".join(allowed))
+
+    return read
+
+
+def size(least: int, most: int) -> Callable[[Any], int]:
+    """Bytes, from a number of bytes or from text such as `64MiB`."""
+
+    def read(value: Any) -> int:
+        number = type(value) is int
+        found = int(value) if number else in_bytes(value) if isinstance(value, str) else None
+        if found is None or not least <= found <= most:
+            bounds = f"from {compact(least)} to {compact(most)}"
+            raise ValueError(f"a size {bounds}, such as {compact(most)}")
+        return found
 
     return read
 

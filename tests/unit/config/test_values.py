@@ -23,6 +23,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "number": values.number(1, 64),
     "choice": values.choice("debug", "info"),
     "duration": values.duration(1, 600),
+    "size": values.size(1 << 10, 1 << 20),
 }
 
 GOOD = [
@@ -56,6 +57,10 @@ GOOD = [
     ("number", 1, 1),
     ("number", 64, 64),
     ("choice", "info", "info"),
+    ("size", 1024, 1024),
+    ("size", "1MiB", 1 << 20),
+    ("size", "2 KiB", 2048),
+    ("size", "1024B", 1024),
     ("duration", 1, 1.0),
     ("duration", 1.5, 1.5),
     ("duration", "10m", 600.0),
@@ -91,6 +96,10 @@ BAD: list[tuple[str, list[Any]]] = [
     ("listener", ["", ":80", "80", "localhost:80", "0.0.0.0:0", "0.0.0.0:65536", None, 80]),
     ("listener", ["::1:80", "[::1:80", "[0.0.0.0", "0.0.0.0:\u0661", "1.2.3:80", "]1.2.3.4[:80"]),
     ("number", [0, 65, 1.0, "1", True, None]),
+    (
+        "size",
+        [1023, "2MiB", "1024", "1M", "1MB", "-1KiB", "1.5KiB", 2048.0, True, None, [], "\u0661KiB"],
+    ),
     ("choice", ["", "INFO", None, True, ["info"], {}]),
     ("duration", [0, 601, "0.5s", "11m", "5", "", "s", "-5s", "5 s", "5y", "1e3s", None, True]),
     ("duration", [float("nan"), float("inf"), [], "9" * 400 + "s", "\u0661s"]),

@@ -32,7 +32,9 @@ def config_in(folder: Path, **more: Any) -> MasterConfig:
     """All defaults, except that everything is below the folder, and ports are free ones."""
     main = folder / "master.yaml"
     main.write_text(
+        f"audit: {{dir: '{folder}/audit', copies: none}}\n"
         f"state_dir: {folder}/master\nname: m1\nsocket: {folder}/m.sock\naddresses: [127.0.0.1]\n"
+        f"audit: {{dir: {folder}/audit-m1, copies: none}}\n"
     )
     config = load_master(str(main)).config
     free = {"api_listen": "127.0.0.1:0", "agents_listen": "127.0.0.1:0"}
