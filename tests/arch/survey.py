@@ -151,9 +151,9 @@ def _gate(module: Module) -> Iterator[tuple[int, str]]:
 def _past_the_gate(module: Module, node: ast.AST) -> Iterator[tuple[int, str]]:
     if isinstance(node, ast.With) and any(_opens_gate(item) for item in node.items):
         return
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        if (module.path.as_posix(), node.name) in rules.PASSED_ON:
-            return
+    named = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    if (module.path.as_posix(), named) in rules.PASSED_ON:
+        return
     if isinstance(node, ast.Call) and _changes(node):
         yield node.lineno, f"{_called(node)}()"
     for child in ast.iter_child_nodes(node):

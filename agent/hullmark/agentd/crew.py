@@ -32,7 +32,13 @@ from hullmark.core.reconcile import (
     Work,
 )
 from hullmark.core.restart import MAX_DELAY_S
-from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, StaleEpoch
+from hullmark.errors import (
+    AuditUnavailable,
+    EngineUnavailable,
+    HullmarkError,
+    NotFound,
+    StaleEpoch,
+)
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import Orders
 
@@ -44,6 +50,9 @@ CUT_OFFS = 64
 """All that a host runs without a leader's word is to be stopped at once; threads are made as they are needed."""
 STOP_RETRY_S = 2.0
 """Longest wait before a stop is tried again that failed: the leader counts on its being done in time."""
+
+UNRECORDED_RETRY_S = 5.0
+"""Longest wait before a deed is tried again that the log did not take: a disk that has room again is to be used at once."""
 
 Perform = Callable[[Action, Epoch], str]
 
@@ -163,10 +172,13 @@ class Crew:
             self._succeeded(action)
         except StaleEpoch as error:
             _log.info("abandoned", what=action.key, why=error.message)
-        except EngineUnavailable as error:
-            # No failure of the instance: the next look at the engine says what is wrong.
+        except (EngineUnavailable, AuditUnavailable) as error:
+            # No failure of the instance: the engine's or the log's own problem says what is wrong.
             _log.info("put off", what=action.key, why=error.message)
-            self._attempts.failed(action.key, error.message, self._clock(), _longest_s(action))
+            longest_s = min(_longest_s(action), UNRECORDED_RETRY_S)
+            if isinstance(error, EngineUnavailable):
+                longest_s = _longest_s(action)
+            self._attempts.failed(action.key, error.message, self._clock(), longest_s)
         except HullmarkError as error:
             if isinstance(action, Run) and isinstance(error, NotFound):
                 self._unprepare(action)

@@ -12,26 +12,29 @@ from __future__ import annotations
 import signal
 import socket
 import uuid
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Optional
 
 from hullmark import __version__, log
 from hullmark.agentd import preconditions
+from hullmark.agentd.asked import LOCAL
 from hullmark.agentd.bell import Bell
 from hullmark.agentd.duty import Duty
 from hullmark.agentd.ejected import is_ejected
-from hullmark.agentd.engine_at_hand import EngineAtHand
 from hullmark.agentd.enrolment import BACK
+from hullmark.agentd.guard import Guard
 from hullmark.agentd.identity import Who, who
 from hullmark.agentd.lock import FolderLock
 from hullmark.agentd.problems import Problems
 from hullmark.config import AgentConfig
 from hullmark.engine.docker_api import DockerApiEngine, find_engine
-from hullmark.engine.protocol import Engine
+from hullmark.engine.protocol import Engine, Gate
 from hullmark.errors import HullmarkError, InvalidInput
 from hullmark.host.notify import ServiceManager
 from hullmark.host.routes import known_networks
+from hullmark.model.audit import Entry, Outcome
 
 _log = log.get("agent")
 
@@ -65,8 +68,9 @@ class Agent:
         self._is_ready = False
         self._duty: Optional[Duty] = None
         self._serving: Optional[Who] = None
+        self._began_as: Optional[Who] = None
         self._problems = Problems()
-        self._engine = EngineAtHand(self._find_engine)
+        self._guard = Guard(config, self._problems, self._find_engine)
 
     def end(self) -> None:
         self._ending = True
@@ -88,9 +92,20 @@ class Agent:
                     self._serve(identity)
         finally:
             self._manager.stopping()
+            self._record("agent.stop")
+            self._guard.auditing.close()
             if lock is not None:
                 lock.release()
         _log.info("ended; containers run on")
+
+    def _record(
+        self, kind: str, outcome: Outcome = Outcome.SUCCESS, why: str = "", **fields: str
+    ) -> None:
+        self._guard.auditing.note(
+            Entry(
+                kind, f"host {self._host}", outcome=outcome, origin=LOCAL, reason=why, fields=fields
+            )
+        )
 
     @property
     def _host(self) -> str:
@@ -137,7 +152,13 @@ class Agent:
         """Until the agent ends, has another configuration, or the host becomes another one."""
         _log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
         config = self._config
-        duty = Duty(config, identity, self._host, self._engine, self._problems, run=self._run)
+        self._guard.auditing.serve(identity.host_id)
+        if identity != self._began_as:
+            self._began_as = identity
+            self._record(
+                "agent.start", version=__version__, run=self._run, cluster=identity.cluster_id
+            )
+        duty = Duty(config, identity, self._host, self._guard, self._problems, run=self._run)
         duty.start()
         self._duty, self._serving = duty, identity
         try:
@@ -192,6 +213,7 @@ class Agent:
             config = preconditions.reread(self._config_file, self._config)
         except InvalidInput as error:
             self._problems.set("config.invalid", preconditions.in_short(error), RELOAD_AGAIN)
+            self._record("config.reload", Outcome.FAILURE, preconditions.in_short(error))
             return
         self._problems.clear("config.invalid")
         if config == self._config:
@@ -199,12 +221,13 @@ class Agent:
             return
         log.setup(config.log_level, config.log_form, config.log_to, TAG)
         _log.info("configuration read afresh", host=config.host_name or self._host)
+        self._record("config.reload", changed=", ".join(_changed(self._config, config)))
         self._config = config
 
     def _how_to_enroll(self, error: HullmarkError) -> str:
         return error.remedy.replace("invite HOST", f"invite {self._host}")
 
-    def _find_engine(self) -> Engine:
+    def _find_engine(self, gate: Gate) -> Engine:
         config = self._config
         return DockerApiEngine(
             find_engine(config.engine_socket),
@@ -212,7 +235,14 @@ class Agent:
             subnet_pool=config.engine_subnets,
             subnet_prefix=config.engine_subnet_prefix,
             host_networks=known_networks,
+            gate=gate,
         )
+
+
+def _changed(old: AgentConfig, new: AgentConfig) -> list[str]:
+    """The fields whose values differ."""
+    before, after = asdict(old), asdict(new)
+    return sorted(name for name in after if after[name] != before[name])
 
 
 def heed_signals(agent: Agent) -> None:

@@ -10,6 +10,7 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
+from hullmark.agentd.guard import Guard
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.homecoming import Homecoming
@@ -29,7 +30,6 @@ from hullmark.agentd.sync import Listeners, Sync
 from hullmark.agentd.tasks import Tasks
 from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
-from hullmark.engine.protocol import Engine
 
 STOP_S = 0.5
 
@@ -42,18 +42,20 @@ class Duty:
         config: AgentConfig,
         who: Who,
         host: str,
-        engine: Engine,
+        guard: Guard,
         problems: Problems,
         *,
         run: str,
     ) -> None:
         folder = Path(config.state_dir)
-        self._engine = engine
+        self._engine = engine = guard.engine
         self._over = threading.Event()
         self._board = board = Board()
         self._problems = problems
         self._outbox = outbox = Outbox(f"host {host}", board.nudge)
-        self._ledger = Ledger(folder, who.cluster_id, who.host_id, problems, outbox)
+        self._ledger = Ledger(
+            folder, who.cluster_id, who.host_id, problems, outbox, guard.auditing.note
+        )
         self._attempts = Attempts(folder)
         hearing = Hearing(folder)
         observer = Observer(engine, who.cluster_id, config.resync)
@@ -99,6 +101,8 @@ class Duty:
                 "events": watch.run,
                 "health": self._health.run,
                 "renewal": renewal.run,
+                "audit": guard.auditing.run,
+                "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,
             },
             problems,

@@ -1,10 +1,30 @@
-"""The agent's gate to the engine: each deed is judged, its intent recorded, done, and its outcome recorded."""
+"""The agent's gate to the engine: each deed is judged, its intent recorded, done, and its outcome recorded.
+
+    judged -> intent on the disk -> the engine's call -> outcome on the disk
+       |            |
+       |            └─ can't be written: AuditUnavailable, and nothing is done
+       └─ forbidden: the refusal is recorded, PolicyRefused, and nothing is done
+
+Before the first deed of a process it is looked what became of those that another one left in the middle (`aftermath`): later
+it could not be told any more. Nothing passes while that can't be looked at.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
-from hullmark.engine.protocol import Deed
+from hullmark.agentd.asked import Asked, current
+from hullmark.agentd.auditing import Auditing
+from hullmark.agentd.deedwords import entry_of
+from hullmark.engine.protocol import Deed, DeedKind, Passage
+from hullmark.errors import AuditUnavailable, HullmarkError, PolicyRefused, Unavailable
+from hullmark.model.audit import Entry, Outcome, Stage
+
+NO_SEQ = 0
+"""In place of an intent's sequence number where there is no intent."""
 
 
 class Judge(Protocol):
@@ -20,3 +40,71 @@ class OpenJudge:
 
     def judge(self, deed: Deed) -> None:
         """Nothing is forbidden."""
+
+
+class RecordingGate:
+    """A Gate. `settle` makes sure that no earlier process's deeds are open any more; it raises where it can't look."""
+
+    def __init__(
+        self, auditing: Auditing, judge: Judge, settle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._auditing = auditing
+        self.judge = judge
+        self.settle = settle
+
+    @contextmanager
+    def passing(self, deed: Deed) -> Iterator[Passage]:
+        asked = current()
+        intent = entry_of(deed, asked)
+        self.settle()
+        try:
+            self.judge.judge(deed)
+        except PolicyRefused as error:
+            self._auditing.note(replace(intent, outcome=Outcome.REFUSED, reason=error.message))
+            raise
+        of = self._intend(intent, deed, asked)
+        passage = Passage(deed.container_id, intent.image_digest)
+        try:
+            yield passage
+        except BaseException as error:
+            self._end(intent, of, passage, outcome_of(error), words_of(error))
+            raise
+        self._end(intent, of, passage, Outcome.SUCCESS, intent.reason)
+
+    def _intend(self, intent: Entry, deed: Deed, asked: Asked) -> int:
+        entry = replace(intent, stage=Stage.INTENT, outcome=Outcome.PENDING)
+        try:
+            return self._auditing.intend(entry, essential=is_essential(deed, asked))
+        except AuditUnavailable:
+            if not asked.anyhow:
+                raise
+            return NO_SEQ
+
+    def _end(self, intent: Entry, of: int, passage: Passage, outcome: Outcome, why: str) -> None:
+        entry = replace(
+            intent,
+            stage=Stage.OUTCOME if of else Stage.EVENT,
+            outcome=outcome,
+            reason=why,
+            container_id=passage.container_id,
+            image_digest=passage.image_digest,
+            of=of,
+            fields={**intent.fields, **passage.fields},
+        )
+        self._auditing.conclude(entry)
+
+
+def is_essential(deed: Deed, asked: Asked) -> bool:
+    """A stop takes nothing new into the world, whoever asks for it."""
+    return asked.essential or deed.kind is DeedKind.CONTAINER_STOP
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Where no answer came, the engine may have done it."""
+    return Outcome.UNKNOWN if isinstance(error, Unavailable) else Outcome.FAILURE
+
+
+def words_of(error: BaseException) -> str:
+    if isinstance(error, HullmarkError):
+        return error.message
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hullmark import log
+from hullmark.agentd.asked import Asked, asking
 from hullmark.agentd.enrolment import EJECTED
 from hullmark.agentd.pulse import within
 from hullmark.engine.protocol import Engine
@@ -20,6 +21,7 @@ from hullmark.model.ejection import NO_RESTART
 _log = log.get("homecoming")
 
 RETRY_S = 5.0
+REASON = "the host has come back to its cluster: its containers are the agent's to restart"
 
 
 class Homecoming:
@@ -33,7 +35,8 @@ class Homecoming:
     def run(self, stopping: threading.Event) -> None:
         while self._mark.exists() and not stopping.is_set():
             try:
-                self._take_back()
+                with asking(Asked(reason=REASON)):
+                    self._take_back()
                 self._mark.unlink(missing_ok=True)
             except (HullmarkError, OSError) as error:
                 _log.debug("restart policies are not taken back yet", why=str(error))

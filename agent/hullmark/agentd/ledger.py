@@ -10,6 +10,7 @@ that restarts nothing.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
@@ -21,6 +22,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.proof import doubt_by
 from hullmark.core.acceptance import Held, begins_anew, refusal, stale, unrelated
 from hullmark.errors import BrokenState, StaleEpoch
+from hullmark.model.audit import BY_HAND, Actor, Entry, Outcome
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import InstanceId, Orders
@@ -43,8 +45,16 @@ class Ledger:
     """Orders are on the disk before anyone sees them here. May be used from any thread."""
 
     def __init__(
-        self, folder: Path, cluster_id: str, host_id: str, problems: Problems, outbox: Outbox
+        self,
+        folder: Path,
+        cluster_id: str,
+        host_id: str,
+        problems: Problems,
+        outbox: Outbox,
+        note: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
+        """`note` records what was accepted or refused."""
+        self._note = note
         self._folder = folder
         self._doubt = doubt_by(folder)
         self._problems = problems
@@ -185,6 +195,7 @@ class Ledger:
                     self._held = _held_by(self._held, orders)
         self._problems.clear("state.write", "order.refused")
         _log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
+        self._note(_acceptance(orders))
         return True
 
     def refuse(self, epoch: Epoch, leader: str, why: str) -> None:
@@ -199,6 +210,7 @@ class Ledger:
         self._outbox.add(
             "order.refused", f"epoch {epoch}", f"from {leader or 'a master'}: {why}", leader=leader
         )
+        self._note(_refusal(self._held.host_id, epoch, leader, why))
 
     def check(self, epoch: Epoch, instance: Optional[InstanceId] = None) -> None:
         """To be called before each call that changes something in the engine; with the instance before
@@ -233,3 +245,32 @@ class Ledger:
 
 def _held_by(held: Held, orders: Orders) -> Held:
     return replace(held, epoch=orders.epoch, leader=orders.leader, revision=orders.revision)
+
+
+def _acceptance(orders: Orders) -> Entry:
+    return Entry(
+        "orders.accept",
+        f"host {orders.host_id}",
+        by=orders.leader,
+        actor=Actor.MASTER,
+        origin=orders.leader,
+        epoch=str(orders.epoch),
+        fields={
+            "revision": str(orders.revision),
+            "assignments": str(len(orders.assignments)),
+            "tombstones": str(len(orders.tombstones)),
+        },
+    )
+
+
+def _refusal(host_id: str, epoch: Epoch, leader: str, why: str) -> Entry:
+    return Entry(
+        "orders.refuse",
+        f"host {host_id}",
+        outcome=Outcome.REFUSED,
+        by=leader or BY_HAND,
+        actor=Actor.MASTER,
+        origin=leader,
+        reason=why,
+        epoch=str(epoch),
+    )

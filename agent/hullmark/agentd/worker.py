@@ -1,16 +1,17 @@
 """The agent's hands: each action of the reconciler as calls to the engine.
 
 Before each call that changes something the ledger is asked whether work of this epoch may go on; where it may not,
-StaleEpoch ends the action, and the reconciler decides anew.
+StaleEpoch ends the action, and the reconciler decides anew. The engine's gate is told who asked for it (`asked`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hullmark import log
+from hullmark.agentd.asked import Asked, asking, of_change
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.outbox import Outbox
@@ -19,6 +20,7 @@ from hullmark.core.actions import (
     Prepare,
     Remove,
     RemoveNetwork,
+    RemoveVolume,
     Run,
     Start,
     Stop,
@@ -33,7 +35,7 @@ from hullmark.errors import HullmarkError, ImageUnavailable, StaleEpoch
 from hullmark.model.app import Bundle, MountKind, PullPolicy
 from hullmark.model.epoch import Epoch
 from hullmark.model.observed import Phase
-from hullmark.model.orders import Assignment
+from hullmark.model.orders import Assignment, Orders
 
 _log = log.get("worker")
 
@@ -77,6 +79,10 @@ class Worker:
     def perform(self, action: Action, epoch: Epoch) -> str:
         """The container that was made, started or removed; empty where it was about none. Raises HullmarkError
         where it did not work, StaleEpoch where it may not go on, OSError where a config can't be written."""
+        with asking(asked_of(action, epoch, self._ledger.standing.orders)):
+            return self._perform(action, epoch)
+
+    def _perform(self, action: Action, epoch: Epoch) -> str:
         if isinstance(action, Prepare):
             self._have_image(action)
         elif isinstance(action, Run):
@@ -202,3 +208,41 @@ class Worker:
                     self._ledger.check(epoch)
                     if self._engine.ensure_volume(cluster_id, app, key, volume):
                         self._outbox.add("volume.created", f"{app}/{key}", "new and empty")
+
+
+def asked_of(action: Action, epoch: Epoch, orders: Orders) -> Asked:
+    """Who answers for an action. What the agent does of itself names the change that it serves, but not its person."""
+    app = app_of(action)
+    change = orders.asked.get(app)
+    if isinstance(action, (Start, Stop, RemoveNetwork)):
+        asked = Asked(
+            ticket=change.ticket if change else "", request_id=change.request_id if change else ""
+        )
+    else:
+        asked = of_change(change, orders.leader)
+    return replace(
+        asked,
+        app=app,
+        epoch=str(epoch),
+        reason=_reason(action),
+        essential=isinstance(action, (Start, Stop)),
+        anyhow=isinstance(action, Stop),
+    )
+
+
+def app_of(action: Action) -> str:
+    if isinstance(action, (RemoveNetwork, RemoveVolume)):
+        return action.app
+    if isinstance(action, (Remove, Stop)):
+        return action.instance.app
+    return action.assignment.instance.app
+
+
+def _reason(action: Action) -> str:
+    if isinstance(action, Remove):
+        return action.reason
+    if isinstance(action, Stop):
+        return cut_off_text(action.after_s)
+    if isinstance(action, Start):
+        return "it ended, and is kept running"
+    return "no container uses it any more" if isinstance(action, RemoveNetwork) else ""

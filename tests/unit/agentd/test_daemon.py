@@ -36,7 +36,10 @@ def until(condition: Callable[[], object]) -> None:
 
 def config_in(folder: Path, more: str = "") -> str:
     file = folder / "agent.yaml"
-    file.write_text(f"state_dir: {folder}/state\nhost_name: box\n{more}")
+    file.write_text(
+        f"state_dir: {folder}/state\nhost_name: box\n"
+        f"audit: {{dir: '{folder}/log', copies: none}}\n{more}"
+    )
     return str(file)
 
 
@@ -49,7 +52,7 @@ class Served:
     began: threading.Event
     sound: bool
 
-    def __init__(self, config, who: Who, host, engine, problems, *, run: str) -> None:
+    def __init__(self, config, who: Who, host, guard, problems, *, run: str) -> None:
         self.served.append(who)
         self.configs.append(config)
         self.runs.append(run)
@@ -171,7 +174,7 @@ def test_a_wrong_configuration_ends_it_naming_file_and_line(
     file = config_in(tmp_path, "paralel: 8\n")
     assert main(["run", "--config", file]) == EXIT_CONFIG
     said = capsys.readouterr().err
-    assert f"{file}:3" in said
+    assert f"{file}:4" in said
     assert "parallel" in said
 
 
@@ -321,9 +324,9 @@ def test_a_reload_takes_a_good_configuration_over_in_the_same_life(
 @pytest.mark.parametrize(
     ("more", "line", "said"),
     [
-        ("paralel: 8\n", 3, "did you mean parallel?"),
-        ("parallel: many\n", 3, "a whole number from 1 to 64"),
-        ("state_dir: /elsewhere\n", 3, "stands here and in"),
+        ("paralel: 8\n", 4, "did you mean parallel?"),
+        ("parallel: many\n", 4, "a whole number from 1 to 64"),
+        ("state_dir: /elsewhere\n", 4, "stands here and in"),
     ],
 )
 def test_a_reload_of_a_bad_configuration_keeps_the_last_good_one(
