@@ -272,6 +272,11 @@ class Counters:
         """An event of the master itself. One that is known by its id is not taken twice."""
         self._term.journal.add(event)
 
+    def answered(self, request_id: str) -> float:
+        """When the change with this id was carried out, as the store has it; 0.0: the store has nothing of it."""
+        known = self._term.view.requests.get(request_id)
+        return 0.0 if known is None else known.at
+
     def tell(self, kind: str, subject: str, change: Change, fields: Mapping[str, str]) -> None:
         """An event of a change that somebody asked for."""
         self._bureau.teller.tell(kind, subject, change, fields)

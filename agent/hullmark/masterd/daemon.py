@@ -32,15 +32,19 @@ from hullmark.config import MasterConfig
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.host.notify import ServiceManager, service_manager
 from hullmark.masterd import certificate, doors, routes
+from hullmark.masterd.accounting import Accounts, tell_trouble
 from hullmark.masterd.answers import traced
+from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.belonging import check_belongs
 from hullmark.masterd.changes import Check
 from hullmark.masterd.cluster import Cluster, Settings
 from hullmark.masterd.desk import Desk, Terms
 from hullmark.masterd.directory import Directory, Rules
+from hullmark.masterd.entries import of_event
 from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.openapi import document_bytes
+from hullmark.masterd.openintents import resolve
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub
@@ -78,6 +82,7 @@ class Master:
         self._name = master_name(config)
         self._rules = Rules.of(config)
         self._directory = Directory(self._rules, time.monotonic)
+        self._auditing = Auditing.of(config, self._name)
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
         self._role = "it has not begun to lead"
@@ -156,9 +161,11 @@ class Master:
         authority: Authority,
         sockets: list[socket.socket],
     ) -> None:
+        await self._auditing.start()
         cluster = self._cluster(store)
         hub = Hub()
         cluster.turned.append(partial(self._turned, cluster, hub))
+        self._auditing.told = partial(tell_trouble, cluster, self._name)
         await cluster.start()
         self._turned(cluster, hub)
         cluster_id = (
@@ -167,6 +174,7 @@ class Master:
         warning = asyncio.ensure_future(self._warn_of_unknown())
         renewal = asyncio.ensure_future(self._keep_certificate(cluster, authority, cluster_id))
         lost = asyncio.ensure_future(cluster.lost())
+        resolving = asyncio.ensure_future(resolve(self._auditing, cluster, time.time()))
         stop = asyncio.ensure_future(stopping.wait())
         try:
             if self._renew(authority, cluster_id):
@@ -177,7 +185,7 @@ class Master:
             ready()
             await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (renewal, stop, lost, warning):
+            for task in (renewal, stop, lost, warning, resolving):
                 task.cancel()
             await self._stop(cluster, hub)
         if lost.done() and not lost.cancelled():
@@ -211,6 +219,7 @@ class Master:
             agents_urls=agents_urls,
             api_urls=api_urls,
             api_address=api_urls[0][len("https://") :],
+            happened=lambda event: self._auditing.event(of_event(event)),
         )
         address = agents_urls[0][len("https://") :]
         return Cluster(store, self._name, address, settings, check=self._check, shown=self._shown)
@@ -228,7 +237,8 @@ class Master:
             invite_valid_s=config.invite_valid,
         )
         document = document_bytes(routes.API, hullmark.__version__)
-        return Desk(cluster, hub, authority, terms, document)
+        accounts = Accounts(self._auditing, cluster, time.monotonic)
+        return Desk(cluster, hub, authority, terms, self._auditing, accounts, document)
 
     async def _listen(self, desk: Desk, sockets: list[socket.socket]) -> None:
         pki = self._folder.pki
@@ -250,6 +260,7 @@ class Master:
         await cluster.stop()
         self._directory.close()
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
+        await self._auditing.close()
 
     def _renew(self, authority: Authority, cluster_id: str) -> bool:
         """Make the master's certificate anew if it is time. Raises BrokenState, StoreUnavailable."""
@@ -274,17 +285,17 @@ class Master:
         if not cluster.is_leader:
             return
         until = day(certificate.valid_until(self._folder.pki))
-        cluster.record(
-            Event(
-                uuid.uuid4().hex,
-                time.time(),
-                "master.certificate-renewed",
-                f"master {self._name}",
-                self._name,
-                f"valid until {until}",
-                fields={"until": until},
-            )
+        event = Event(
+            uuid.uuid4().hex,
+            time.time(),
+            "master.certificate-renewed",
+            f"master {self._name}",
+            self._name,
+            f"valid until {until}",
+            fields={"until": until},
         )
+        cluster.record(event)
+        self._auditing.event(of_event(event))
 
     async def _keep_certificate(
         self, cluster: Cluster, authority: Authority, cluster_id: str

@@ -10,6 +10,8 @@ from typing import Any, Callable, TypeVar
 
 from aiohttp import web
 
+from hullmark.masterd.accounting import Accounts
+from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.identity import Caller, may_not
 from hullmark.masterd.refusals import not_leading
@@ -38,12 +40,14 @@ class Terms:
 class Desk:
     """`document` is the API's own description, JSON. `wall` is for records only. `told_resend` has for each host
     which life of its agent was last asked for a full report, and when. `under_way` is what goes on when whoever asked for
-    it has gone."""
+    it has gone. `auditing` is this master's own record, `accounts` what it has of requests."""
 
     cluster: Cluster
     hub: Hub
     authority: Authority
     terms: Terms
+    auditing: Auditing
+    accounts: Accounts
     document: bytes = b"{}"
     wall: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

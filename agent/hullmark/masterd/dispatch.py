@@ -166,11 +166,24 @@ class Dispatcher:
         query = route.read_query(list(request.query.items()))
         body, given = await self._body(request, route)
         call = Call(seen.caller, request, body, given, seen.names, query)
-        answer = await route.handler(self._desk, call)
+        answer = await self._carried_out(route, seen, call)
         response = answer if isinstance(answer, web.StreamResponse) else json_response(answer)
         if route.method == "GET" and not route.anywhere:
             self._say_how_old(response)
         return response
+
+    async def _carried_out(self, route: Route, seen: Seen, call: Call) -> Any:
+        """The handler's answer. Raises what it does, and AuditUnavailable where a change can't be recorded before it."""
+        accounts = self._desk.accounts
+        if not route.changes:
+            if route.told:
+                accounts.read(route, call.caller, call.names, call.query)
+            return await route.handler(self._desk, call)
+        undertaking = accounts.undertaking(route, call.caller, call.names, call.body)
+        seen.recorded = True
+        async with undertaking:
+            undertaking.answer = await route.handler(self._desk, call)
+        return undertaking.answer
 
     def _say_how_old(self, response: web.StreamResponse) -> None:
         """What a master knows that doesn't lead is not what is."""
@@ -230,7 +243,15 @@ class Dispatcher:
                 raise self._why_not()
             seen.forwarded_to = leader.master
             body = await read_body(request, route.body_max_bytes)
-            return await self._forwarder.answer(request, seen.caller, body)
+            if not route.changes:
+                return await self._forwarder.answer(request, seen.caller, body)
+            seen.recorded = True
+            accounts = self._desk.accounts
+            undertaking = accounts.passed_on(route, seen.caller, seen.names, body, leader.master)
+            async with undertaking:
+                answer = await self._forwarder.answer(request, seen.caller, body)
+                undertaking.answer = answer
+            return answer
         except (MasterUnavailable, StoreUnavailable, StaleEpoch):
             # Of a change the body is read: where this master leads by now, it is asked again with the same request id.
             if not body and (self._answers(route) or route.anywhere):

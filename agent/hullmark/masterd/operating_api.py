@@ -157,5 +157,6 @@ ROUTES = (
         MarkAnswer,
         MarkRequest,
         needs=ADMINS,
+        question=True,
     ),
 )

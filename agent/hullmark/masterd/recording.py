@@ -17,7 +17,7 @@ from aiohttp import web
 from hullmark import log
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.identity import Caller
-from hullmark.masterd.route import Route
+from hullmark.masterd.route import Login, Route
 from hullmark.model.event import Event
 
 PATH_MAX_CHARACTERS = 200
@@ -29,6 +29,8 @@ EACH_S = 60.0
 AGAIN_S = 600.0
 """The same refusal of the same caller becomes one event in this time."""
 KEYS_MOST = 1024
+BAD = (400, 413, 415)
+"""Of a change that could not be read."""
 
 _log = log.get("request")
 
@@ -36,7 +38,8 @@ _log = log.get("request")
 @dataclass
 class Seen:
     """What becomes known of a request while it is answered. `why`: of a refusal. `admitted`: its caller was let in;
-    `over`: and is not any more. `forwarded_to` names the master that leads, where that one was asked."""
+    `over`: and is not any more. `forwarded_to` names the master that leads, where that one was asked. `recorded`: its intent
+    and outcome are in the audit log."""
 
     caller: Caller
     method: str
@@ -46,6 +49,7 @@ class Seen:
     why: str = ""
     admitted: bool = False
     over: bool = False
+    recorded: bool = False
     forwarded_to: str = ""
 
     @property
@@ -108,8 +112,20 @@ class Recorder:
             fields["forwarded_to"] = seen.forwarded_to
         quiet = seen.route is not None and seen.route.sync and not refused
         (_log.debug if quiet else _log.info)("answered", **fields)
+        self._account(seen, status)
         if refused:
             self._refused(seen, status)
+
+    def _account(self, seen: Seen, status: int) -> None:
+        """In the audit log: who came in, and what was refused before anything was begun."""
+        accounts, route = self._desk.accounts, seen.route
+        if seen.admitted and route is not None and route.login is not Login.NOBODY:
+            accounts.came(seen.caller)
+        begun = route is not None and route.changes and seen.admitted
+        if not seen.recorded and (status in (401, 403) or (begun and status in BAD)):
+            fields = {"status": str(status), "kind": kind_of(seen.caller)}
+            names = {key: value[:NAME_MAX_CHARACTERS] for key, value in seen.names.items()}
+            accounts.refused(seen.what, seen.caller, seen.why, {**names, **fields})
 
     def _refused(self, seen: Seen, status: int) -> None:
         caller = seen.caller

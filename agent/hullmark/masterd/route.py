@@ -81,7 +81,8 @@ class Route:
     `streams`: the handler reads the body itself. `careful`: failures are slowed down. `sync`: agents ask it all
     the time, so only what is refused is logged. `wakes`: what is held ends by itself, soon or as soon as its caller
     is no longer let in. `anywhere`: a master that doesn't lead answers it where the leader can't. `needs`: the roles of which a person must have one; left out,
-    whoever reads may ask a GET, and only an administrator anything else."""
+    whoever reads may ask a GET, and only an administrator anything else. `question`: it changes nothing that anybody would look
+    for in the audit log, though it is no GET. `told`: it is a GET, and who asked it is recorded."""
 
     method: str
     path: str
@@ -99,6 +100,13 @@ class Route:
     wakes: bool = False
     anywhere: bool = False
     needs: frozenset[Role] = frozenset()
+    question: bool = False
+    told: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is in the audit log before it is carried out."""
+        return self.method != "GET" and self.login is not Login.HOST and not self.question
 
     @property
     def roles(self) -> frozenset[Role]:

@@ -93,6 +93,7 @@ API: tuple[Route, ...] = (
         forms.PlanRequest,
         body_max_bytes=_CHANGE_MAX,
         needs=DEPLOYERS,
+        question=True,
     ),
     Route(
         "PUT",
@@ -139,6 +140,7 @@ API: tuple[Route, ...] = (
         query=_LOGS,
         lines=True,
         needs=DEPLOYERS,
+        told=True,
     ),
     Route(
         "GET",

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Callable
 
+from hullmark.model.event import Event
 from hullmark.model.snapshot import Strategy
 
 
@@ -16,6 +17,7 @@ class Settings:
     age. `clock` is monotonic; `wall` is for records only. `store_name` is for people.
 
     `shared`: other masters may use the same store. `leader_ttl_s` is then the silence after which one follows the other.
+    `happened` is called with each event that a leader tells, for its audit log.
     `agents_urls`, `api_urls` and `api_address` (`HOST:PORT`) are where this master is reached, the preferred one first."""
 
     lost_after_s: float = 10.0
@@ -29,6 +31,7 @@ class Settings:
     agents_urls: tuple[str, ...] = ()
     api_urls: tuple[str, ...] = ()
     api_address: str = ""
+    happened: Callable[[Event], None] = lambda event: None
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex

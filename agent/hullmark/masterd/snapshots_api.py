@@ -33,5 +33,6 @@ ROUTES = (
         "All that the cluster's store holds at one revision, signed: values of apps' environments too",
         lines=True,
         needs=ADMINS,
+        told=True,
     ),
 )

@@ -25,18 +25,18 @@ class Teller:
         self, kind: str, subject: str, message: str, by: str, fields: Mapping[str, str]
     ) -> None:
         settings = self._settings
-        self._term.journal.add(
-            Event(
-                settings.new_id(),
-                settings.wall(),
-                kind,
-                subject,
-                self._master,
-                message,
-                by,
-                dict(fields),
-            )
+        event = Event(
+            settings.new_id(),
+            settings.wall(),
+            kind,
+            subject,
+            self._master,
+            message,
+            by,
+            dict(fields),
         )
+        self._term.journal.add(event)
+        settings.happened(event)
 
     def tell(self, kind: str, subject: str, change: Change, fields: Mapping[str, str]) -> None:
         """Of a change that somebody asked for."""

@@ -319,17 +319,17 @@ class Term:
     def _tell(self, kind: str, why: str = "") -> None:
         """A change of this master's own leading."""
         record = self.leadership.record
-        self.journal.add(
-            Event(
-                self._settings.new_id(),
-                self._settings.wall(),
-                kind,
-                f"master {self._master}",
-                self._master,
-                f"epoch {record.epoch}" + (f": {why}" if why else ""),
-                fields={"epoch": str(record.epoch)},
-            )
+        event = Event(
+            self._settings.new_id(),
+            self._settings.wall(),
+            kind,
+            f"master {self._master}",
+            self._master,
+            f"epoch {record.epoch}" + (f": {why}" if why else ""),
+            fields={"epoch": str(record.epoch)},
         )
+        self.journal.add(event)
+        self._settings.happened(event)
 
     async def _watch(self) -> None:
         """Follow the store's own changes: another leader's record above all."""

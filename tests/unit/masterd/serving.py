@@ -34,7 +34,6 @@ def config_in(folder: Path, **more: Any) -> MasterConfig:
     main.write_text(
         f"audit: {{dir: '{folder}/audit', copies: none}}\n"
         f"state_dir: {folder}/master\nname: m1\nsocket: {folder}/m.sock\naddresses: [127.0.0.1]\n"
-        f"audit: {{dir: {folder}/audit-m1, copies: none}}\n"
     )
     config = load_master(str(main)).config
     free = {"api_listen": "127.0.0.1:0", "agents_listen": "127.0.0.1:0"}

@@ -18,6 +18,8 @@ import pytest
 
 from hullmark.errors import Forbidden
 from hullmark.masterd import identity, routes
+from hullmark.masterd.accounting import Accounts
+from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.directory import Directory, Rules
 from hullmark.masterd.dispatch import Dispatcher
@@ -34,7 +36,7 @@ from hullmark.model.records import LeaderRecord
 from hullmark.pki import certificates
 from hullmark.pki.authority import Authority
 from hullmark.pki.tls import client_context
-from tests.unit.masterd.serving import Served, apply_body, serve
+from tests.unit.masterd.serving import Served, apply_body, config_in, serve
 
 
 class StandbyCluster:
@@ -97,7 +99,15 @@ def record_of(port: int) -> LeaderRecord:
 @contextlib.asynccontextmanager
 async def standby(served: Served, leader: Optional[LeaderRecord]) -> AsyncIterator[Standby]:
     cluster: Any = StandbyCluster(leader)
-    desk: Any = SimpleNamespace(cluster=cluster, clock=time.monotonic, wall=time.time)
+    own = served.folder / "standby"
+    own.mkdir(exist_ok=True)
+    config = config_in(served.folder, state_dir=str(own), audit_dir=str(own / "audit"))
+    auditing = Auditing.of(config, "m2")
+    await auditing.start()
+    accounts = Accounts(auditing, cluster, time.monotonic)
+    desk: Any = SimpleNamespace(
+        cluster=cluster, clock=time.monotonic, wall=time.time, accounts=accounts
+    )
     directory = Directory(Rules({}, {}), time.monotonic)
 
     async def person(request: Any) -> Caller:
@@ -121,6 +131,7 @@ async def standby(served: Served, leader: Optional[LeaderRecord]) -> AsyncIterat
     finally:
         await listener.stop(1.0)
         directory.close()
+        await auditing.close()
 
 
 def test_everything_is_answered_as_by_the_leader(tmp_path: Path) -> None:
