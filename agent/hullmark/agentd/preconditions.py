@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hullmark.agentd import enrolment
 from hullmark.agentd.enrolment import Enrolment
-from hullmark.config import AgentConfig, Loaded, load_agent, load_policies
+from hullmark.config import AgentConfig, Loaded, load_agent, load_policy_folder
 from hullmark.errors import BrokenState, HullmarkError, InvalidInput, NotFound, NotStarted, Problem
 from hullmark.pki.files import read_private
 
@@ -57,7 +57,7 @@ def in_short(error: InvalidInput) -> str:
 
 def _read(config_file: str) -> Loaded[AgentConfig]:
     loaded = load_agent(config_file, owned=True)
-    load_policies(loaded.config.policy_dir)
+    load_policy_folder(loaded.config.policy_dir)
     return loaded
 
 

@@ -1,6 +1,6 @@
 """The daemons' configuration: YAML main file and drop-ins to frozen dataclasses.
 
-Owns: the keys of agent.yaml and master.yaml, their defaults; the form of policy files. Refuses: unknown keys and bad values,
+Owns: the keys of agent.yaml and master.yaml, their defaults; the host's policy files. Refuses: unknown keys and bad values,
 by line, and for a daemon what others than root and itself may change.
 Invariant: what is loaded was wholly valid.
 """
@@ -14,7 +14,7 @@ from hullmark.config.loading import (
     load_master,
     shown,
 )
-from hullmark.config.policy import POLICY_DIR, Policy, load_policies, load_policy
+from hullmark.config.policy import POLICY_DIR, load_policy, load_policy_folder
 
 __all__ = [
     "AGENT_FILE",
@@ -23,10 +23,9 @@ __all__ = [
     "AgentConfig",
     "Loaded",
     "MasterConfig",
-    "Policy",
     "load_agent",
     "load_master",
-    "load_policies",
     "load_policy",
+    "load_policy_folder",
     "shown",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.config import load_agent, load_policies
+from hullmark.config import load_agent, load_policy_folder
 from hullmark.errors import InvalidInput, Problem
 
 
@@ -137,10 +137,10 @@ def test_a_folder_of_policies_is_judged_with_all_above(file: Path, etc: Path) ->
     policies = file.parent / "policy.d"
     policies.symlink_to(etc)
     (etc / "agent.yaml").unlink()
-    assert len(load_policies(str(policies))) == 1
+    assert len(load_policy_folder(str(policies)).files) == 1
     etc.parent.chmod(0o777)
     with pytest.raises(InvalidInput, match="may be written by everybody") as caught:
-        load_policies(str(policies))
+        load_policy_folder(str(policies))
     assert [problem.file for problem in caught.value.problems] == [str(etc.parent)]
 
 

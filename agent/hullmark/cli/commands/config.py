@@ -149,7 +149,7 @@ def _policies(folder: str) -> list[str]:
     """The files. Raises InvalidInput."""
     from hullmark import config  # imports a YAML reader
 
-    return [policy.file for policy in config.load_policies(folder)]
+    return list(config.load_policy_folder(folder).files)
 
 
 @command.command(

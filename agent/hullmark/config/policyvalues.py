@@ -1,0 +1,205 @@
+"""Readers of the values of a policy's rules. Each raises ValueError with what is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hullmark.model.policy import ANY, LIMITS, NAMESPACES, Form
+
+ITEMS_MAX = 1000
+TEXT_MAX = 512
+CAPABILITIES = frozenset(
+    [
+        "ALL",
+        "AUDIT_CONTROL",
+        "AUDIT_READ",
+        "AUDIT_WRITE",
+        "BLOCK_SUSPEND",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "KILL",
+        "LEASE",
+        "LINUX_IMMUTABLE",
+        "MAC_ADMIN",
+        "MAC_OVERRIDE",
+        "MKNOD",
+        "NET_ADMIN",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_RAW",
+        "PERFMON",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYSLOG",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_CHROOT",
+        "SYS_MODULE",
+        "SYS_NICE",
+        "SYS_PACCT",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "WAKE_ALARM",
+    ]
+)
+"""Of capabilities(7), Linux 6.x; and ALL."""
+PROPAGATIONS = ("private", "slave", "shared")
+_IMAGES_FROM = re.compile(
+    r"[a-zA-Z0-9.*?\[\]-]+(:[0-9]{1,5})?(/[a-z0-9._*?-]+)*(@sha256:[0-9a-f]{64})?"
+)
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
+_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))?\s*(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def yes(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(Form.YES.value)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    form = "a list of texts"
+    if not isinstance(value, list) or len(value) > ITEMS_MAX:
+        raise ValueError(form)
+    for item in value:
+        good = isinstance(item, str) and 0 < len(item) <= TEXT_MAX
+        if not good or not item.isprintable() or item.strip() != item:
+            raise ValueError(form)
+    return tuple(value)
+
+
+def some_of(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
+    def read(value: Any) -> tuple[str, ...]:
+        found = texts(value)
+        if not set(found) <= set(allowed):
+            raise ValueError(f"a list of some of: {', '.join(allowed)}")
+        return found
+
+    return read
+
+
+def capabilities(value: Any) -> tuple[str, ...]:
+    """In capitals, without CAP_."""
+    names = [item.upper() for item in texts(value)]
+    found = tuple(name[4:] if name.startswith("CAP_") else name for name in names)
+    wrong = sorted(set(found) - CAPABILITIES)
+    if wrong:
+        raise ValueError(f"a list of capabilities such as NET_BIND_SERVICE; {wrong[0]} is none")
+    return found
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    found = texts(value)
+    for item in found:
+        plain = item == "/" or item.rstrip("/") == "/" + posixpath.normpath(item).lstrip("/")
+        if not item.startswith("/") or not plain:
+            raise ValueError("a list of absolute paths without `.` and `..`")
+    return tuple(item.rstrip("/") or "/" for item in found)
+
+
+def places(value: Any) -> tuple[str, ...]:
+    found = texts(value)
+    if not all(_IMAGES_FROM.fullmatch(item) for item in found):
+        raise ValueError("a list of REGISTRY[/REPOSITORY][@sha256:...], such as docker.io/library")
+    return found
+
+
+def ports(value: Any) -> tuple[str, ...]:
+    items = (
+        [str(each) if type(each) is int else each for each in value or ()]
+        if isinstance(value, list)
+        else value
+    )
+    found = texts(items) if isinstance(value, list) else texts(None)
+    for item in found:
+        parts = _PORTS.fullmatch(item)
+        last = int(parts[2] or parts[1]) if parts else 0
+        if not parts or not 0 < int(parts[1]) <= last <= 65535:
+            raise ValueError("a list of ports and ranges such as 443, 8000-8999, 53/udp")
+    return found
+
+
+def addresses(value: Any) -> tuple[str, ...]:
+    found = texts(value)
+    try:
+        for item in found:
+            ipaddress.ip_network(item)
+    except ValueError:
+        raise ValueError("a list of addresses and networks such as 127.0.0.1, 10.0.0.0/8") from None
+    return found
+
+
+def size(value: Any) -> int:
+    """Bytes."""
+    found = _SIZE.fullmatch(str(value)) if type(value) in (int, str) else None
+    if found is None:
+        raise ValueError("a size such as 512MiB or 2GiB")
+    whole, part, unit = found[1], found[2] or "0", (found[3] or "").lower()
+    scale: int = 10 ** len(part)
+    return (int(whole) * scale + int(part)) * _UNITS[unit] // scale
+
+
+def number(value: Any) -> float:
+    if type(value) in (int, float) and abs(value) < 1e15:
+        return float(value)
+    raise ValueError("a number")
+
+
+def table(value: Any) -> Mapping[str, int]:
+    good = isinstance(value, dict) and len(value) <= ITEMS_MAX
+    if not good or not all(type(each) is int and 0 <= each < 1 << 63 for each in value.values()):
+        raise ValueError("a mapping such as nofile: 65536")
+    return {name.lower(): amount for name, amount in value.items()}
+
+
+Read = Callable[[Any], object]
+_BY_FORM: Mapping[Form, Read] = {
+    Form.YES: yes,
+    Form.NAMES: texts,
+    Form.PATHS: paths,
+    Form.PORTS: ports,
+    Form.ADDRESSES: addresses,
+    Form.SIZE: size,
+    Form.NUMBER: number,
+    Form.TABLE: table,
+}
+_BY_KEY: Mapping[str, Read] = {
+    "host_namespaces": some_of(*NAMESPACES),
+    "capabilities.add": capabilities,
+    "capabilities.drop": capabilities,
+    "mounts.propagation": some_of(*PROPAGATIONS, *("r" + each for each in PROPAGATIONS)),
+    "images.from": places,
+    "limits.require": some_of(*LIMITS),
+}
+_NEVER_ANY = frozenset({"capabilities.drop", "limits.require"})
+"""Lists of what has to be."""
+
+
+def read(key: str, form: Form, value: Any) -> object:
+    """A rule's value."""
+    if value == "any" and form is not Form.YES:
+        if key in _NEVER_ANY:
+            raise ValueError("a list; [] for none")
+        return ANY
+    try:
+        return _BY_KEY.get(key, _BY_FORM[form])(value)
+    except ValueError as error:
+        more = "" if form is Form.YES or key in _NEVER_ANY else ", or any"
+        raise ValueError(f"{error}{more}") from None

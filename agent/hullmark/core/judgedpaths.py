@@ -1,0 +1,91 @@
+"""What policy says of one path of the host, as the engine will find it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+
+from hullmark.core.judgement import Case, cited, within
+from hullmark.model.policy import PathSight
+
+SOCKETS = (
+    "/run/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/buildkit/buildkitd.sock",
+)
+"""Where engines listen, beside where this host's own does: who may speak to one is root."""
+SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
+_VIEW = re.compile(r"/proc/(self|thread-self|[0-9]+)(/.*)?|/dev/fd(/.*)?")
+"""What these lead to depends on who looks."""
+
+
+def judge(case: Case, path: str, *, write: bool, what: str = "") -> None:
+    """`what` says where the path stands, if not as a mount's source."""
+    shown = f"{cited(path)}{what}"
+    sight = case.sights.paths.get(path)
+    if sight is None:
+        case.never(f"{shown} was not looked at")
+        return
+    if sight.resolved != path:
+        shown = f"{shown}, which is {cited(sight.resolved)},"
+    if any(_VIEW.fullmatch(each) for each in (_plain(path), sight.resolved)):
+        case.never(f"{shown} is another place for each who looks")
+    names = (sight.resolved, *sight.also)
+    _judge_socket(case, shown, sight, names)
+    _judge_guarded(case, shown, names, write=write)
+    _judge_listed(case, shown, sight, write=write)
+
+
+def _judge_socket(case: Case, shown: str, sight: PathSight, names: Sequence[str]) -> None:
+    if case.yes("engine_socket"):
+        return
+    for name in names:
+        if sight.engine_socket or posixpath.basename(name) in SOCKET_NAMES:
+            case.no(
+                "engine_socket",
+                f"{shown} is an engine's socket: who may use it is root of this host",
+            )
+            return
+        for socket in (*case.sights.engine_sockets, *SOCKETS):
+            if within(socket, name):
+                case.no("engine_socket", f"{shown} holds an engine's socket, {socket}")
+                return
+
+
+def _judge_guarded(case: Case, shown: str, names: Sequence[str], *, write: bool) -> None:
+    listed = case.rules["mounts.guarded"].items or ()
+    if all(any(within(name, folder) for folder in listed) for name in names):
+        return
+    for guarded in case.sights.guarded:
+        if guarded.readable and not write:
+            continue
+        for name in names:
+            if within(name, guarded.path) or within(guarded.path, name):
+                relation = "is in" if within(name, guarded.path) else "holds"
+                case.no("mounts.guarded", f"{shown} {relation} {guarded.path}, {guarded.what}")
+                return
+
+
+def _judge_listed(case: Case, shown: str, sight: PathSight, *, write: bool) -> None:
+    reading, writing = case.rules["mounts.read"], case.rules["mounts.write"]
+    writable = writing.items
+    if reading.file and not writing.file:
+        writable = ()  # who lists what may be read, and says no more, lets nothing be written
+    open_to_all = writable is None if write else reading.items is None
+    if open_to_all:
+        return
+    listed = writable if write else (*(reading.items or ()), *(writable or ()))
+    key = "mounts.write" if write and writing.file else "mounts.read"
+    if not any(within(sight.resolved, folder) for folder in listed or ()):
+        case.no(key, f"{shown} may not be mounted{' for writing' if write else ''}")
+    elif sight.loose:
+        case.no(
+            key, f"{shown} is reached through {sight.loose[0]}, which others than root can change"
+        )
+
+
+def _plain(path: str) -> str:
+    return "/" + posixpath.normpath(path).lstrip("/")

@@ -1,0 +1,221 @@
+"""What policy says of a container's rights on the host: privileges, namespaces, capabilities, confinement, devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hullmark.core.judgement import Case, cited, fits
+
+ALL = "ALL"
+NET_RAW = "NET_RAW"
+_SHARED = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+)
+ENGINES_OWN = {
+    "docker": frozenset({*_SHARED, "AUDIT_WRITE", "MKNOD", NET_RAW}),
+    "podman": frozenset(_SHARED),
+}
+"""Capabilities of a container that says nothing: moby, oci/caps/defaults.go; containers/common, pkg/config/default.go."""
+
+_MODES = {
+    "PidMode": ("pid", r"private"),
+    "IpcMode": ("ipc", r"private|shareable|none"),
+    "UTSMode": ("uts", r"private"),
+    "UsernsMode": ("user", r"private|nomap|auto(:size=[0-9]+)?|keep-id"),
+    "CgroupnsMode": ("cgroup", r"private"),
+}
+"""By field: which namespace, and the forms that leave the container in one of its own."""
+_JOINS = re.compile(r"container:.+")
+
+
+def judge(case: Case, host: Mapping[str, Any]) -> None:
+    for field, (name, own) in _MODES.items():
+        _judge_mode(case, name, str(host.get(field) or ""), own)
+    privileged = bool(host.get("Privileged"))
+    if privileged and not case.yes("privileged"):
+        case.no("privileged", "not allowed here")
+    _judge_options(case, host.get("SecurityOpt") or (), privileged=privileged)
+    if not privileged:
+        added, dropped = caps(host.get("CapAdd")), caps(host.get("CapDrop"))
+        _judge_added(case, added, dropped)
+        _judge_dropped(case, added, dropped)
+    for device in host.get("Devices") or ():
+        _judge_device(case, device)
+
+
+def judge_host_namespace(case: Case, name: str) -> None:
+    """That a container shares with the host."""
+    allowed = case.rules["host_namespaces"].items
+    if allowed is not None and name not in allowed:
+        case.no("host_namespaces", f"the host's {name} namespace is not allowed here")
+
+
+def judge_joining(case: Case, mode: str) -> bool:
+    """Whether it is a mode that joins a namespace of somebody else's."""
+    if not _JOINS.fullmatch(mode):
+        return False
+    if not case.yes("join_namespaces"):
+        case.no("join_namespaces", f"{cited(mode)} is another container's namespace")
+    return True
+
+
+def _judge_mode(case: Case, name: str, mode: str, own: str) -> None:
+    if mode == "host":
+        judge_host_namespace(case, name)
+    elif mode and not judge_joining(case, mode) and not re.fullmatch(own, mode):
+        case.never(f"the {name} namespace {cited(mode)} is of a form that is not known here")
+
+
+# -- capabilities
+
+
+def caps(names: object) -> tuple[str, ...]:
+    """As policy has them: in capitals, without CAP_."""
+    found = []
+    for name in names if isinstance(names, (list, tuple)) else ():
+        bare = str(name).strip().upper()
+        found.append(bare[4:] if bare.startswith("CAP_") else bare)
+    return tuple(found)
+
+
+def _judge_added(case: Case, added: Sequence[str], dropped: Sequence[str]) -> None:
+    rule = case.rules["capabilities.add"]
+    required = case.rules["capabilities.drop"].items or ()
+    allowed = None if rule.items is None else caps(rule.items)
+    own = ENGINES_OWN.get(case.sights.engine, frozenset()) - {NET_RAW}
+    free = frozenset() if ALL in required else own - frozenset(caps(required))
+    for name in added:
+        if name == NET_RAW or allowed is None or name in allowed or name in free:
+            continue
+        case.no("capabilities.add", f"{cited(name)} is not allowed here")
+    if _has_raw(case, added, dropped) and not _raw_allowed(case, allowed):
+        asked = "" if NET_RAW in added else ", and has to be dropped"
+        case.no("capabilities.add", f"{NET_RAW} is not allowed here{asked}")
+
+
+def _raw_allowed(case: Case, allowed: object) -> bool:
+    """Where no file says anything, containers from before there were policies go on having it."""
+    if not case.rules["capabilities.add"].file:
+        return case.started
+    return allowed is None or (isinstance(allowed, tuple) and bool({NET_RAW, ALL} & set(allowed)))
+
+
+def _has_raw(case: Case, added: Sequence[str], dropped: Sequence[str]) -> bool:
+    """Docker gives all for ALL even where all are dropped too; what is added by name comes after what is dropped."""
+    if NET_RAW in added:
+        return True
+    if NET_RAW in dropped:
+        return False
+    by_default = case.sights.engine != "podman" or not case.started  # its configuration may add it
+    return ALL in added or (ALL not in dropped and by_default)
+
+
+def _judge_dropped(case: Case, added: Sequence[str], dropped: Sequence[str]) -> None:
+    own = ENGINES_OWN.get(case.sights.engine, frozenset())
+    everything = ALL in dropped or (bool(own) and own <= set(dropped))
+    for name in caps(case.rules["capabilities.drop"].items or ()):
+        gone = (
+            everything
+            if name == ALL
+            else everything or name in dropped or (case.started and name not in own)
+        )
+        if not gone or (ALL in added and name not in dropped):
+            case.no("capabilities.drop", f"{name} has to be dropped")
+
+
+# -- confinement
+
+
+def _judge_options(case: Case, options: Sequence[str], *, privileged: bool) -> None:
+    seen: dict[str, list[str]] = {}
+    for option in options:
+        key, value = _parted(option)
+        seen.setdefault(key, []).append(value)
+    for key, values in seen.items():
+        if key not in _OPTIONS:
+            if not case.started:
+                case.never(f"security_opt {cited(key)} is not known here")
+        elif key != "label" and len(values) > 1 and not case.started:
+            case.never(f"security_opt {key} stands there twice")
+    _judge_privileges(case, seen.get("no-new-privileges", []))
+    for key, rule in (("seccomp", "seccomp"), ("apparmor", "apparmor"), ("label", "selinux")):
+        for value in (
+            ["unconfined"] if privileged and key != "label" else seen.get(key) or ["default"]
+        ):
+            _judge_profile(case, rule, value)
+    uncovered = [key for key in ("systempaths", "unmask") if key in seen]
+    if uncovered and not case.yes("system_paths"):
+        case.no(
+            "system_paths", f"security_opt {uncovered[0]} takes the cover off the kernel's files"
+        )
+
+
+_OPTIONS = frozenset(
+    {"no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "unmask", "mask"}
+)
+
+
+def _parted(option: str) -> tuple[str, str]:
+    """As both engines part it: at the first `=`, and only where there is none at the first `:`."""
+    key, _, value = option.partition("=" if "=" in option else ":")
+    return key, value
+
+
+def _judge_privileges(case: Case, values: Sequence[str]) -> None:
+    for value in values:
+        if value not in ("", "true", "false"):
+            case.never(f"security_opt no-new-privileges {cited(value)} is neither true nor false")
+    if case.yes("no_new_privileges") and (
+        not values or any(value not in ("", "true") for value in values)
+    ):
+        case.no("no_new_privileges", "security_opt no-new-privileges has to be set")
+
+
+def _judge_profile(case: Case, rule: str, value: str) -> None:
+    allowed = case.rules[rule].items
+    names = {value, "default"} if value in ("builtin", "runtime/default") else {value}
+    if not any(fits(allowed, name) for name in names):
+        case.no(rule, f"the profile {cited(value)} is not allowed here")
+
+
+# -- devices
+
+
+def _judge_device(case: Case, device: Mapping[str, Any]) -> None:
+    path = str(device.get("PathOnHost") or "")
+    permissions = str(device.get("CgroupPermissions") or "")
+    if not set(permissions) <= set("rwm"):
+        case.never(f"the device {cited(path)} with the permissions {cited(permissions)}")
+    allowed = case.rules["devices"].items
+    if allowed is None:
+        return
+    sight = case.sights.paths.get(path)
+    if path.startswith("/") and sight is None:
+        case.never(f"device {cited(path)} was not looked at")
+        return
+    resolved = sight.resolved if sight else path
+    if not fits(allowed, resolved):
+        case.no("devices", f"{cited(path)} is not allowed here")
+    elif sight is not None and sight.loose:
+        case.no(
+            "devices",
+            f"{cited(path)} is reached through {sight.loose[0]}, which others than root can change",
+        )
+
+
+def paths_of(host: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of the host's devices."""
+    found = (str(device.get("PathOnHost") or "") for device in host.get("Devices") or ())
+    return tuple(path for path in found if path.startswith("/"))
