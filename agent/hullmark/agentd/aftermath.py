@@ -18,7 +18,7 @@ from hullmark.agentd.auditing import Auditing
 from hullmark.agentd.deedwords import NAME, RESTART
 from hullmark.agentd.pulse import within
 from hullmark.engine.protocol import Container, ContainerState, DeedKind, Engine
-from hullmark.errors import HullmarkError, NotFound, Refused
+from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, Refused
 from hullmark.model.audit import Entry, Outcome, Record, Stage
 from hullmark.model.moments import NS_PER_S, nanoseconds
 
@@ -51,7 +51,7 @@ class Aftermath:
             return
         with self._lock:
             for intent in self._auditing.open_intents:
-                found = became(intent.entry, intent.at, self._engine)
+                found = self._became(intent)
                 _log.warning(
                     "looked what became of it",
                     kind=intent.entry.kind,
@@ -60,6 +60,14 @@ class Aftermath:
                     why=found.reason,
                 )
                 self._auditing.settle(intent, outcome_of(intent, found))
+
+    def _became(self, intent: Record) -> Became:
+        try:
+            return became(intent.entry, intent.at, self._engine)
+        except EngineUnavailable:
+            self._engine.listed()
+            # The engine answers, but not about this: nothing else shall wait for it.
+            return Became(Outcome.UNKNOWN, "the engine gives no answer about it")
 
     def run(self, stopping: threading.Event) -> None:
         """Until nothing is open."""

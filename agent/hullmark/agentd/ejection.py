@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -35,6 +35,9 @@ from hullmark.model.orders import Orders
 AGENT_GONE_S = 30.0
 """An agent that runs sees the mark within a second, and is gone soon after."""
 LOOK_S = 0.1
+
+Record = Callable[[Enrolment], AbstractContextManager[None]]
+"""Within it the engine is changed. Entering raises AuditUnavailable, and then it isn't."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,14 @@ class Leave:
         choice: Choice,
         others: Sequence[Engine] = (),
         stop_service: Callable[[], None] = lambda: None,
+        recorded: Record = lambda enrolled: nullcontext(),
     ) -> None:
         """Raises HullmarkError: the host is not enrolled, or its engine doesn't answer."""
         self._state = state
         self._engine = engine
         self._others = others
         self._stop_service = stop_service
+        self._recorded = recorded
         self._choice = choice
         self._folder = Folder(choice.out)
         self._changed: list[str] = []
@@ -105,7 +110,7 @@ class Leave:
         if not self._again:
             self._mark()
         self._stop_service()
-        with _agent_gone(self._state):
+        with _agent_gone(self._state), self._recorded(self._enrolled):
             ejection = self._look()
             unset = [one for one in ejection.kept if not self._keeps(one)]
             self._start([one for one in ejection.kept if one.start])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
 from hullmark.agentd.ejection import Choice, Done, Leave
 from hullmark.agentd.ejectionfolder import Folder
+from hullmark.agentd.ejectionrecord import recorded
+from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.guard import Guard
+from hullmark.agentd.problems import Problems
 from hullmark.config import AgentConfig
 from hullmark.core.ejection import Kept
 from hullmark.engine.docker_api import SOCKETS, DockerApiEngine, find_engine, is_socket
+from hullmark.engine.protocol import Engine
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.host import service
+from hullmark.host.login import person
 
 SERVED = Path("/var/lib/hullmark/agent")
 """The state folder of the service that the packages install."""
@@ -23,19 +30,24 @@ def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[st
     """What to print, and the exit code: 1 where an engine would not take a policy, and for a dry run that would change
     something. Raises HullmarkError."""
     socket = find_engine(config.engine_socket)
-    others = [DockerApiEngine(url) for url in _other_sockets(socket)]
-    engine = DockerApiEngine(socket)
+    others: list[Engine] = [DockerApiEngine(url) for url in _other_sockets(socket)]
+    guard = Guard(config, Problems(), lambda gate: DockerApiEngine(socket, gate=gate))
+    engine: Engine = guard.engine
     try:
         state = Path(config.state_dir)
         # The service is that of the standard folder; an agent on another one is not its.
         stop = partial(service.stop, "agentd") if state == SERVED else lambda: None
-        done = Leave(state, engine, choice, others, stop).run()
+        done = Leave(state, engine, choice, others, stop, partial(_record, guard)).run()
     finally:
         for each in (engine, *others):
             each.close()
     differs = bool(done.unset) or (done.dry_run and bool(done.changed))
     told = json.dumps(document(done), indent=2) if as_json else text(done)
     return told, EXIT_DEGRADED if differs else EXIT_OK
+
+
+def _record(guard: Guard, enrolled: Enrolment) -> AbstractContextManager[None]:
+    return recorded(guard, enrolled.host_id, enrolled.host, person())
 
 
 def _other_sockets(used: str) -> list[str]:

@@ -5,14 +5,18 @@
        |            └─ can't be written: AuditUnavailable, and nothing is done
        └─ forbidden: the refusal is recorded, PolicyRefused, and nothing is done
 
+One deed is done whatever the log does: the stop of a container whose place another host may take (`Asked.anyhow`). It
+waits a moment for its intent, and is recorded when it can be.
+
 Before the first deed of a process it is looked what became of those that another one left in the middle (`aftermath`): later
 it could not be told any more. Nothing passes while that can't be looked at.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -25,13 +29,16 @@ from hullmark.model.audit import Entry, Outcome, Stage
 
 NO_SEQ = 0
 """In place of an intent's sequence number where there is no intent."""
+ANYHOW_S = 1.0
+"""How long a deed that is done anyhow waits for its intent to be on the disk."""
 
 
 class Judge(Protocol):
     """What the host's own policy says of a deed. May be asked from any thread."""
 
     def judge(self, deed: Deed) -> None:
-        """Raises PolicyRefused, naming the rule with its file and line."""
+        """Raises PolicyRefused, naming the rule with its file and line; and what the engine says where what has to be known can't
+        be looked up. Then too nothing is done."""
         ...
 
 
@@ -56,29 +63,47 @@ class RecordingGate:
     def passing(self, deed: Deed) -> Iterator[Passage]:
         asked = current()
         intent = entry_of(deed, asked)
-        self.settle()
-        try:
-            self.judge.judge(deed)
-        except PolicyRefused as error:
-            self._auditing.note(replace(intent, outcome=Outcome.REFUSED, reason=error.message))
-            raise
-        of = self._intend(intent, deed, asked)
+        if not asked.anyhow:
+            self.settle()
+        self._judge(deed, intent)
+        number = self._intend(intent, deed, asked)
         passage = Passage(deed.container_id, intent.image_digest)
         try:
             yield passage
         except BaseException as error:
-            self._end(intent, of, passage, outcome_of(error), words_of(error))
+            self._end(intent, number(), passage, outcome_of(error), words_of(error))
             raise
-        self._end(intent, of, passage, Outcome.SUCCESS, intent.reason)
+        self._end(intent, number(), passage, Outcome.SUCCESS, intent.reason)
 
-    def _intend(self, intent: Entry, deed: Deed, asked: Asked) -> int:
-        entry = replace(intent, stage=Stage.INTENT, outcome=Outcome.PENDING)
+    def _judge(self, deed: Deed, intent: Entry) -> None:
         try:
-            return self._auditing.intend(entry, essential=is_essential(deed, asked))
-        except AuditUnavailable:
-            if not asked.anyhow:
-                raise
-            return NO_SEQ
+            self.judge.judge(deed)
+        except HullmarkError as error:
+            refused = isinstance(error, PolicyRefused)
+            outcome = Outcome.REFUSED if refused else Outcome.FAILURE
+            self._auditing.note(replace(intent, outcome=outcome, reason=error.message))
+            raise
+
+    def _intend(self, intent: Entry, deed: Deed, asked: Asked) -> Callable[[], int]:
+        """Gives the intent's sequence number, `NO_SEQ` where it isn't recorded by then."""
+        entry = replace(intent, stage=Stage.INTENT, outcome=Outcome.PENDING)
+        if asked.anyhow:
+            return self._intend_anyhow(entry)
+        seq = self._auditing.intend(entry, essential=is_essential(deed, asked))
+        return lambda: seq
+
+    def _intend_anyhow(self, entry: Entry) -> Callable[[], int]:
+        """Without waiting for a slow disk: others count on it that this is done in time."""
+        found: list[int] = []
+
+        def intend() -> None:
+            with suppress(AuditUnavailable):
+                found.append(self._auditing.intend(entry, essential=True))
+
+        thread = threading.Thread(target=intend, name="intend", daemon=True)
+        thread.start()
+        thread.join(ANYHOW_S)
+        return lambda: found[0] if found else NO_SEQ
 
     def _end(self, intent: Entry, of: int, passage: Passage, outcome: Outcome, why: str) -> None:
         entry = replace(

@@ -23,6 +23,8 @@ from hullmark.agentd.lock import FolderLock
 from hullmark.config import AgentConfig, load_agent
 from hullmark.errors import EXIT_CONFIG, Conflict
 from hullmark.host.notify import ServiceManager
+from hullmark.model.audit import Record
+from hullmark.model.auditline import parse
 
 PATIENCE_S = 5.0
 
@@ -348,6 +350,45 @@ def test_a_reload_of_a_bad_configuration_keeps_the_last_good_one(
         running.reload()
         assert running.problems.all() == ()
         assert len(served.configs) == 1
+
+
+def records_in(folder: Path) -> list[Record]:
+    lines = (folder / "log" / "audit.log").read_bytes().splitlines()
+    return [parse(line) for line in lines]
+
+
+def test_its_start_its_reloads_and_its_end_are_recorded(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    enrolled_in(tmp_path)
+    with Running(tmp_path) as running:
+        until(lambda: served.configs)
+        good = running.file.read_text()
+        running.file.write_text(good + "parallel: 3\n")
+        running.reload()
+        running.file.write_text(good + "paralel: 3\n")
+        running.reload()
+    found = records_in(tmp_path)
+    assert [(one.entry.kind, one.entry.outcome.value) for one in found] == [
+        ("agent.start", "success"),
+        ("config.reload", "success"),
+        ("config.reload", "failure"),
+        ("agent.stop", "success"),
+    ]
+    assert {one.log for one in found} == {"host:h1"}
+    assert {one.entry.subject for one in found} == {"host box"}
+    assert found[1].entry.fields["changed"] == "parallel"
+    assert "did you mean parallel" in found[2].entry.reason
+
+
+def test_a_log_that_can_not_be_opened_is_a_problem_and_does_not_end_it(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    enrolled_in(tmp_path)
+    (tmp_path / "log").write_text("in the way")
+    with Running(tmp_path) as running:
+        until(lambda: served.configs)
+        assert [one.code for one in running.problems.all()] == ["audit.unwritable"]
 
 
 def test_the_state_folder_does_not_change_under_a_running_agent(

@@ -15,6 +15,7 @@ from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.errors import StaleEpoch
+from hullmark.model.audit import Actor, Entry, Outcome
 from hullmark.model.epoch import Epoch
 from hullmark.model.incarnation import IncarnationProof
 from hullmark.model.orders import InstanceId, Orders
@@ -45,6 +46,24 @@ def test_accepted_orders_survive(tmp_path: Path, ledger: Ledger) -> None:
     assert again.standing.orders == orders
     assert again.standing.current
     assert (again.held.epoch, again.held.leader, again.held.revision) == (Epoch(1, 3), "m1", 8)
+
+
+def test_what_is_accepted_or_refused_is_said_to_the_log_with_the_leader_that_asked(
+    tmp_path: Path,
+) -> None:
+    said: list[Entry] = []
+    ledger = Ledger(tmp_path, CLUSTER, HOST, Problems(), Outbox("host box"), said.append)
+    ledger.load()
+    orders = orders_of([(WEB, bundle_of())], epoch=Epoch(1, 3), revision=8)
+    assert ledger.accept(orders)
+    assert ledger.accept(orders), "held already: nothing new to record"
+    assert not ledger.accept(orders_of(epoch=Epoch(1, 1), leader="m2"))
+    assert [(one.kind, one.outcome, one.by, one.actor, one.epoch) for one in said] == [
+        ("orders.accept", Outcome.SUCCESS, "m1", Actor.MASTER, "1.3"),
+        ("orders.refuse", Outcome.REFUSED, "m2", Actor.MASTER, "1.1"),
+    ]
+    assert said[0].fields["revision"] == "8"
+    assert "has passed" in said[1].reason
 
 
 @pytest.mark.parametrize(
