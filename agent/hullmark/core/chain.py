@@ -7,7 +7,6 @@ rewrites all of a log makes a good chain too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,17 +14,14 @@ from typing import Optional
 
 from hullmark.errors import InvalidInput
 from hullmark.model.audit import FIRST_PREV, Head
-from hullmark.model.auditline import TAIL, TAIL_BYTES, line_of, parse
+from hullmark.model.auditline import TAIL_BYTES, Place, line_of, parse, place_of
 
-__all__ = ["Break", "End", "Testimony", "Verifier", "against", "line_of", "parse"]
+__all__ = ["Break", "Place", "Testimony", "Verifier", "against", "line_of", "parse"]
 
 REMOVED = "audit.removed"
 """Kind of the record that says which files were removed by age: fields `last` (a sequence number) and `hash` of the last
 record that went with them."""
 
-_START = re.compile(
-    rb'\{"seq":([1-9][0-9]{0,18}),"prev":"([0-9a-f]{64})","log":"([^"\\]+)","boot":"'
-)
 _REMOVED = b'"kind":"' + REMOVED.encode() + b'"'
 
 
@@ -38,16 +34,6 @@ class Break:
     why: str
 
 
-@dataclass(frozen=True)
-class End:
-    """A record's place: `prev` is that of the record itself."""
-
-    log: str
-    seq: int
-    prev: str
-    hash: str
-
-
 @dataclass
 class Verifier:
     """`wanted`: sequence numbers whose hashes are to be kept in `seen`, for `against`."""
@@ -55,33 +41,31 @@ class Verifier:
     wanted: Collection[int] = ()
     count: int = 0
     breaks: int = 0
-    first: Optional[End] = None
-    head: Optional[End] = None
+    first: Optional[Place] = None
+    head: Optional[Place] = None
     seen: dict[int, str] = field(default_factory=dict)
-    removed: Optional[tuple[int, str]] = None
-    """The last record that a record of this log says was removed by age: its sequence number and hash."""
+    removals: dict[int, str] = field(default_factory=dict)
+    """What records of this log say was removed by age: the last record of each file, its sequence number and hash."""
 
     def feed(self, line: bytes) -> Optional[Break]:
         """One line, with or without its line end. None: it follows."""
         self.count += 1
         text = line[:-1] if line.endswith(b"\n") else line
-        found = _START.match(text)
-        if found is None or text[-TAIL_BYTES : 9 - TAIL_BYTES] != TAIL or text[-2:] != b'"}':
+        place = place_of(text)
+        if place is None:
             return self._broken(0, "it is no record of an audit log")
-        seq, prev = int(found[1]), found[2].decode()
-        said = text[9 - TAIL_BYTES : -2].decode("ascii", "replace")
-        if sha256(text[:-TAIL_BYTES]).hexdigest() != said:
-            self._take(End(found[3].decode(), seq, prev, said))
-            return self._broken(seq, "its bytes are not those that its hash was made of")
-        before = self.head
-        self._take(End(found[3].decode(), seq, prev, said))
-        if seq in self.wanted:
-            self.seen[seq] = said
+        before, self.head = self.head, place
+        if self.first is None:
+            self.first = place
+        if sha256(text[:-TAIL_BYTES]).hexdigest() != place.hash:
+            return self._broken(place.seq, "its bytes are not those that its hash was made of")
+        if place.seq in self.wanted:
+            self.seen[place.seq] = place.hash
         if _REMOVED in text:
             self._note_removal(text)
-        if before is None or (prev == before.hash and seq == before.seq + 1):
+        if before is None or (place.prev == before.hash and place.seq == before.seq + 1):
             return None
-        return self._broken(seq, _why(before, seq, found[3].decode()))
+        return self._broken(place.seq, _why(before, place))
 
     @property
     def whole(self) -> bool:
@@ -91,12 +75,7 @@ class Verifier:
             return False
         if self.first.seq == 1:
             return self.first.prev == FIRST_PREV
-        return self.removed == (self.first.seq - 1, self.first.prev)
-
-    def _take(self, end: End) -> None:
-        self.head = end
-        if self.first is None:
-            self.first = end
+        return self.removals.get(self.first.seq - 1) == self.first.prev
 
     def _broken(self, seq: int, why: str) -> Break:
         self.breaks += 1
@@ -109,20 +88,17 @@ class Verifier:
         except (InvalidInput, ValueError):
             return
         if entry.kind == REMOVED:
-            self.removed = (last, entry.fields.get("hash", ""))
+            self.removals[last] = entry.fields.get("hash", "")
 
 
-def _why(before: End, seq: int, log: str) -> str:
-    if log != before.log:
-        return f"it is of the log {log}, and the record before of {before.log}"
-    if seq > before.seq + 1:
-        gone = (
-            f"record {before.seq + 1} is"
-            if seq == before.seq + 2
-            else (f"records {before.seq + 1} to {seq - 1} are")
-        )
-        return f"{gone} missing before it"
-    if seq <= before.seq:
+def _why(before: Place, place: Place) -> str:
+    if place.log != before.log:
+        return f"it is of the log {place.log}, and the record before of {before.log}"
+    if place.seq == before.seq + 2:
+        return f"record {before.seq + 1} is missing before it"
+    if place.seq > before.seq + 1:
+        return f"records {before.seq + 1} to {place.seq - 1} are missing before it"
+    if place.seq <= before.seq:
         return f"it comes after record {before.seq}"
     return "the record before it is not the one that it was made to follow"
 

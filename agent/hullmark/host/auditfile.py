@@ -1,36 +1,45 @@
-"""A daemon's audit log on its disk."""
+"""A daemon's audit log on its disk: who may append, who waits, and for how long.
+
+    any thread ── append ──▶ queue ──▶ one thread: a group at a time, one sync for all of it (`auditwriting`)
+        ▲                                     │
+        └──────────── number, or why not ─────┘──▶ copies
+
+Whoever appends waits until the record is on the disk. Where the disk takes longer than the patience, `append` gives up: an intent that
+is then written all the same is followed by an outcome that says that it was not begun.
+"""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 from hullmark.errors import AuditUnavailable
-from hullmark.model.audit import FIRST_PREV, Entry, Head, Record, Stage
-from hullmark.model.auditline import hash_of, line_of, parse
-from hullmark.model.moments import moment
+from hullmark.host import auditreading
+from hullmark.host.auditintents import open_intents
+from hullmark.host.auditlimits import Limits
+from hullmark.host.auditopening import GROUP_MAX
+from hullmark.host.auditwriting import Ticket, Writing
+from hullmark.model.audit import Entry, Head, Outcome, Record, Stage
 
-MIB = 1 << 20
-DAY_S = 86400.0
+__all__ = ["AuditFile", "Copy", "Limits"]
 
-
-@dataclass(frozen=True)
-class Limits:
-    """`patience_s`: how long `append` waits for the disk."""
-
-    rotate_bytes: int = 64 * MIB
-    keep_s: float = 400 * DAY_S
-    reserve_bytes: int = 1 * MIB
-    patience_s: float = 10.0
-
+SLOW_S = 2.0
+"""A disk that takes longer than this for one group is in trouble, though nobody may have given up yet."""
+TEND_S = 3600.0
+"""How often files are looked at for their age while nothing is recorded."""
+_PLACE_BYTES = 512
+"""What a line has beside its entry, about."""
 
 Copy = Callable[[Sequence[bytes]], None]
 """Is given lines that are on the disk. It must neither wait nor raise."""
+
+
+_DEFAULT = Limits()
 
 
 def _no_copy(lines: Sequence[bytes]) -> None:
@@ -50,69 +59,62 @@ class AuditFile:
         log: str,
         boot: str,
         *,
-        limits: Limits = Limits(),
+        limits: Limits = _DEFAULT,
         last: Optional[Path] = None,
         wall: Callable[[], float] = time.time,
         copy: Copy = _no_copy,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises AuditUnavailable where it can't be written, BrokenState where it is damaged so that it can't be gone on with."""
-        self._path, self._log, self._boot, self._wall, self._copy = path, log, boot, wall, copy
-        self._lock = threading.Condition()
-        self._lines: list[bytes] = []
-        self._open: tuple[Record, ...] = ()
+        """Raises AuditUnavailable where it can't be read and written. A full disk is no such trouble."""
+        self._path, self._log, self._copy, self._ticks = path, log, copy, ticks
+        self._patience_s = limits.patience_s
+        lock = threading.Lock()
+        self._work, self._moved = threading.Condition(lock), threading.Condition(lock)
+        self._queue: deque[Ticket] = deque()
+        self._closing, self._looking = False, False
+        self._began_at: Optional[float] = None
+        self._trouble = ""
         try:
-            if path.exists():
-                self._lines = path.read_bytes().splitlines(keepends=True)
-            self._stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            self._writing = Writing(path, (log, boot), limits, last, wall, ticks)
+            self._open = open_intents(path, self._writing.stored.seq, self._writing.held)
+            self._writing.open_seqs.update(record.seq for record in self._open)
         except OSError as error:
             raise AuditUnavailable(f"the audit log {path} can't be opened: {error}") from error
-        self._seq, self._prev = 0, FIRST_PREV
-        if self._lines:
-            found = [parse(line) for line in self._lines]
-            self._seq, self._prev = found[-1].seq, found[-1].hash
-            ended = {record.entry.of for record in found if record.entry.stage is Stage.OUTCOME}
-            self._open = tuple(
-                record
-                for record in found
-                if record.entry.stage is Stage.INTENT and record.seq not in ended
-            )
-        self._trouble = ""
+        self._writing.commit([])
+        if self._writing.trouble and not self._writing.is_full:
+            self._writing.close()
+            raise AuditUnavailable(self._writing.trouble)
+        self._publish()
+        self._thread = threading.Thread(target=self._run, name="audit log", daemon=True)
+        self._thread.start()
 
     def append(self, entry: Entry, *, essential: bool = False) -> int:
-        """The record's sequence number; it is on the disk. `essential`: it may use the reserve where the disk is full.
-        Raises AuditUnavailable: it is not recorded, and what it is about must not be begun."""
-        with self._lock:
-            line = line_of(
-                entry,
-                seq=self._seq + 1,
-                prev=self._prev,
-                log=self._log,
-                boot=self._boot,
-                at=moment(self._wall()),
+        """The record's sequence number; it is on the disk. `essential`: it may use the reserve where the disk is full, as every
+        outcome may. Raises AuditUnavailable: it is not recorded, and what it is about must not be begun."""
+        ticket = Ticket(entry, essential)
+        with self._work:
+            if self._closing:
+                raise AuditUnavailable(f"the audit log {self._path} is closed")
+            self._queue.append(ticket)
+            self._work.notify()
+        if not ticket.lock.acquire(timeout=self._patience_s) and self._give_up(ticket):
+            raise AuditUnavailable(
+                f"the audit log {self._path} was not written within {self._patience_s:g} s: the disk does not answer"
             )
-            try:
-                os.write(self._stream, line)
-                os.fdatasync(self._stream)
-            except OSError as error:
-                self._trouble = f"the audit log {self._path} can't be written: {error}"
-                raise AuditUnavailable(self._trouble) from error
-            self._lines.append(line)
-            self._seq, self._prev = self._seq + 1, hash_of(line)
-            self._copy([line])
-            self._lock.notify_all()
-            return self._seq
+        if not ticket.seq:
+            raise AuditUnavailable(ticket.error)
+        return ticket.seq
 
     @property
     def head(self) -> Head:
-        """The newest record that is on the disk; `seq` 0 where there is none."""
-        with self._lock:
-            return Head(self._log, self._seq, self._prev, self._wall())
+        """The newest record that is on the disk, and when it was made; `seq` 0 where there is none."""
+        return self._head
 
     def wait(self, seq: int, timeout_s: float) -> Head:
         """Returns when there is a record after `seq`, or at the end of that time, with the head."""
-        with self._lock:
-            self._lock.wait_for(lambda: self._seq > seq, timeout_s)
-            return self.head
+        with self._moved:
+            self._moved.wait_for(lambda: self._head.seq > seq or self._closing, timeout_s)
+            return self._head
 
     def open_intents(self) -> tuple[Record, ...]:
         """Those that a process before this one left without an outcome, oldest first."""
@@ -120,19 +122,120 @@ class AuditFile:
 
     def read(self, first: int, most: int) -> list[bytes]:
         """Up to `most` lines as they stand, from record `first` on, across closed files. What was removed by age is left out, so
-        the first line may be of a later record. Only what is on the disk."""
-        with self._lock:
-            return [line for line in self._lines if parse(line).seq >= first][:most]
+        the first line may be of a later record. Only what is on the disk. Raises AuditUnavailable."""
+        with self._work:
+            stored, held = self._stored, self._held
+        try:
+            found = auditreading.read(self._path, first, most, stored)
+        except OSError as error:
+            raise AuditUnavailable(f"the audit log {self._path} can't be read: {error}") from error
+        if held and len(found) < most:
+            after = max(first - 1, stored)
+            if not found or auditreading.seq_of(found[-1]) == stored:
+                found += [line for line in held if auditreading.seq_of(line) > after]
+        return found[:most]
 
     @property
     def trouble(self) -> str:
         """'' while it can be written; else why not, for people."""
-        return self._trouble
+        with self._work:
+            began_at = self._began_at
+            if began_at is not None and self._ticks() - began_at > SLOW_S:
+                waited_s = self._ticks() - began_at
+                return f"the audit log {self._path} has not been written for {waited_s:.0f} s: the disk does not answer"
+            return self._trouble
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What was found since the start that somebody did to the files: removed, shortened, replaced or written to them. Each is a
+        record too."""
+        return self._writing.findings
 
     def recover(self) -> bool:
         """Looks whether a log in trouble can be written again; to be called every few seconds meanwhile. True: no trouble."""
-        return not self._trouble
+        if self.trouble:
+            with self._work:
+                self._looking = True
+                self._work.notify()
+                self._moved.wait_for(lambda: not self._looking, self._patience_s)
+        return not self.trouble
 
     def close(self) -> None:
-        """Ends after what was handed in; `append` raises AuditUnavailable from then on."""
-        os.close(self._stream)
+        """Ends after what was handed in; `append` raises AuditUnavailable from then on. A disk that does not answer is not
+        waited for longer than the patience."""
+        with self._work:
+            self._closing = True
+            self._work.notify_all()
+            self._moved.notify_all()
+        self._thread.join(self._patience_s)
+
+    def _give_up(self, ticket: Ticket) -> bool:
+        with self._work:
+            if ticket.seq or ticket.error:
+                return False
+            ticket.given_up = True
+            return True
+
+    def _run(self) -> None:
+        try:
+            while self._work_once():
+                pass
+        finally:
+            self._writing.close()
+            with self._work:
+                self._closing = True
+                self._trouble = self._trouble or f"the audit log {self._path} is closed"
+                for ticket in self._queue:
+                    ticket.error = self._trouble
+                    ticket.lock.release()
+
+    def _work_once(self) -> bool:
+        with self._work:
+            woken = self._work.wait_for(
+                lambda: bool(self._queue) or self._closing or self._looking, TEND_S
+            )
+            group = self._next_group()
+            if self._closing and not group:
+                return False
+            self._began_at = self._ticks()
+        lines = self._writing.commit(group) if woken else self._writing.tend()
+        self._finish(group)
+        if lines:
+            self._copy(lines)
+        return True
+
+    def _next_group(self) -> list[Ticket]:
+        """Intents that nobody waits for any more are not begun, so they are left out; what happened is written also late."""
+        group, size = [], 0
+        while self._queue and size < GROUP_MAX // 2:
+            ticket = self._queue.popleft()
+            if ticket.given_up and ticket.entry.stage is Stage.INTENT:
+                continue
+            size += len(ticket.rest) + _PLACE_BYTES
+            group.append(ticket)
+        return group
+
+    def _finish(self, group: Sequence[Ticket]) -> None:
+        with self._work:
+            self._began_at, self._looking = None, False
+            self._publish()
+            for ticket in group:
+                if ticket.given_up and ticket.seq and ticket.entry.stage is Stage.INTENT:
+                    self._queue.append(Ticket(_not_begun(ticket), essential=True))
+            self._moved.notify_all()
+        for ticket in group:
+            ticket.lock.release()
+
+    def _publish(self) -> None:
+        writing = self._writing
+        self._head = Head(self._log, writing.end.seq, writing.end.hash, writing.at)
+        self._stored, self._held = writing.stored.seq, writing.held
+        self._trouble = writing.trouble
+
+
+def _not_begun(ticket: Ticket) -> Entry:
+    """Of an intent that was written after its thread had given up."""
+    reason = "not begun: the audit log was not written in time"
+    return replace(
+        ticket.entry, stage=Stage.OUTCOME, outcome=Outcome.FAILURE, reason=reason, of=ticket.seq
+    )

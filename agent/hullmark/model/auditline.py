@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from hashlib import sha256
+from typing import NamedTuple, Optional
 
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model import jsontext
@@ -40,21 +42,71 @@ _REST = (
     "image_digest",
 )
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_PLACE = re.compile(
+    rb'\{"seq":([1-9][0-9]{0,18}),"prev":"([0-9a-f]{64})","log":"([^"\\]+)","boot":"[^"\\]*","at":"([^"\\]+)",'
+)
+
+
+class Place(NamedTuple):
+    """Where a line says that it belongs. `at` is RFC 3339."""
+
+    seq: int
+    prev: str
+    log: str
+    at: str
+    hash: str
 
 
 def line_of(entry: Entry, *, seq: int, prev: str, log: str, boot: str, at: str) -> bytes:
     """The record's line, with its line end. `at` is RFC 3339 in UTC with microseconds (`moments.moment`)."""
-    values: dict[str, object] = {"seq": seq, "prev": prev, "log": log, "boot": boot, "at": at}
-    for name in _ALWAYS:
-        values[name] = _short(getattr(entry, name))
+    return placed(rest_of(entry), seq=seq, prev=prev, source=source_of(log, boot), at=at)
+
+
+def source_of(log: str, boot: str) -> bytes:
+    """The part of a line that is the same for all of one log and boot."""
+    return f'"log":{_encode(log)},"boot":{_encode(boot)}'.encode("ascii")
+
+
+def rest_of(entry: Entry) -> bytes:
+    """The part of a line that is the entry's, which may be made before its place is known."""
+    values: dict[str, object] = {name: _short(getattr(entry, name)) for name in _ALWAYS}
     for name in _REST:
         value = getattr(entry, name)
         if value:
             values[name] = _short(value)
     if entry.fields:
         values["fields"] = _fields(entry)
-    body = _encode(values)[:-1].encode("ascii")
-    return b'%s%s%s"}\n' % (body, TAIL, sha256(body).hexdigest().encode("ascii"))
+    return _encode(values)[1:-1].encode("ascii")
+
+
+def placed(rest: bytes, *, seq: int, prev: str, source: bytes, at: str) -> bytes:
+    """The line that `rest_of` and `source_of` are parts of."""
+    body = b'{"seq":%d,"prev":"%s",%s,"at":"%s",%s' % (
+        seq,
+        prev.encode(),
+        source,
+        at.encode(),
+        rest,
+    )
+    return b'%s%s%s"}\n' % (body, TAIL, sha256(body).hexdigest().encode())
+
+
+def place_of(line: bytes) -> Optional[Place]:
+    """What a line says of its place, whether its hash is right or not. None: it is no record's."""
+    found = _PLACE.match(line)
+    said = hash_of(line)
+    if found is None or not said:
+        return None
+    seq, prev, log, at = found.groups()
+    return Place(
+        int(seq), prev.decode(), log.decode("utf-8", "replace"), at.decode("ascii", "replace"), said
+    )
+
+
+def is_good(line: bytes) -> bool:
+    """Whether a line's hash is that of its own bytes."""
+    said = hash_of(line)
+    return bool(said) and said == digest_of(line)
 
 
 def hash_of(line: bytes) -> str:
@@ -73,8 +125,7 @@ def digest_of(line: bytes) -> str:
 
 def parse(line: bytes) -> Record:
     """Raises InvalidInput for what is no record, or one whose hash is not that of its bytes."""
-    said = hash_of(line)
-    if not said or said != digest_of(line):
+    if not is_good(line):
         raise InvalidInput([Problem("a record's hash is not that of its bytes")])
     try:
         values = jsontext.loads(line)
