@@ -194,12 +194,19 @@ class Known:
     link: str = FIRST_LINK
 
 
+NOTHING_KNOWN = Known()
+
+
 def extends(known: Known, links: Sequence[str], seal: Optional[Seal]) -> tuple[Known, str]:
     """What is known after an answer, and why the master's file is not the one that was known before; empty where it is. Without
     a seal what is known is not yet proven: only the seal at the end of the digests does that."""
     now = Known(known.number + len(links), follow(known.link, links))
     if seal is None:
         return now, ""
+    if not known.number:
+        return Known(
+            seal.number, seal.link
+        ), ""  # the first that is seen of it: there is nothing to hold it against
     if seal.number <= known.number:
         why = f"its file of heads ends at entry {seal.number}, and had entry {known.number} before"
         return known, why

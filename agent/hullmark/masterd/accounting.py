@@ -121,7 +121,7 @@ class Accounts:
 
     def came(self, caller: Caller) -> None:
         """Somebody was let in. A host comes all the time, and its certificate is recorded when it is made."""
-        if caller.host_id or not caller.who:
+        if caller.host_id or caller.peer or not caller.who:
             return
         key, now = (caller.who, caller.origin, caller.secret_sha256), self._clock()
         if now - self._came.get(key, -LOGIN_AGAIN_S) < LOGIN_AGAIN_S:

@@ -19,6 +19,7 @@ methods answer from memory. A change returns once it is durable in the store, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 import hullmark
@@ -32,13 +33,13 @@ from hullmark.masterd.counters import Counters
 from hullmark.masterd.electing import Elector
 from hullmark.masterd.pair import Pair
 from hullmark.masterd.pinning import Resolver
-from hullmark.masterd.presence import Presence
+from hullmark.masterd.presence import NOTHING_VOUCHED, Presence, Vouched
 from hullmark.masterd.redundancywatch import RedundancyWatch
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.term import Term
 from hullmark.model.api import ClusterStatus
 from hullmark.model.incarnation import IncarnationProof
-from hullmark.model.records import LeaderRecord
+from hullmark.model.records import LeaderRecord, MasterRecord
 from hullmark.model.redundancy import MasterView, StoreCondition
 from hullmark.store.protocol import Store
 
@@ -72,6 +73,8 @@ class Cluster(Counters):
         self._pair = Pair(master, settings)
         self._elector: Optional[Elector] = None
         self._knocks: dict[str, float] = {}
+        self.vouched: Callable[[], Vouched] = lambda: NOTHING_VOUCHED
+        """What this master says of its file of heads; set before the start."""
         self.turned: list[Callable[[], None]] = []
         """Called where who leads, or why this master doesn't, may have changed."""
 
@@ -108,6 +111,7 @@ class Cluster(Counters):
             self._pair,
             why_not=lambda: self.why_not,
             hears=self._hears,
+            vouched=self.vouched,
         )
         elector.always(presence.run())
         elector.always(presence.watch_store())
@@ -117,6 +121,7 @@ class Cluster(Counters):
         """What runs beside a term that has begun."""
         term, settings = bureau.term, self._settings
         term.also(bureau.hostlife.run())
+        term.also(bureau.changecontrol.run())
         watch = RedundancyWatch(
             term, bureau.teller, settings, self.masters, lambda: self.store_condition
         )
@@ -203,6 +208,10 @@ class Cluster(Counters):
     def masters(self) -> tuple[MasterView, ...]:
         """All that there are, the leader first."""
         return self._pair.masters(self.why_not, self._hears())
+
+    def other_masters(self) -> Sequence[MasterRecord]:
+        """What each says of itself in the store."""
+        return self._pair.others()
 
     def _hears(self) -> int:
         """How many hosts called this master lately."""

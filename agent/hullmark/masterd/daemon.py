@@ -45,9 +45,11 @@ from hullmark.masterd.folder import Folder, reachable_at, urls
 from hullmark.masterd.init import master_name
 from hullmark.masterd.openapi import document_bytes
 from hullmark.masterd.openintents import resolve
+from hullmark.masterd.peering import Peering
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub
+from hullmark.masterd.vouching import Vouching, signer_in
 from hullmark.model.app import App
 from hullmark.model.event import Event
 from hullmark.model.moments import day
@@ -83,6 +85,9 @@ class Master:
         self._rules = Rules.of(config)
         self._directory = Directory(self._rules, time.monotonic)
         self._auditing = Auditing.of(config, self._name)
+        self._vouching = Vouching(
+            self._folder.path, self._name, signer_in(self._folder.pki), keep_s=config.audit_keep
+        )
         self._contexts: list[ssl.SSLContext] = []
         self._listeners: list[Listener] = []
         self._role = "it has not begun to lead"
@@ -166,6 +171,7 @@ class Master:
         hub = Hub()
         cluster.turned.append(partial(self._turned, cluster, hub))
         self._auditing.told = partial(tell_trouble, cluster, self._name)
+        cluster.vouched = lambda: self._vouching.standing
         await cluster.start()
         self._turned(cluster, hub)
         cluster_id = (
@@ -176,16 +182,19 @@ class Master:
         lost = asyncio.ensure_future(cluster.lost())
         resolving = asyncio.ensure_future(resolve(self._auditing, cluster, time.time()))
         stop = asyncio.ensure_future(stopping.wait())
+        running: list[asyncio.Future[Any]] = [renewal, stop, lost, warning, resolving]
         try:
             if self._renew(authority, cluster_id):
                 self._tell_renewed(cluster)
             desk = self._desk(cluster, hub, authority, cluster_id)
             await self._listen(desk, sockets)
+            self._vouching.start()
+            running.append(asyncio.ensure_future(self._peering(cluster).run()))
             _log.info("serving", cluster=cluster_id, role=cluster.role, name=self._name)
             ready()
             await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (renewal, stop, lost, warning, resolving):
+            for task in running:
                 task.cancel()
             await self._stop(cluster, hub)
         if lost.done() and not lost.cancelled():
@@ -238,7 +247,14 @@ class Master:
         )
         document = document_bytes(routes.API, hullmark.__version__)
         accounts = Accounts(self._auditing, cluster, time.monotonic)
-        return Desk(cluster, hub, authority, terms, self._auditing, accounts, document)
+        records = self._auditing, accounts, self._vouching
+        return Desk(cluster, hub, authority, terms, *records, document)
+
+    def _peering(self, cluster: Cluster) -> Peering:
+        context = self._contexts[2]
+        return Peering(
+            self._folder.path, self._name, cluster, self._auditing, self._vouching, context
+        )
 
     async def _listen(self, desk: Desk, sockets: list[socket.socket]) -> None:
         pki = self._folder.pki
@@ -260,6 +276,7 @@ class Master:
         await cluster.stop()
         self._directory.close()
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
+        await self._vouching.close()
         await self._auditing.close()
 
     def _renew(self, authority: Authority, cluster_id: str) -> bool:

@@ -16,6 +16,7 @@ from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.identity import Caller, may_not
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
+from hullmark.masterd.vouching import Vouching
 from hullmark.model.change import Change
 from hullmark.model.people import Role
 from hullmark.pki.authority import Authority
@@ -40,7 +41,8 @@ class Terms:
 class Desk:
     """`document` is the API's own description, JSON. `wall` is for records only. `told_resend` has for each host
     which life of its agent was last asked for a full report, and when. `under_way` is what goes on when whoever asked for
-    it has gone. `auditing` is this master's own record, `accounts` what it has of requests."""
+    it has gone. `auditing` is this master's own record, `accounts` what it has of requests, `vouching`
+    what it keeps of others' records."""
 
     cluster: Cluster
     hub: Hub
@@ -48,6 +50,7 @@ class Desk:
     terms: Terms
     auditing: Auditing
     accounts: Accounts
+    vouching: Vouching
     document: bytes = b"{}"
     wall: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

@@ -199,7 +199,9 @@ class Dispatcher:
             return
         leads = self._desk.cluster.is_leader
         cut_off = self._desk.cluster.role == "read-only"
-        if self._forwarder is None and not (self._answers(route) and (leads or cut_off)):
+        stands_in = route.standby and self._desk.cluster.readable
+        answers = stands_in or (self._answers(route) and (leads or cut_off))
+        if self._forwarder is None and not answers:
             raise self._why_not()  # a standby knows less than the leader, who can be asked
         caller = seen.caller = await self._identify(request)
         if caller.refusal is not None:

@@ -12,7 +12,7 @@ from functools import partial
 from aiohttp import web
 
 from hullmark.errors import StaleEpoch
-from hullmark.masterd import identity, routes
+from hullmark.masterd import identity, routes, vouching_api
 from hullmark.masterd.answers import error_answer, json_response
 from hullmark.masterd.brake import Brake
 from hullmark.masterd.desk import Desk
@@ -75,7 +75,20 @@ def listeners(
         elsewhere,
     )
 
+    daemon = partial(identity.calling_daemon, cluster=desk.cluster, cluster_id=cluster_id)
+    vouching = Dispatcher(
+        desk,
+        vouching_api.ROUTES,
+        frozenset({Login.HOST}),
+        daemon,
+        brake,
+        recorder,
+        partial(_not_leader, desk),
+    )
+
     async def agents_port(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path in vouching_api.PATHS:
+            return await vouching(request)
         peer = request.path.startswith("/v1/") and identity.is_master(request, cluster_id)
         if not peer:
             _count(desk, request)

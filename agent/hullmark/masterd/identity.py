@@ -67,6 +67,8 @@ class Caller:
     login_uid: int = -1
     secret_sha256: str = ""
     refusal: Optional[HullmarkError] = None
+    peer: str = ""
+    """The name of another master, where that one calls for itself."""
 
 
 def may_not(caller: Caller, roles: frozenset[Role], what: str) -> Forbidden:
@@ -266,6 +268,20 @@ def _master_of(request: web.BaseRequest, cluster_id: str) -> str:
     return identity.name if ours else ""
 
 
+async def calling_daemon(request: web.BaseRequest, cluster: Cluster, cluster_id: str) -> Caller:
+    """A host, or another master for itself. Raises as `calling_host` does."""
+    master = _master_of(request, cluster_id)
+    if not master:
+        return await calling_host(request, cluster, cluster_id)
+    return Caller(
+        f"master {master}",
+        origin_of(request),
+        certificate_sha256=_certificate_sha256(request),
+        human=False,
+        peer=master,
+    )
+
+
 def about(caller: Caller) -> str:
     """What a header says of a person on this machine, for the leader."""
     return json.dumps(
@@ -301,11 +317,16 @@ async def forwarded_person(request: web.BaseRequest, cluster_id: str) -> Caller:
 
 def _certificate_sha256(request: web.BaseRequest) -> str:
     """Of the certificate that TLS has verified, as the store keeps it."""
+    return hashlib.sha256(certificate_der(request)).hexdigest()
+
+
+def certificate_der(request: web.BaseRequest) -> bytes:
+    """The certificate that TLS has verified."""
     connection = _extra(request, "ssl_object")
-    der = None if connection is None else connection.getpeercert(binary_form=True)
+    der: Optional[bytes] = None if connection is None else connection.getpeercert(binary_form=True)
     if der is None:
         raise ConnectionResetError("the connection is gone")
-    return hashlib.sha256(der).hexdigest()
+    return der
 
 
 def certificate_identity(peer: Mapping[str, Any]) -> Identity:

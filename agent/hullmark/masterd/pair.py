@@ -83,16 +83,17 @@ class Pair:
         return _once(
             [
                 *self._settings.agents_urls,
-                *(url for one in self._others() for url in one.agents_urls),
+                *(url for one in self.others() for url in one.agents_urls),
             ]
         )
 
     def api_urls(self) -> tuple[str, ...]:
         return _once(
-            [*self._settings.api_urls, *(url for one in self._others() for url in one.api_urls)]
+            [*self._settings.api_urls, *(url for one in self.others() for url in one.api_urls)]
         )
 
-    def _others(self) -> list[MasterRecord]:
+    def others(self) -> list[MasterRecord]:
+        """What each other master says of itself."""
         return [one for name, one in sorted(self._records.items()) if name != self._master]
 
 

@@ -29,6 +29,10 @@ CONDITION_S = 5.0
 FRESH_S = 5.0
 """A standby's word of whom it hears counts for this long."""
 
+Vouched = tuple[int, str, tuple[str, ...]]
+"""Where this master's file of heads ends (number and link), and which logs it refuses."""
+NOTHING_VOUCHED: Vouched = (0, "", ())
+
 _log = log.get("presence")
 
 
@@ -45,6 +49,7 @@ class Presence:
         *,
         why_not: Callable[[], str],
         hears: Callable[[], int],
+        vouched: Callable[[], Vouched],
     ) -> None:
         self._store = store
         self._settings = settings
@@ -52,6 +57,7 @@ class Presence:
         self._pair = pair
         self._why_not = why_not
         self._hears = hears
+        self._vouched = vouched
         self._written: Optional[MasterRecord] = None
         self._written_at = -STANDBY_S
         self._record = MasterRecord(
@@ -87,7 +93,16 @@ class Presence:
         if same and now - self._written_at < due_s:
             return
         beat = self._record.beat + 1
-        self._record = dataclasses.replace(self._record, beat=beat, hears=hears, why=why)
+        number, link, refuses = self._vouched()
+        self._record = dataclasses.replace(
+            self._record,
+            beat=beat,
+            hears=hears,
+            why=why,
+            heads=number,
+            heads_link=link,
+            refuses=refuses,
+        )
         put = Put(MASTERS + self._record.name, encode(self._record))
         try:
             await self._elector.call(self._store.commit, [], [put])

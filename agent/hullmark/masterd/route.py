@@ -80,7 +80,8 @@ class Route:
     """`path` has names in braces. `answer` is a dataclass; with `lines` the answer is one on each line.
     `streams`: the handler reads the body itself. `careful`: failures are slowed down. `sync`: agents ask it all
     the time, so only what is refused is logged. `wakes`: what is held ends by itself, soon or as soon as its caller
-    is no longer let in. `anywhere`: a master that doesn't lead answers it where the leader can't. `needs`: the roles of which a person must have one; left out,
+    is no longer let in. `anywhere`: a master that doesn't lead answers it where the leader can't. `standby`: one that
+    doesn't lead answers it as well as the leader. `needs`: the roles of which a person must have one; left out,
     whoever reads may ask a GET, and only an administrator anything else. `question`: it changes nothing that anybody would look
     for in the audit log, though it is no GET. `told`: it is a GET, and who asked it is recorded."""
 
@@ -99,6 +100,7 @@ class Route:
     sync: bool = False
     wakes: bool = False
     anywhere: bool = False
+    standby: bool = False
     needs: frozenset[Role] = frozenset()
     question: bool = False
     told: bool = False

@@ -71,7 +71,8 @@ class PulseRecord:
 class MasterRecord:
     """What a master says of itself, in a key of its own that nobody else writes. `run` names one life of its process, and
     `beat` grows with every writing. `hears` is the number of hosts that called it lately, `why` why it doesn't lead (empty
-    while it does)."""
+    while it does). Its file of heads ends at entry `heads`, whose link is `heads_link`; `refuses` are logs that don't go on as it knew
+    them."""
 
     name: str
     run: str
@@ -82,6 +83,9 @@ class MasterRecord:
     beat: int = 0
     hears: int = 0
     why: str = ""
+    heads: int = 0
+    heads_link: str = ""
+    refuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

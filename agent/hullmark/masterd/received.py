@@ -1,0 +1,259 @@
+"""Audit records of others, as they stand in their logs: what agents and the other master sent, each log in a folder of its own.
+
+    received/host:h1/001-000000000001.log      a new file begins where one is full
+    received/host:h1/002-000000000311.log      the log was accepted anew, from record 311 on
+
+What is acknowledged is on the disk. The first number grows where a log that no longer continued was accepted by an operator's word; what
+was there before is kept. Files go by age, as those of a log do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Optional
+
+from hullmark import log
+from hullmark.core.chain import Verifier
+from hullmark.core.headsfile import Break
+from hullmark.errors import AuditUnavailable
+from hullmark.model.audit import Head
+from hullmark.pki.files import sync_folder
+
+FOLDER = "received"
+FILE_BYTES = 16 << 20
+LINE_MAX_BYTES = 256 << 10
+DAY_S = 86400.0
+LOOK_S = 3600.0
+"""How often it is looked for files that are too old."""
+
+_LOG = re.compile(r"(host|master):[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_NAME = re.compile(r"(?P<branch>[0-9]{3})-(?P<first>[0-9]{12,19})\.log")
+_TAIL_BYTES = LINE_MAX_BYTES + 2
+
+_log = log.get("received")
+
+Matches = Callable[[str, bytes], bool]
+"""(log, line): whether it is wanted."""
+
+
+def all_lines(log_name: str, line: bytes) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Where the received part of a log ends. `seq` 0: nothing of this branch is there yet."""
+
+    seq: int = 0
+    hash: str = ""
+    branch: int = 1
+    path: Optional[Path] = None
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """`cursor`: the last record that is on the disk. `why`: why the lines were not taken. `broken`: they don't continue the log."""
+
+    cursor: int
+    why: str = ""
+    broken: Optional[Break] = None
+
+
+class Records:
+    """May be used from any thread. `folder` is the master's `audit`, `keep_s` how long files are kept."""
+
+    def __init__(
+        self, folder: Path, keep_s: float = 400 * DAY_S, wall: Callable[[], float] = time.time
+    ) -> None:
+        self._folder = folder / FOLDER
+        self._keep_s = keep_s
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._tails: dict[str, Tail] = {}
+        self._looked_at = 0.0
+
+    def tail(self, log_name: str) -> Tail:
+        """Raises AuditUnavailable."""
+        with self._lock:
+            return self._tail(log_name)
+
+    def take(self, log_name: str, first: int, lines: Sequence[str]) -> Taken:
+        """Lines with consecutive numbers, the first of them `first`. Raises AuditUnavailable, and then nothing of them is kept."""
+        with self._lock:
+            tail = self._tail(log_name)
+            if not lines:
+                return Taken(tail.seq)
+            if tail.seq and first != tail.seq + 1:
+                return Taken(tail.seq, f"the next record wanted is number {tail.seq + 1}")
+            texts = [line.encode() for line in lines]
+            end, why = _follows(log_name, tail, first, texts)
+            if end is None:
+                return Taken(tail.seq, why)
+            if why:
+                return Taken(tail.seq, why, Break(end, why))
+            self._append(log_name, tail, first, texts, end)
+            return Taken(end.seq)
+
+    def accept(self, log_name: str) -> None:
+        """It goes on from whatever it is now, in a branch of its own."""
+        with self._lock:
+            self._tails[log_name] = Tail(branch=self._tail(log_name).branch + 1)
+
+    def logs(self) -> list[str]:
+        """Of which something is here. Raises AuditUnavailable."""
+        try:
+            found = sorted(path.name for path in self._folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._unusable(error) from error
+        return [name for name in found if _LOG.fullmatch(name)]
+
+    def find(
+        self, matches: Matches = all_lines, logs: Optional[Collection[str]] = None
+    ) -> Iterator[tuple[str, bytes]]:
+        """(log, line) of what is wanted, log by log, each in the order of its records; lines without their ends. Raises
+        AuditUnavailable."""
+        for log_name in self.logs():
+            if logs is not None and log_name not in logs:
+                continue
+            try:
+                yield from self._lines(log_name, matches)
+            except OSError as error:
+                raise self._unusable(error) from error
+
+    def _lines(self, log_name: str, matches: Matches) -> Iterator[tuple[str, bytes]]:
+        for path in self._files(log_name):
+            with path.open("rb") as file:
+                for line in file:
+                    if line.endswith(b"\n") and matches(log_name, line[:-1]):
+                        yield log_name, line[:-1]
+
+    def _files(self, log_name: str) -> list[Path]:
+        """In the order of their records."""
+        if not _LOG.fullmatch(log_name):
+            raise AuditUnavailable(f"{log_name[:64]!r} is no log's name")
+        try:
+            found = list((self._folder / log_name).iterdir())
+        except FileNotFoundError:
+            return []
+        return sorted(path for path in found if _NAME.fullmatch(path.name))
+
+    def _tail(self, log_name: str) -> Tail:
+        known = self._tails.get(log_name)
+        if known is None:
+            try:
+                known = self._read_tail(log_name)
+            except OSError as error:
+                raise self._unusable(error) from error
+            self._tails[log_name] = known
+        return known
+
+    def _read_tail(self, log_name: str) -> Tail:
+        for path in reversed(self._files(log_name)):
+            named = _NAME.fullmatch(path.name)
+            assert named is not None
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                file.seek(max(0, size - _TAIL_BYTES))
+                end = file.read()
+            whole = end.rfind(b"\n") + 1
+            if whole < len(end):
+                size -= len(end) - whole
+                os.truncate(path, size)  # it was never acknowledged
+            lines = end[:whole].splitlines()
+            if lines:
+                verifier = Verifier()
+                verifier.feed(lines[-1])
+                if verifier.head is None or verifier.breaks:
+                    raise AuditUnavailable(
+                        f"{path}: its last line is no record", remedy="keep it, and move it away"
+                    )
+                head = verifier.head
+                return Tail(head.seq, head.hash, int(named["branch"]), path, size)
+        return Tail()
+
+    def _append(
+        self, log_name: str, tail: Tail, first: int, texts: Sequence[bytes], end: Head
+    ) -> None:
+        content = b"".join(text + b"\n" for text in texts)
+        path, size = tail.path, tail.size
+        if path is None or size >= FILE_BYTES:
+            path, size = self._folder / log_name / f"{tail.branch:03}-{first:012}.log", 0
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(path, size, content)
+            if not size:
+                sync_folder(path.parent)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._tails[log_name] = Tail(end.seq, end.hash, tail.branch, path, size + len(content))
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        """Files whose last record is older than is kept; never the one that a log grows in."""
+        now = self._wall()
+        if now - self._looked_at < LOOK_S:
+            return
+        self._looked_at = now
+        try:
+            for log_name in self.logs():
+                for path in self._files(log_name)[:-1]:
+                    if now - path.stat().st_mtime > self._keep_s:
+                        path.unlink()
+                        _log.info("removed by age", file=path)
+        except OSError as error:
+            _log.warning("old records are not removed", why=error.strerror)
+
+    def _unusable(self, error: OSError) -> AuditUnavailable:
+        return AuditUnavailable(f"{self._folder} can't be used: {error.strerror}")
+
+
+def _follows(
+    log_name: str, tail: Tail, first: int, texts: Sequence[bytes]
+) -> tuple[Optional[Head], str]:
+    """The newest of these lines, and why they are not what follows; no head where they are no such records at all."""
+    verifier = Verifier()
+    for number, text in enumerate(texts, first):
+        broken = verifier.feed(text)
+        end = verifier.head
+        if broken is not None or end is None or len(text) > LINE_MAX_BYTES:
+            return None, f"record {number}: {broken.why if broken else 'it is too long'}"
+        if (end.log, end.seq) != (log_name, number):
+            return None, f"record {number}: it says that it is number {end.seq} of {end.log[:64]}"
+    begin, end = verifier.first, verifier.head
+    assert begin is not None
+    assert end is not None
+    head = Head(log_name, end.seq, end.hash, 0.0)
+    if tail.seq and begin.prev != tail.hash:
+        return head, (
+            f"its record number {first} does not follow record number {tail.seq} as it was received:"
+            " the log was put back to an earlier state, or replaced"
+        )
+    return head, ""
+
+
+def _write(path: Path, size: int, content: bytes) -> None:
+    """On the disk, behind what is known to be good of the file; whole or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.ftruncate(descriptor, size)
+        try:
+            place = size
+            view = memoryview(content)
+            while view:
+                written = os.pwrite(descriptor, view, place)
+                view, place = view[written:], place + written
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
