@@ -49,7 +49,7 @@ class Seat:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of hosts and apps. `claims` and `invited` are as in `overview.outlook`."""
+    """What is known of hosts and apps. `claims` and `invited` are as in `overview.outlook`, `control` is told of change control."""
 
     snapshot: Snapshot
     hosts: Sequence[HostView]
@@ -57,6 +57,7 @@ class Known:
     orphans: int
     claims: Sequence[tuple[str, Epoch]] = ()
     invited: Sequence[str] = ()
+    control: Sequence[Finding] = ()
 
 
 def cluster_status(seat: Seat, known: Optional[Known], version: str) -> ClusterStatus:
@@ -109,7 +110,7 @@ def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
         known.claims,
         known.invited,
         masters,
-        lost,
+        [*known.control, *lost],
     )
 
 

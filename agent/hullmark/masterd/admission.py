@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Callable, Optional
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.masterd import riding
 from hullmark.masterd.credentials import is_good, replaced
 from hullmark.masterd.events import Tell
 from hullmark.masterd.leadership import Leadership
@@ -60,9 +61,11 @@ class Admission:
             request.host, now, now + request.valid_s, change.by, labels=request.labels
         )
         key = INVITES + secret_sha256
-        done = await self._leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
+        compares, writes = riding.aboard([Compare(key, 0)], [Put(key, encode(record))])
+        done = await self._leadership.commit(compares, writes)
         if not done.succeeded:
             raise Conflict("this secret was given out before", remedy="ask for another invite")
+        riding.arrived()
         self._tell("host.invited", f"host {request.host}", change, {})
         return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import uuid
 from functools import partial
@@ -180,9 +181,10 @@ async def orphans(desk: Desk, call: Call) -> OrphanList:
 async def invite(desk: Desk, call: Call) -> InviteAnswer:
     body = call.body
     if "valid_s" not in call.given:
-        body = type(body)(body.host, desk.terms.invite_valid_s, body.labels)
+        body = dataclasses.replace(body, valid_s=desk.terms.invite_valid_s)
     secret = new_secret()
-    record = await desk.cluster.invite(body, secret_hash(secret), call.change(desk))
+    change = call.change(desk, body.request_id, body.ticket)
+    record = await desk.cluster.invite(body, secret_hash(secret), change)
     token = Invite(
         desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret
     ).text()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Callable
 
 from hullmark.masterd.admission import Admission
+from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
@@ -57,9 +58,12 @@ class Bureau:
         self.credentials = Credentials(term, settings.clock, self.teller.add)
         self.runs = Runs(settings.clock, self.teller.cloned)
         self.sights = Sights(term, settings, self.runs)
+        self.changecontrol = ChangeControl(term, wall, tell)
         self.reads = Reads(
             term, settings, self.sights, self.hostlife, self.admission.invited, shown
         )
+        self.reads.control = self.changecontrol.findings
+        self.shown = shown
 
     def _forget(self, host_id: str) -> None:
         """An operator removed the host: what it said is nothing to anybody, and what it holds open ends."""

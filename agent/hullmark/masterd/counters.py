@@ -10,6 +10,7 @@ from typing import Optional
 
 from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
+from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.moving import Moving
@@ -89,6 +90,14 @@ class Counters:
     @property
     def hostlife(self) -> HostLife:
         return self._bureau.hostlife
+
+    @property
+    def changecontrol(self) -> ChangeControl:
+        return self._bureau.changecontrol
+
+    def shown(self, app: App) -> Mapping[str, object]:
+        """An app for people, values of its environment masked."""
+        return self._bureau.shown(app)
 
     @property
     def operating(self) -> Operating:

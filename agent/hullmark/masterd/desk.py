@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from aiohttp import web
 
@@ -20,6 +20,9 @@ from hullmark.masterd.vouching import Vouching
 from hullmark.model.change import Change
 from hullmark.model.people import Role
 from hullmark.pki.authority import Authority
+
+if TYPE_CHECKING:  # a route's handler takes a desk
+    from hullmark.masterd.route import Route
 
 T = TypeVar("T")
 
@@ -79,7 +82,8 @@ class Desk:
 @dataclass(frozen=True)
 class Call:
     """One request, read and checked. `given` are the keys of the body that were there; `names` come from the
-    path; `query` has a value for every parameter of the route."""
+    path; `query` has a value for every parameter of the route. `routes` are all of this port. Where a change was asked for before,
+    `approved_by` is the second person, who sends this request. `break_glass` is the id of one that is open."""
 
     caller: Caller
     request: web.BaseRequest
@@ -87,9 +91,20 @@ class Call:
     given: frozenset[str]
     names: Mapping[str, str]
     query: Mapping[str, Any]
+    routes: Sequence[Route] = ()
+    approved_by: str = ""
+    break_glass: str = ""
 
     def change(self, desk: Desk, request_id: str = "", ticket: str = "") -> Change:
-        return Change(self.caller.who, request_id, desk.wall(), ticket, self.caller.origin)
+        return Change(
+            self.caller.who,
+            request_id,
+            desk.wall(),
+            ticket,
+            self.caller.origin,
+            self.approved_by,
+            self.break_glass,
+        )
 
     def must_be(self, roles: frozenset[Role], what: str) -> None:
         """For what needs more than the route. `what` as in "deleting volumes". Raises Forbidden."""

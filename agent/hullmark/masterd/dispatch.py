@@ -35,6 +35,7 @@ from hullmark.masterd.answers import (
     traced,
 )
 from hullmark.masterd.brake import Brake
+from hullmark.masterd.changegate import guarded
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.forwarding import Forwarder
 from hullmark.masterd.gate import request_came, request_over
@@ -43,6 +44,7 @@ from hullmark.masterd.recording import PATH_MAX_CHARACTERS, Recorder, Seen
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.requestbody import check_type, decode_body, read_body
 from hullmark.masterd.route import Login, Route, find, nothing_at
+from hullmark.model.changecontrol import Held
 from hullmark.model.wire import STALE, from_wire
 
 LOOK_S = 1.0
@@ -165,9 +167,9 @@ class Dispatcher:
             return forwarded
         query = route.read_query(list(request.query.items()))
         body, given = await self._body(request, route)
-        call = Call(seen.caller, request, body, given, seen.names, query)
+        call = Call(seen.caller, request, body, given, seen.names, query, self._routes)
         answer = await self._carried_out(route, seen, call)
-        response = answer if isinstance(answer, web.StreamResponse) else json_response(answer)
+        response = answer if isinstance(answer, web.StreamResponse) else _response(answer)
         if route.method == "GET" and not route.anywhere:
             self._say_how_old(response)
         return response
@@ -182,7 +184,7 @@ class Dispatcher:
         undertaking = accounts.undertaking(route, call.caller, call.names, call.body)
         seen.recorded = True
         async with undertaking:
-            undertaking.answer = await route.handler(self._desk, call)
+            undertaking.answer = await guarded(self._desk, route, call)
         return undertaking.answer
 
     def _say_how_old(self, response: web.StreamResponse) -> None:
@@ -237,7 +239,7 @@ class Dispatcher:
         """The leader's answer; None where this master is to answer: it leads, or the leader can't be reached."""
         cluster = self._desk.cluster
         local = route.login in (Login.PERSON, Login.LOCAL)
-        if self._forwarder is None or cluster.is_leader or not local:
+        if self._forwarder is None or cluster.is_leader or route.standby or not local:
             return None
         leader, body = cluster.other_leader, b""
         try:
@@ -275,6 +277,10 @@ class Dispatcher:
         # Daemons may be one minor version apart; people are told of what is not understood.
         body: Any = from_wire(route.body, data, ignore_unknown=not people)
         return body, frozenset(data) if isinstance(data, dict) else frozenset()
+
+
+def _response(answer: Any) -> web.Response:
+    return json_response(answer, 202 if isinstance(answer, Held) else 200)
 
 
 def _is_gone(request: web.BaseRequest) -> bool:

@@ -53,7 +53,7 @@ _NO_LOGIN = 0xFFFFFFFF
 class Caller:
     """`origin` is `local` or the address that the connection comes from. `host_id` is set for a host only, and
     `certificate_sha256` is that of the one which it showed.
-    `uid` and `login_uid`: the peer's and its login's, on the Unix socket. `secret_sha256`: what a session or a
+    `uid` and `login_uid`: the peer's and its login's, on the Unix socket; `login_known`: the kernel keeps that login. `secret_sha256`: what a session or a
     token is kept by. `refusal`: why one who is known may do nothing."""
 
     who: str
@@ -65,6 +65,7 @@ class Caller:
     user: str = ""
     uid: int = -1
     login_uid: int = -1
+    login_known: bool = False
     secret_sha256: str = ""
     refusal: Optional[HullmarkError] = None
     peer: str = ""
@@ -120,6 +121,7 @@ async def local_person(
         user=person.name,
         uid=uid,
         login_uid=login_uid,
+        login_known=login is not None,
         refusal=refusal,
     )
 
@@ -169,6 +171,7 @@ async def _of_session(
         user=session.user,
         uid=session.uid,
         login_uid=session.login_uid,
+        login_known=session.login_known,
         secret_sha256=key,
         refusal=refusal,
     )
@@ -291,6 +294,7 @@ def about(caller: Caller) -> str:
             "user": caller.user,
             "uid": caller.uid,
             "login_uid": caller.login_uid,
+            "login_known": caller.login_known,
         }
     )
 
@@ -307,6 +311,7 @@ async def forwarded_person(request: web.BaseRequest, cluster_id: str) -> Caller:
             user=str(said["user"]),
             uid=int(said["uid"]),
             login_uid=int(said["login_uid"]),
+            login_known=said.get("login_known") is True,
         )
     except (ValueError, TypeError, LookupError) as error:
         raise Forbidden(f"master {master[:64]} does not say who asks") from error

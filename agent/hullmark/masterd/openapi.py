@@ -15,8 +15,10 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any, Union
 
+from hullmark.masterd.changekinds import KINDS
 from hullmark.masterd.route import Login, Parameter, Route
 from hullmark.model.api import ErrorAnswer
+from hullmark.model.changecontrol import Held
 from hullmark.model.people import Role
 from hullmark.model.wire import MISSING, fields_of, to_wire
 
@@ -70,6 +72,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "parameters": list(_parameters(route)),
         "responses": {
             "200": {"description": "The answer", "content": {kind: {"schema": schema}}},
+            **_held(route, schemas),
             **{str(status): _error(status) for status in _statuses(route)},
         },
     }
@@ -81,6 +84,14 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         content = {"application/json": {"schema": reference(route.body, schemas)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _held(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Of a change that may wait for a second person."""
+    if (route.method, route.path) not in KINDS:
+        return {}
+    content = {"application/json": {"schema": reference(Held, schemas)}}
+    return {"202": {"description": "It waits for a second person's approval", "content": content}}
 
 
 def _statuses(route: Route) -> Iterable[int]:

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Callable, TypeVar
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem
+from hullmark.masterd import riding
 from hullmark.masterd.admission import INVITE_MAX_S, INVITE_MIN_S
 from hullmark.masterd.events import Tell
 from hullmark.masterd.term import Term
@@ -51,9 +52,11 @@ class Peers:
         expires_at = now + request.valid_s
         record = InviteRecord(request.name, now, expires_at, change.by, kind=MASTER)
         key = INVITES + secret_sha256
-        done = await self._term.leadership.commit([Compare(key, 0)], [Put(key, encode(record))])
+        compares, writes = riding.aboard([Compare(key, 0)], [Put(key, encode(record))])
+        done = await self._term.leadership.commit(compares, writes)
         if not done.succeeded:
             raise Conflict("this secret was given out before", remedy="ask for another invite")
+        riding.arrived()
         self._tell("master.invited", f"master {request.name}", change, {})
         return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 from cryptography import x509
@@ -32,9 +33,10 @@ async def invite_master(desk: Desk, call: Call) -> MasterInviteAnswer:
     _must_be_shared(desk)
     _root_key(desk)
     if "valid_s" not in call.given:
-        body = MasterInviteRequest(body.name, desk.terms.invite_valid_s)
+        body = dataclasses.replace(body, valid_s=desk.terms.invite_valid_s)
     secret = new_secret()
-    record = await desk.cluster.peers.invite(body, secret_hash(secret), call.change(desk))
+    change = call.change(desk, body.request_id, body.ticket)
+    record = await desk.cluster.peers.invite(body, secret_hash(secret), change)
     token = Invite(desk.cluster.api_urls(), desk.authority.root_fingerprint, record.host, secret)
     return MasterInviteAnswer(record.host, token.text(MASTER), record.expires_at)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Callable, Optional, Union
 
 from hullmark.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
+from hullmark.masterd import riding
 from hullmark.masterd.events import Tell
 from hullmark.masterd.repeats import Repeats, asked, id_problems
 from hullmark.masterd.term import Term
@@ -128,9 +129,10 @@ class People:
             compares.append(Compare(key, 0))
             # The new one comes first: it tells afterwards whether a transaction without an answer happened.
             writes.insert(0, Put(key, encode(record)))
-            done = await self._term.leadership.commit(compares, writes)
+            done = await self._term.leadership.commit(*riding.aboard(compares, writes))
             if not done.succeeded:
                 raise Conflict("the tokens were changed at the same moment", remedy="ask again")
+            riding.arrived()
         fields = {"role": record.role, "networks": " ".join(record.networks) or "any"}
         self._tell("token.created", f"token {record.name}", change, fields)
         return record

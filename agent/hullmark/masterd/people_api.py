@@ -38,6 +38,7 @@ async def open_session(desk: Desk, call: Call) -> SessionAnswer:
         user=caller.user,
         uid=caller.uid,
         login_uid=caller.login_uid,
+        login_known=caller.login_known,
     )
     await desk.cluster.people.open_session(secret_hash(token), record, call.change(desk))
     return SessionAnswer(token, record.who, record.role, record.expires_at)

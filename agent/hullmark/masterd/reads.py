@@ -7,6 +7,7 @@ from typing import Callable
 
 from hullmark.core.explain import explanation
 from hullmark.core.orphans import orphan_views
+from hullmark.core.overview import Finding
 from hullmark.core.pair import Known
 from hullmark.core.standing import Standing
 from hullmark.masterd.hostlife import HostLife
@@ -46,6 +47,8 @@ class Reads:
         self._hostlife = hostlife
         self._invited = invited
         self._shown = shown
+        self.control: Callable[[], Sequence[Finding]] = tuple
+        """What the status tells of change control."""
 
     def app_list(self) -> AppList:
         return AppList(self._standing().summaries())
@@ -93,6 +96,7 @@ class Reads:
             len(orphan_views(snapshot)),
             self._sights.claims(snapshot.leader.epoch),
             self._invited(),
+            self.control(),
         )
 
     def _standing(self) -> Standing:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from hullmark.errors import Conflict, InvalidInput, Problem
+from hullmark.masterd import riding
 from hullmark.masterd.leadership import Leadership, size_bytes
 from hullmark.masterd.view import View, decode, encode
 from hullmark.model import wire
@@ -73,24 +74,28 @@ class Repeats:
     ) -> wire.T:
         """The change and its answer in one transaction. Raises Conflict where a compare doesn't hold, InvalidInput
         with the remedy where it is too large for the store, and what `Leadership.commit` does."""
-        kept = RequestRecord(
-            request.request_id,
-            at,
-            request.body_sha256,
-            wire.canonical(wire.to_wire(answer)).decode(),
-        )
         key = REQUESTS + request.request_id
         # The request comes first: it tells afterwards whether a transaction without an answer happened.
-        together = [Put(key, encode(kept)), *writes]
+        before, together = riding.aboard(
+            [Compare(key, 0), *compares], [kept(request, answer, at), *writes]
+        )
         _must_fit(subject, together, remedy)
-        done = await self._leadership.commit([Compare(key, 0), *compares], together)
+        done = await self._leadership.commit(before, together)
         if done.succeeded:
+            riding.arrived()
             return answer
         # An earlier attempt whose outcome was unknown may have happened after all.
         entry = await self._leadership.read(key)
         if entry is None:
             raise Conflict(f"{subject} was changed at the same moment", remedy="ask again")
         return _repeated(type(answer), decode(RequestRecord, key, entry.value), request)
+
+
+def kept(request: Asked, answer: Any, at: float) -> Put:
+    """What a repeat of the request finds."""
+    text = wire.canonical(wire.to_wire(answer)).decode()
+    record = RequestRecord(request.request_id, at, request.body_sha256, text)
+    return Put(REQUESTS + request.request_id, encode(record))
 
 
 def _repeated(cls: type[wire.T], known: RequestRecord, request: Asked) -> wire.T:

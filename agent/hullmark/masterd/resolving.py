@@ -10,6 +10,7 @@ import asyncio
 from typing import Optional
 
 from hullmark.errors import InvalidInput, StaleEpoch
+from hullmark.masterd import riding
 from hullmark.masterd.desk import Desk
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.tasks import Mark
@@ -31,6 +32,9 @@ NO_HOSTS = ResolveAnswer(
 
 def resolver(desk: Desk, app: str) -> Resolver:
     async def resolve(image: str, platform: str, pull_policy: str) -> ResolveAnswer:
+        known = riding.resolved(image, platform, pull_policy)
+        if known is not None:
+            return known
         arguments = {"image": image, "platform": platform, "pull_policy": pull_policy}
         began = desk.clock()
         deadline = began + WITHIN_S

@@ -8,6 +8,7 @@ from __future__ import annotations
 from hullmark.masterd import (
     agents,
     api,
+    changecontrol_api,
     explain_api,
     hostlife_api,
     moving_api,
@@ -183,6 +184,7 @@ API: tuple[Route, ...] = (
     *hostlife_api.ROUTES,
     *snapshots_api.ROUTES,
     *operating_api.ROUTES,
+    *changecontrol_api.ROUTES,
 )
 
 AGENTS: tuple[Route, ...] = (

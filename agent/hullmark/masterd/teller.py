@@ -42,6 +42,7 @@ class Teller:
         """Of a change that somebody asked for."""
         message = ", ".join(f"{key} {value}" for key, value in fields.items())
         more = {"ticket": change.ticket, "request_id": change.request_id, "from": change.origin}
+        more.update(approved_by=change.approved_by, break_glass=change.break_glass)
         kept = {**fields, **{key: value for key, value in more.items() if value}}
         self.add(kind, subject, message, change.by, kept)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hullmark.masterd.view import View
+from hullmark.model.changecontrol import OPEN
 from hullmark.model.host import HostRecord
-from hullmark.model.names import INVITES, REQUESTS, SESSIONS, TOKENS
+from hullmark.model.names import BREAK_GLASS, INVITES, PENDING, REQUESTS, SESSIONS, TOKENS
 from hullmark.store.protocol import Compare, Delete
 
 REQUESTS_KEPT_S = 86400.0
@@ -14,6 +15,10 @@ INVITES_KEPT_S = 7 * 86400.0
 """After they expired, so that a late try is told why it is refused."""
 TOKENS_KEPT_S = 30 * 86400.0
 """After they expired, so that `token list` shows why a job fails."""
+PENDING_KEPT_S = 30 * 86400.0
+"""After they were decided."""
+GLASSES_KEPT_S = 90 * 86400.0
+"""After they were signed off. Those that are not are kept."""
 AT_ONCE = 40
 """Keys that one transaction deletes; each takes two operations."""
 
@@ -36,6 +41,16 @@ def outdated(view: View, now: float) -> tuple[list[Compare], list[Delete]]:
         if token.expires_at + TOKENS_KEPT_S < now
     ]
     keys += [SESSIONS + name for name, session in view.sessions.items() if session.expires_at < now]
+    keys += [
+        PENDING + name
+        for name, pending in view.pending.items()
+        if pending.state not in OPEN and pending.decided_at + PENDING_KEPT_S < now
+    ]
+    keys += [
+        BREAK_GLASS + name
+        for name, glass in view.glasses.items()
+        if glass.signed_by and glass.signed_at + GLASSES_KEPT_S < now
+    ]
     chosen = sorted(keys)[:AT_ONCE]
     return [Compare(key, view.modified(key)) for key in chosen], [Delete(key) for key in chosen]
 

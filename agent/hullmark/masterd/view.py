@@ -15,6 +15,7 @@ from hullmark.errors import BrokenState, Conflict, InvalidInput
 from hullmark.masterd.refusals import no_app
 from hullmark.model import names, wire
 from hullmark.model.app import Bundle, bundle
+from hullmark.model.changecontrol import BreakGlassRecord, ControlRecord, PendingRecord
 from hullmark.model.host import HostRecord
 from hullmark.model.records import (
     AppRecord,
@@ -44,6 +45,9 @@ _TABLES: Mapping[str, type] = {
     names.HOMES: HomesRecord,
     names.ROLLOUTS: Rollout,
     names.MASTERS: MasterRecord,
+    names.CONTROL: ControlRecord,
+    names.PENDING: PendingRecord,
+    names.BREAK_GLASS: BreakGlassRecord,
 }
 
 
@@ -117,6 +121,20 @@ class View:
     @property
     def masters(self) -> Mapping[str, MasterRecord]:
         return self._tables[names.MASTERS]
+
+    @property
+    def control(self) -> Optional[ControlRecord]:
+        """None where there is no change control."""
+        found: Optional[ControlRecord] = self._tables[names.CONTROL].get("document")
+        return found
+
+    @property
+    def pending(self) -> Mapping[str, PendingRecord]:
+        return self._tables[names.PENDING]
+
+    @property
+    def glasses(self) -> Mapping[str, BreakGlassRecord]:
+        return self._tables[names.BREAK_GLASS]
 
     def app(self, name: str) -> AppRecord:
         """Raises NotFound."""

@@ -325,9 +325,13 @@ class OrphanList:
 
 @dataclass(frozen=True)
 class InviteRequest:
+    """`request_id` is for change control: an invite itself is another one each time that it is asked for."""
+
     host: str
     valid_s: float = 3600.0
     labels: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True)

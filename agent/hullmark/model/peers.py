@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MasterInviteRequest:
-    """`name`: the new master's."""
+    """`name`: the new master's. `request_id` is for change control."""
 
     name: str
     valid_s: float = 3600.0
+    request_id: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True)

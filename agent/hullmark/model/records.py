@@ -247,7 +247,8 @@ class InviteRecord:
 @dataclass(frozen=True)
 class SessionRecord:
     """A person's login, kept by the SHA-256 of its token. `role` is the one at that time; what counts is what the
-    user (`user`, `uid`) may do when it is used. `login_uid` is the user that `who` names: another one under sudo."""
+    user (`user`, `uid`) may do when it is used. `login_uid` is the user that `who` names: another one under sudo; `login_known`: by
+    the kernel's record of the login, without which nobody approves anything."""
 
     who: str
     role: str
@@ -256,6 +257,7 @@ class SessionRecord:
     user: str = ""
     uid: int = -1
     login_uid: int = -1
+    login_known: bool = False
 
 
 @dataclass(frozen=True)
