@@ -71,6 +71,7 @@ class AuditFile:
         lock = threading.Lock()
         self._work, self._moved = threading.Condition(lock), threading.Condition(lock)
         self._queue: deque[Ticket] = deque()
+        self._group: list[Ticket] = []
         self._closing, self._looking = False, False
         self._began_at: Optional[float] = None
         self._trouble = ""
@@ -185,7 +186,7 @@ class AuditFile:
             with self._work:
                 self._closing = True
                 self._trouble = self._trouble or f"the audit log {self._path} is closed"
-                for ticket in self._queue:
+                for ticket in (*self._group, *self._queue):
                     ticket.error = self._trouble
                     ticket.lock.release()
 
@@ -197,7 +198,7 @@ class AuditFile:
             group = self._next_group()
             if self._closing and not group:
                 return False
-            self._began_at = self._ticks()
+            self._began_at, self._group = self._ticks(), group
         lines = self._writing.commit(group) if woken else self._writing.tend()
         self._finish(group)
         if lines:
@@ -223,6 +224,7 @@ class AuditFile:
                 if ticket.given_up and ticket.seq and ticket.entry.stage is Stage.INTENT:
                     self._queue.append(Ticket(_not_begun(ticket), essential=True))
             self._moved.notify_all()
+            self._group = []
         for ticket in group:
             ticket.lock.release()
 

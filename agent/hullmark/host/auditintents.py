@@ -34,7 +34,7 @@ def open_intents(path: Path, through: int, held: Sequence[bytes] = ()) -> tuple[
     if files:
         with files[-1].open("rb") as stream:
             _follow(stream, waiting)
-    _follow(held, waiting)
+    _follow((line for line in held if seq_of(line) > through), waiting)
     for seq, line in waiting.items():
         if not line:
             found = read(path, seq, 1, min(seq, through))

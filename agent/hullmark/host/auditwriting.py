@@ -116,15 +116,8 @@ class Writing:
         found = self._disk.open(remembered, held, now)
         self._notices.extend(found.notices)
         self.end, self.at = found.end, now
-        self._drop_stored_from_reserve(found.stored)
         self.stored = found.stored
         self._expire()
-
-    def _drop_stored_from_reserve(self, stored: End) -> None:
-        """The process may have ended after they were put into the log and before the reserve was cleared."""
-        kept = [line for line in self._reserve.lines if auditreading.seq_of(line) > stored.seq]
-        if self._reserve.lines and not kept:
-            self._reserve.clear()
 
     def _write(self, tickets: Sequence[Ticket]) -> list[bytes]:
         now = self._wall()
@@ -174,6 +167,7 @@ class Writing:
         return lines
 
     def _empty_reserve(self, now: float) -> None:
+        """The process before may have ended after its records were put into the log and before the reserve was cleared."""
         lines = [
             line for line in self._reserve.lines if auditreading.seq_of(line) > self.stored.seq
         ]
