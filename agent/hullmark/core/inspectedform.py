@@ -5,44 +5,20 @@ Docker and Podman word some things differently, and tell some that no request of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hullmark.core.judgement import Case, cited
 
-_PLAIN = (
-    "Privileged",
-    "ReadonlyRootfs",
-    "CapAdd",
-    "CapDrop",
-    "SecurityOpt",
-    "GroupAdd",
-    "PidMode",
-    "IpcMode",
-    "UTSMode",
+KEPT = (
+    *("Privileged", "ReadonlyRootfs", "SecurityOpt", "CapAdd", "CapDrop", "GroupAdd", "Devices"),
+    *("PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode", "Sysctls", "Ulimits"),
+    *("ShmSize", "OomScoreAdj", "NanoCpus", "CpuQuota", "CpuPeriod", "Memory", "MemorySwap"),
+    *("PidsLimit", "LogConfig", "Annotations", "PortBindings"),
 )
-_MORE = (
-    "UsernsMode",
-    "CgroupnsMode",
-    "Devices",
-    "Sysctls",
-    "Ulimits",
-    "ShmSize",
-    "OomScoreAdj",
-    "NanoCpus",
-    "CpuQuota",
-)
-_MOST = (
-    "CpuPeriod",
-    "Memory",
-    "MemorySwap",
-    "PidsLimit",
-    "LogConfig",
-    "Annotations",
-    "PortBindings",
-    "NetworkMode",
-)
-KEPT = (*_PLAIN, *_MORE, *_MOST)
+"""Of HostConfig: what is judged as in a request. All else stands in `body_of`, or in `judge_only_inspected`."""
+EXACT = "BoundingCaps"
+"""Capabilities as the kernel has them; Podman's own API tells them."""
 
 
 def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,13 +26,24 @@ def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
     config, host = inspected.get("Config") or {}, inspected.get("HostConfig") or {}
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
     kept = {key: host[key] for key in KEPT if host.get(key) not in (None, "", [], {})}
+    if EXACT in inspected:
+        kept.update(CapAdd=inspected[EXACT] or [], CapDrop=["ALL"])
     return {
         "Image": str(config.get("Image") or ""),
         "Labels": config.get("Labels") or {},
         "User": str(config.get("User") or ""),
-        "HostConfig": {**kept, "Mounts": [_mount(each) for each in inspected.get("Mounts") or ()]},
+        "HostConfig": {
+            **kept,
+            "NetworkMode": _mode(str(host.get("NetworkMode") or ""), tuple(networks)),
+            "Mounts": [_mount(each) for each in inspected.get("Mounts") or ()],
+        },
         "NetworkingConfig": {"EndpointsConfig": {name: {} for name in networks}},
     }
+
+
+def _mode(mode: str, networks: Sequence[str]) -> str:
+    """Podman says `bridge` of every container that is on networks, whatever their names."""
+    return networks[0] if mode == "bridge" and networks and "bridge" not in networks else mode
 
 
 def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,8 +53,11 @@ def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
         "Source": str((mount.get("Name") if volume else mount.get("Source")) or ""),
         "Target": str(mount.get("Destination") or ""),
         "ReadOnly": not mount.get("RW"),
-        "BindOptions": {"Propagation": str(mount.get("Propagation") or "")},
+        "BindOptions": {"Propagation": "" if volume else str(mount.get("Propagation") or "")},
     }
+
+
+UNCOVERED = "MaskedPaths"
 
 
 def judge_only_inspected(case: Case, inspected: Mapping[str, Any]) -> None:
@@ -76,5 +66,8 @@ def judge_only_inspected(case: Case, inspected: Mapping[str, Any]) -> None:
     for field in ("DeviceCgroupRules", "DeviceRequests"):
         if host.get(field) and case.rules["devices"].items is not None:
             case.no("devices", f"{field} {cited(host[field])}")
-    if host.get("VolumesFrom"):
-        case.never(f"it takes the volumes of another container, {cited(host['VolumesFrom'])}")
+    if host.get("VolumesFrom") and not case.yes("join_namespaces"):
+        case.no("join_namespaces", f"it takes the volumes of {cited(host['VolumesFrom'])}")
+    uncovered = UNCOVERED in host and not host[UNCOVERED]
+    if uncovered and not host.get("Privileged") and not case.yes("system_paths"):
+        case.no("system_paths", "the cover is off the kernel's files")

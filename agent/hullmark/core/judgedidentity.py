@@ -10,7 +10,7 @@ from typing import Optional
 from hullmark.core.judgement import Case, cited, fits
 from hullmark.errors import InvalidInput
 from hullmark.model import names
-from hullmark.model.policy import CDE
+from hullmark.model.policy import ANY, CDE
 from hullmark.model.reference import Reference, parse
 
 ID_MAX = 2**31 - 2
@@ -38,6 +38,9 @@ STEERING_LABELS = ("io.podman.*", "io.containers.*", "PODMAN_SYSTEMD_UNIT")
 def judge_image(case: Case, image: str) -> None:
     """The reference that an engine is given."""
     reference = _reference(image)
+    if reference is None and case.started:
+        _judge_unnamed(case, image)
+        return
     if reference is None:
         case.never(f"{cited(image)} is not an image by its full name")
         return
@@ -46,6 +49,16 @@ def judge_image(case: Case, image: str) -> None:
         case.no("images.from", f"{cited(image)} is from a place that is not allowed here")
     if case.yes("images.digest") and not reference.digest:
         case.no("images.digest", f"{cited(image)} is not named by its digest")
+
+
+def _judge_unnamed(case: Case, image: str) -> None:
+    """A container that Hullmark didn't make may be of an image by its id, or by a short name."""
+    try:
+        judge_image(case, parse(image).pinned(""))
+    except InvalidInput:
+        for key in ("images.from", "images.digest"):
+            if case.rules[key].value not in (ANY, False):
+                case.no(key, f"{cited(image)} is an image without a name")
 
 
 def _reference(image: str) -> Optional[Reference]:
@@ -75,6 +88,8 @@ def _is_from(reference: Reference, pattern: str) -> bool:
 
 def judge_user(case: Case, user: str, groups: Sequence[str]) -> None:
     """`user` is as a request has it, empty where the image decides."""
+    if "keep-groups" in groups:
+        case.never("group_add keep-groups: the groups of the engine itself")
     strict = not (case.yes("user.root") and case.yes("user.names") and case.yes("user.root_group"))
     if not strict:
         return
@@ -85,6 +100,8 @@ def judge_user(case: Case, user: str, groups: Sequence[str]) -> None:
             return
         user = case.sights.image.user
         shown = f"{cited(user)}, as its image says" if user else "0, as its image says no other"
+    if user.count(":") > 1:
+        case.never(f"the user {shown} is of a form that is not known here")
     name, colon, group = user.partition(":")
     _judge_uid(case, name or "0", shown)
     _judge_gid(case, group if colon else "", shown, names_user=not _NUMBER.fullmatch(name or "0"))
@@ -150,6 +167,8 @@ def judge_labels(case: Case, labels: Mapping[str, str]) -> None:
         if labels.get(label) != value:
             case.never(f"the label {label} is {cited(labels.get(label, ''))}, not {value}")
     for label in labels:
+        if "=" in label:
+            case.never(f"the label {cited(label)} holds `=`, by which Podman would part it")
         if any(fnmatchcase(label, pattern) for pattern in STEERING_LABELS):
             case.never(f"the label {cited(label)} would steer the engine")
 
@@ -157,6 +176,8 @@ def judge_labels(case: Case, labels: Mapping[str, str]) -> None:
 def judge_annotations(case: Case, annotations: Mapping[str, str]) -> None:
     rule = case.rules["annotations"]
     for name in annotations:
+        if "=" in name:
+            case.never(f"the annotation {cited(name)} holds `=`, by which Podman would part it")
         steers = any(fnmatchcase(name.lower(), pattern) for pattern in STEERING)
         if steers and not fits(rule.items or (), name):
             case.no(

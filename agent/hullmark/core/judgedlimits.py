@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional, Union
 
@@ -14,12 +15,23 @@ LOG_OPTIONS_REFUSED = ("path",)
 """Podman's k8s-file writes to any file of the host that this names."""
 _SENDS_TO = ("address", "url", "uri", "endpoint", "host", "server")
 NANO = 1_000_000_000
+SHM_UNSET = 64 << 20
+"""Of both engines."""
+_SYSCTL = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+", re.IGNORECASE)
+"""No slash: a runtime makes a path below /proc/sys of it."""
+_ULIMIT = re.compile(r"[a-z_]+", re.IGNORECASE)
+_TARGET = re.compile(r"[0-9]{1,5}(/(tcp|udp|sctp))?")
+_EVERYWHERE = frozenset({"0.0.0.0", "::", "0.0.0.0/0", "::/0"})
+_FILE_LOGS = frozenset({"json-file", "k8s-file"})
+"""Podman takes the one for the other, and tells the other for the one."""
 
 
 def judge(case: Case, host: Mapping[str, Any]) -> None:
     _judge_amounts(case, host)
     for name, value in (host.get("Sysctls") or {}).items():
-        if not case.lists("sysctls", name):
+        if not _SYSCTL.fullmatch(name):
+            case.never(f"the sysctl {cited(name)} is of a form that is not known here")
+        elif not case.lists("sysctls", name):
             case.no("sysctls", f"{cited(name)}={cited(value)} is not allowed here")
     _judge_ulimits(case, host)
     lowest, adjusted = case.rules["limits.oom_score_adj"].most, host.get("OomScoreAdj") or 0
@@ -38,24 +50,23 @@ def _judge_amounts(case: Case, host: Mapping[str, Any]) -> None:
     for name in case.rules["limits.require"].items or ():
         if amounts.get(name, 0) <= 0:
             case.no("limits.require", f"no limit of {name} is set")
-    amounts["shm"] = host.get("ShmSize") or 0
+    amounts["shm"] = host.get("ShmSize") or SHM_UNSET
     for name, amount in amounts.items():
-        _judge_most(case, name, amount, unset_is_endless=name != "shm")
+        _judge_most(case, name, amount)
     swap = host.get("MemorySwap") or 0
     _judge_most(case, "memory_swap", max(swap, 0) or (2 * amounts["memory"] if swap == 0 else 0))
 
 
-def _judge_most(case: Case, name: str, amount: float, *, unset_is_endless: bool = True) -> None:
+def _judge_most(case: Case, name: str, amount: float) -> None:
     most = case.rules[f"limits.{name}"].most
     if most is None:
         return
     if amount <= 0:
-        if unset_is_endless:
-            case.no(
-                f"limits.{name}", f"no limit is set; at most {_shown(name, most)} is allowed here"
-            )
+        told = f"no limit is set; at most {_shown(name, most)} is allowed here"
+        case.no(f"limits.{name}", told)
     elif amount > most:
-        case.no(f"limits.{name}", f"{_shown(name, amount)} is more than {_shown(name, most)}")
+        told = f"{_shown(name, amount)} is more than {_shown(name, most)}"
+        case.no(f"limits.{name}", told)
 
 
 def _shown(name: str, amount: float) -> str:
@@ -72,10 +83,12 @@ def cpus(host: Mapping[str, Any]) -> float:
 
 def _judge_ulimits(case: Case, host: Mapping[str, Any]) -> None:
     allowed = case.rules["limits.ulimits"].table
-    if allowed is None:
-        return
     for limit in host.get("Ulimits") or ():
         name = str(limit.get("Name") or "").lower()
+        if not _ULIMIT.fullmatch(name):
+            case.never(f"the ulimit {cited(name)} is of a form that is not known here")
+        if allowed is None:
+            continue
         name = name[len("rlimit_") :] if name.startswith("rlimit_") else name
         most = allowed.get(name)
         for value in (limit.get("Soft", 0), limit.get("Hard", 0)):
@@ -90,6 +103,8 @@ def _judge_ulimits(case: Case, host: Mapping[str, Any]) -> None:
 def judge_ports(case: Case, bindings: Mapping[str, Any]) -> None:
     for target, bound in bindings.items():
         protocol = target.partition("/")[2] or "tcp"
+        if not _TARGET.fullmatch(target):
+            case.never(f"the port {cited(target)} is of a form that is not known here")
         for binding in bound or ():
             _judge_port(case, str(binding.get("HostPort") or ""), protocol)
             judge_address(case, str(binding.get("HostIp") or ""), "ports.addresses")
@@ -132,7 +147,7 @@ def judge_address(case: Case, address: str, key: str) -> None:
         return
     wanted = address.strip("[]")
     everywhere = wanted in ("", "0.0.0.0", "::")
-    if everywhere and {"0.0.0.0", "::"} & set(allowed):
+    if everywhere and _EVERYWHERE & set(allowed):
         return
     try:
         found = ipaddress.ip_address(wanted or "0.0.0.0")
@@ -159,14 +174,15 @@ def _contains(
 
 def judge_logs(case: Case, config: Mapping[str, Any]) -> None:
     driver = str(config.get("Type") or "")
-    if driver and not case.lists("logging.drivers", driver):
+    names = _FILE_LOGS if driver in _FILE_LOGS else {driver}
+    if driver and not any(case.lists("logging.drivers", name) for name in names):
         case.no("logging.drivers", f"{cited(driver)} is not allowed here")
     if case.started:
         return
     addresses = case.rules["logging.addresses"].items
     for option, value in (config.get("Config") or {}).items():
         name = option.lower()
-        if name in LOG_OPTIONS_REFUSED:
-            case.never(f"the log option {cited(option)} writes a file of the host")
+        if name in LOG_OPTIONS_REFUSED or "=" in name:
+            case.never(f"the log option {cited(option)} could write a file of the host")
         elif name.endswith(_SENDS_TO) and not fits(addresses, value):
             case.no("logging.addresses", f"{cited(option)}={cited(value)} is not allowed here")

@@ -11,8 +11,9 @@ from hullmark.core.judgement import Case, cited
 from hullmark.model.policy import NetworkSight
 
 NO_NETWORK = "none"
-ENGINES_OWN = {"": "bridge", "default": "bridge", "bridge": "bridge"}
-"""Modes that mean the engine's own network, which all containers share."""
+SHARED = "bridge"
+"""As rules name the engine's own network, which all containers that name none share."""
+_MODES_OF_SHARED = ("", "default", SHARED)
 ISOLATE = "isolate"
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 _APART = ("true", "1", "strict")
@@ -36,9 +37,9 @@ def endpoints(body: Mapping[str, Any]) -> Iterator[str]:
 def named(body: Mapping[str, Any]) -> Iterator[str]:
     """Every network that has to be looked up."""
     mode = str((body.get("HostConfig") or {}).get("NetworkMode") or "")
-    if mode not in ("host", NO_NETWORK) and ":" not in mode:
-        yield ENGINES_OWN.get(mode, mode)
-    yield from endpoints(body)
+    if mode not in ("host", NO_NETWORK, *_MODES_OF_SHARED) and ":" not in mode:
+        yield mode
+    yield from (name for name in endpoints(body) if name not in ("host", NO_NETWORK, SHARED))
 
 
 def judge_network_named(case: Case, name: str) -> None:
@@ -47,7 +48,11 @@ def judge_network_named(case: Case, name: str) -> None:
     if name == "host":
         judgedrights.judge_host_namespace(case, "network")
         return
-    name = ENGINES_OWN.get(name, name)
+    podmans = case.sights.engine == "podman" and name == "podman"
+    if name in _MODES_OF_SHARED or podmans:
+        if not case.lists("networks.external", SHARED):
+            case.no("networks.external", "the engine's own network, which all containers share")
+        return
     sight = case.sights.networks.get(name)
     if sight is None:
         case.never(f"network {cited(name)} is not on this host")

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from hullmark.core.judgement import Case, cited, within
+from hullmark.core.judgement import UNSEEN, Case, cited, within
 from hullmark.model.policy import PathSight
 
 SOCKETS = (
@@ -19,7 +19,7 @@ SOCKETS = (
 """Where engines listen, beside where this host's own does: who may speak to one is root."""
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 _VIEW = re.compile(r"/proc/(self|thread-self|[0-9]+)(/.*)?|/dev/fd(/.*)?")
-"""What these lead to depends on who looks."""
+IS_VIEW = "is another place for each who looks"
 
 
 def judge(case: Case, path: str, *, write: bool, what: str = "") -> None:
@@ -27,12 +27,14 @@ def judge(case: Case, path: str, *, write: bool, what: str = "") -> None:
     shown = f"{cited(path)}{what}"
     sight = case.sights.paths.get(path)
     if sight is None:
-        case.never(f"{shown} was not looked at")
+        case.never(f"{shown} {case.sights.troubles.get(path, UNSEEN)}")
         return
     if sight.resolved != path:
         shown = f"{shown}, which is {cited(sight.resolved)},"
-    if any(_VIEW.fullmatch(each) for each in (_plain(path), sight.resolved)):
-        case.never(f"{shown} is another place for each who looks")
+    if ".." in path.split("/"):
+        case.never(f"{shown} has `..` in it, which engines take away before they follow links")
+    if is_view(path) or is_view(sight.resolved):
+        case.never(f"{shown} {IS_VIEW}")
     names = (sight.resolved, *sight.also)
     _judge_socket(case, shown, sight, names)
     _judge_guarded(case, shown, names, write=write)
@@ -87,5 +89,6 @@ def _judge_listed(case: Case, shown: str, sight: PathSight, *, write: bool) -> N
         )
 
 
-def _plain(path: str) -> str:
-    return "/" + posixpath.normpath(path).lstrip("/")
+def is_view(path: str) -> bool:
+    """Whether it is below a process of /proc: what that leads to depends on who looks."""
+    return _VIEW.fullmatch("/" + posixpath.normpath(path).lstrip("/")) is not None

@@ -6,28 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hullmark.core.judgement import Case, cited, fits
+from hullmark.core.judgement import UNSEEN, Case, cited, fits
 
 ALL = "ALL"
 NET_RAW = "NET_RAW"
-_SHARED = (
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
+ENGINES_OWN = frozenset(
+    {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"}
+    | {"NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", NET_RAW}
 )
-ENGINES_OWN = {
-    "docker": frozenset({*_SHARED, "AUDIT_WRITE", "MKNOD", NET_RAW}),
-    "podman": frozenset(_SHARED),
-}
-"""Capabilities of a container that says nothing: moby, oci/caps/defaults.go; containers/common, pkg/config/default.go."""
+"""Capabilities of a container that says nothing: moby, oci/caps/defaults.go. Podman has the same ones or fewer, by its
+configuration; what it says of a container that exists is exact."""
 
 _MODES = {
     "PidMode": ("pid", r"private"),
@@ -36,7 +24,8 @@ _MODES = {
     "UsernsMode": ("user", r"private|nomap|auto(:size=[0-9]+)?|keep-id"),
     "CgroupnsMode": ("cgroup", r"private"),
 }
-"""By field: which namespace, and the forms that leave the container in one of its own."""
+"""By field: which namespace, and the forms that leave the container in one of its own. Docker says `host` of the control groups
+of every container where the machine has their version 1, so that of what exists this one is not judged."""
 _JOINS = re.compile(r"container:.+")
 
 
@@ -46,7 +35,7 @@ def judge(case: Case, host: Mapping[str, Any]) -> None:
     privileged = bool(host.get("Privileged"))
     if privileged and not case.yes("privileged"):
         case.no("privileged", "not allowed here")
-    _judge_options(case, host.get("SecurityOpt") or (), privileged=privileged)
+    _judge_options(case, host)
     if not privileged:
         added, dropped = caps(host.get("CapAdd")), caps(host.get("CapDrop"))
         _judge_added(case, added, dropped)
@@ -72,9 +61,12 @@ def judge_joining(case: Case, mode: str) -> bool:
 
 
 def _judge_mode(case: Case, name: str, mode: str, own: str) -> None:
+    if not mode or judge_joining(case, mode) or re.fullmatch(own, mode):
+        return
     if mode == "host":
-        judge_host_namespace(case, name)
-    elif mode and not judge_joining(case, mode) and not re.fullmatch(own, mode):
+        if not (case.started and name == "cgroup"):
+            judge_host_namespace(case, name)
+    elif not case.started:
         case.never(f"the {name} namespace {cited(mode)} is of a form that is not known here")
 
 
@@ -94,8 +86,7 @@ def _judge_added(case: Case, added: Sequence[str], dropped: Sequence[str]) -> No
     rule = case.rules["capabilities.add"]
     required = case.rules["capabilities.drop"].items or ()
     allowed = None if rule.items is None else caps(rule.items)
-    own = ENGINES_OWN.get(case.sights.engine, frozenset()) - {NET_RAW}
-    free = frozenset() if ALL in required else own - frozenset(caps(required))
+    free = frozenset() if ALL in required else ENGINES_OWN - frozenset(caps(required))
     for name in added:
         if name == NET_RAW or allowed is None or name in allowed or name in free:
             continue
@@ -118,53 +109,51 @@ def _has_raw(case: Case, added: Sequence[str], dropped: Sequence[str]) -> bool:
         return True
     if NET_RAW in dropped:
         return False
-    by_default = case.sights.engine != "podman" or not case.started  # its configuration may add it
-    return ALL in added or (ALL not in dropped and by_default)
+    return ALL in added or ALL not in dropped
 
 
 def _judge_dropped(case: Case, added: Sequence[str], dropped: Sequence[str]) -> None:
-    own = ENGINES_OWN.get(case.sights.engine, frozenset())
-    everything = ALL in dropped or (bool(own) and own <= set(dropped))
     for name in caps(case.rules["capabilities.drop"].items or ()):
-        gone = (
-            everything
-            if name == ALL
-            else everything or name in dropped or (case.started and name not in own)
-        )
-        if not gone or (ALL in added and name not in dropped):
+        gone = name in dropped or (ALL in dropped and ALL not in added)
+        if not gone or name in added:
             case.no("capabilities.drop", f"{name} has to be dropped")
 
 
 # -- confinement
 
 
-def _judge_options(case: Case, options: Sequence[str], *, privileged: bool) -> None:
-    seen: dict[str, list[str]] = {}
-    for option in options:
-        key, value = _parted(option)
-        seen.setdefault(key, []).append(value)
-    for key, values in seen.items():
-        if key not in _OPTIONS:
-            if not case.started:
-                case.never(f"security_opt {cited(key)} is not known here")
-        elif key != "label" and len(values) > 1 and not case.started:
-            case.never(f"security_opt {key} stands there twice")
-    _judge_privileges(case, seen.get("no-new-privileges", []))
-    for key, rule in (("seccomp", "seccomp"), ("apparmor", "apparmor"), ("label", "selinux")):
-        for value in (
-            ["unconfined"] if privileged and key != "label" else seen.get(key) or ["default"]
-        ):
-            _judge_profile(case, rule, value)
-    uncovered = [key for key in ("systempaths", "unmask") if key in seen]
-    if uncovered and not case.yes("system_paths"):
-        case.no(
-            "system_paths", f"security_opt {uncovered[0]} takes the cover off the kernel's files"
-        )
-
-
 _OPTIONS = frozenset(
     {"no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "unmask", "mask"}
 )
+_PROFILES = (("seccomp", "seccomp"), ("apparmor", "apparmor"), ("label", "selinux"))
+"""Each with its rule."""
+
+
+def _judge_options(case: Case, host: Mapping[str, Any]) -> None:
+    seen: dict[str, list[str]] = {}
+    for option in host.get("SecurityOpt") or ():
+        key, value = _parted(option)
+        seen.setdefault(key, []).append(value)
+    if not case.started:
+        _check_options(case, seen)
+    _judge_privileges(case, seen.get("no-new-privileges", []))
+    if host.get("Privileged"):
+        return  # that rule says it all
+    for key, rule in _PROFILES:
+        for value in seen.get(key) or ["default"]:
+            _judge_profile(case, rule, value, host)
+    uncovered = [key for key in ("systempaths", "unmask") if key in seen]
+    if uncovered and not case.yes("system_paths"):
+        told = f"security_opt {uncovered[0]} takes the cover off the kernel's files"
+        case.no("system_paths", told)
+
+
+def _check_options(case: Case, seen: Mapping[str, Sequence[str]]) -> None:
+    for key, values in seen.items():
+        if key not in _OPTIONS:
+            case.never(f"security_opt {cited(key)} is not known here")
+        elif key != "label" and len(values) > 1:
+            case.never(f"security_opt {key} stands there twice")
 
 
 def _parted(option: str) -> tuple[str, str]:
@@ -177,16 +166,17 @@ def _judge_privileges(case: Case, values: Sequence[str]) -> None:
     for value in values:
         if value not in ("", "true", "false"):
             case.never(f"security_opt no-new-privileges {cited(value)} is neither true nor false")
-    if case.yes("no_new_privileges") and (
-        not values or any(value not in ("", "true") for value in values)
-    ):
+    set_ = bool(values) and set(values) <= {"", "true"}
+    if case.yes("no_new_privileges") and not set_:
         case.no("no_new_privileges", "security_opt no-new-privileges has to be set")
 
 
-def _judge_profile(case: Case, rule: str, value: str) -> None:
-    allowed = case.rules[rule].items
-    names = {value, "default"} if value in ("builtin", "runtime/default") else {value}
-    if not any(fits(allowed, name) for name in names):
+def _judge_profile(case: Case, rule: str, value: str, host: Mapping[str, Any]) -> None:
+    shares = "host" in (host.get("PidMode"), host.get("IpcMode"))
+    if case.started and value == "disable" and shares:
+        return  # Docker itself takes SELinux away from who shares these with the host
+    known = "default" if value in ("builtin", "runtime/default") else value
+    if not case.lists(rule, known):
         case.no(rule, f"the profile {cited(value)} is not allowed here")
 
 
@@ -196,14 +186,17 @@ def _judge_profile(case: Case, rule: str, value: str) -> None:
 def _judge_device(case: Case, device: Mapping[str, Any]) -> None:
     path = str(device.get("PathOnHost") or "")
     permissions = str(device.get("CgroupPermissions") or "")
-    if not set(permissions) <= set("rwm"):
-        case.never(f"the device {cited(path)} with the permissions {cited(permissions)}")
+    inside = str(device.get("PathInContainer") or "")
+    if not set(permissions) <= set("rwm") or ":" in path + inside:
+        case.never(
+            f"the device {cited(path)} at {cited(inside)} with the permissions {cited(permissions)}"
+        )
     allowed = case.rules["devices"].items
     if allowed is None:
         return
     sight = case.sights.paths.get(path)
     if path.startswith("/") and sight is None:
-        case.never(f"device {cited(path)} was not looked at")
+        case.never(f"device {cited(path)} {case.sights.troubles.get(path, UNSEEN)}")
         return
     resolved = sight.resolved if sight else path
     if not fits(allowed, resolved):

@@ -6,6 +6,7 @@ take `bind` among the options whatever the type says. Podman reads the names of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from hullmark.core import judgedpaths
@@ -18,6 +19,8 @@ MEMORY = frozenset({"tmpfs", "ramfs"})
 REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs"})
 DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "iso9660", "squashfs"})
 """File systems of a device, which has to be a path then. Others (overlay, proc, devtmpfs, ...) only where a file names them."""
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+"""A volume that the engine made for one container. No new container may ask for one by its name."""
 _NAMES_FOLDERS = ("lowerdir", "upperdir", "workdir")
 
 
@@ -25,6 +28,12 @@ def judge_named(case: Case, name: str) -> None:
     """A volume that a container names. One that doesn't exist becomes an empty one of the local driver."""
     sight = case.sights.volumes.get(name)
     own = sight.app == case.sights.app if sight else name.startswith(f"{case.sights.app}_")
+    if (
+        case.started
+        and _ANONYMOUS.fullmatch(name)
+        and (not sight or not (sight.options or sight.app))
+    ):
+        own = True
     if not own and not case.lists("volumes.external", name):
         case.no("volumes.external", f"volume {cited(name)} is not of app {case.sights.app}")
     if sight is not None:

@@ -9,6 +9,8 @@ from typing import Optional
 from hullmark.model.policy import Policy, Rule, Rules, Sights, Violation
 
 SHOWN_MAX = 120
+UNSEEN = "was not looked at"
+"""Of a path, where nothing says why."""
 
 
 class Case:

@@ -19,6 +19,7 @@ from hullmark.core import (
     judgedlimits,
     judgedmounts,
     judgednetworks,
+    judgedpaths,
     judgedrights,
     judgedvolumes,
     requestform,
@@ -104,6 +105,7 @@ def judge_exec(body: Body, inspected: Body, sights: Sights, policy: Policy) -> V
     case = Case(sights, policy)
     if not requestform.known(case, body, requestform.EXEC):
         return case.found
+    _judge_process(case, body)
     if not case.yes("exec.allowed"):
         case.no("exec.allowed", "running commands in containers is not allowed here")
     if (body.get("Tty") or body.get("AttachStdin")) and not case.yes("exec.interactive"):
@@ -131,6 +133,7 @@ def judge_pull(image: str, sights: Sights, policy: Policy) -> Verdict:
 
 def _judge_container(case: Case, body: Body) -> None:
     host = body.get("HostConfig") or {}
+    _judge_process(case, body)
     judgedidentity.judge_scope(case)
     judgedidentity.judge_image(case, str(body.get("Image") or ""))
     judgedidentity.judge_labels(case, body.get("Labels") or {})
@@ -144,6 +147,16 @@ def _judge_container(case: Case, body: Body) -> None:
         case.no(
             "read_only_root", "the container's own files have to be read-only (read_only: true)"
         )
+
+
+def _judge_process(case: Case, body: Body) -> None:
+    """Of a container or a command: where it begins, and its variables."""
+    folder = str(body.get("WorkingDir") or "")
+    if judgedpaths.is_view(f"/{folder}"):
+        case.never(f"the working directory {cited(folder)} {judgedpaths.IS_VIEW}")
+    for variable in body.get("Env") or ():
+        if "=" not in variable:
+            case.never(f"the variable {cited(variable)} without a value: Podman would give its own")
 
 
 def _once(found: Any) -> tuple[str, ...]:

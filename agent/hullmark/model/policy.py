@@ -277,13 +277,15 @@ class Sights:
     """What was looked up. A needed path, or image, that is missing here is a violation. A volume or network that is missing doesn't exist.
 
     `app` and `service` come from the instance, `scope` is the service's (`cde` or empty). `own_files`: the agent's copies of
-    configs, which may be mounted read-only. `engine_sockets`: resolved paths."""
+    configs, which may be mounted read-only. `engine_sockets`: resolved paths. `troubles`: why paths that are missing could not be
+    followed."""
 
     engine: str = "docker"
     app: str = ""
     service: str = ""
     scope: str = ""
     paths: Mapping[str, PathSight] = field(default_factory=dict)
+    troubles: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, VolumeSight] = field(default_factory=dict)
     networks: Mapping[str, NetworkSight] = field(default_factory=dict)
     image: Optional[ImageSight] = None
