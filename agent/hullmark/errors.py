@@ -149,6 +149,16 @@ class BrokenState(HullmarkError):
     """A file that Hullmark wrote is damaged, and acting on it could do harm."""
 
 
+def by_name(name: str, message: str, remedy: str = "") -> HullmarkError:
+    """An error as somebody else told it; a plain Refused where it is none that this version knows."""
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, HullmarkError)):
+        kind = Refused
+    if issubclass(kind, InvalidInput):
+        return InvalidInput([Problem(message)], remedy=remedy)
+    return kind(message, remedy=remedy)
+
+
 def as_document(error: HullmarkError) -> dict[str, Any]:
     """The form in which commands tell an error with `--output json`, on standard error."""
     problems = error.problems if isinstance(error, InvalidInput) else ()

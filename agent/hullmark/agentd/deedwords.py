@@ -1,10 +1,12 @@
 """What is recorded of a deed before it is done: what it is about, and what of its request matters to a reader.
 
-Never a variable's value, an option's value or a label: secrets may be in all of them.
+Never a variable's value, an option's value or a label: secrets may be in all of them. Of a command that somebody runs in a
+container all words are: what was run is what the record is for.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,6 +61,9 @@ def _fields(deed: Deed, asked: Asked) -> Iterator[tuple[str, str]]:
         yield "image_id", str(body.get("Image", ""))
     elif deed.kind is DeedKind.CONTAINER_UPDATE:
         yield RESTART, _restart(_part(body, "RestartPolicy"))
+    elif deed.kind is DeedKind.CONTAINER_EXEC:
+        yield "command", shlex.join(map(str, body.get("Cmd", ())))
+        yield "user", str(body.get("User", ""))
     elif deed.kind in (DeedKind.VOLUME_CREATE, DeedKind.NETWORK_CREATE):
         yield "driver", str(body.get("Driver", ""))
 

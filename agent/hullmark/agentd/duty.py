@@ -12,6 +12,7 @@ from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
 from hullmark.agentd.guard import Guard
 from hullmark.agentd.health import HealthChecks
+from hullmark.agentd.executing import Executing
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import Identity, Who
@@ -81,7 +82,12 @@ class Duty:
         wake = self._reconciler.wake
         self._health = HealthChecks(engine, observer, wake)
         reporter = Reporter(link, self._ledger, board, outbox, run=run)
-        tasks = Tasks(link, engine, Logs(engine, observer, host, self._over))
+        tasks = Tasks(
+            link,
+            engine,
+            Logs(engine, observer, host, self._over),
+            executing=Executing(engine, observer, self._ledger),
+        )
         sync = Sync(
             link,
             self._ledger,

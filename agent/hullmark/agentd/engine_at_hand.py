@@ -12,6 +12,8 @@ from typing import Any, Callable, Optional
 
 from hullmark.agentd import pulse
 from hullmark.engine.protocol import (
+    Attendant,
+    Command,
     Container,
     CreateRequest,
     Engine,
@@ -140,6 +142,10 @@ class EngineAtHand:
     def check_health(self, container_id: str) -> Health:
         with self._engine() as engine:
             return engine.check_health(container_id)
+
+    def execute(self, container_id: str, command: Command, attendant: Attendant) -> int:
+        with self._engine() as engine:
+            return engine.execute(container_id, command, attendant)
 
     def events(self) -> Iterator[EngineEvent]:
         with self._engine() as engine:

@@ -1,4 +1,5 @@
-"""Questions of the leader, each answered once in a thread of its own: logs, and what an image reference means."""
+"""Questions of the leader, each answered once in a thread of its own: logs, what an image reference means, what this host's policy
+says of a bundle, and commands to be run in containers."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from collections.abc import Generator, Iterator
 from typing import Callable, Optional
 
 from hullmark import log
+from hullmark.agentd.executing import Executing
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import LogQuestion, Logs
 from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError, InvalidInput, Problem
+from hullmark.model.execution import CLAIM, ExecRecord
 from hullmark.model.orders import Task
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import canonical, to_wire
@@ -32,11 +35,13 @@ class Tasks:
         engine: Engine,
         logs: Logs,
         *,
+        executing: Optional[Executing] = None,
         start: Optional[Callable[[Callable[[], None]], None]] = None,
     ) -> None:
         self._link = link
         self._engine = engine
         self._logs = logs
+        self._executing = executing
         self._start = start or _in_a_thread
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -56,6 +61,9 @@ class Tasks:
     def _answer(self, task: Task, room: bool) -> None:
         lines = self._lines(task, room)
         try:
+            if task.kind == "exec":
+                # Nothing is run for somebody who has stopped waiting.
+                self._link.send_task(task.task_id, iter([CLAIM + b"\n"]))
             self._link.send_task(task.task_id, lines)
         except HullmarkError as error:
             # Nobody listens any more, or the leader is gone: with it, so is the one who asked.
@@ -72,8 +80,17 @@ class Tasks:
             yield from self._log_lines(task)
         elif task.kind == "logs":
             yield self._logs.remark(f"this host answers {AT_ONCE} questions already; ask again")
+        elif task.kind == "exec":
+            yield from self._executed(task, room)
         else:
             yield self._logs.remark(f"this agent does not know tasks of kind {task.kind!r}")
+
+    def _executed(self, task: Task, room: bool) -> Iterator[bytes]:
+        if self._executing is None or not room:
+            why = "this host answers too many questions already; ask again"
+            yield canonical(to_wire(ExecRecord(kind="Conflict", error=why))) + b"\n"
+        else:
+            yield from self._executing.lines(task.arguments)
 
     def _log_lines(self, task: Task) -> Iterator[bytes]:
         try:

@@ -158,7 +158,25 @@ class Client:
 
         return self._of_leader(once)
 
-    def _of_leader(self, exchange: Callable[[], Answer]) -> bytes:
+    def _of_leader(self, exchange: Callable[[], Answer], *, once: bool = False) -> bytes:
+    def once(self, cls: type[T], path: str, request: Any) -> Iterator[T]:
+        """Values that come one by one, of something that must not be done twice: sent again only where a master says
+        that it does not lead, or there is no connection. Raises as `ask`."""
+        found: Iterator[bytes] = iter(())
+
+        def begin() -> Answer:
+            nonlocal found
+            answer, found = self._transport.lines(path, self._answer_s, "POST", canonical(request))
+            return answer
+
+        self._of_leader(begin, once=True)
+        try:
+            for line in found:
+                if line.strip():
+                    yield self.decoded(cls, line)
+        except (NotReachedError, LostError) as error:
+            raise self._unavailable(error) from error
+
         """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Where none leads, what
         one knew last is as good as there is. Raises what the last one said."""
         asked: set[Address] = set()
@@ -184,7 +202,9 @@ class Client:
                 address = self._next(asked)
                 continue
             trouble = self._error(answer)
-            if answer.status not in (421, 503):
+                if once and not isinstance(error, NotReachedError):
+                    raise trouble from error
+            if answer.status not in ((421,) if once else (421, 503)):
                 raise trouble
             # 503: it is cut off from the store, or from the leader. Another may not be.
             address = self._named(answer, asked) or self._next(asked)

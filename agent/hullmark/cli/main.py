@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "Why instances are not as they should be",
     "logs": "Show the output of instances",
     "hosts": "List hosts",
+    "exec": "Run a command in a container",
     "host": "Cordon, drain, label, show or remove a host",
     "maintenance": "Planned work on hosts: start, end, list",
     "ports": "List host ports that are held, and by whom",

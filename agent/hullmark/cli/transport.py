@@ -72,12 +72,14 @@ class Transport:
             self.close()
         return answer
 
-    def lines(self, target: str, timeout_s: float) -> tuple[Answer, Iterator[bytes]]:
+    def lines(
+        self, target: str, timeout_s: float, method: str = "GET", body: bytes = b""
+    ) -> tuple[Answer, Iterator[bytes]]:
         """An answer whose body comes line by line, for as long as it takes: once it begins, it may be silent
         for any time, and `timeout_s` bounds only its beginning. With a status other than 200
         the answer has its body, and there are no lines. Raises as `exchange`, later too."""
         try:
-            response = self._send("GET", target, b"", timeout_s)
+            response = self._send(method, target, body, timeout_s)
             if response.status != 200:
                 return Answer(response.status, response.read(ANSWER_MAX_BYTES)), iter(())
         except (OSError, MalformedError) as error:

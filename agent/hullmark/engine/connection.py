@@ -42,6 +42,16 @@ class Stream:
             if not self.was_cut:
                 raise
 
+    def read(self, most: int) -> bytes:
+        """As many bytes, of an answer without a length; fewer only where it ends, or was cut."""
+        try:
+            with translated(self._socket_url):
+                return bytes(self._answer.raw.read(most))
+        except EngineUnavailable:
+            if not self.was_cut:
+                raise
+            return b""
+
     def cut(self) -> None:
         self.was_cut = True
         with contextlib.suppress(OSError):
@@ -112,6 +122,7 @@ class Connection:
         parameters: Mapping[str, Any],
         *,
         headers: Optional[Mapping[str, str]] = None,
+        body: Optional[Mapping[str, Any]] = None,
         silence_s: Optional[float] = None,
     ) -> Iterator[Stream]:
         """`silence_s`: raise EngineSilent when nothing comes for so long; None waits for good."""
@@ -120,6 +131,7 @@ class Connection:
             path,
             params=parameters,
             headers=dict(headers or {}),
+            json=body,
             stream=True,
             timeout=(CALL_TIMEOUT_S, silence_s),
         )

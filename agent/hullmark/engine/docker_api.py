@@ -14,6 +14,7 @@ from typing import Any, Optional
 from hullmark.engine import (
     abilities,
     credentials,
+    executing,
     images,
     inspection,
     limits,
@@ -25,6 +26,8 @@ from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import CALL_TIMEOUT_S, Connection, segment
 from hullmark.engine.places import HostNetworks, Places
 from hullmark.engine.protocol import (
+    Attendant,
+    Command,
     Container,
     CreateRequest,
     Deed,
@@ -270,6 +273,10 @@ class DockerApiEngine:
             except EngineSilent:
                 return Health.UNHEALTHY
         return self.container(container_id).health
+
+    def execute(self, container_id: str, command: Command, attendant: Attendant) -> int:
+        found = self._own(container_id)
+        return executing.execute(self._connection, self._gate, found, command, attendant)
 
     def _own(self, container_id: str) -> Any:
         """What the engine says of it. Raises Refused for one that isn't ours: it is never touched."""

@@ -131,6 +131,42 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True)
+class Command:
+    """To be run in a container. `user` and `working_dir` empty: the container's own."""
+
+    words: tuple[str, ...]
+    user: str = ""
+    working_dir: str = ""
+
+
+class Execution(Protocol):
+    """A command that was begun. May be used from any thread."""
+
+    def pid(self) -> int:
+        """Of its first process, as the host counts; 0 where it has ended, or that isn't known."""
+        ...
+
+    def cut(self) -> None:
+        """Read no more of its output."""
+        ...
+
+
+class Attendant(Protocol):
+    """Who has a command run. Called by the thread that runs it."""
+
+    def begun(self, execution: Execution) -> None: ...
+
+    def take(self, stream: str, data: bytes) -> None:
+        """A part of what it wrote to `stdout` or `stderr`. What blocks here holds the command up."""
+        ...
+
+    @property
+    def ended(self) -> str:
+        """Why it was ended before its own time; empty where it was not."""
+        ...
+
+
 class DeedKind(enum.Enum):
     """What can be done to an engine. The value is the kind of its audit records."""
 
@@ -272,6 +308,11 @@ class Engine(Protocol):
 
     def check_health(self, container_id: str) -> Health:
         """Run the container's health check once, where the engine doesn't by itself."""
+        ...
+
+    def execute(self, container_id: str, command: Command, attendant: Attendant) -> int:
+        """Run a command in a running container; its exit code. Blocks until it has ended. Raises Refused where the
+        attendant ended it, Conflict where the container doesn't run."""
         ...
 
     def events(self) -> Iterator[EngineEvent]:

@@ -51,6 +51,9 @@ def outcome(entry: Entry, number: int, answer: Any, epoch: str) -> Entry:
         refused = answer.status in (401, 403)
         how = Outcome.REFUSED if refused else Outcome.FAILURE
         return ended(entry, number, how, f"the leader answered with status {answer.status}")
+    ending = getattr(answer, "ending", None)
+    if ending is not None:  # of an answer that had begun when it went wrong
+        return ended(entry, number, *ending)
     fields = {}
     for name in ("generation", "changed", "host_id", "pending_id", "exit_code"):
         value = getattr(answer, name, None)

@@ -25,6 +25,8 @@ from hullmark.agentd.reporter import Reporter
 from hullmark.agentd.sync import Clocks, Listeners, Sync
 from hullmark.core.picture import Picture, merged
 from hullmark.engine.protocol import (
+    Attendant,
+    Command,
     Container,
     ContainerState,
     CreateRequest,
@@ -149,6 +151,7 @@ class FakeEngine:
         self.stream: queue.Queue[Optional[EngineEvent]] = queue.Queue()
         self.closed = 0
         self.policies: dict[str, EngineRestart] = {}
+        self.during_exec: Callable[[Command, Attendant], int] = lambda command, attendant: 0
         self.changes_policies = True
         self._ids = itertools.count(1)
         self._time = itertools.count(1)
@@ -353,6 +356,14 @@ class FakeEngine:
         )
         self._change("check_health", container_id)
         return self.health_result
+
+    def execute(self, container_id: str, command: Command, attendant: Attendant) -> int:
+        self._ask("execute")
+        self._change("execute", " ".join(command.words))
+        code = self.during_exec(command, attendant)
+        if attendant.ended:
+            raise Refused(attendant.ended)
+        return code
 
     def events(self) -> Iterator[EngineEvent]:
         self._ask("events")
