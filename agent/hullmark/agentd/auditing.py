@@ -7,7 +7,8 @@ Three ways to record, by what has to be true afterwards:
     note        of what happened: the same, and without the reserve
 
 A log that can't be written is a problem of the host, `audit.unwritable`. Nothing new is begun on the host until it is over;
-restarts and stops go on while the log's reserve has room for them. What waits in memory is lost with the process.
+restarts and stops go on while the log's reserve has room for them. What waits in memory is lost with the process. What somebody
+did to the log's files is a problem too, `audit.changed`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ PROBLEM = "audit.unwritable"
 REMEDY = (
     "free space or mend the disk (see where: audit in agent.yaml); what runs goes on, is restarted and stopped while the "
     "log's reserve lasts, and nothing new is begun until then"
+)
+CHANGED = "audit.changed"
+CHANGED_REMEDY = (
+    "find out who did it, and hold the log against the masters: hullmark audit verify; this is over when the agent is "
+    "started anew"
 )
 LOOK_S = 2.0
 """How often a log in trouble is tried again."""
@@ -172,11 +178,15 @@ class Auditing:
     def look(self) -> None:
         """Try what could not be written; say whether it can."""
         with suppress(AuditUnavailable), elsewhere():
-            if self.file.recover():
+            file = self.file
+            if file.recover():
                 self._catch_up()
                 self._problems.clear(PROBLEM)
             else:
-                self._show(AuditUnavailable(self.file.trouble))
+                self._show(AuditUnavailable(file.trouble))
+            if file.findings:
+                said = f"somebody changed the audit log's files: {'; '.join(file.findings)}"
+                self._problems.set(CHANGED, said, CHANGED_REMEDY)
 
     def _show(self, error: HullmarkError) -> None:
         self._problems.set(PROBLEM, error.message, error.remedy or REMEDY)

@@ -29,6 +29,9 @@ from hullmark.model.audit import Entry, Outcome, Stage
 
 NO_SEQ = 0
 """In place of an intent's sequence number where there is no intent."""
+NO_INTENT = "without_intent"
+"""The field of a deed that was done though its intent was not on the disk by then. If it came there later, its own outcome says
+that it was not begun: this record says what was done."""
 ANYHOW_S = 1.0
 """How long a deed that is done anyhow waits for its intent to be on the disk."""
 
@@ -114,7 +117,7 @@ class RecordingGate:
             container_id=passage.container_id,
             image_digest=passage.image_digest,
             of=of,
-            fields={**intent.fields, **passage.fields},
+            fields={**intent.fields, **passage.fields, **({} if of else {NO_INTENT: "yes"})},
         )
         self._auditing.conclude(entry)
 

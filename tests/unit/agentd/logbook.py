@@ -21,6 +21,7 @@ class Logbook:
         self.room = self.reserve = True
         self.left_open = tuple(left_open)
         self.closed = False
+        self.findings: tuple[str, ...] = ()
         self.appending: Callable[[Entry], None] = lambda entry: None
 
     def append(self, entry: Entry, *, essential: bool = False) -> int:

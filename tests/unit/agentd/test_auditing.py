@@ -108,6 +108,17 @@ def test_what_this_very_process_has_under_way_was_not_left_by_another() -> None:
     assert [one.seq for one in log.open_intents] == [99]
 
 
+def test_what_somebody_did_to_its_files_is_a_problem_of_the_host() -> None:
+    book, problems = Logbook(), Problems()
+    log = auditing_of(book, problems)
+    book.findings = ("audit.shortened: first 3, last 9",)
+    log.look()
+    (problem,) = problems.all()
+    assert problem.code == "audit.changed"
+    assert "first 3, last 9" in problem.message
+    assert "hullmark audit verify" in problem.remedy
+
+
 def test_a_look_is_taken_until_it_is_told_to_end() -> None:
     book = Logbook()
     log = auditing_of(book)

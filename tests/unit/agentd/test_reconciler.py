@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullmark.agentd.crew import Pools
+from hullmark.agentd.crew import UNRECORDED_RETRY_S, Pools
 from hullmark.engine.protocol import ContainerState
-from hullmark.errors import EngineUnavailable, HullmarkError, Refused
+from hullmark.errors import AuditUnavailable, EngineUnavailable, HullmarkError, Refused
 from hullmark.model.app import (
     Attachment,
     Mount,
@@ -51,6 +51,22 @@ def test_an_instance_is_made_once_and_runs(agent: Agent) -> None:
     assert agent.engine.calls == [("create", NAME), ("start", NAME)]
     assert agent.phases() == {NAME: "running"}
     assert agent.kinds() == ["instance.started"]
+
+
+def test_what_the_log_does_not_take_is_put_off_and_no_failure_of_the_instance(
+    agent: Agent,
+) -> None:
+    agent.engine.trouble = lambda method: AuditUnavailable("full") if method == "create" else None
+    agent.accept(orders_of([(WEB, bundle_of())]))
+    for _ in range(20):
+        agent.settle()
+        agent.clock.now += 60
+    assert agent.engine.calls == []
+    assert agent.kinds() == []
+    agent.engine.trouble = lambda method: None
+    agent.clock.now += UNRECORDED_RETRY_S
+    agent.settle()
+    assert agent.engine.running() == {NAME}
 
 
 def test_instances_of_one_spec_share_its_image_check_and_network(agent: Agent) -> None:
