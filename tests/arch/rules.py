@@ -34,8 +34,9 @@ ROOMS: Mapping[str, Room] = {
     "agentd": room("core engine host model config pki", ANY),
     "masterd": room("core store compose config host pki model", ANY),
     "footprint": room("model engine host", ANY),
-    # engine: what checks a registry's credentials is what reads them.
-    "cli": room("model compose document config engine footprint", ANY),
+    # engine: what checks a registry's credentials is what reads them. core: who verifies an audit log has neither daemon, and
+    # what a chain is may not be said twice.
+    "cli": room("model core compose document config engine footprint", ANY),
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "ports": "List host ports that are held, and by whom",
     "status": "How the cluster stands, and what to do next",
     "events": "What happened",
+    "audit": "The record of all that was done: show, trace, verify",
     "orphans": "List containers that no order names",
     "invite": "Make a token with which a host joins",
     "login": "Make a token for use from another machine",

@@ -2,18 +2,16 @@
 
     GET    /v1/audit          -> JSON lines: records, each byte for byte as it stands in its log
                                  ?log=&by=&app=&container=&request=&ticket=&kind=&outcome=&since=&until=&limit=&follow=
-    GET    /v1/audit/heads    -> HeadList     ?log=
+    GET    /v1/audit/heads    -> JSON lines: entries of the file of heads of the master that is asked   ?log=
     GET    /v1/audit/trace    -> Trace        ?what=
 
-A master answers from its own log and from what it was sent of all others'.
+A master answers from its own log and from what it was sent of all others'. Any master answers for its own file of heads, also one
+that stands by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from hullmark.model.audit import Head
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -32,28 +30,6 @@ class Query:
     outcome: str = ""
     since: str = ""
     until: str = ""
-
-
-@dataclass(frozen=True)
-class KnownHead:
-    """A head that a master vouches for, from entry `number` of its file of heads, which was sealed at `sealed_at`."""
-
-    head: Head
-    master: str
-    number: int
-    link: str
-    sealed_at: float
-
-
-@dataclass(frozen=True)
-class HeadList:
-    """`names` has for each log the name of its host or master. `masters` are those whose files of heads these are from."""
-
-    cluster_id: str
-    at: float
-    masters: tuple[str, ...] = ()
-    heads: tuple[KnownHead, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

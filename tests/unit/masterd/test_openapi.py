@@ -189,6 +189,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/apps")
         await ask("GET", "/v1/hosts")
         await ask("GET", "/v1/events?limit=1000")
+        await ask("GET", "/v1/audit/trace?what=shop")
         await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
         for method, path, body in (*OF_HOSTS, *OF_MASTERS):
             await ask(method, path, body)

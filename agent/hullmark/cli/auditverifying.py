@@ -1,0 +1,159 @@
+"""Holding an audit log against itself and against the heads that masters vouch for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from hullmark.cli.auditfiles import lines, log_of
+from hullmark.cli.auditheads import Known
+from hullmark.core.chain import Testimony, Verifier, against
+from hullmark.errors import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
+from hullmark.model.audit import Head
+
+GOOD, BROKEN, NOT_VOUCHED = "good", "broken", "not vouched for"
+CODES = {GOOD: EXIT_OK, BROKEN: EXIT_FAILED, NOT_VOUCHED: EXIT_UNKNOWN}
+SHOWN_MOST = 20
+"""Findings of one sort; all are counted."""
+
+
+@dataclass
+class Verdict:
+    """Of one log. `findings` are what is wrong with it, in words; `notes` what isn't wrong, and good to know. `chain` is that its
+    records follow one another; `vouched_to` the record up to which masters vouch for it, 0 for none."""
+
+    log: str
+    files: tuple[str, ...]
+    records: int = 0
+    first: int = 0
+    last: int = 0
+    hash: str = ""
+    chain: bool = False
+    heads: int = 0
+    masters: tuple[str, ...] = ()
+    vouched_to: int = 0
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def word(self) -> str:
+        if self.findings:
+            return BROKEN
+        return GOOD if self.vouched_to else NOT_VOUCHED
+
+
+def verify(files: Sequence[Path], known: Known, expected: str = "") -> Verdict:
+    """`known` was gathered before: a log that grows meanwhile has more than any of its heads. `expected`: whose log it has to be.
+    Raises Refused where a file can't be read."""
+    verdict = Verdict(log_of(files), tuple(str(path) for path in files))
+    if expected and verdict.log != expected:
+        verdict.findings.append(
+            f"it is the log of {verdict.log or 'nobody'}, and not of {expected}"
+        )
+    verifier = Verifier(wanted=frozenset(head.seq for head in known.heads))
+    _feed(verifier, files, verdict)
+    verdict.records, verdict.chain = verifier.count, not verifier.breaks
+    if verifier.first is not None and verifier.head is not None:
+        verdict.first, verdict.last = verifier.first.seq, verifier.head.seq
+        verdict.hash = verifier.head.hash
+    if not verifier.whole:
+        verdict.findings.append(_beginning(verdict.first))
+    _hold_against(verdict, known, against(known.heads, verifier))
+    return verdict
+
+
+def _feed(verifier: Verifier, files: Sequence[Path], verdict: Verdict) -> None:
+    found = 0
+    for line in lines(files):
+        if not line.ended and line.file == files[-1]:
+            verdict.notes.append(
+                f"{line.file}:{line.number}: the last line is not whole: it is being written, or its"
+                " writer was killed; it is no record yet"
+            )
+            continue
+        broken = verifier.feed(line.text)
+        if broken is None:
+            continue
+        found += 1
+        if found <= SHOWN_MOST:
+            verdict.findings.append(f"{line.file}:{line.number}: {_record(broken.seq)}{broken.why}")
+    if found > SHOWN_MOST:
+        verdict.findings.append(f"and {found - SHOWN_MOST} more breaks")
+
+
+def _record(seq: int) -> str:
+    return f"record {seq}: " if seq else ""
+
+
+def _beginning(first: int) -> str:
+    if not first:
+        return "it has no records at all"
+    return (
+        f"its beginning is missing: it begins with record {first}, and does not say that what was before was"
+        " removed by age"
+    )
+
+
+def _hold_against(verdict: Verdict, known: Known, testimony: Testimony) -> None:
+    verdict.heads = len(known.heads)
+    verdict.masters = tuple(sorted(known.sources))
+    verdict.findings += [
+        *_told(
+            testimony.contradicted,
+            "is another one than masters vouch for: it was changed or replaced",
+        ),
+        *_told(testimony.lost, "was vouched for, and is not there"),
+        *_beyond(testimony.beyond, verdict.last),
+    ]
+    for master, broken in known.refused[:SHOWN_MOST]:
+        verdict.findings.append(f"master {master} refused record {broken.head.seq}: {broken.why}")
+    verdict.notes += [
+        f"an operator had it go on from what it was then: {text}" for text in known.accepted
+    ]
+    if not testimony.agreed:
+        return
+    verdict.vouched_to = testimony.vouched_to
+    newer = verdict.last - verdict.vouched_to
+    if newer > 0 and not testimony.beyond:
+        verdict.notes.append(
+            f"records {verdict.vouched_to + 1} to {verdict.last} are newer than what masters vouch for"
+        )
+
+
+def _told(heads: Sequence[Head], what: str) -> list[str]:
+    found = [f"record {head.seq} {what}" for head in _by_number(heads)[:SHOWN_MOST]]
+    more = len(heads) - len(found)
+    return [*found, f"and {more} more such records"] if more > 0 else found
+
+
+def _beyond(heads: Sequence[Head], last: int) -> list[str]:
+    newest = max(heads, key=lambda head: head.seq, default=None)
+    if newest is None:
+        return []
+    return [
+        f"its end is missing: it ends with record {last}, and masters vouch for record {newest.seq}"
+    ]
+
+
+def _by_number(heads: Sequence[Head]) -> list[Head]:
+    return sorted(heads, key=lambda head: head.seq)
+
+
+def worst(verdicts: Sequence[Verdict]) -> int:
+    """The exit code of all together."""
+    words = {verdict.word for verdict in verdicts}
+    for word in (BROKEN, NOT_VOUCHED):
+        if word in words:
+            return CODES[word]
+    return EXIT_OK
+
+
+def unvouched(verdict: Verdict, why: Optional[str]) -> str:
+    """What a chain alone says, in one sentence."""
+    reason = f" ({why})" if why else ""
+    return (
+        "its records follow one another, and no head that a master vouches for was held against it"
+        f"{reason}: whoever rewrites all of a log makes a good chain too"
+    )
