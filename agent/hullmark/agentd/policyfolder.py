@@ -20,6 +20,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.config import load_policy_folder
 from hullmark.errors import InvalidInput, PolicyRefused
 from hullmark.model.policy import Policy
+from hullmark.model.scope import UNKNOWN
 
 _log = log.get("policy")
 
@@ -78,9 +79,9 @@ class PolicyFolder:
 
     @property
     def scope(self) -> str:
-        """Of the last policy that could be read."""
+        """What the leader is told: `unknown` while the policy can't be read, so that nothing new is placed here."""
         with self._lock:
-            return self._scope
+            return UNKNOWN if self._known and self._policy is None else self._scope
 
     def _read(self) -> None:
         try:
