@@ -9,5 +9,6 @@ cd "$(dirname "$0")/.."
     # What makes the packages; they have of it what debian/ and hullmark.spec name.
     find packaging -type f ! -name '*.pyc' -print0
     printf '%s\0' conf/agent.yaml conf/master.yaml conf/examples/31_aide_hullmark conf/examples/hullmark.rules
+    find conf/policies -type f -name '[!.]*.yaml' -print0
     printf '%s\0' LICENSE README.md CHANGELOG.md SECURITY.md
 } | LC_ALL=C sort -z

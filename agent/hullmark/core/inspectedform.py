@@ -68,6 +68,7 @@ def judge_only_inspected(case: Case, inspected: Mapping[str, Any]) -> None:
             case.no("devices", f"{field} {cited(host[field])}")
     if host.get("VolumesFrom") and not case.yes("join_namespaces"):
         case.no("join_namespaces", f"it takes the volumes of {cited(host['VolumesFrom'])}")
-    uncovered = UNCOVERED in host and not host[UNCOVERED]
+    docker = case.sights.engine == "docker"  # Podman doesn't tell
+    uncovered = docker and UNCOVERED in host and not host[UNCOVERED]
     if uncovered and not host.get("Privileged") and not case.yes("system_paths"):
         case.no("system_paths", "the cover is off the kernel's files")

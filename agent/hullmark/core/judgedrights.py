@@ -87,10 +87,14 @@ def _judge_added(case: Case, added: Sequence[str], dropped: Sequence[str]) -> No
     required = case.rules["capabilities.drop"].items or ()
     allowed = None if rule.items is None else caps(rule.items)
     free = frozenset() if ALL in required else ENGINES_OWN - frozenset(caps(required))
-    for name in added:
-        if name == NET_RAW or allowed is None or name in allowed or name in free:
-            continue
-        case.no("capabilities.add", f"{cited(name)} is not allowed here")
+    beyond = (
+        []
+        if allowed is None
+        else [each for each in added if each not in {NET_RAW, *allowed, *free}]
+    )
+    if beyond:
+        told = f"{cited(', '.join(beyond))} {'is' if len(beyond) == 1 else 'are'} not allowed here"
+        case.no("capabilities.add", told)
     if _has_raw(case, added, dropped) and not _raw_allowed(case, allowed):
         asked = "" if NET_RAW in added else ", and has to be dropped"
         case.no("capabilities.add", f"{NET_RAW} is not allowed here{asked}")
