@@ -92,7 +92,7 @@ class Agent:
                     self._serve(identity)
         finally:
             self._manager.stopping()
-            self._record("agent.stop")
+            self._record("agent.stopped")
             self._guard.auditing.close()
             if lock is not None:
                 lock.release()
@@ -156,7 +156,7 @@ class Agent:
         if identity != self._began_as:
             self._began_as = identity
             self._record(
-                "agent.start", version=__version__, run=self._run, cluster=identity.cluster_id
+                "agent.started", version=__version__, run=self._run, cluster=identity.cluster_id
             )
         duty = Duty(config, identity, self._host, self._guard, self._problems, run=self._run)
         duty.start()
@@ -213,7 +213,7 @@ class Agent:
             config = preconditions.reread(self._config_file, self._config)
         except InvalidInput as error:
             self._problems.set("config.invalid", preconditions.in_short(error), RELOAD_AGAIN)
-            self._record("config.reload", Outcome.FAILURE, preconditions.in_short(error))
+            self._record("agent.reloaded", Outcome.FAILURE, preconditions.in_short(error))
             return
         self._problems.clear("config.invalid")
         if config == self._config:
@@ -221,7 +221,7 @@ class Agent:
             return
         log.setup(config.log_level, config.log_form, config.log_to, TAG)
         _log.info("configuration read afresh", host=config.host_name or self._host)
-        self._record("config.reload", changed=", ".join(_changed(self._config, config)))
+        self._record("agent.reloaded", changed=", ".join(_changed(self._config, config)))
         self._config = config
 
     def _how_to_enroll(self, error: HullmarkError) -> str:

@@ -249,7 +249,7 @@ def _held_by(held: Held, orders: Orders) -> Held:
 
 def _acceptance(orders: Orders) -> Entry:
     return Entry(
-        "orders.accept",
+        "order.accepted",
         f"host {orders.host_id}",
         by=orders.leader,
         actor=Actor.MASTER,
@@ -265,7 +265,7 @@ def _acceptance(orders: Orders) -> Entry:
 
 def _refusal(host_id: str, epoch: Epoch, leader: str, why: str) -> Entry:
     return Entry(
-        "orders.refuse",
+        "order.refused",
         f"host {host_id}",
         outcome=Outcome.REFUSED,
         by=leader or BY_HAND,

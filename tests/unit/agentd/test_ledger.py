@@ -59,8 +59,8 @@ def test_what_is_accepted_or_refused_is_said_to_the_log_with_the_leader_that_ask
     assert ledger.accept(orders), "held already: nothing new to record"
     assert not ledger.accept(orders_of(epoch=Epoch(1, 1), leader="m2"))
     assert [(one.kind, one.outcome, one.by, one.actor, one.epoch) for one in said] == [
-        ("orders.accept", Outcome.SUCCESS, "m1", Actor.MASTER, "1.3"),
-        ("orders.refuse", Outcome.REFUSED, "m2", Actor.MASTER, "1.1"),
+        ("order.accepted", Outcome.SUCCESS, "m1", Actor.MASTER, "1.3"),
+        ("order.refused", Outcome.REFUSED, "m2", Actor.MASTER, "1.1"),
     ]
     assert said[0].fields["revision"] == "8"
     assert "has passed" in said[1].reason
