@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from hullmark import errors
 from hullmark.cli.address import Address, parse_https
+from hullmark.cli.heldanswer import HeldError
 from hullmark.cli.transport import Answer, LostError, NotReachedError, Transport
 from hullmark.errors import (
     HullmarkError,
@@ -39,6 +40,7 @@ READ_S = 6.0
 """The same for a question."""
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 2.0
+HELD = 202
 
 
 def new_request_id() -> str:
@@ -65,6 +67,8 @@ class Client:
         self._sleep = sleep
         self._patient = len(self._addresses) == 1
         self._warned = False
+        self.decided: Optional[Callable[[bytes], bool]] = None
+        """Waits where a change waits for a second person, by that answer; whether one decided. Left out, nobody waits."""
 
     @property
     def address(self) -> Address:
@@ -89,14 +93,19 @@ class Client:
 
     def change(self, method: str, path: str, request: Any) -> bytes:
         """A change, or a question with a body: a request's wire form. Its answer, for `decoded`: a caller who
-        imports what it needs for that after the call loses no time before it. Raises as `ask`;
+        imports what it needs for that after the call loses no time before it. Raises as `ask`, HeldError where it waits for a second person;
         sent again for a while where its answer was lost or the store did not answer."""
         body = canonical(request)
 
         def once() -> bytes:
             return self._exchange(method, path, body, self._answer_s)
 
-        return self._again(once, self._retry_s, several=True)
+        while True:
+            try:
+                return self._again(once, self._retry_s, several=True)
+            except HeldError as held:
+                if self.decided is None or not self.decided(held.body):
+                    raise
 
     def _again(self, once: Callable[[], bytes], retry_s: float, *, several: bool) -> bytes:
         """Until it goes well or has gone wrong for so long. Where nothing was sent, and nobody is about to lead, there is
@@ -150,15 +159,6 @@ class Client:
         except (NotReachedError, LostError) as error:
             raise self._unavailable(error) from error
 
-    def _exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> bytes:
-        def once() -> Answer:
-            quick_s = timeout_s - self._answer_s + QUICK_S
-            limit_s = timeout_s if self._patient else min(timeout_s, quick_s)
-            return self._transport.exchange(method, target, body, limit_s)
-
-        return self._of_leader(once)
-
-    def _of_leader(self, exchange: Callable[[], Answer], *, once: bool = False) -> bytes:
     def once(self, cls: type[T], path: str, request: Any) -> Iterator[T]:
         """Values that come one by one, of something that must not be done twice: sent again only where a master says
         that it does not lead, or there is no connection. Raises as `ask`."""
@@ -177,8 +177,18 @@ class Client:
         except (NotReachedError, LostError) as error:
             raise self._unavailable(error) from error
 
+    def _exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> bytes:
+        def once() -> Answer:
+            quick_s = timeout_s - self._answer_s + QUICK_S
+            limit_s = timeout_s if self._patient else min(timeout_s, quick_s)
+            return self._transport.exchange(method, target, body, limit_s)
+
+        return self._of_leader(once)
+
+    def _of_leader(self, exchange: Callable[[], Answer], *, once: bool = False) -> bytes:
         """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Where none leads, what
-        one knew last is as good as there is. Raises what the last one said."""
+        one knew last is as good as there is. Raises what the last one said. `once`: what may have been done is not asked
+        of another."""
         asked: set[Address] = set()
         known: Optional[Answer] = None
         trouble: Optional[HullmarkError] = None
@@ -192,6 +202,8 @@ class Client:
                 if trouble is None or not isinstance(error, NotReachedError):
                     trouble = self._unavailable(error)
                     trouble.__cause__ = error
+                if once and not isinstance(error, NotReachedError):
+                    raise trouble from error
                 self._patient = self._patient or isinstance(error, LostError)
                 address = self._next(asked)
                 continue
@@ -201,9 +213,9 @@ class Client:
                 known, knows = answer, address
                 address = self._next(asked)
                 continue
+            if answer.status == HELD:
+                raise HeldError(answer.body)
             trouble = self._error(answer)
-                if once and not isinstance(error, NotReachedError):
-                    raise trouble from error
             if answer.status not in ((421,) if once else (421, 503)):
                 raise trouble
             # 503: it is cut off from the store, or from the leader. Another may not be.

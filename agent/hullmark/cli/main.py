@@ -12,6 +12,7 @@ import click
 
 from hullmark import __version__
 from hullmark.cli import failure
+from hullmark.cli.heldanswer import HeldError
 from hullmark.cli.options import online, wants_json
 from hullmark.errors import EXIT_OK, EXIT_USAGE, HullmarkError, UsageError
 
@@ -31,8 +32,8 @@ COMMANDS: Mapping[str, str] = {
     "ps": "List instances",
     "explain": "Why instances are not as they should be",
     "logs": "Show the output of instances",
-    "hosts": "List hosts",
     "exec": "Run a command in a container",
+    "hosts": "List hosts",
     "host": "Cordon, drain, label, show or remove a host",
     "maintenance": "Planned work on hosts: start, end, list",
     "ports": "List host ports that are held, and by whom",
@@ -43,6 +44,10 @@ COMMANDS: Mapping[str, str] = {
     "invite": "Make a token with which a host joins",
     "login": "Make a token for use from another machine",
     "token": "Logins of machines: make, list, revoke",
+    "changes": "Changes that wait for a second person",
+    "approve": "Approve another person's change",
+    "change-control": "Tickets, approvals, freeze windows: the rules",
+    "break-glass": "Go round change control in an emergency",
     "config": "Check and show the daemons' configuration",
     "agent": "Enroll this host, run its agent",
     "eject": "Leave the cluster; containers stay",
@@ -74,7 +79,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"hullmark.cli.commands.{cmd_name}")
+        module = importlib.import_module(f"hullmark.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
@@ -109,6 +114,8 @@ class Commands(click.Group):
         except HullmarkError as error:
             failure.tell(error, as_json=as_json)
             return error.exit_code
+        except HeldError as held:
+            return _held(held, as_json=as_json)
         except click.Abort:
             failure.tell_interrupted(as_json=as_json)
             return INTERRUPTED
@@ -116,6 +123,13 @@ class Commands(click.Group):
             failure.tell(_usage(error), as_json=as_json)
             return EXIT_USAGE
         return code if isinstance(code, int) else EXIT_OK
+
+
+def _held(held: HeldError, *, as_json: bool) -> int:
+    """The end of a command whose change waits for a second person."""
+    from hullmark.cli.held import read, tell  # for this only
+
+    return tell(read(held.body), as_json=as_json)
 
 
 def _nobody_reads() -> int:

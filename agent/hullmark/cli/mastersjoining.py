@@ -8,8 +8,9 @@ from typing import NoReturn, Optional
 import click
 
 from hullmark.cli import door, secretfile, show
+from hullmark.cli.client import new_request_id
 from hullmark.cli.daemon import MASTER_FILE, become
-from hullmark.cli.options import Asked, issuing
+from hullmark.cli.options import Asked, issuing, ticket
 from hullmark.cli.target import host_name
 from hullmark.cli.words import dated, duration
 from hullmark.model.peers import MasterInviteAnswer, MasterInviteRequest
@@ -30,10 +31,12 @@ Example:
 @click.option(
     "--valid", default="1h", show_default=True, metavar="DURATION", help="How long it can be used."
 )
+@ticket
 @issuing
-def invite(asked: Asked, name: str, file: Optional[str], valid: str) -> None:
+def invite(asked: Asked, name: str, file: Optional[str], valid: str, ticket: str) -> None:
     """Make a token with which the master NAME joins the cluster, once. The root's key has to be on the leader."""
-    request = MasterInviteRequest(host_name(name), duration(valid, "--valid"))
+    life_s = duration(valid, "--valid")
+    request = MasterInviteRequest(host_name(name), life_s, new_request_id(), ticket)
     path = Path(file) if file else None
     if path is not None:
         secretfile.check_free(path)

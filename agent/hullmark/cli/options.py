@@ -19,6 +19,8 @@ class Asked:
     token_file: Optional[str] = None
     ca: Optional[str] = None
     output: str = "text"
+    waits: bool = False
+    timeout: str = ""
 
     @property
     def json(self) -> bool:
@@ -30,6 +32,12 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any
     if value is not None:
         setattr(context.ensure_object(Asked), str(parameter.name), value)
     return value
+
+
+def _waits(context: click.Context, parameter: click.Parameter, value: Optional[bool]) -> bool:
+    """Yes where it isn't said; who says it waits for a second person too."""
+    context.ensure_object(Asked).waits = value is True
+    return value is not False
 
 
 def _option(*names: str, **more: Any) -> Callable[[Decorated], Decorated]:
@@ -86,12 +94,15 @@ def waiting(default: str) -> Callable[[Decorated], Decorated]:
             metavar="DURATION",
             default=default,
             show_default=True,
+            callback=_keep,
             help="How long to wait, such as 90s or 5m.",
         )(function)
         return click.option(
             "--wait/--no-wait",
-            default=True,
-            help="Wait until it is done (the default), or only until it is accepted.",
+            default=None,
+            callback=_waits,
+            help="Wait until it is done (the default), or only until it is accepted. Where change control asks for a second"
+            " person, only --wait itself waits for that one.",
         )(function)
 
     return decorate

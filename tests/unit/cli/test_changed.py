@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hullmark.model.api import ApplyAnswer, HostList, InviteAnswer, SessionAnswer
+from hullmark.model.changecontrol import ControlAnswer, DecisionAnswer
 from hullmark.model.drill import ForgetAnswer, StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
@@ -18,17 +19,21 @@ from hullmark.model.rollout import RolloutAnswer
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakemaster import FakeMaster
+from tests.unit.cli.test_change_control import GLASS, WAITS
 from tests.unit.cli.test_main import ALL
 
 ASKS = {
     *("validate", "plan", "apps", "ps", "explain", "logs", "hosts", "ports", "status", "events"),
     *("orphans", "version", "host show", "maintenance list", "token list", "config check"),
     *("config show", "rollout status", "rollout history", "footprint", "snapshot verify"),
+    *("changes list", "changes show", "changes wait", "change-control show"),
+    *("break-glass list", "break-glass show"),
 }
 """Commands that change nothing."""
 ELSEWHERE = {
     "snapshot save",
     "snapshot restore",
+    "changes collect",
     "drill failover",
     "agent run",
     "agent enroll",
@@ -46,6 +51,8 @@ HOSTS = [HostChanges((SAME, SAME)), HostChanges((SAME, OTHER))]
 APPLIED = [ApplyAnswer("shop", 3, changed) for changed in (False, True)]
 ROLLED = [RolloutAnswer("shop", 3, changed, "paused") for changed in (False, True)]
 MOVED = [MoveAnswer("shop", ()), MoveAnswer("shop", (MovedSlot("shop/web.1", "web3"),))]
+CONTROLLED = [ControlAnswer(changed, 1) for changed in (False, True)]
+DECIDED = DecisionAnswer(WAITS)
 DETAIL = HostDetail(answers.HOST, 1.0, (), (), (), 2)
 
 CHANGES: dict[str, tuple[str, str, list[Any]]] = {
@@ -86,6 +93,21 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         [ForgetAnswer("m2")],
     ),
     "token revoke": ("token revoke ci", "DELETE /v1/tokens/ci", [RevokeAnswer("ci")]),
+    "change-control apply": ("change-control apply RULES", "PUT /v1/change-control", CONTROLLED),
+    "change-control remove": (
+        "change-control remove",
+        "DELETE /v1/change-control",
+        [ControlAnswer(True, 0)],
+    ),
+    "approve": ("approve 3f9a01c2", "POST /v1/changes/3f9a01c2/approve", [DECIDED]),
+    "changes refuse": ("changes refuse 3f9a01c2", "POST /v1/changes/3f9a01c2/refuse", [DECIDED]),
+    "break-glass open": ("break-glass open --reason x", "POST /v1/break-glass", [GLASS]),
+    "break-glass close": ("break-glass close 5d", "POST /v1/break-glass/5d/close", [GLASS]),
+    "break-glass sign-off": (
+        "break-glass sign-off 5d",
+        "POST /v1/break-glass/5d/sign-off",
+        [GLASS],
+    ),
 }
 
 
@@ -101,7 +123,10 @@ def test_a_change_says_whether_it_was_one(
     line, route, replies = CHANGES[name]
     compose = tmp_path / "compose.yaml"
     compose.write_text("name: shop\nservices: {web: {image: localhost/web:1}}\n")
-    words = [str(compose) if word == "FILE" else word for word in line.split()]
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{name: all}]\n")
+    files = {"FILE": str(compose), "RULES": str(rules)}
+    words = [files.get(word, word) for word in line.split()]
     master.answers = {"GET /v1/hosts": HostList(()), "GET /v1/status": answers.STATUS}
     for host in ("web3", "web4"):
         master.answers[f"GET /v1/hosts/{host}"] = DETAIL

@@ -45,7 +45,8 @@ def test_every_schema_is_named() -> None:
     assert {name for name in used if f"hullmark.{name}/1" not in PAGE} == set()
 
 
-CALLED = re.compile(r"(?<!from )\bhullmark (?P<name>[a-z]+)(?: (?P<under>[a-z]+(?:-[a-z]+)*))?\b")
+WORD = "[a-z]+(?:-[a-z]+)*"
+CALLED = re.compile(rf"(?<!from )\bhullmark (?P<name>{WORD})(?: (?P<under>{WORD}))?\b")
 
 
 def test_every_command_that_is_proposed_is_there() -> None:

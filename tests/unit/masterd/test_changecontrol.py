@@ -10,10 +10,10 @@ from typing import Any, Callable
 import pytest
 
 from hullmark.core import changecontrol as core
-from hullmark.masterd import changekinds
+from hullmark.masterd import changecontrol_api, changekinds
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.pending import change_id
-from hullmark.masterd.route import Login
+from hullmark.masterd.route import Login, find
 from hullmark.masterd.routes import API
 from hullmark.model.changecontrol import Asker, ChangeKind
 from hullmark.model.people import Role
@@ -28,6 +28,7 @@ from tests.unit.masterd.persons import (
     says,
 )
 from tests.unit.masterd.serving import APP, Served, serve
+from tests.unit.masterd.test_openapi import wrongs
 
 RULE = {"name": "all", "ticket": "CHG-[0-9]+", "approval": True}
 FROZEN = {"name": "always", "begins": "2000-01-01T00:00"}
@@ -513,6 +514,51 @@ def test_a_change_that_is_too_large_is_told_so(tmp_path: Path) -> None:
         assert "this change takes" in answer["message"]
 
     serve(tmp_path, test)
+
+
+def test_every_answer_is_as_described(tmp_path: Path) -> None:
+    seen = set()
+
+    async def test(served: Served) -> None:
+        _, made = await says(served, ALICE, "GET", "/v1/openapi.json")
+
+        async def ask(person: Person, method: str, path: str, body: Any = None) -> Any:
+            status, answer = await says(served, person, method, path, body)
+            route, _ = find(API, method, path.partition("?")[0].split("/"))
+            responses = made["paths"][route.path][method.lower()]["responses"]
+            (content,) = responses[str(status)]["content"].values()
+            assert wrongs(answer, content["schema"], made["components"]["schemas"]) == []
+            if status == 200:
+                seen.add(route)
+            return answer
+
+        await control(served, RULE | {"changes": ["apply", "change-control", "token"]})
+        held = (await ask(ALICE, "PUT", "/v1/apps/shop", apply_body()))["held"]
+        await ask(BOB, "GET", "/v1/change-control")
+        await ask(BOB, "GET", "/v1/changes?all=true")
+        detail = await ask(BOB, "GET", f"/v1/changes/{held['change']}")
+        after = f"?after={detail['version']}&hold_s=0.01"
+        await ask(BOB, "GET", f"/v1/changes/{held['change']}{after}")
+        body = {"request_id": "d1"}
+        await ask(BOB, "POST", f"/v1/changes/{held['change']}/approve", body)
+        token = {"name": "ci", "role": "viewer", "request_id": "t1", "ticket": "CHG-1"}
+        held = (await ask(ALICE, "POST", "/v1/tokens", token))["held"]
+        await ask(BOB, "POST", f"/v1/changes/{held['change']}/approve", {"request_id": "d2"})
+        await ask(ALICE, "POST", f"/v1/changes/{held['change']}/collect", {})
+        held = (await ask(ALICE, "PUT", "/v1/apps/shop", apply_body("r2")))["held"]
+        await ask(BOB, "POST", f"/v1/changes/{held['change']}/refuse", {"request_id": "d3"})
+        glass = (await ask(ALICE, "POST", "/v1/break-glass", GLASS))["glass"]
+        document = {"rules": [RULE]}
+        put = {"document": document, "request_id": "c2", "ticket": "CHG-1"}
+        await ask(ALICE, "PUT", "/v1/change-control", put)
+        remove = {"request_id": "c3", "ticket": "CHG-1"}
+        await ask(ALICE, "DELETE", "/v1/change-control", remove)
+        await ask(ALICE, "POST", f"/v1/break-glass/{glass}/close", {"request_id": "g2"})
+        await ask(BOB, "POST", f"/v1/break-glass/{glass}/sign-off", {"request_id": "g3"})
+        await ask(BOB, "GET", "/v1/break-glass")
+
+    serve(tmp_path, test)
+    assert set(changecontrol_api.ROUTES) <= seen
 
 
 def test_one_user_id_is_one_person() -> None:

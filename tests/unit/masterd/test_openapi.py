@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hullmark import model
+from hullmark.masterd import changecontrol_api
 from hullmark.masterd.openapi import document, schema_of
 from hullmark.masterd.route import Login, Route, find
 from hullmark.masterd.routes import API
@@ -198,8 +199,9 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await asyncio.sleep(0)
 
     serve(tmp_path, test)
-    lines = {(route.method, route.path) for route in API if route.lines}
-    assert seen == {(route.method, route.path) for route in API} - lines
+    # Change control needs two people: `test_changecontrol.py` has them.
+    elsewhere = [route for route in API if route.lines or route in changecontrol_api.ROUTES]
+    assert seen == {(route.method, route.path) for route in API if route not in elsewhere}
 
 
 def test_a_route_matches_whole_paths_only() -> None:

@@ -9,8 +9,8 @@ from typing import Optional
 import click
 
 from hullmark.cli import door, failure, secretfile, show
-from hullmark.cli.client import Client
-from hullmark.cli.options import Asked, issuing
+from hullmark.cli.client import Client, new_request_id
+from hullmark.cli.options import Asked, issuing, ticket
 from hullmark.cli.target import host_name
 from hullmark.cli.words import dated, duration, pairs
 from hullmark.errors import HullmarkError
@@ -30,12 +30,24 @@ Example:
     "--valid", default="1h", show_default=True, metavar="DURATION", help="How long it can be used."
 )
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the host.")
+@ticket
 @issuing
 def command(
-    asked: Asked, host: str, file: Optional[str], valid: str, labels: tuple[str, ...]
+    asked: Asked,
+    host: str,
+    file: Optional[str],
+    valid: str,
+    labels: tuple[str, ...],
+    ticket: str,
 ) -> None:
     """Make a token with which HOST joins the cluster, once."""
-    request = InviteRequest(host_name(host), duration(valid, "--valid"), pairs(labels, "--label"))
+    request = InviteRequest(
+        host_name(host),
+        duration(valid, "--valid"),
+        pairs(labels, "--label"),
+        new_request_id(),
+        ticket,
+    )
     path = Path(file) if file else None
     if path is not None:
         secretfile.check_free(path)
