@@ -38,6 +38,10 @@ class Configs:
                 for reference in bundle.container.configs
             }
 
+    def paths(self, bundle: Bundle) -> Mapping[str, str]:
+        """Where the copies are once they are written, by target."""
+        return {ref.target: str(self._path(bundle, ref)) for ref in bundle.container.configs}
+
     def sweep(self, bundles: Iterable[Bundle]) -> None:
         """Remove the copies that none of these bundles uses."""
         needed = {

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 from hullmark.agentd.aftermath import Aftermath
+from hullmark.agentd.asked import LOCAL
 from hullmark.agentd.auditing import Auditing
 from hullmark.agentd.engine_at_hand import EngineAtHand
-from hullmark.agentd.gate import OpenJudge, RecordingGate
+from hullmark.agentd.gate import RecordingGate
+from hullmark.agentd.policing import Policing
+from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.sights import Viewpoint
 from hullmark.config import AgentConfig
 from hullmark.engine.protocol import Engine, Gate
 from hullmark.errors import AuditUnavailable
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.host.facts import boot_id
+from hullmark.model.audit import Entry, Outcome
+from hullmark.model.policy import Policy
 
 FILE = "audit.log"
+POLICY_READ = "policy.read"
+"""The kind of the record that says which policy is in force from now on, or that none can be read."""
 LAST = "audit.last"
 """In the state folder: how far the log was, so that one that was removed or cut short is noticed."""
 
@@ -28,10 +37,31 @@ class Guard:
         self, config: AgentConfig, problems: Problems, find: Callable[[Gate], Engine]
     ) -> None:
         self.auditing = Auditing(lambda host_id: open_log(config, host_id), problems)
-        self.gate = RecordingGate(self.auditing, OpenJudge())
-        self.engine = EngineAtHand(lambda: find(self.gate))
+        self._problems = problems
+        self._find = find
+        self.engine = EngineAtHand(lambda: self._find(self.gate))
+        self.policing = self._police(config)
+        self.gate = RecordingGate(self.auditing, self.policing)
         self.aftermath = Aftermath(self.engine, self.auditing)
         self.gate.settle = self.aftermath.settle
+
+    def police(self, config: AgentConfig) -> Policing:
+        """By the policy and the paths of this configuration from now on."""
+        self.gate.judge = self.policing = self._police(config)
+        return self.policing
+
+    def _police(self, config: AgentConfig) -> Policing:
+        folder = PolicyFolder(config.policy_dir, self._problems, self._note_policy)
+        return Policing(Viewpoint(config, self.engine), folder)
+
+    def _note_policy(self, policy: Optional[Policy], why: str) -> None:
+        fields = {} if policy is None else {"digest": policy.digest, "scope": policy.scope}
+        outcome = Outcome.SUCCESS if policy is not None else Outcome.FAILURE
+        files = "" if policy is None else ", ".join(policy.files)
+        given = {name: text for name, text in {**fields, "files": files}.items() if text}
+        self.auditing.note(
+            Entry(POLICY_READ, "policy", outcome=outcome, origin=LOCAL, reason=why, fields=given)
+        )
 
 
 def open_log(config: AgentConfig, host_id: str) -> AuditFile:

@@ -1,7 +1,8 @@
-"""What has to be right before the agent starts: its configuration, the host's policy, and its private key.
+"""What has to be right before the agent starts: its configuration and its private key.
 
 Each is a file that a person has to mend, and that the agent must not go on with. What else may be wrong with a host does not
-keep the agent from starting (see `daemon`). While the agent runs, a key that can't be used is a problem, looked at again.
+keep the agent from starting (see `daemon`), nor does a policy that can't be read: what runs goes on (see `policyfolder`). While
+the agent runs, a key that can't be used is a problem, looked at again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from hullmark.agentd import enrolment
 from hullmark.agentd.enrolment import Enrolment
-from hullmark.config import AgentConfig, Loaded, load_agent, load_policy_folder
+from hullmark.config import AgentConfig, Loaded, load_agent
 from hullmark.errors import BrokenState, HullmarkError, InvalidInput, NotFound, NotStarted, Problem
 from hullmark.pki.files import read_private
 
@@ -56,9 +57,7 @@ def in_short(error: InvalidInput) -> str:
 
 
 def _read(config_file: str) -> Loaded[AgentConfig]:
-    loaded = load_agent(config_file, owned=True)
-    load_policy_folder(loaded.config.policy_dir)
-    return loaded
+    return load_agent(config_file, owned=True)
 
 
 def _check_key(folder: Path) -> None:

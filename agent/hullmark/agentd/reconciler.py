@@ -115,6 +115,10 @@ class Reconciler:
     def wake(self) -> None:
         self._wake.set()
 
+    def expect(self, container_id: str) -> None:
+        """The agent is about to stop this container, by its policy."""
+        self._news.expect(container_id)
+
     def stopped_by_us(self, container_id: str) -> bool:
         """Whether the agent stops or removes this container now, or did so."""
         return self._news.ours(container_id)

@@ -92,19 +92,13 @@ class Places:
                     remedy="make it with the engine's own command, or take `external` away",
                 )
             return False
-        labels = _labels(cluster_id, app, names.LABEL_VOLUME, key, volume, volume.labels)
+        body = volume_body(cluster_id, app, key, volume)
         if found is None:
-            body = {
-                "Name": name,
-                "Driver": volume.driver or "local",
-                "DriverOpts": dict(volume.driver_options),
-                "Labels": labels,
-            }
             with self._gate.passing(Deed(DeedKind.VOLUME_CREATE, name, body)):
                 self._connection.post("/volumes/create", body)
             return True
         _check_owner(f"volume {name}", found, app)
-        if found["Labels"].get(names.LABEL_SPEC_HASH) != labels[names.LABEL_SPEC_HASH]:
+        if found["Labels"].get(names.LABEL_SPEC_HASH) != body["Labels"][names.LABEL_SPEC_HASH]:
             raise Conflict(
                 f"volume {name} was made with other settings, and settings of a volume can't be changed",
                 remedy="put them back, or give the volume another name and move its data",
@@ -165,7 +159,8 @@ class Places:
         taken = [*self._host_networks(), *self._engine_networks()]
         while True:
             subnet = network.subnet or str(subnets.first_free(self._pool, self._prefix, taken))
-            body = self._network_body(name, network, labels, subnet)
+            engine = self._connection.info().name
+            body = network_body(name, network, labels, subnet, engine)
             try:
                 with self._gate.passing(Deed(DeedKind.NETWORK_CREATE, name, body)):
                     self._connection.post("/networks/create", body)
@@ -178,27 +173,6 @@ class Places:
                     raise
                 taken.append(ipaddress.IPv4Network(subnet))
 
-    def _network_body(
-        self, name: str, network: Network, labels: Mapping[str, str], subnet: str
-    ) -> dict[str, Any]:
-        # Docker keeps its networks apart; Podman does where it is told to (netavark 1.1 and later).
-        apart = {"isolate": "true"} if self._connection.info().name == "podman" else {}
-        return {
-            "Name": name,
-            "Driver": "bridge",
-            "CheckDuplicate": True,
-            "Internal": network.internal,
-            "EnableIPv6": network.enable_ipv6,
-            "Options": {**apart, **network.driver_options},
-            "Labels": dict(labels),
-            "IPAM": {
-                "Driver": "default",
-                "Config": [
-                    {"Subnet": subnet, **({"Gateway": network.gateway} if network.gateway else {})}
-                ],
-            },
-        }
-
     def _engine_networks(self) -> list[ipaddress.IPv4Network]:
         found = []
         for listed in self._listed({}):
@@ -207,6 +181,33 @@ class Places:
                 if isinstance(subnet, ipaddress.IPv4Network):
                     found.append(subnet)
         return found
+
+
+def network_body(
+    name: str, network: Network, labels: Mapping[str, str], subnet: str, engine_name: str
+) -> dict[str, Any]:
+    # Docker keeps its networks apart; Podman does where it is told to (netavark 1.1 and later).
+    apart = {"isolate": "true"} if engine_name == "podman" else {}
+    gateway = {"Gateway": network.gateway} if network.gateway else {}
+    return {
+        "Name": name,
+        "Driver": "bridge",
+        "CheckDuplicate": True,
+        "Internal": network.internal,
+        "EnableIPv6": network.enable_ipv6,
+        "Options": {**apart, **network.driver_options},
+        "Labels": dict(labels),
+        "IPAM": {"Driver": "default", "Config": [{"Subnet": subnet, **gateway}]},
+    }
+
+
+def volume_body(cluster_id: str, app: str, key: str, volume: Volume) -> dict[str, Any]:
+    return {
+        "Name": names.engine_name(app, key),
+        "Driver": volume.driver or "local",
+        "DriverOpts": dict(volume.driver_options),
+        "Labels": _labels(cluster_id, app, names.LABEL_VOLUME, key, volume, volume.labels),
+    }
 
 
 def _labels(

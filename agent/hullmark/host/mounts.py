@@ -76,6 +76,25 @@ class Mounts:
             one.device == at.device and is_within(at.path, one.path) for one in self._shown(folder)
         )
 
+    def others(self, folder: str) -> tuple[str, ...]:
+        """Every other path of what a bind mount of `folder` shows: of itself, and of what is mounted below it."""
+        found = {
+            name: None
+            for place in self._shown(folder)
+            for name in self._names(place)
+            if not is_within(name, folder)
+        }
+        return tuple(found)
+
+    def _names(self, place: Place) -> Iterable[str]:
+        """All paths of a place, but for those that another mount hides."""
+        for mount in self.all:
+            if mount.device == place.device and is_within(place.path, mount.root):
+                rest = place.path[len(mount.root.rstrip("/")) :].strip("/")
+                name = "/".join((mount.point.rstrip("/"), rest)).rstrip("/") or "/"
+                if self.place(name) == place:
+                    yield name
+
     def _shown(self, folder: str) -> Iterable[Place]:
         own = self.place(folder)
         if own is not None:

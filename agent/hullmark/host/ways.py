@@ -125,7 +125,7 @@ class _Walk:
         if served is not None and served.kind == "proc":
             raise _Troubled(f"leads through {here}, a link that is another one for each process")
         if status.st_uid != self._owner:
-            self._loose[f"{here} belongs to user {status.st_uid}"] = None
+            self._loose[f"{here} (a link of user {status.st_uid})"] = None
         target = str(Path(self._root + here).readlink())
         if target.startswith("/"):
             self._enter("/")
@@ -139,18 +139,18 @@ class _Walk:
         if not stat.S_ISDIR(status.st_mode):
             raise _Troubled(f"leads through {path}, which is not a folder")
         for words in self._faults(path, status):
-            self._loose[f"{path} {words}"] = None
+            self._loose[f"{path} ({words})"] = None
 
     def _faults(self, path: str, status: os.stat_result) -> Iterator[str]:
         mode = stat.S_IMODE(status.st_mode)
         if status.st_uid != self._owner:
-            yield f"belongs to user {status.st_uid}"
+            yield f"of user {status.st_uid}"
         if mode & 0o022:
             who = "everybody" if mode & 0o002 else f"group {status.st_gid}"
-            yield f"may be written by {who} (mode {mode:04o})"
+            yield f"mode {mode:04o}: {who} may write"
         served = self._mounts.of(path)
         if served is not None and served.served_by:
-            yield f"is on a file system that user {served.served_by} serves"
+            yield f"on a file system that user {served.served_by} serves"
 
     def _enter(self, path: str) -> None:
         self._at, self._status = path, self._look(path)

@@ -79,6 +79,38 @@ def test_what_shows_a_socket(table: Mounts, folder: str, shown: bool) -> None:
     assert table.shows(folder, "/run/docker.sock") is shown
 
 
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("/", ()),
+        ("/etc", ()),
+        ("/run/docker.sock", ("/opt/run2/docker.sock", "/srv/app/s", "/data/deep/er/s")),
+        ("/run/other", ("/opt/run2/other",)),
+        ("/run/user/7", ()),
+        ("/srv/app", ("/run/docker.sock", "/opt/run2/docker.sock", "/data/deep/er/s")),
+        ("/mnt/it/x", ("/srv/a b/x",)),
+        ("/mnt", ("/srv/a b",)),
+        ("/srv/a b", ("/mnt/it",)),
+    ],
+)
+def test_other_names_of_the_same_files(table: Mounts, folder: str, names: tuple[str, ...]) -> None:
+    assert table.others(folder) == names
+
+
+def test_a_name_that_another_mount_hides_is_none() -> None:
+    """A root within the file system's, as a snapshot has it; and a mount over a part of it."""
+    made = Mounts(
+        (
+            Mount("8:1", "/@", "/", "btrfs"),
+            Mount("8:1", "/@/srv", "/copy", "btrfs"),
+            Mount("8:2", "/", "/copy/x", "ext4"),
+        )
+    )
+    assert made.others("/srv/y") == ("/copy/y",)
+    assert made.others("/srv/x") == ()
+    assert made.place("/srv") == Place("8:1", "/@/srv")
+
+
 def test_without_a_table_texts_are_compared() -> None:
     assert Mounts().of("/") is None
     assert Mounts().shows("/run", "/run/docker.sock")

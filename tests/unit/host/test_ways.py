@@ -113,8 +113,8 @@ def test_components_that_others_may_change(root: Path, folder: str) -> None:
     mode = oct((root / folder).stat().st_mode & 0o7777)[2:].zfill(4)
     for path in (f"/{folder}/x", f"/{folder}/x/y", f"/{folder}/new", "/srv/through"):
         (words,) = way(root, path).loose
-        assert words.startswith(f"/{folder} may be written by ")
-        assert words.endswith(f"(mode {mode})")
+        assert words.startswith(f"/{folder} (mode {mode}: ")
+        assert words.endswith(" may write)")
     assert way(root, f"/{folder}").loose == (), "of the end itself nothing is said"
 
 
@@ -137,8 +137,8 @@ def test_components_of_other_users(root: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(os, "lstat", lstat)
     assert way(root, "/srv/app").loose == ()
     assert way(root, "/srv/app/link").loose == (
-        "/srv/app belongs to user 1234",
-        "/srv/app/link belongs to user 1234",
+        "/srv/app (of user 1234)",
+        "/srv/app/link (a link of user 1234)",
     )
 
 
@@ -147,7 +147,7 @@ def test_a_file_system_that_a_user_serves_is_loose(root: Path) -> None:
     mounts = Mounts((*MOUNTS.all, served))
     assert way(root, "/srv/app", mounts).loose == ()
     assert way(root, "/srv/app/data", mounts).loose == (
-        "/srv/app is on a file system that user 1000 serves",
+        "/srv/app (on a file system that user 1000 serves)",
     )
 
 

@@ -1,0 +1,141 @@
+"""What runs on this host already, held against its policy: each container once, and all again when the policy became another.
+
+A violator is a problem of the host, and an event and a record when it is found. It goes on running, unless the policy says
+`on_violation: stop`; a start would be refused either way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Callable
+
+from hullmark import log
+from hullmark.agentd.asked import LOCAL, Asked, asking
+from hullmark.agentd.observer import Observer
+from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.policing import Policing, in_words
+from hullmark.agentd.problems import Problems
+from hullmark.agentd.pulse import within
+from hullmark.engine.protocol import Container, ContainerState, Engine
+from hullmark.errors import HullmarkError, NotFound, PolicyRefused
+from hullmark.model.audit import Entry, Outcome
+from hullmark.model.policy import STOP, Policy
+
+_log = log.get("patrol")
+
+LOOK_S = 5.0
+VIOLATION = "policy.violation"
+NAMED = 3
+"""Containers that the problem names; the rest are counted."""
+REMEDY = (
+    "change the app, or the policy; what runs goes on unless the policy says on_violation: stop, and is not "
+    "started again"
+)
+
+_RUNS = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+
+Life = tuple[str, float]
+"""A container from one start on."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a finding goes. `expect` is told of a container that the agent is about to stop."""
+
+    problems: Problems
+    outbox: Outbox
+    note: Callable[[Entry], None]
+    expect: Callable[[str], None]
+
+
+class Patrol:
+    """`run` and `look` are one thread's."""
+
+    def __init__(self, engine: Engine, observer: Observer, policing: Policing, told: Told) -> None:
+        self._engine = engine
+        self._observer = observer
+        self._policing = policing
+        self._told = told
+        self._digest = ""
+        self._judged: dict[Life, str] = {}
+        self._said: dict[str, str] = {}
+        self._stopped: set[Life] = set()
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            self.look()
+            within(LOOK_S)
+            stopping.wait(LOOK_S)
+
+    def look(self) -> None:
+        """Once. While the policy can't be read, or the engine doesn't answer, what was found before stands."""
+        try:
+            policy = self._policing.folder.current()
+            running = {life(one): one for one in self._observer.seen() if one.state in _RUNS}
+            self._judge(policy, running)
+            self._show(running)
+            if policy.on_violation == STOP:
+                self._stop(running)
+        except PolicyRefused:
+            return
+        except HullmarkError as error:
+            _log.debug("put off", why=error.message)
+
+    def _judge(self, policy: Policy, running: Mapping[Life, Container]) -> None:
+        if policy.digest != self._digest:
+            self._judged.clear()
+            self._digest = policy.digest
+        self._judged = {key: words for key, words in self._judged.items() if key in running}
+        self._stopped &= set(running)
+        for key, one in running.items():
+            if key not in self._judged:
+                try:
+                    found = self._policing.of_container(self._engine.inspected(one.container_id))
+                except NotFound:
+                    continue  # gone meanwhile
+                self._judged[key] = in_words(found)
+
+    def _show(self, running: Mapping[Life, Container]) -> None:
+        found = {running[key].name: words for key, words in self._judged.items() if words}
+        for key, words in self._judged.items():
+            if words and self._said.get(running[key].container_id) != words:
+                self._tell(running[key], words)
+        if not found:
+            self._told.problems.clear(VIOLATION)
+            return
+        told = [f"{name}: {words}" for name, words in sorted(found.items())]
+        more = [f"and {len(told) - NAMED} more containers"] if len(told) > NAMED else []
+        self._told.problems.set(VIOLATION, "; ".join([*told[:NAMED], *more]), REMEDY)
+
+    def _tell(self, one: Container, words: str) -> None:
+        subject = str(one.instance)
+        self._said[one.container_id] = words
+        self._told.outbox.add(VIOLATION, subject, words, container=one.container_id[:12])
+        self._told.note(
+            Entry(
+                VIOLATION,
+                subject,
+                outcome=Outcome.FAILURE,
+                origin=LOCAL,
+                reason=words,
+                container_id=one.container_id,
+            )
+        )
+
+    def _stop(self, running: Mapping[Life, Container]) -> None:
+        for key, words in self._judged.items():
+            if not words or key in self._stopped:
+                continue
+            one = running[key]
+            self._told.expect(one.container_id)
+            with asking(Asked(reason=f"on_violation: stop; {words}", app=one.instance.app)):
+                self._engine.stop(one.container_id)
+            self._stopped.add(key)
+            self._told.outbox.add("instance.stopped", str(one.instance), f"by policy: {words}")
+            self._observer.mark(one.container_id)
+
+
+def life(one: Container) -> Life:
+    return one.container_id, one.started_at

@@ -1,0 +1,211 @@
+"""What has to be looked up on this host before its policy can be asked of a request: paths as the engine will follow them, volumes,
+networks and the image as the engine has them.
+
+Paths are followed where the agent stands. Its service has the host's files as they are, read-only (see its unit); an engine whose
+own service was given other files than the host's would follow paths there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from hullmark.config import AgentConfig
+from hullmark.core import judging
+from hullmark.engine.docker_api import SOCKETS
+from hullmark.engine.protocol import Engine
+from hullmark.errors import NotFound, Refused
+from hullmark.host.mounts import Mounts
+from hullmark.host.ways import Way, follow
+from hullmark.model import names
+from hullmark.model.policy import (
+    Guarded,
+    ImageSight,
+    Needs,
+    NetworkSight,
+    PathSight,
+    Sights,
+    VolumeSight,
+)
+
+_OURS = (
+    Guarded("/etc/hullmark", "Hullmark's configuration, with credentials for registries"),
+    Guarded("/var/lib/hullmark", "the keys of this host, or of the cluster"),
+    Guarded("/run/hullmark", "the master's socket"),
+    Guarded("/usr/share/hullmark", "Hullmark itself", readable=True),
+    Guarded("/etc/docker", "the engine's configuration", readable=True),
+    Guarded("/etc/containers", "the engine's configuration", readable=True),
+    Guarded("/var/lib/docker", "the engine's data: every container", readable=True),
+    Guarded("/var/lib/containers", "the engine's data: every container", readable=True),
+    Guarded("/var/lib/containerd", "the engine's data: every container", readable=True),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose request is judged. `service` is empty for what belongs to an app as a whole."""
+
+    app: str
+    service: str = ""
+    scope: str = ""
+
+
+class Viewpoint:
+    """From where this host's agent sees it. `engine` None: it can't be asked, and what it has is left out. May be used from any
+    thread."""
+
+    def __init__(self, config: AgentConfig, engine: Optional[Engine]) -> None:
+        self._engine = engine
+        self._configs = Path(config.state_dir) / "configs"
+        self._sockets = (config.engine_socket.partition("://")[2], *SOCKETS)
+        self._guarded = (
+            *_OURS,
+            Guarded(config.state_dir, "the agent's folder, with the keys of this host"),
+            Guarded(config.registries_dir, "credentials for registries"),
+            Guarded(config.policy_dir, "the host's policy", readable=True),
+            Guarded(config.audit_dir, "the audit log", readable=True),
+        )
+
+    def inspected(self, container_id: str) -> Mapping[str, Any]:
+        """Raises NotFound."""
+        if self._engine is None:
+            raise NotFound(f"container {container_id}: there is no engine to ask")
+        return self._engine.inspected(container_id)
+
+    def look(
+        self,
+        needs: Needs,
+        subject: Subject,
+        *,
+        own_files: tuple[str, ...] = (),
+        removed_image: bool = False,
+    ) -> Sights:
+        """`removed_image`: one that the engine no longer has is left out. Raises NotFound where the engine lacks the image,
+        EngineUnavailable where it doesn't answer, Refused where it can't be seen what is mounted on this host."""
+        mounts = _mounts()
+        sockets = self._socket_ends(mounts)
+        engine = self._engine
+        volumes = {} if engine is None else dict(_volumes(engine, needs.volumes))
+        named = (path for one in volumes.values() for path in judging.needed_by_volume(one))
+        ways = {path: follow(path, mounts=mounts) for path in {*needs.paths, *named}}
+        return Sights(
+            engine="docker" if engine is None else engine.info().name,
+            app=subject.app,
+            service=subject.service,
+            scope=subject.scope,
+            paths={path: seen(way, mounts, sockets) for path, way in ways.items() if way.end},
+            troubles={path: way.trouble for path, way in ways.items() if not way.end},
+            volumes=volumes,
+            networks={} if engine is None else dict(_networks(engine, needs.networks)),
+            image=_image(engine, needs.image, removed_image) if engine is not None else None,
+            own_files=(*own_files, *self._own_files()),
+            engine_sockets=sockets,
+            guarded=self._guarded_ends(mounts),
+        )
+
+    def _socket_ends(self, mounts: Mounts) -> tuple[str, ...]:
+        ends = (follow(path, mounts=mounts).end for path in self._sockets if path)
+        return tuple(dict.fromkeys(end for end in ends if end))
+
+    def _guarded_ends(self, mounts: Mounts) -> tuple[Guarded, ...]:
+        """Each by its own name and by where that leads."""
+        found: dict[str, Guarded] = {}
+        for one in self._guarded:
+            for path in (os.path.normpath(one.path), follow(one.path, mounts=mounts).end):
+                if path:
+                    found.setdefault(path, replace(one, path=path))
+        return tuple(found.values())
+
+    def _own_files(self) -> tuple[str, ...]:
+        """The agent's copies of configs."""
+        try:
+            return tuple(str(self._configs / name) for name in os.listdir(self._configs))
+        except OSError:
+            return ()
+
+
+def _mounts() -> Mounts:
+    try:
+        return Mounts.now()
+    except OSError as error:
+        raise Refused(f"what is mounted on this host can't be seen: {error.strerror}") from error
+
+
+def seen(way: Way, mounts: Mounts, sockets: Sequence[str]) -> PathSight:
+    return PathSight(
+        way.end,
+        way.loose,
+        any(mounts.shows(way.end, socket) or _is_same(way.end, socket) for socket in sockets),
+        mounts.others(way.end),
+    )
+
+
+def _is_same(path: str, socket: str) -> bool:
+    """By another name in the same file system: a hard link."""
+    try:
+        return Path(path).samefile(socket)
+    except OSError:
+        return False
+
+
+def _volumes(engine: Engine, wanted: Iterable[str]) -> Iterable[tuple[str, VolumeSight]]:
+    for name in sorted(wanted):
+        found = _found(engine.inspected_volume, name)
+        # Podman also answers for a beginning of a name, by which it mounts nothing.
+        if found is not None and found.get("Name") == name:
+            yield (
+                name,
+                VolumeSight(
+                    str(found.get("Driver") or "local"),
+                    _texts(found.get("Options")),
+                    str(found.get("Mountpoint") or ""),
+                    _app(found),
+                ),
+            )
+
+
+def _networks(engine: Engine, wanted: Iterable[str]) -> Iterable[tuple[str, NetworkSight]]:
+    for name in sorted(wanted):
+        found = _found(engine.inspected_network, name)
+        if found is not None:
+            yield (
+                name,
+                NetworkSight(
+                    str(found.get("Name") or name),
+                    str(found.get("Driver") or "bridge"),
+                    _texts(found.get("Options")),
+                    _app(found),
+                ),
+            )
+
+
+def _image(engine: Engine, wanted: str, removed: bool) -> Optional[ImageSight]:
+    if not wanted:
+        return None
+    try:
+        found = engine.inspected_image(wanted)
+    except NotFound:
+        if removed:
+            return None
+        raise
+    user = (found.get("Config") or {}).get("User")
+    return ImageSight(str(user or ""), str(found.get("Id") or ""))
+
+
+def _found(inspect: Any, name: str) -> Optional[Mapping[str, Any]]:
+    try:
+        answer: Mapping[str, Any] = inspect(name)
+    except NotFound:
+        return None
+    return answer
+
+
+def _texts(options: Any) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in (options or {}).items()}
+
+
+def _app(found: Mapping[str, Any]) -> str:
+    return str((found.get("Labels") or {}).get(names.LABEL_APP) or "")
