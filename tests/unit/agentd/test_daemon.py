@@ -407,22 +407,6 @@ def test_the_state_folder_does_not_change_under_a_running_agent(
         assert not (tmp_path / "other").exists()
 
 
-def test_a_policy_that_became_bad_is_not_taken_over(tmp_path: Path, served: type[Served]) -> None:
-    enrolled_in(tmp_path)
-    policies = tmp_path / "policy.d"
-    policies.mkdir()
-    with Running(tmp_path, f"policy_dir: {policies}\n") as running:
-        until(lambda: served.configs)
-        (policies / "web.yaml").write_text("name: web\n")
-        (policies / "web.yaml").chmod(0o666)
-        running.reload()
-        (problem,) = running.problems.all()
-        assert "web.yaml: may be written by everybody" in problem.message
-        (policies / "web.yaml").chmod(0o644)
-        running.reload()
-        assert running.problems.all() == ()
-
-
 def test_signals_end_it_and_have_it_read_its_configuration(tmp_path: Path) -> None:
     calls: list[str] = []
 
