@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hullmark import log
@@ -22,6 +24,7 @@ from hullmark.agentd.link import Link
 from hullmark.agentd.logs import Logs
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.patrol import Patrol, Told
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.reconciler import Parts, Reconciler
 from hullmark.agentd.renewal import Renewal, in_a_process
@@ -31,6 +34,7 @@ from hullmark.agentd.sync import Listeners, Sync
 from hullmark.agentd.tasks import Tasks
 from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
+from hullmark.errors import PolicyRefused
 
 STOP_S = 0.5
 
@@ -50,6 +54,7 @@ class Duty:
     ) -> None:
         folder = Path(config.state_dir)
         self._engine = engine = guard.engine
+        self._policing = policing = guard.police(config)
         self._over = threading.Event()
         self._board = board = Board()
         self._problems = problems
@@ -63,6 +68,9 @@ class Duty:
         identity = Identity(folder)
         link = Link(identity, config.masters)
         self._pools = Pools.of_threads(config.parallel)
+        inventory = Inventory(
+            lambda: replace(of_this_host(host, observer, self._ledger), scope=policing.folder.scope)
+        )
         self._reconciler = Reconciler(
             Parts(
                 engine,
@@ -72,7 +80,7 @@ class Duty:
                 outbox,
                 problems,
                 Configs(folder / "configs"),
-                Inventory(lambda: of_this_host(host, observer, self._ledger)),
+                inventory,
                 self._attempts,
                 self._pools,
                 hearing,
@@ -80,6 +88,13 @@ class Duty:
             resync_s=config.resync,
         )
         wake = self._reconciler.wake
+        patrol = Patrol(
+            engine,
+            observer,
+            policing,
+            Told(problems, outbox, guard.auditing.note, self._reconciler.expect),
+        )
+        policing.folder.when_changed(inventory.outdated, wake)
         self._health = HealthChecks(engine, observer, wake)
         reporter = Reporter(link, self._ledger, board, outbox, run=run)
         tasks = Tasks(
@@ -108,6 +123,7 @@ class Duty:
                 "health": self._health.run,
                 "renewal": renewal.run,
                 "audit": guard.auditing.run,
+                "policy": patrol.run,
                 "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,
             },
@@ -118,6 +134,9 @@ class Duty:
         self._problems.changed = self._show_problems
         self._show_problems()
         self._ledger.load()
+        # Before anything is reported: the host's scope is the policy's.
+        with suppress(PolicyRefused):
+            self._policing.folder.current()
         self._supervisor.start()
 
     def is_sound(self) -> bool:
