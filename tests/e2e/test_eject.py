@@ -15,7 +15,10 @@ from typing import Any
 import docker
 import pytest
 
+from hullmark.host.login import person
+from hullmark.model.audit import Outcome, Stage
 from tests.cluster import OneHostCluster, wait_until
+from tests.e2e.auditlog import breaks, records, unended
 from tests.e2e.conftest import IMAGE
 from tests.e2e.test_restarts import kill
 from tests.integration.engines import Engine, docker_command, required
@@ -191,10 +194,28 @@ def test_leaving_with_an_agent_that_runs_and_no_master(leaving: Leaving) -> None
         assert any("from 5.1 on" in note and WEB[0] in note for note in done["notes"])
         assert set(leaving.policies().values()) == {"no"}
 
+    _is_recorded(leaving)
     again = leaving.eject()
     assert (again["changed"], again["exit_code"]) == (False, done["exit_code"])
     _engine_restarts_alone(leaving)
     _compose_takes_over(leaving, ports)
+
+
+def _is_recorded(leaving: Leaving) -> None:
+    """By whom, and what came of each container's policy; after the agent's own end, in one chain with it."""
+    log = leaving.cluster.folder / "agent-audit"
+    found = records(log)
+    kinds = [(one.entry.kind, one.entry.stage.value) for one in found]
+    assert kinds.index(("agent.stopped", "event")) < kinds.index(("host.eject", "intent"))
+    assert kinds[-1] == ("host.eject", "outcome")
+    changed = {
+        one.entry.fields["name"]: (one.entry.by, one.entry.outcome is Outcome.SUCCESS)
+        for one in found
+        if one.entry.kind == "container.update" and one.entry.stage is Stage.OUTCOME
+    }
+    assert changed == dict.fromkeys([*WEB, JOB], (person(), leaving.can_set_policies))
+    assert breaks(log) == []
+    assert unended(found) == []
 
 
 def _engine_restarts_alone(leaving: Leaving) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from hullmark.model.audit import Actor, Stage
 from tests.cluster import OneHostCluster, wait_until
+from tests.e2e.auditlog import breaks, records, unended
 from tests.e2e.history import History, doubled, restarted
 from tests.integration.engines import Engine
 
@@ -134,3 +136,14 @@ def test_nothing_is_restarted_doubled_or_lost(engine: Engine, tmp_path: Path) ->
             30,
         )
         assert cluster.json("orphans")["orphans"] == []
+        wait_until(lambda: not unended(records(log_of(cluster))), "every intent has its outcome")
+        found = records(log_of(cluster))
+        told = [one.entry.of for one in found if one.entry.stage is Stage.OUTCOME]
+        assert len(told) == len(set(told)), "no intent has two outcomes"
+        assert breaks(log_of(cluster)) == []
+        actors = {one.entry.actor for one in found if one.entry.kind == "container.create"}
+        assert actors == {Actor.HUMAN}, "who applied it is known to the host"
+
+
+def log_of(cluster: OneHostCluster) -> Path:
+    return cluster.folder / "agent-audit"

@@ -19,6 +19,8 @@ NAME = "name"
 """The field with the engine's own name of what it is about."""
 RESTART = "restart"
 """The field with the restart policy that was asked for."""
+BECAME = "became"
+"""The field with the one that the engine has afterwards."""
 
 
 def entry_of(deed: Deed, asked: Asked) -> Entry:

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from hullmark.agentd.asked import Asked, current
 from hullmark.agentd.auditing import Auditing
-from hullmark.agentd.deedwords import entry_of
+from hullmark.agentd.deedwords import BECAME, RESTART, entry_of
 from hullmark.engine.protocol import Deed, DeedKind, Passage
 from hullmark.errors import AuditUnavailable, HullmarkError, PolicyRefused, Unavailable
 from hullmark.model.audit import Entry, Outcome, Stage
@@ -76,7 +76,7 @@ class RecordingGate:
         except BaseException as error:
             self._end(intent, number(), passage, outcome_of(error), words_of(error))
             raise
-        self._end(intent, number(), passage, Outcome.SUCCESS, intent.reason)
+        self._end(intent, number(), passage, *came_to(intent, passage))
 
     def _judge(self, deed: Deed, intent: Entry) -> None:
         try:
@@ -125,6 +125,14 @@ class RecordingGate:
 def is_essential(deed: Deed, asked: Asked) -> bool:
     """A stop takes nothing new into the world, whoever asks for it."""
     return asked.essential or deed.kind is DeedKind.CONTAINER_STOP
+
+
+def came_to(intent: Entry, passage: Passage) -> tuple[Outcome, str]:
+    """Of a deed that raised nothing. An engine that can't change a restart policy leaves it and says nothing."""
+    became = passage.fields.get(BECAME)
+    if became is None or became == intent.fields.get(RESTART):
+        return Outcome.SUCCESS, intent.reason
+    return Outcome.FAILURE, f"the engine keeps the restart policy {became}"
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -249,6 +249,15 @@ def test_an_update_says_which_restart_policy_was_asked_for() -> None:
     assert entry(DeedKind.CONTAINER_UPDATE, "x", body).fields["restart"] == "on-failure:3"
 
 
+@pytest.mark.parametrize(("became", "outcome"), [("always", "success"), ("no", "failure")])
+def test_an_engine_that_keeps_the_policy_it_has_is_a_failure(became: str, outcome: str) -> None:
+    book = Logbook()
+    deed = Deed(DeedKind.CONTAINER_UPDATE, "x", {"RestartPolicy": {"Name": "always"}})
+    with RecordingGate(auditing_of(book), OpenJudge()).passing(deed) as passage:
+        passage.fields["became"] = became
+    assert book.short[-1] == ("container.update", "outcome", outcome)
+
+
 # -- who asked
 
 
