@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -28,7 +29,10 @@ from hullmark.pki.files import sync_folder
 FOLDER = "received"
 FILE_BYTES = 16 << 20
 LINE_MAX_BYTES = 256 << 10
+PIECE_BYTES = 1 << 20
 DAY_S = 86400.0
+RECENT = 32
+"""Records of each log whose hashes are remembered: heads come at about the same time as their records."""
 LOOK_S = 3600.0
 """How often it is looked for files that are too old."""
 
@@ -77,6 +81,7 @@ class Records:
         self._wall = wall
         self._lock = threading.Lock()
         self._tails: dict[str, Tail] = {}
+        self._recent: dict[str, dict[int, str]] = {}
         self._looked_at = 0.0
 
     def tail(self, log_name: str) -> Tail:
@@ -93,18 +98,28 @@ class Records:
             if tail.seq and first != tail.seq + 1:
                 return Taken(tail.seq, f"the next record wanted is number {tail.seq + 1}")
             texts = [line.encode() for line in lines]
-            end, why = _follows(log_name, tail, first, texts)
+            verifier = Verifier(range(first + len(texts) - RECENT, first + len(texts)))
+            end, why = _follows(log_name, tail, first, texts, verifier)
             if end is None:
                 return Taken(tail.seq, why)
             if why:
                 return Taken(tail.seq, why, Break(end, why))
             self._append(log_name, tail, first, texts, end)
+            recent = sorted({**self._recent.get(log_name, {}), **verifier.seen}.items())
+            self._recent[log_name] = dict(recent[-RECENT:])
             return Taken(end.seq)
+
+    def hash_of(self, log_name: str, seq: int) -> str:
+        """Of one of the newest records, as it was received; empty for one that isn't known any more, or not yet."""
+        with self._lock:
+            self._tail(log_name)
+            return self._recent.get(log_name, {}).get(seq, "")
 
     def accept(self, log_name: str) -> None:
         """It goes on from whatever it is now, in a branch of its own."""
         with self._lock:
             self._tails[log_name] = Tail(branch=self._tail(log_name).branch + 1)
+            self._recent.pop(log_name, None)
 
     def logs(self) -> list[str]:
         """Of which something is here. Raises AuditUnavailable."""
@@ -117,20 +132,30 @@ class Records:
         return [name for name in found if _LOG.fullmatch(name)]
 
     def find(
-        self, matches: Matches = all_lines, logs: Optional[Collection[str]] = None
+        self,
+        matches: Matches = all_lines,
+        logs: Optional[Collection[str]] = None,
+        *,
+        after: int = 0,
+        texts: Collection[bytes] = (),
     ) -> Iterator[tuple[str, bytes]]:
-        """(log, line) of what is wanted, log by log, each in the order of its records; lines without their ends. Raises
-        AuditUnavailable."""
+        """(log, line) of what is wanted, log by log, each in the order of its records; lines without their ends. Files are left
+        out that have only records up to number `after`, or in which none of the `texts` stands. Raises AuditUnavailable."""
         for log_name in self.logs():
             if logs is not None and log_name not in logs:
                 continue
             try:
-                yield from self._lines(log_name, matches)
+                yield from self._lines(log_name, matches, after, texts)
             except OSError as error:
                 raise self._unusable(error) from error
 
-    def _lines(self, log_name: str, matches: Matches) -> Iterator[tuple[str, bytes]]:
-        for path in self._files(log_name):
+    def _lines(
+        self, log_name: str, matches: Matches, after: int, texts: Collection[bytes]
+    ) -> Iterator[tuple[str, bytes]]:
+        files = self._files(log_name)
+        for path, following in zip_longest(files, files[1:]):
+            if _ends_by(path, following, after) or (texts and not _holds(path, texts)):
+                continue
             with path.open("rb") as file:
                 for line in file:
                     if line.endswith(b"\n") and matches(log_name, line[:-1]):
@@ -177,6 +202,7 @@ class Records:
                         f"{path}: its last line is no record", remedy="keep it, and move it away"
                     )
                 head = verifier.head
+                self._recent[log_name] = {head.seq: head.hash}
                 return Tail(head.seq, head.hash, int(named["branch"]), path, size)
         return Tail()
 
@@ -216,11 +242,33 @@ class Records:
         return AuditUnavailable(f"{self._folder} can't be used: {error.strerror}")
 
 
+def _ends_by(path: Path, following: Optional[Path], number: int) -> bool:
+    """Whether a file's last record is that one or an earlier one, as the name of the next file of its branch says."""
+    own, other = _NAME.fullmatch(path.name), following and _NAME.fullmatch(following.name)
+    if not (own and other) or own["branch"] != other["branch"]:
+        return False
+    return int(other["first"]) <= number + 1
+
+
+def _holds(path: Path, texts: Collection[bytes]) -> bool:
+    """Much faster than to look at each line."""
+    most = max(map(len, texts))
+    rest = b""
+    with path.open("rb") as file:
+        while True:
+            piece = file.read(PIECE_BYTES)
+            if not piece:
+                return False
+            together = rest + piece
+            if any(text in together for text in texts):
+                return True
+            rest = together[-most:]
+
+
 def _follows(
-    log_name: str, tail: Tail, first: int, texts: Sequence[bytes]
+    log_name: str, tail: Tail, first: int, texts: Sequence[bytes], verifier: Verifier
 ) -> tuple[Optional[Head], str]:
     """The newest of these lines, and why they are not what follows; no head where they are no such records at all."""
-    verifier = Verifier()
     for number, text in enumerate(texts, first):
         broken = verifier.feed(text)
         end = verifier.head

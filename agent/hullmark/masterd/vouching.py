@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from hullmark import log
 from hullmark.core.headsfile import LINKS_MOST, Acceptance, Break, Entry, Known
-from hullmark.errors import AuditUnavailable, BrokenState, HullmarkError, Refused
+from hullmark.errors import AuditUnavailable, BrokenState, Conflict, HullmarkError, Refused
 from hullmark.masterd.certificate import CERTIFICATE, KEY
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.heads import Heads
@@ -38,6 +38,8 @@ ACCEPT = "accept"
 FOREVER_S = 1e9
 GATHER_S = 0.8
 """For how long heads are gathered before they are written, so that a whole fleet costs one write a second."""
+LATE_S = 60.0
+"""Longer no request is on its way."""
 REFUSED_MOST = 50
 """That are named to the other master."""
 
@@ -96,11 +98,14 @@ class Vouching:
         *,
         keep_s: float,
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder / FOLDER
         self._master = master
         self.signer = signer
         self._wall = wall
+        self._clock = clock
+        self._sealed_at: dict[str, float] = {}
         self._waiting: list[_Offered] = []
         self._more = Counter()
         self._loaded = Counter()
@@ -210,23 +215,21 @@ class Vouching:
 
     async def _seal(self, offered: Sequence[_Offered]) -> None:
         try:
-            broken = await self._in(self._sealing, lambda: self._write(offered))
-        except AuditUnavailable as error:
+            await self._in(self._sealing, lambda: self._write(offered))
+        except HullmarkError as error:
             _log.error("heads are not sealed", why=error.message)
             for one in offered:
-                if not one.answer.done():
-                    one.answer.set_exception(AuditUnavailable(error.message))
-            return
-        for each in broken:
-            self._tell(each)
+                _fail(one.answer, error)
 
-    def _write(self, offered: Sequence[_Offered]) -> list[Break]:
-        """In the thread: one entry for all of them, and each one's answer. Returns what is newly refused."""
+    def _write(self, offered: Sequence[_Offered]) -> None:
+        """In the thread: one entry for all of them, what is newly refused is told, and each has its answer."""
         heads: dict[str, SignedHead] = {}
         refused: dict[str, str] = {}
         broken: list[Break] = []
         for one in offered:
             head = one.signed.head
+            if self._is_late(head):
+                continue
             why = self._judge(head)
             if not why:
                 newer = heads.get(head.log)
@@ -239,8 +242,10 @@ class Vouching:
         entry: Optional[Entry] = None
         if heads or broken:
             entry = self.heads.add(self._wall(), list(heads.values()), broken)
+            self._sealed_at.update(dict.fromkeys(heads, self._clock()))
+        for each in broken:
+            offered[0].answer.get_loop().call_soon_threadsafe(self._tell, each)
         self._answer(offered, refused, entry)
-        return broken
 
     def _answer(
         self, offered: Sequence[_Offered], refused: dict[str, str], entry: Optional[Entry]
@@ -250,8 +255,13 @@ class Vouching:
         self._keep(signer.certificate)
         for one in offered:
             head = one.signed.head
-            if head.log in refused or entry is None:
-                answer = HeadAnswer(why=refused.get(head.log, "it is not known"))
+            newest = self.heads.standing.newest.get(head.log)
+            if head.log in refused:
+                answer = HeadAnswer(why=refused[head.log])
+            elif entry is None or newest is None or head.seq < newest.seq:
+                overtaken = Conflict("a newer head of this log is known")
+                one.answer.get_loop().call_soon_threadsafe(_fail, one.answer, overtaken)
+                continue
             else:
                 number = entry.content.number
                 draft = Seal(self._master, head, number, entry.link, self._wall(), mine)
@@ -264,15 +274,18 @@ class Vouching:
         why = self.heads.standing.judge(head)
         if why:
             return why
-        tail = self.records.tail(head.log)
-        if head.seq < tail.seq:
-            return (
-                f"its newest record is number {head.seq}, and number {tail.seq} was received here:"
-                " it was put back to an earlier state, or shortened"
-            )
-        if head.seq == tail.seq and head.hash != tail.hash:
-            return f"its record number {head.seq} is not the one that was received here"
+        received = self.records.hash_of(head.log, head.seq)
+        if received and received != head.hash:
+            return f"its record number {head.seq} is not the one that was received here: it was replaced"
         return ""
+
+    def _is_late(self, head: Head) -> bool:
+        """Whether it was only overtaken on its way by a newer one: hosts have more than one connection."""
+        known = self.heads.standing.newest.get(head.log)
+        sealed_at = self._sealed_at.get(head.log)
+        if known is None or sealed_at is None or head.seq >= known.seq or head.at > known.at:
+            return False
+        return self._clock() - sealed_at < LATE_S
 
     def _look_for_acceptance(self, log_name: str) -> None:
         """In the thread of heads."""
@@ -301,3 +314,8 @@ class Vouching:
 def _give(future: asyncio.Future[HeadAnswer], answer: HeadAnswer) -> None:
     if not future.done():
         future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[HeadAnswer], error: HullmarkError) -> None:
+    if not future.done():
+        future.set_exception(error)
