@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Optional
+from collections.abc import Mapping
 
 from hullmark.model.audit import Record
 from hullmark.model.audittrail import Query
@@ -32,15 +31,11 @@ def matches(record: Record, query: Query) -> bool:
     )
 
 
-def sieve(query: Query) -> Optional[Callable[[bytes], bool]]:
-    """Whether a line may hold what is asked for, without reading it; None: each line may. Lets some through that don't match, and
-    keeps none back that does."""
+def needles(query: Query) -> tuple[bytes, ...]:
+    """Texts that all stand in each line that matches, so that others need not be read."""
     named = (query.by, query.request, query.ticket, query.outcome, query.app, query.container)
     # An id's beginning and an app's name are parts of longer texts.
-    needles = tuple(as_written(text) for text in named if text)
-    if not needles:
-        return None
-    return lambda line: all(needle in line for needle in needles)
+    return tuple(as_written(text) for text in named if text)
 
 
 def as_written(text: str) -> bytes:

@@ -11,6 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Optional
 
 from hullmark.core import auditquery, tracing
@@ -64,10 +65,7 @@ class Trail:
 
     def find(self, query: Query, after: Mapping[str, int]) -> Iterator[Found]:
         """`after`: of a log only records after that number. Raises AuditUnavailable."""
-        sieve = auditquery.sieve(query)
-        each = [
-            self._matching(log, query, sieve, after.get(log, 0)) for log in self.logs(query.log)
-        ]
+        each = [self._matching(log, query, after.get(log, 0)) for log in self.logs(query.log)]
         return heapq.merge(*each, key=lambda found: found.record.at)
 
     def newest(self, query: Query, most: int) -> list[Found]:
@@ -85,28 +83,29 @@ class Trail:
         """Raises AuditUnavailable."""
         search = tracing.Search(what, TRACED_MOST)
         while search.goes_on:
-            sieve = _any_of(search.texts)
+            texts = tuple(auditquery.as_written(text) for text in search.texts)
             for log in self.logs():
-                for line in self._lines(log, sieve):
+                for line in self._lines(log, partial(_any_in, texts), texts=texts):
                     record = _read(line)
                     if record is not None:
                         search.look(record)
             search.turn()
         return tracing.trace(what, search.records, self._names, whole=search.whole)
 
-    def _matching(
-        self, log: str, query: Query, sieve: Optional[Sieve], after: int
-    ) -> Iterator[Found]:
-        wanted = _wanted(query, sieve, after)
-        for line in self._lines(log, wanted, after):
+    def _matching(self, log: str, query: Query, after: int) -> Iterator[Found]:
+        texts = auditquery.needles(query)
+        for line in self._lines(log, _wanted(query, texts, after), after, texts[:1]):
             record = _read(line)
             if record is not None and auditquery.matches(record, query):
                 yield Found(record, line)
 
-    def _lines(self, log: str, wanted: Sieve, after: int = 0) -> Iterator[bytes]:
+    def _lines(
+        self, log: str, wanted: Sieve, after: int = 0, texts: Collection[bytes] = ()
+    ) -> Iterator[bytes]:
+        """`texts`: one of them stands in each line that is wanted, where there are any."""
         if log == self._own_log:
             return filter(wanted, self._own_lines(after))
-        found = self._records.find(lambda _, line: wanted(line), {log})
+        found = self._records.find(lambda _, line: wanted(line), {log}, after=after, texts=texts)
         return (line for _, line in found)
 
     def _own_lines(self, after: int) -> Iterator[bytes]:
@@ -130,21 +129,20 @@ def _read(line: bytes) -> Optional[Record]:
         return None
 
 
-def _wanted(query: Query, sieve: Optional[Sieve], after: int) -> Sieve:
-    """Tells most of what isn't asked for from a line's beginning, before all of it is read."""
+def _wanted(query: Query, texts: Collection[bytes], after: int) -> Sieve:
+    """Tells most of what isn't asked for before all of a line is read."""
 
     def wanted(line: bytes) -> bool:
+        if not all(text in line for text in texts):
+            return False
         found = _BEGIN.match(line)
         if found is None or int(found[1]) <= after:
             return False
         at = found[2].decode("ascii", "replace")
-        if (query.since and at < query.since) or (query.until and at >= query.until):
-            return False
-        return sieve is None or sieve(line)
+        return not (query.since and at < query.since) and not (query.until and at >= query.until)
 
     return wanted
 
 
-def _any_of(texts: Collection[str]) -> Sieve:
-    needles = tuple(auditquery.as_written(text) for text in texts)
-    return lambda line: any(needle in line for needle in needles)
+def _any_in(texts: Collection[bytes], line: bytes) -> bool:
+    return any(text in line for text in texts)

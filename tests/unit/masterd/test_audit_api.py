@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from hullmark.masterd.received import Records
 from hullmark.model.audit import FIRST_PREV, Actor, Entry, Outcome, Stage
 from hullmark.model.auditline import hash_of, line_of
 from hullmark.model.moments import moment
@@ -166,3 +167,27 @@ def test_the_record_is_for_auditors(tmp_path: Path, role: str) -> None:
             assert status == 403, path
 
     serve(tmp_path, test)
+
+
+def test_files_that_hold_nothing_of_it_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each record in a file of its own, so that what is skipped would be missed."""
+    monkeypatch.setattr("hullmark.masterd.received.FILE_BYTES", 1)
+    monkeypatch.setattr("hullmark.masterd.received.PIECE_BYTES", 7)
+    sent = chain("host:h1", STORY)
+    records = Records(tmp_path)
+    for seq, line in enumerate(sent, 1):
+        assert records.take("host:h1", seq, [line.decode()]).cursor == seq
+    files = sorted((tmp_path / "received" / "host:h1").iterdir())
+    assert len(files) == len(sent)
+
+    def found(**more: Any) -> list[bytes]:
+        return [line for _, line in records.find(**more)]
+
+    assert found() == sent
+    assert found(after=2) == sent[2:]
+    assert found(texts=(b"4242", b"nowhere")) == sent[3:]
+    assert found(texts=(CONTAINER.encode(),)) == sent[1:]
+    files[0].write_bytes(b"\0")
+    assert found(after=1) == sent[1:], "what is skipped isn't even opened"
