@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import pwd
 import socket
@@ -221,7 +222,9 @@ def test_sudo_does_not_hide_who_it_was(
     (tmp_path / "77").mkdir()
     (tmp_path / "77" / "loginuid").write_text(login)
     caller = judged(Peer(77, 0), tmp_path)
-    assert caller == Caller(who, "local", Role.ADMIN, user="root", uid=0, login_uid=login_uid)
+    known = login not in ("", "4294967295")
+    as_root = Caller(who, "local", Role.ADMIN, user="root", uid=0, login_uid=login_uid)
+    assert caller == dataclasses.replace(as_root, login_known=known)
 
 
 def test_another_user_is_refused_also_where_the_socket_is_open_to_it(tmp_path: Path) -> None:
