@@ -16,7 +16,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from itertools import zip_longest
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -30,7 +29,6 @@ from hullmark.pki.files import sync_folder
 FOLDER = "received"
 FILE_BYTES = 16 << 20
 LINE_MAX_BYTES = 256 << 10
-PIECE_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
 DAY_S = 86400.0
 RECENT = 32
@@ -242,29 +240,6 @@ class Records:
 
     def _unusable(self, error: OSError) -> AuditUnavailable:
         return AuditUnavailable(f"{self._folder} can't be used: {error.strerror}")
-
-
-def _ends_by(path: Path, following: Optional[Path], number: int) -> bool:
-    """Whether a file's last record is that one or an earlier one, as the name of the next file of its branch says."""
-    own, other = _NAME.fullmatch(path.name), following and _NAME.fullmatch(following.name)
-    if not (own and other) or own["branch"] != other["branch"]:
-        return False
-    return int(other["first"]) <= number + 1
-
-
-def _holds(path: Path, texts: Collection[bytes]) -> bool:
-    """Much faster than to look at each line."""
-    most = max(map(len, texts))
-    rest = b""
-    with path.open("rb") as file:
-        while True:
-            piece = file.read(PIECE_BYTES)
-            if not piece:
-                return False
-            together = rest + piece
-            if any(text in together for text in texts):
-                return True
-            rest = together[-most:]
 
 
 def _ends_by(path: Path, following: Optional[Path], number: int) -> bool:
