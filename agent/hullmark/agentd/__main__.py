@@ -1,4 +1,4 @@
-"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll | renew | eject | check`."""
+"""The agent daemon's entry point: `python -m hullmark.agentd run | enroll | renew | eject | check | policy-test`."""
 
 from __future__ import annotations
 
@@ -42,13 +42,16 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(dest="command", metavar="run|enroll|renew|eject|check")
+    commands = made.add_subparsers(
+        dest="command", metavar="run|enroll|renew|eject|check|policy-test"
+    )
     run = commands.add_parser("run", help="run the agent until SIGTERM; containers run on after it")
     enroll = commands.add_parser("enroll", help="join this host to a cluster, with an invite token")
     renew = commands.add_parser("renew", help="have a new key and certificate now")
     eject = commands.add_parser("eject", help="leave the cluster; the same as: hullmark eject")
     check = commands.add_parser("check", help="say what would keep run from starting, and end")
-    for each in (run, enroll, renew, eject, check):
+    policy = commands.add_parser("policy-test", help="the same as: hullmark policy test")
+    for each in (run, enroll, renew, eject, check, policy):
         each.add_argument(
             "--config", default=AGENT_FILE, metavar="FILE", help=f"default: {AGENT_FILE}"
         )
@@ -58,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="readable by its owner only; - for stdin",
     )
-    for each in (enroll, renew, eject):
+    policy.add_argument("--policy-dir", default="", metavar="DIR", help="another policy")
+    for each in (enroll, renew, eject, policy):
         each.add_argument("--output", choices=("text", "json"), default="text")
     eject.add_argument("--out", required=True, metavar="DIR", help="a new folder")
     for name in ("--force", "--dry-run", "--accept-duplicates"):
@@ -114,6 +118,8 @@ def _answer(options: argparse.Namespace) -> int:
     log.setup(config.log_level, config.log_form)
     if options.command == "eject":
         return _eject(config, options)
+    if options.command == "policy-test":
+        return _test_policy(config, options)
     if options.command == "renew":
         print(joining.run_renew(Path(config.state_dir), config.masters, as_json=as_json))
         return EXIT_OK
@@ -134,6 +140,15 @@ def _eject(config: AgentConfig, options: argparse.Namespace) -> int:
     out = Path(options.out).absolute()
     choice = Choice(out, options.force, options.dry_run, options.accept_duplicates)
     told, code = run_eject(config, choice, as_json=options.output == "json")
+    print(told)
+    return code
+
+
+def _test_policy(config: AgentConfig, options: argparse.Namespace) -> int:
+    from hullmark.agentd import policyverb  # noqa: PLC0415 - as above
+
+    tried = policyverb.with_folder(config, options.policy_dir)
+    told, code = policyverb.run_test(tried, sys.stdin.read(), as_json=options.output == "json")
     print(told)
     return code
 

@@ -18,7 +18,7 @@ from hullmark.core import judging
 from hullmark.engine.docker_api import SOCKETS
 from hullmark.engine.protocol import Engine
 from hullmark.errors import NotFound, Refused
-from hullmark.host.mounts import Mounts
+from hullmark.host.mounts import Mounts, is_within
 from hullmark.host.ways import Way, follow
 from hullmark.model import names
 from hullmark.model.policy import (
@@ -68,6 +68,11 @@ class Viewpoint:
             Guarded(config.policy_dir, "the host's policy", readable=True),
             Guarded(config.audit_dir, "the audit log", readable=True),
         )
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether there is no engine to be asked."""
+        return self._engine is None
 
     def inspected(self, container_id: str) -> Mapping[str, Any]:
         """Raises NotFound."""
@@ -135,12 +140,12 @@ def _mounts() -> Mounts:
 
 
 def seen(way: Way, mounts: Mounts, sockets: Sequence[str]) -> PathSight:
-    return PathSight(
-        way.end,
-        way.loose,
-        any(mounts.shows(way.end, socket) or _is_same(way.end, socket) for socket in sockets),
-        mounts.others(way.end),
-    )
+    """`engine_socket` also of what shows one by a mount that has no other name on this host."""
+    also = mounts.others(way.end)
+    named = any(is_within(socket, name) for socket in sockets for name in (way.end, *also))
+    shown = not named and any(mounts.shows(way.end, socket) for socket in sockets)
+    same = any(_is_same(way.end, socket) for socket in sockets)
+    return PathSight(way.end, way.loose, same or shown, also)
 
 
 def _is_same(path: str, socket: str) -> bool:

@@ -60,7 +60,8 @@ class Trial:
         )
         needs = replace(needs, networks=tuple(dict.fromkeys([*needs.networks, *others])))
         sights, unknown = self._look(needs, subject, tuple(files.values()))
-        sights = replace(sights, networks={**_own_networks(bundle), **sights.networks})
+        expected = _expected_networks(bundle, external=self._view.is_blind)
+        sights = replace(sights, networks={**expected, **sights.networks})
         found = [
             *judging.judge_pull(str(body["Image"]), sights, policy),
             *self._places(bundle, policy),
@@ -97,13 +98,15 @@ class Trial:
                 yield from judging.judge_network(body, self._view.look(Needs(), owner), policy)
 
 
-def _own_networks(bundle: Bundle) -> dict[str, NetworkSight]:
-    """As they will be, where they aren't there yet."""
+def _expected_networks(bundle: Bundle, *, external: bool) -> dict[str, NetworkSight]:
+    """As the app's own will be, where they aren't there yet. `external`: also those of others, which can't be looked at."""
     made = {}
     for key, network in bundle.networks.items():
         if not network.external:
             name = names.engine_name(bundle.app, key)
             made[name] = NetworkSight(name, options=network.driver_options, app=bundle.app)
+        elif external:
+            made[network.external] = NetworkSight(network.external)
     return made
 
 

@@ -48,11 +48,17 @@ def command_line(daemon: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, *flags, "-m", f"hullmark.{daemon}", *arguments]
 
 
-def become(daemon: str, arguments: Sequence[str]) -> NoReturn:
-    """Raises Refused where the daemon is not installed, or can't be started."""
+def become(daemon: str, arguments: Sequence[str], *, given: str = "") -> NoReturn:
+    """`given`: what it reads on its standard input, in place of ours. Raises Refused where the daemon is not installed, or can't
+    be started."""
     line = command_line(daemon, arguments)
     sys.stdout.flush()
     sys.stderr.flush()
+    if given:
+        memory = os.memfd_create("given")
+        os.write(memory, given.encode())
+        os.lseek(memory, 0, os.SEEK_SET)
+        os.dup2(memory, sys.__stdin__.fileno() if sys.__stdin__ else 0)
     try:
         os.execv(line[0], line)  # noqa: S606  (no shell is wanted)
     except OSError as error:

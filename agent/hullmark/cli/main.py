@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "change-control": "Tickets, approvals, freeze windows: the rules",
     "break-glass": "Go round change control in an emergency",
     "config": "Check and show the daemons' configuration",
+    "policy": "This host's own rules, and what they say of an app",
     "agent": "Enroll this host, run its agent",
     "eject": "Leave the cluster; containers stay",
     "master": "Make a cluster, run its master, hand over",
