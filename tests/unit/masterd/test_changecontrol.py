@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import time
 from collections.abc import Awaitable
 from pathlib import Path
@@ -10,13 +12,20 @@ from typing import Any, Callable
 import pytest
 
 from hullmark.core import changecontrol as core
-from hullmark.masterd import changecontrol_api, changekinds
+from hullmark.errors import OutcomeUnknown
+from hullmark.masterd import changecontrol_api, changekinds, resolving, riding
 from hullmark.masterd.changecontrol import ChangeControl
+from hullmark.masterd.leadership import Leadership
 from hullmark.masterd.pending import change_id
 from hullmark.masterd.route import Login, find
 from hullmark.masterd.routes import API
+from hullmark.masterd.view import encode
+from hullmark.masterd.walltime import zone_known
 from hullmark.model.changecontrol import Asker, ChangeKind
+from hullmark.model.names import APPS, HOSTS, PENDING
 from hullmark.model.people import Role
+from hullmark.model.protocol import ResolveAnswer
+from hullmark.store.protocol import Put
 from tests.unit.masterd.persons import (
     ALICE,
     ALICE_BY_SUDO,
@@ -470,6 +479,7 @@ def test_break_glass_ends_by_itself_and_stays_visible(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
+@pytest.mark.skipif(not zone_known("Europe/Berlin"), reason="tzdata is not installed")
 def test_a_time_zone_that_is_not_there_freezes_all_but_break_glass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,6 +569,110 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
 
     serve(tmp_path, test)
     assert set(changecontrol_api.ROUTES) <= seen
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_leader_that_loses_the_answer_of_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happened: bool
+) -> None:
+    """The transaction of the change, with the word that it is approved: both or neither."""
+    real = Leadership.commit
+    failed = []
+
+    async def broken(self: Leadership, compares: Any, writes: Any) -> Any:
+        keys = [write.key for write in writes]
+        mine = any(key.startswith(APPS) for key in keys) and not failed
+        if mine:
+            assert any(key.startswith(PENDING) for key in keys), "it rides"
+            failed.append(True)
+            if happened:
+                await real(self, compares, writes)
+            raise OutcomeUnknown("no answer came")
+        return await real(self, compares, writes)
+
+    async def test(served: Served) -> None:
+        await control(served, RULE)
+        change = (await apply(served, ALICE))[1]["held"]["change"]
+        monkeypatch.setattr(Leadership, "commit", broken)
+        assert (await decide(served, BOB, change))[0] == 503
+        _, apps = await says(served, ALICE, "GET", "/v1/apps")
+        assert len(apps["apps"]) == happened
+        state = of(served).pending.named(change).state.value
+        assert state == ("done" if happened else "waiting")
+        assert (await decide(served, BOB, change))[0] == 200  # the same request, again
+        _, history = await says(served, ALICE, "GET", "/v1/apps/shop/history")
+        assert [each["generation"] for each in history["generations"]] == [1]
+        assert of(served).pending.named(change).state.value == "done"
+
+    serve(tmp_path, test)
+    assert failed == [True]
+
+
+def test_two_who_approve_at_once_do_it_once(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        await control(served, RULE)
+        change = (await apply(served, ALICE))[1]["held"]["change"]
+        done = await asyncio.gather(
+            decide(served, BOB, change), decide(served, CAROL, change, request_id="d2")
+        )
+        assert sorted(status for status, _ in done) == [200, 409]
+        _, history = await says(served, ALICE, "GET", "/v1/apps/shop/history")
+        assert len(history["generations"]) == 1
+
+    serve(tmp_path, test)
+
+
+def test_a_tag_is_what_it_was_when_the_change_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = ["sha256:" + letter * 64 for letter in "ab"]
+
+    def resolver(desk: Any, app: str) -> Any:
+        async def resolve(image: str, platform: str, policy: str) -> ResolveAnswer:
+            return riding.resolved(image, platform, policy) or ResolveAnswer(digests.pop(0))
+
+        return resolve
+
+    monkeypatch.setattr(resolving, "resolver", resolver)
+
+    async def test(served: Served) -> None:
+        await control(served, RULE)
+        _, held = await apply(served, ALICE, pull_policy="missing")
+        assert (await decide(served, BOB, held["held"]["change"]))[0] == 200
+        _, detail = await says(served, ALICE, "GET", "/v1/apps/shop")
+        assert len(digests) == 1
+        record = MADE[-1]._term.view.apps["shop"].app.services["web"].container
+        assert "sha256:" + "a" * 64 in str(record)
+        assert detail["summary"]["generation"] == 1
+
+    serve(tmp_path, test)
+
+
+def test_hosts_wait_too_and_a_renewed_certificate_is_no_change(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await control(served, RULE)
+        body = {"hosts": ["h1"], "availability": "cordoned", "request_id": "a1", "ticket": "CHG-1"}
+        status, answer = await says(served, ALICE, "POST", "/v1/availability", body)
+        assert (status, answer["held"]["subject"]) == (202, "host h1")
+        term = MADE[-1]._term
+        record = term.view.hosts[host.host_id]
+        renewed = dataclasses.replace(record, certificate_sha256="c" * 64)
+        key = HOSTS + host.host_id
+        await term.leadership.commit([], [Put(key, encode(renewed))])
+        assert (await decide(served, BOB, answer["held"]["change"]))[0] == 200
+        labels = {"labels": {"zone": "a"}, "request_id": "a2", "ticket": "CHG-1"}
+        _, answer = await says(served, ALICE, "POST", "/v1/hosts/h1/labels", labels)
+        body = {**body, "availability": "active", "request_id": "a3"}
+        _, other = await says(served, ALICE, "POST", "/v1/availability", body)
+        assert (await decide(served, BOB, other["held"]["change"], request_id="d2"))[0] == 200
+        status, said = await decide(served, BOB, answer["held"]["change"], request_id="d3")
+        assert status == 409
+        assert "it was h1: cordoned, and is h1: active" in said["message"]
+        missing = {**body, "hosts": ["h9"], "request_id": "a4"}
+        assert (await says(served, ALICE, "POST", "/v1/availability", missing))[0] == 404
+
+    serve(tmp_path, test)
 
 
 def test_one_user_id_is_one_person() -> None:
