@@ -162,10 +162,14 @@ def _gid(text: str) -> Optional[int]:
 def judge_labels(case: Case, labels: Mapping[str, str]) -> None:
     """Of a container. Ours have to say what the judgement is made for."""
     sights = case.sights
-    ours = {names.LABEL_APP: sights.app, names.LABEL_SERVICE: sights.service}
-    for label, value in ours.items():
-        if labels.get(label) != value:
-            case.never(f"the label {label} is {cited(labels.get(label, ''))}, not {value}")
+    ours = (
+        (names.LABEL_APP, sights.app),
+        (names.LABEL_SERVICE, sights.service),
+        (names.LABEL_SCOPE, sights.scope),
+    )
+    for label, value in ours:
+        if labels.get(label, "") != value:
+            case.never(f"the label {label} is {cited(labels.get(label, ''))!r}, not {value!r}")
     for label in labels:
         if "=" in label:
             case.never(f"the label {cited(label)} holds `=`, by which Podman would part it")
