@@ -24,7 +24,7 @@ class Seat:
     """What the master that answers knows of the pair. `leader` is who leads, as the store said last; `why_not` why this
     one doesn't, empty while it does. `read_only`: why nothing can be changed. `store_trouble`: what the store said
     last to the leader, where it did not answer. `leading_s` is how long the leader has led. `stale_s` is the age of what is
-    known. `master` is the one that answers."""
+    known. `master` is the one that answers, and `unrecorded` why its own audit log can't be written."""
 
     cluster_id: str
     leader: Optional[LeaderRecord]
@@ -37,6 +37,7 @@ class Seat:
     read_only: str = ""
     stale_s: float = 0.0
     master: str = ""
+    unrecorded: str = ""
 
     @property
     def led_last(self) -> bool:
@@ -98,7 +99,7 @@ def _in_order(masters: Sequence[MasterView]) -> tuple[MasterView, ...]:
 
 
 def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
-    masters = [*_not_leading(seat), *_store(seat), *_stale(seat, known)]
+    masters = [*_not_leading(seat), *_store(seat), *_unrecorded(seat), *_stale(seat, known)]
     lost = [*_redundancy(behind, () if known is None else known.apps), *_versions(seat)]
     if known is None:
         return judged([*masters, *lost])
@@ -142,6 +143,14 @@ def _store(seat: Seat) -> Iterable[Finding]:
     if seat.store_trouble and not seat.read_only:
         note = f"the store does not answer, nothing can be changed: {seat.store_trouble}"
         yield 2, note, "look at the store's disk; running apps go on"
+
+
+def _unrecorded(seat: Seat) -> Iterable[Finding]:
+    """What can't be recorded is not begun."""
+    if seat.unrecorded:
+        grade = 1 if seat.why_not else 2
+        note = f"nothing can be changed through this master: {seat.unrecorded}"
+        yield grade, note, "free space on the disk of its audit log; running apps go on"
 
 
 def _stale(seat: Seat, known: Optional[Known]) -> Iterable[Finding]:

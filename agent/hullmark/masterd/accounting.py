@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import time
-import uuid
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -20,7 +18,6 @@ from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.identity import Caller
 from hullmark.masterd.requestbody import decode_body
 from hullmark.model.audit import Entry, Outcome
-from hullmark.model.event import Event
 from hullmark.model.wire import from_wire
 
 if TYPE_CHECKING:  # a desk has these accounts, and what a route is says a desk
@@ -144,16 +141,6 @@ class Accounts:
 
     def _epoch(self) -> str:
         return str(self._cluster.leader_record.epoch) if self._cluster.is_leader else ""
-
-
-def tell_trouble(cluster: Cluster, master: str, why: str) -> None:
-    """An event of the cluster; a standby has only its own log. `why` is empty where the audit log is written again."""
-    if not cluster.is_leader:
-        return
-    kind = "audit.unwritable" if why else "audit.writable"
-    message = f"nothing is changed through it: {why}" if why else ""
-    event = Event(uuid.uuid4().hex, time.time(), kind, f"master {master}", master, message)
-    cluster.record(event)
 
 
 def _read(route: Route, raw: bytes) -> Any:

@@ -10,10 +10,12 @@ file is written in threads, several at a time, which share their waits for the d
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Callable, Optional, TypeVar
@@ -24,6 +26,7 @@ from hullmark.errors import AuditUnavailable, HullmarkError
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.masterd.counter import Counter
 from hullmark.model.audit import Entry, Outcome, Record
+from hullmark.model.moments import moment
 
 WRITERS = 4
 RETRY_S = 2.0
@@ -31,6 +34,9 @@ RETRY_S = 2.0
 WAITING_MAX = 20_000
 """Events that wait for the log; more are dropped, and counted in a record of their own."""
 CLOSE_S = 3.0
+LATE = "happened_at"
+"""The field of a record that could not be written when it happened: when that was."""
+LATE_S = 1.0
 FOREVER_S = 1e9
 REMEDY = "free space on the disk of the audit log, or mend its folder: docs/operations/audit.md"
 
@@ -44,6 +50,22 @@ _log = log.get("audit")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """`at`: when it happened, since 1970."""
+
+    entry: Entry
+    essential: bool
+    at: float
+
+    def now(self) -> Entry:
+        """Says when it happened, where that was some time ago."""
+        if time.time() - self.at < LATE_S:
+            return self.entry
+        fields = {**self.entry.fields, LATE: moment(self.at)}
+        return dataclasses.replace(self.entry, fields=fields)
+
+
 class Auditing:
     """Used from one event loop. `name` is the master's, `open_file` opens its log. `told` is called with each trouble as it
     begins, and with an empty text when it is over."""
@@ -53,7 +75,7 @@ class Auditing:
         self._subject = f"master {name}"
         self._open_file = open_file
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="audit")
-        self._waiting: deque[tuple[Entry, bool]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._dropped = 0
         self._more = Counter()
         self._written = Counter()
@@ -124,16 +146,16 @@ class Auditing:
         if len(self._waiting) >= WAITING_MAX:
             self._dropped += 1
             return
-        self._waiting.append((entry, essential))
+        self._waiting.append(_Waiting(entry, essential, time.time()))
         self._more.bump()
 
     async def _write(self) -> None:
         while True:
             seen = self._more.value
             while self._waiting:
-                entry, essential = self._waiting[0]
+                waiting = self._waiting[0]
                 try:
-                    await self._append(entry, essential=essential)
+                    await self._append(waiting.now(), essential=waiting.essential)
                 except AuditUnavailable:
                     await asyncio.sleep(RETRY_S)
                     continue

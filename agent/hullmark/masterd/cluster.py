@@ -75,6 +75,8 @@ class Cluster(Counters):
         self._knocks: dict[str, float] = {}
         self.vouched: Callable[[], Vouched] = lambda: NOTHING_VOUCHED
         """What this master says of its file of heads; set before the start."""
+        self.unrecorded: Callable[[], str] = lambda: ""
+        """Why its own audit log can't be written; likewise."""
         self.turned: list[Callable[[], None]] = []
         """Called where who leads, or why this master doesn't, may have changed."""
 
@@ -109,7 +111,7 @@ class Cluster(Counters):
             self._settings,
             elector,
             self._pair,
-            why_not=lambda: self.why_not,
+            why_not=lambda: self.why_not and (self.unrecorded() or self.why_not),
             hears=self._hears,
             vouched=self.vouched,
         )
@@ -286,6 +288,7 @@ class Cluster(Counters):
             self.read_only,
             self.stale_s,
             self._master,
+            self.unrecorded(),
         )
         known = bureau.reads.known() if bureau is not None and self._knows_hosts() else None
         return cluster_status(seat, known, hullmark.__version__)

@@ -32,7 +32,7 @@ from hullmark.config import MasterConfig
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.host.notify import ServiceManager, service_manager
 from hullmark.masterd import certificate, doors, routes
-from hullmark.masterd.accounting import Accounts, tell_trouble
+from hullmark.masterd.accounting import Accounts
 from hullmark.masterd.answers import traced
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.belonging import check_belongs
@@ -49,6 +49,7 @@ from hullmark.masterd.peering import Peering
 from hullmark.masterd.server import Listener, bind_port, bind_socket
 from hullmark.masterd.storage import open_store
 from hullmark.masterd.tasks import Hub
+from hullmark.masterd.unrecorded import hand_over, tell_trouble
 from hullmark.masterd.vouching import Vouching, signer_in
 from hullmark.model.app import App
 from hullmark.model.event import Event
@@ -172,6 +173,7 @@ class Master:
         cluster.turned.append(partial(self._turned, cluster, hub))
         self._auditing.told = partial(tell_trouble, cluster, self._name)
         cluster.vouched = lambda: self._vouching.standing
+        cluster.unrecorded = lambda: self._auditing.trouble
         await cluster.start()
         self._turned(cluster, hub)
         cluster_id = (
@@ -190,6 +192,7 @@ class Master:
             await self._listen(desk, sockets)
             self._vouching.start()
             running.append(asyncio.ensure_future(self._peering(cluster).run()))
+            running.append(asyncio.ensure_future(hand_over(self._auditing, cluster)))
             _log.info("serving", cluster=cluster_id, role=cluster.role, name=self._name)
             ready()
             await asyncio.wait({lost, stop, renewal}, return_when=asyncio.FIRST_COMPLETED)

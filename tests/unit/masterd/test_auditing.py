@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from hullmark.masterd.accounting import BURST, EACH_S, Ration
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.openintents import resolved
 from hullmark.masterd.routes import AGENTS, API
+from hullmark.masterd.unrecorded import hand_over
 from hullmark.model.audit import Actor, Entry, Outcome, Record, Stage
 from hullmark.model.event import Event
 from hullmark.model.moments import moment
+from hullmark.model.redundancy import MasterView
 from tests.unit.masterd.serving import Served, apply_body, serve
 
 
@@ -121,6 +124,8 @@ def test_nothing_is_changed_that_cant_be_recorded(tmp_path: Path) -> None:
         assert (status, said["error"]) == (503, "AuditUnavailable")
         assert "no space left" in said["message"]
         assert said["remedy"]
+        _, stands = await served.local("GET", "/v1/status")
+        assert any("no space left" in note for note in stands["notes"])
         status, said = await served.local("GET", "/v1/apps")
         assert (status, said["apps"]) == (200, [])
         _, told = await served.local("GET", "/v1/events")
@@ -280,3 +285,41 @@ def test_a_mapping_is_recorded_as_text() -> None:
 def _event() -> Any:
     more = {"from": "10.0.0.7", "ticket": "T", "request_id": "r", "epoch": "1.2", "more": "1"}
     return Event("i", 1.0, "app.applied", "shop", "m1", "why", "token:ci", more)
+
+
+class Pair:
+    """As much of a cluster as handing over asks for."""
+
+    def __init__(self, *others: MasterView) -> None:
+        self.is_leader, self.others, self.why = True, others, ""
+
+    def masters(self) -> tuple[MasterView, ...]:
+        return (MasterView("m1", "leader"), *self.others)
+
+    async def step_down(self, why: str) -> None:
+        self.why, self.is_leader = why, False
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why", "expected"),
+    [
+        ("disk full", "m1 leads", "its audit log can't be written: disk full"),
+        ("", "m1 leads", ""),
+        ("disk full", "the audit log can't be written either", ""),
+    ],
+)
+def test_a_leader_that_cant_record_hands_over_to_one_that_can(
+    monkeypatch: pytest.MonkeyPatch, trouble: str, why: str, expected: str
+) -> None:
+    monkeypatch.setattr("hullmark.masterd.unrecorded.LOOK_S", 0.001)
+    monkeypatch.setattr("hullmark.masterd.unrecorded.PATIENCE_S", 0.003)
+    pair: Any = Pair(MasterView("m2", "standby", why))
+    auditing: Any = SimpleNamespace(trouble=trouble)
+
+    async def test() -> None:
+        task = asyncio.ensure_future(hand_over(auditing, pair))
+        await asyncio.sleep(0.1)
+        task.cancel()
+
+    asyncio.run(test())
+    assert pair.why == expected
