@@ -208,7 +208,7 @@ class DockerApiEngine:
         return set(self._inspect(container_id)["NetworkSettings"]["Networks"] or ())
 
     def start(self, container_id: str) -> None:
-        found = self._own(container_id)
+        found = self._whole(self._own(container_id))
         with self._gate.passing(_deed(DeedKind.CONTAINER_START, found, found)) as passage:
             self._connection.post(f"/containers/{segment(container_id)}/start")
             self._note_process(passage)
@@ -289,7 +289,14 @@ class DockerApiEngine:
         return self._connection.get(f"/containers/{segment(container_id)}/json")
 
     def inspected(self, container_id: str) -> Mapping[str, Any]:
-        return dict(self._inspect(container_id))
+        return self._whole(self._inspect(container_id))
+
+    def _whole(self, found: Any) -> dict[str, Any]:
+        """With the capabilities that it has, which Podman tells only by its own API."""
+        if self.info().name != "podman":
+            return dict(found)
+        own = self._connection.get(f"{LIBPOD}/containers/{segment(found['Id'])}/json")
+        return {**found, "BoundingCaps": own.get("BoundingCaps") or []}
 
     # -- images
 
