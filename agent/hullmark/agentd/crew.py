@@ -37,9 +37,11 @@ from hullmark.errors import (
     EngineUnavailable,
     HullmarkError,
     NotFound,
+    PolicyRefused,
     StaleEpoch,
 )
 from hullmark.model.epoch import Epoch
+from hullmark.model.observed import REFUSED_BY_POLICY
 from hullmark.model.orders import Orders
 
 _log = log.get("crew")
@@ -179,6 +181,8 @@ class Crew:
             if isinstance(error, EngineUnavailable):
                 longest_s = _longest_s(action)
             self._attempts.failed(action.key, error.message, self._clock(), longest_s)
+        except PolicyRefused as error:
+            self._failed(action, f"{REFUSED_BY_POLICY}{error.message}")
         except HullmarkError as error:
             if isinstance(action, Run) and isinstance(error, NotFound):
                 self._unprepare(action)

@@ -12,9 +12,10 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
+from hullmark.agentd.executing import Executing
+from hullmark.agentd.foretelling import by_policy
 from hullmark.agentd.guard import Guard
 from hullmark.agentd.health import HealthChecks
-from hullmark.agentd.executing import Executing
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import Identity, Who
@@ -106,6 +107,7 @@ class Duty:
         sync = Sync(
             link,
             self._ledger,
+            foretell=by_policy(config, engine, policing.folder),
             problems,
             hearing,
             run=run,

@@ -9,12 +9,14 @@ from collections.abc import Generator, Iterator
 from typing import Callable, Optional
 
 from hullmark import log
+from hullmark.agentd import foretelling
 from hullmark.agentd.executing import Executing
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import LogQuestion, Logs
 from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError, InvalidInput, Problem
 from hullmark.model.execution import CLAIM, ExecRecord
+from hullmark.model.foresight import PolicyAnswer
 from hullmark.model.orders import Task
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import canonical, to_wire
@@ -36,12 +38,14 @@ class Tasks:
         logs: Logs,
         *,
         executing: Optional[Executing] = None,
+        foretell: Optional[foretelling.Ask] = None,
         start: Optional[Callable[[Callable[[], None]], None]] = None,
     ) -> None:
         self._link = link
         self._engine = engine
         self._logs = logs
         self._executing = executing
+        self._foretell = foretell
         self._start = start or _in_a_thread
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -80,10 +84,17 @@ class Tasks:
             yield from self._log_lines(task)
         elif task.kind == "logs":
             yield self._logs.remark(f"this host answers {AT_ONCE} questions already; ask again")
+        elif task.kind == "judge" and self._foretell is not None:
+            yield self._judged(task, room, self._foretell)
         elif task.kind == "exec":
             yield from self._executed(task, room)
         else:
             yield self._logs.remark(f"this agent does not know tasks of kind {task.kind!r}")
+
+    def _judged(self, task: Task, room: bool, ask: foretelling.Ask) -> bytes:
+        busy = PolicyAnswer(error=f"this host answers {AT_ONCE} questions already")
+        answer = foretelling.answer(task.arguments, ask) if room else busy
+        return canonical(to_wire(answer)) + b"\n"
 
     def _executed(self, task: Task, room: bool) -> Iterator[bytes]:
         if self._executing is None or not room:

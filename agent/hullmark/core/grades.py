@@ -10,7 +10,7 @@ from hullmark.core.absence import engine_trouble, is_draining, is_ready, is_seen
 from hullmark.core.adoption import Releases
 from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Placed, Roster
-from hullmark.model.observed import Health, InstanceStatus, Phase
+from hullmark.model.observed import REFUSED_BY_POLICY, Health, InstanceStatus, Phase
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 
@@ -132,7 +132,9 @@ def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
     if status.phase is Phase.FAILED:
         return Grade.FAILED, detail or ending(status)
     if status.phase is Phase.BACKOFF:
-        return Grade.TROUBLED, detail or ending(status)
+        # What a policy refuses is tried again too, but only who changes the app or the policy mends it.
+        refused = detail.startswith(REFUSED_BY_POLICY)
+        return Grade.FAILED if refused else Grade.TROUBLED, detail or ending(status)
     if status.phase is Phase.RUNNING and status.health is Health.UNHEALTHY:
         return Grade.TROUBLED, detail or "its health check fails"
     if status.phase is Phase.RUNNING:

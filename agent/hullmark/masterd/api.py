@@ -12,7 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
 from hullmark.errors import InvalidInput, Problem
-from hullmark.masterd import resolving
+from hullmark.masterd import foresight, resolving
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.logs import LogReader, Wanted
 from hullmark.masterd.route import ADMINS
@@ -89,7 +89,9 @@ async def apps(desk: Desk, call: Call) -> AppList:
 
 
 async def plan(desk: Desk, call: Call) -> PlanAnswer:
-    return desk.cluster.plan(call.body.app)
+    answer, wanted = desk.cluster.foreseen(call.body.app)
+    refused, unjudged = await foresight.foresee(desk, wanted)
+    return dataclasses.replace(answer, refused=refused, unjudged=unjudged)
 
 
 async def apply(desk: Desk, call: Call) -> ApplyAnswer:

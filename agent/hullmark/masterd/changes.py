@@ -9,6 +9,7 @@ from typing import Callable, Optional
 
 from hullmark.compose.localdata import sharing
 from hullmark.core import adoption, difference, generations, schedule
+from hullmark.core.concerned import Wanted, concerned
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
 from hullmark.masterd.events import Tell
@@ -118,6 +119,10 @@ class Changes:
 
     def plan(self, app: App) -> PlanAnswer:
         """What applying would change now. Tags are not looked up: an image keeps the digest that it has."""
+        return self.foreseen(app)[0]
+
+    def foreseen(self, app: App) -> tuple[PlanAnswer, Wanted]:
+        """The same, and what each host would get."""
         self._must_be_valid(app)
         snapshot = self._snapshot()
         old = snapshot.apps.get(app.name)
@@ -125,9 +130,11 @@ class Changes:
         change = Change("", "", 0.0)
         record = _next_record(snapshot, old, generations.pinned(app, known), change)
         future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
-        answer = difference.compare(old, record, schedule.plan(future).unplaced)
+        made = schedule.plan(future)
+        answer = difference.compare(old, record, made.unplaced)
         notes = pinning.plan_notes(app, known)
-        return dataclasses.replace(answer, warnings=(*answer.warnings, *notes))
+        wanted = concerned(snapshot, record, made) if answer.changed else {}
+        return dataclasses.replace(answer, warnings=(*answer.warnings, *notes)), wanted
 
     async def _write(
         self,

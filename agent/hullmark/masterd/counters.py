@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Optional
 
+from hullmark.core.concerned import Wanted
 from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.changecontrol import ChangeControl
@@ -158,6 +159,10 @@ class Counters:
     def plan(self, app: App) -> PlanAnswer:
         """What `apply` would change. Asks nobody, so tags keep the digests that they have."""
         return self._bureau.changes.plan(app)
+
+    def foreseen(self, app: App) -> tuple[PlanAnswer, Wanted]:
+        """The same, and what each host would get."""
+        return self._bureau.changes.foreseen(app)
 
     async def invite(
         self, request: InviteRequest, secret_sha256: str, change: Change

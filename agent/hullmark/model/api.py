@@ -37,6 +37,7 @@ from hullmark.model.app import App
 from hullmark.model.change import Change
 from hullmark.model.event import Event
 from hullmark.model.explanation import SlotExplanation
+from hullmark.model.foresight import PolicyRefusal
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Rollout
@@ -237,7 +238,8 @@ class Difference:
 @dataclass(frozen=True)
 class PlanAnswer:
     """`changed` False: applying would do nothing. `unplaced` explains in one line each the instances that would not
-    be where they should, and `stuck` says the same filter by filter."""
+    be where they should, and `stuck` says the same filter by filter. `refused` is what policies of hosts would refuse,
+    `unjudged` which of the hosts could not say that, and why."""
 
     changed: bool
     generation: int
@@ -245,6 +247,8 @@ class PlanAnswer:
     unplaced: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     stuck: tuple[SlotExplanation, ...] = ()
+    refused: tuple[PolicyRefusal, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ class Phase(enum.Enum):
     STOPPING = "stopping"
 
 
+REFUSED_BY_POLICY = "refused by the host's policy: "
+"""How the detail of an instance begins that its host does not create or start."""
+
+
 class Health(enum.Enum):
     NONE = "none"  # no check
     STARTING = "starting"

@@ -31,6 +31,7 @@ ASKS = {
 }
 """Commands that change nothing."""
 ELSEWHERE = {
+    "exec",
     "snapshot save",
     "snapshot restore",
     "changes collect",
@@ -43,7 +44,7 @@ ELSEWHERE = {
     "master join",
     "eject",
 }
-"""Commands of the daemons, the drill and snapshots, which have tests of their own."""
+"""Commands of the daemons, the drill and snapshots, and what ends as a command in a container does: they have tests of their own."""
 
 SAME = HostChange("web3", False, Availability.ACTIVE)
 OTHER = HostChange("web4", True, Availability.ACTIVE)

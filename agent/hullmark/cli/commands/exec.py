@@ -22,7 +22,7 @@ from hullmark.model.wire import to_wire
 EPILOG = """\b
 Example:
   hullmark exec shop/web -- ls -l /srv
-  hullmark exec shop/db.1 --ticket OPS-7 --timeout 10m -- pg_dump shop > shop.sql
+  hullmark exec shop/db.1 --ticket OPS-7 --timeout 10m -- pg_dump shop
 
 \b
 Exit codes: those of the command. Where it was not run, or not to its end,

@@ -16,6 +16,7 @@ from hullmark.cli.words import one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK
 from hullmark.model.api import Difference, PlanAnswer, PlanRequest
 from hullmark.model.explanation import SlotExplanation
+from hullmark.model.foresight import PolicyRefusal
 from hullmark.model.wire import to_wire
 
 EPILOG = """\b
@@ -51,6 +52,8 @@ def command(asked: Asked, project: Project) -> int:
             "differences": answer.differences,
             "unplaced": answer.unplaced,
             "stuck": answer.stuck,
+            "refused": answer.refused,
+            "unjudged": answer.unjudged,
             "warnings": warnings,
         }
         show.document("plan", fields)
@@ -69,6 +72,10 @@ def _lines(app: str, answer: PlanAnswer) -> Iterator[str]:
         yield from _difference(item, width())
     for slots in alike(answer.stuck):
         yield from _stuck(slots, width())
+    for refusal in answer.refused:
+        yield from _refused(refusal, width())
+    for text in answer.unjudged:
+        yield from wrapped(f"what the policy would say is not known of {text}", width(), "")
 
 
 def _stuck(slots: Sequence[SlotExplanation], columns: int) -> Iterator[str]:
@@ -81,6 +88,14 @@ def _stuck(slots: Sequence[SlotExplanation], columns: int) -> Iterator[str]:
         yield from (f"  {line}" for line in obstacle_lines(first.refusals, columns))
     else:
         yield from wrapped(first.why, columns)
+
+
+def _refused(refusal: PolicyRefusal, columns: int) -> Iterator[str]:
+    hosts = ", ".join(refusal.hosts[:NAMED])
+    hosts += f" and {len(refusal.hosts) - NAMED} more" if len(refusal.hosts) > NAMED else ""
+    yield one_line(f"{refusal.service} would be refused by the policy of {hosts}")
+    for reason in refusal.reasons:
+        yield from wrapped(reason, columns)
 
 
 def _difference(item: Difference, columns: int) -> Iterator[str]:
