@@ -122,17 +122,15 @@ def places(value: Any) -> tuple[str, ...]:
 
 
 def ports(value: Any) -> tuple[str, ...]:
-    items = (
-        [str(each) if type(each) is int else each for each in value or ()]
-        if isinstance(value, list)
-        else value
-    )
-    found = texts(items) if isinstance(value, list) else texts(None)
+    form = "a list of ports and ranges such as 443, 8000-8999, 53/udp"
+    if not isinstance(value, list):
+        raise ValueError(form)
+    found = texts([str(each) if type(each) is int else each for each in value])
     for item in found:
         parts = _PORTS.fullmatch(item)
         last = int(parts[2] or parts[1]) if parts else 0
         if not parts or not 0 < int(parts[1]) <= last <= 65535:
-            raise ValueError("a list of ports and ranges such as 443, 8000-8999, 53/udp")
+            raise ValueError(form)
     return found
 
 

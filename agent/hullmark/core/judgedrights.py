@@ -27,6 +27,8 @@ _MODES = {
 """By field: which namespace, and the forms that leave the container in one of its own. Docker says `host` of the control groups
 of every container where the machine has their version 1, so that of what exists this one is not judged."""
 _JOINS = re.compile(r"container:.+")
+_JOINED = re.compile(r"(container|ns|pod|service):.+")
+"""The forms that nobody may ask for, and that a container which exists can have."""
 
 
 def judge(case: Case, host: Mapping[str, Any]) -> None:
@@ -53,10 +55,10 @@ def judge_host_namespace(case: Case, name: str) -> None:
 
 def judge_joining(case: Case, mode: str) -> bool:
     """Whether it is a mode that joins a namespace of somebody else's."""
-    if not _JOINS.fullmatch(mode):
+    if not (_JOINED if case.started else _JOINS).fullmatch(mode):
         return False
     if not case.yes("join_namespaces"):
-        case.no("join_namespaces", f"{cited(mode)} is another container's namespace")
+        case.no("join_namespaces", f"{cited(mode)} is somebody else's namespace")
     return True
 
 
