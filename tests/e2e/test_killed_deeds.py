@@ -105,8 +105,9 @@ def _told(log: Path, intent: Record, case: Case) -> None:
 
 
 def _goes_on(cluster: OneHostCluster, case: Case) -> None:
-    wait_until(
-        lambda: bool(processes(cluster, case.app)) is not case.removed,
-        f"{case}: what was asked for is done in the end",
-        40,
-    )
+    def done() -> bool:
+        if not case.removed:
+            return bool(processes(cluster, case.app))
+        return not [name for name in cluster.containers() if name.startswith(f"{case.app}.")]
+
+    wait_until(done, f"{case}: what was asked for is done in the end", 40)
