@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.model.audit import Actor, Stage
+from hullmark.model.audit import Actor, Outcome, Record, Stage
 from tests.cluster import OneHostCluster, wait_until
 from tests.e2e.auditlog import breaks, records, unended
 from tests.e2e.history import History, doubled, restarted
@@ -136,14 +136,24 @@ def test_nothing_is_restarted_doubled_or_lost(engine: Engine, tmp_path: Path) ->
             30,
         )
         assert cluster.json("orphans")["orphans"] == []
-        wait_until(lambda: not unended(records(log_of(cluster))), "every intent has its outcome")
-        found = records(log_of(cluster))
-        told = [one.entry.of for one in found if one.entry.stage is Stage.OUTCOME]
-        assert len(told) == len(set(told)), "no intent has two outcomes"
-        assert breaks(log_of(cluster)) == []
+        found = ended(cluster.folder / "agent-audit")
         actors = {one.entry.actor for one in found if one.entry.kind == "container.create"}
         assert actors == {Actor.HUMAN}, "who applied it is known to the host"
+        asked = [
+            one
+            for one in ended(cluster.folder / "master-audit")
+            if one.entry.kind == "request.apply"
+        ]
+        done = [one for one in asked if one.entry.outcome is Outcome.SUCCESS]
+        assert len(done) > ROUNDS, "what was acknowledged is recorded"
+        assert all(one.entry.by and one.entry.request_id for one in asked)
 
 
-def log_of(cluster: OneHostCluster) -> Path:
-    return cluster.folder / "agent-audit"
+def ended(folder: Path) -> list[Record]:
+    """The records of a log whose intents all have one outcome, and that is a chain."""
+    wait_until(lambda: not unended(records(folder)), f"every intent of {folder} has its outcome")
+    found = records(folder)
+    told = [one.entry.of for one in found if one.entry.stage is Stage.OUTCOME]
+    assert len(told) == len(set(told)), "no intent has two outcomes"
+    assert breaks(folder) == []
+    return found
