@@ -55,6 +55,17 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
+def connected() -> Optional[Any]:
+    """The connection that this thread's requests go by."""
+    found: Optional[Any] = getattr(_of_thread, "socket", None)
+    return found
+
+
+def goes_by(connection: Optional[Any]) -> None:
+    """This thread, which has several connections, goes on by that one."""
+    _of_thread.socket = connection
+
+
 class Adapter(HTTPAdapter):
     """Its connections are known to the deadlines of the thread that made them. One connection for each thread."""
 

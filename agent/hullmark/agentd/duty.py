@@ -15,12 +15,15 @@ from hullmark.agentd.crew import Pools
 from hullmark.agentd.executing import Executing
 from hullmark.agentd.foretelling import by_policy
 from hullmark.agentd.guard import Guard
+from hullmark.agentd.heads import Heads, Sources, led_by
+from hullmark.agentd.heads import Told as HeadsTold
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import Identity, Who
 from hullmark.agentd.inventory import Inventory, of_this_host
 from hullmark.agentd.ledger import Ledger
+from hullmark.agentd.lines import Lines
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import Logs
 from hullmark.agentd.observer import Observer
@@ -30,6 +33,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.reconciler import Parts, Reconciler
 from hullmark.agentd.renewal import Renewal, in_a_process
 from hullmark.agentd.reporter import Reporter
+from hullmark.agentd.shipping import Shipping
 from hullmark.agentd.supervisor import Supervisor
 from hullmark.agentd.sync import Listeners, Sync
 from hullmark.agentd.tasks import Tasks
@@ -116,6 +120,10 @@ class Duty:
         )
         watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
         renewal = Renewal(identity, problems, in_a_process(config))
+        sources = Sources(link.urls, lambda: guard.auditing.file, lambda: led_by(self._ledger))
+        heads = Heads(
+            identity, Lines(identity), sources, HeadsTold(problems, outbox, guard.auditing.note)
+        )
         self._supervisor = Supervisor(
             {
                 "reconcile": self._reconciler.run,
@@ -125,6 +133,8 @@ class Duty:
                 "health": self._health.run,
                 "renewal": renewal.run,
                 "audit": guard.auditing.run,
+                "heads": heads.run,
+                "shipping": Shipping(link, problems, sources).run,
                 "policy": patrol.run,
                 "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,

@@ -6,12 +6,14 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar
 
 import requests
 
 from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.deadline import Adapter, Deadline
+from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity, Signature
 from hullmark.agentd.masters import Masters
 from hullmark.errors import Forbidden, InvalidInput, MasterUnavailable, NotFound, Refused
@@ -56,6 +58,10 @@ class Link:
         """Of the masters' URLs that are known. Raises BrokenState."""
         return len(self._masters.all())
 
+    def urls(self) -> tuple[str, ...]:
+        """Of all masters that are known, the preferred ones first. Raises BrokenState."""
+        return self._masters.all()
+
     def learn(self, masters: Sequence[str]) -> None:
         """What the leader says of all masters; none where it doesn't say. Raises BrokenState."""
         self._masters.learn(masters)
@@ -86,7 +92,7 @@ class Link:
                     allow_redirects=False,
                     stream=True,
                 )
-                content = _bounded(response)
+                content = bounded(response)
             if deadline.passed:  # a head that was cut reads like a whole one
                 raise requests.Timeout("cut")
         except (requests.RequestException, OSError) as error:
@@ -97,7 +103,7 @@ class Link:
         data = self._data(master, response, content)
         self._masters.answered(master)
         self._troubles.clear()
-        return _decoded(answer, data, master), begin
+        return decoded(answer, data, master), begin
 
     def send_task(self, task_id: str, lines: Iterator[bytes]) -> None:
         """Stream a task's answer. Raises as `call` does, also when the leader stops listening. The lines may take any
@@ -114,11 +120,11 @@ class Link:
                     allow_redirects=False,
                     stream=True,
                 )
-                content = _bounded(response)
+                content = bounded(response)
             if deadline.passed:
                 raise requests.Timeout("its answer was not whole in time")
         except (requests.RequestException, OSError) as error:
-            raise MasterUnavailable(f"{master} stopped listening: {_reason(error)}") from error
+            raise MasterUnavailable(f"{master} stopped listening: {reason(error)}") from error
         finally:
             self._forget()
         self._data(master, response, content)
@@ -159,16 +165,7 @@ class Link:
         if known[1] is not None and known[0] == signature:
             return master, known[1]
         self._forget()
-        folder = self._identity.folder
-        session = requests.Session()
-        session.trust_env = False
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, Adapter())
-        session.verify = str(folder / enrolment.ROOT)
-        session.cert = (
-            str(folder / enrolled.certificate_name),
-            str(folder / enrolled.key_name),
-        )
+        session = session_of(self._identity.folder, enrolled)
         self._local.session = signature, session
         return master, session
 
@@ -188,7 +185,7 @@ class Link:
             return data
         said = data if isinstance(data, dict) else {}
         if response.status_code == 421:
-            told = _decoded(NotLeader, said, master)
+            told = decoded(NotLeader, said, master)
             text = f"{master} does not lead; {told.leader or 'nobody'} does"
             named = self._masters.follow(master, f"https://{told.address}" if told.address else "")
             raise Elsewhere(text) if named else MasterUnavailable(text)
@@ -206,7 +203,7 @@ class Link:
     def _unavailable(self, master: str, error: Exception) -> MasterUnavailable:
         """Names every master that was tried since one answered last, so that the text stays the same."""
         self._give_up(master)
-        text = _reason(error)
+        text = reason(error)
         self._troubles[master] = text
         remedy = f"check that a master runs at {master} and that nothing between blocks it"
         if "certificate" in text.lower():
@@ -215,14 +212,25 @@ class Link:
         return MasterUnavailable(f"no master answers: {each}", remedy=remedy)
 
 
+def session_of(folder: Path, enrolled: Enrolment) -> requests.Session:
+    """With this host's certificate; it takes a master's only by the cluster's root."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, Adapter())
+    session.verify = str(folder / enrolment.ROOT)
+    session.cert = str(folder / enrolled.certificate_name), str(folder / enrolled.key_name)
+    return session
+
+
 def _then(lines: Iterator[bytes], after: Callable[[], object]) -> Iterator[bytes]:
     """The lines; `after` is called once the last of them was taken."""
     yield from lines
     after()
 
 
-def _bounded(response: requests.Response) -> bytes:
-    """The body, if it has a size that an answer may have."""
+def bounded(response: requests.Response) -> bytes:
+    """The body, if it has a size that an answer may have. Raises ConnectionError of `requests`."""
     parts, size = [], 0
     for part in response.iter_content(65536):
         parts.append(part)
@@ -233,14 +241,15 @@ def _bounded(response: requests.Response) -> bytes:
     return b"".join(parts)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The reason at the bottom of a chain of wrapped errors."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return (str(error) or type(error).__name__)[:300]
 
 
-def _decoded(answer: type[T], data: Any, master: str) -> T:
+def decoded(answer: type[T], data: Any, master: str) -> T:
+    """Raises Refused."""
     try:
         return from_wire(answer, data, ignore_unknown=True)
     except InvalidInput as error:

@@ -89,8 +89,10 @@ class Records:
         with self._lock:
             return self._tail(log_name)
 
-    def take(self, log_name: str, first: int, lines: Sequence[str]) -> Taken:
-        """Lines with consecutive numbers, the first of them `first`. Raises AuditUnavailable, and then nothing of them is kept."""
+    def take(
+        self, log_name: str, first: int, lines: Sequence[str], vouched: Optional[Head] = None
+    ) -> Taken:
+        """Lines with consecutive numbers, the first of them `first`; a head that was vouched for has to be in them as it was. Raises AuditUnavailable, and then nothing of them is kept."""
         with self._lock:
             tail = self._tail(log_name)
             if not lines:
@@ -98,8 +100,10 @@ class Records:
             if tail.seq and first != tail.seq + 1:
                 return Taken(tail.seq, f"the next record wanted is number {tail.seq + 1}")
             texts = [line.encode() for line in lines]
-            verifier = Verifier(range(first + len(texts) - RECENT, first + len(texts)))
+            wanted = {*range(first + len(texts) - RECENT, first + len(texts))}
+            verifier = Verifier(wanted if vouched is None else wanted | {vouched.seq})
             end, why = _follows(log_name, tail, first, texts, verifier)
+            why = why or _contradicts(vouched, verifier)
             if end is None:
                 return Taken(tail.seq, why)
             if why:
@@ -286,6 +290,12 @@ def _follows(
             " the log was put back to an earlier state, or replaced"
         )
     return head, ""
+
+
+def _contradicts(vouched: Optional[Head], verifier: Verifier) -> str:
+    if vouched is None or verifier.seen.get(vouched.seq, vouched.hash) == vouched.hash:
+        return ""
+    return f"its record number {vouched.seq} is not the one that was vouched for: it was replaced"
 
 
 def _write(path: Path, size: int, content: bytes) -> None:

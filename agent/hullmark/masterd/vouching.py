@@ -176,7 +176,8 @@ class Vouching:
             raise Refused(f"this is not of {log_name}")
         if log_name in self.heads.standing.refused:
             await self._in(self._sealing, partial(self._look_for_acceptance, log_name))
-        take = partial(self.records.take, log_name, shipment.first, shipment.lines)
+        vouched = self.heads.standing.newest.get(log_name)
+        take = partial(self.records.take, log_name, shipment.first, shipment.lines, vouched)
         taken = await self._in(self._taking, take)
         if taken.broken is not None:
             await self._refuse(taken.broken)

@@ -200,6 +200,21 @@ def test_a_log_that_was_replaced_is_found_by_its_records(keys, tmp_path) -> None
     assert len(run(keys, tmp_path, test)) == 1
 
 
+def test_records_that_a_head_denies_are_not_taken(keys, tmp_path) -> None:
+    """As where a standby that vouched for the log takes the lead, and gets all of it."""
+    log, other = Log(), Log()
+    log.grow(5)
+    other.grow(9, "made.up")
+
+    async def test(master: Vouching) -> None:
+        await offered(master, keys, log.head())
+        taken = await master.take(LOG, other.shipment(1))
+        assert (taken.cursor, "vouched for" in taken.why) == (0, True)
+        assert master.standing[2] == (LOG,)
+
+    assert len(run(keys, tmp_path, test)) == 1
+
+
 def test_a_head_that_the_received_records_deny_is_refused(keys, tmp_path) -> None:
     log = Log()
     log.grow(5)
