@@ -130,6 +130,7 @@ def test_two_people_at_the_terminal(ruled: OneHostCluster) -> None:
     ]
     assert {one.entry.by for one in started} == {f"uid {ANNA}"}
     assert {one.entry.ticket for one in started} == {"CHG-2"}
+    assert {one.entry.fields["approved_by"] for one in started} == {f"uid {BERT}"}
 
     nobody = cluster.run("approve", listed[0]["change"])  # without a login
     assert nobody.returncode == 2

@@ -36,6 +36,8 @@ class Asked:
     request_id: str = ""
     epoch: str = ""
     app: str = ""
+    approved_by: str = ""
+    break_glass: str = ""
     essential: bool = False
     anyhow: bool = False
 
@@ -70,6 +72,8 @@ def of_change(change: Optional[Change], leader: str) -> Asked:
         change.origin,
         ticket=change.ticket,
         request_id=change.request_id,
+        approved_by=change.approved_by,
+        break_glass=change.break_glass,
     )
 
 

@@ -53,6 +53,10 @@ def _fields(deed: Deed, asked: Asked) -> Iterator[tuple[str, str]]:
     yield NAME, deed.name
     if asked.app:
         yield "app", asked.app
+    if asked.approved_by:
+        yield "approved_by", asked.approved_by
+    if asked.break_glass:
+        yield "break_glass", asked.break_glass
     if deed.request is not None:
         yield "spec", deed.request.spec_hash
     body = deed.body

@@ -45,7 +45,7 @@ def base_of(view: View, kind: ChangeKind, names: Mapping[str, str], body: Any) -
     if kind is ChangeKind.CHANGE_CONTROL:
         return _base([view.control], _control_words(view.control), [CONTROL_KEY], view)
     if kind in OF_HOSTS:
-        return _hosts(view, names, body)
+        return _hosts(view, kind, names, body)
     return Base()
 
 
@@ -56,10 +56,12 @@ def _app(view: View, kind: ChangeKind, name: str) -> Base:
     return _base([record], _app_words(record), [APPS + name], view)
 
 
-def _hosts(view: View, names: Mapping[str, str], body: Any) -> Base:
+def _hosts(view: View, kind: ChangeKind, names: Mapping[str, str], body: Any) -> Base:
     wanted = list(dict.fromkeys(getattr(body, "hosts", ()) or [names["host"]]))
     by_name = {host.name: host for host in view.hosts.values()}
     missing = [name[:253] for name in wanted if name not in by_name]
+    if missing and kind is ChangeKind.HOST_REMOVE:
+        return _base([["no such host", *missing]], "not enrolled", [], view)  # its invites go
     if missing:
         raise NotFound(f"there is no host {', '.join(missing)}", remedy="hullmark hosts")
     hosts = [by_name[name] for name in wanted]

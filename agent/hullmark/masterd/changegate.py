@@ -28,7 +28,7 @@ from hullmark.model.changecontrol import (
 )
 from hullmark.model.people import Role
 from hullmark.model.protocol import ResolveAnswer
-from hullmark.model.wire import digest, from_wire, to_wire
+from hullmark.model.wire import canonical, digest, from_wire, to_wire
 
 ANSWERS_KEPT_S = 23 * 3600.0
 """Answers to request ids are kept for a day."""
@@ -138,6 +138,7 @@ async def _hold(
     summary, digests = await _described(desk, call, kind)
     request_id = body.request_id or f"change-{uuid.uuid4().hex}"
     change = call.change(desk, request_id, body.ticket)
+    asked_for = dataclasses.replace(body, request_id=request_id)
     record = PendingRecord(
         change_id(request_id),
         request_id,
@@ -150,14 +151,15 @@ async def _hold(
         route.method,
         route.path,
         dict(call.names),
-        to_wire(dataclasses.replace(body, request_id=request_id)),
-        digest(dataclasses.replace(body, request_id=request_id)),
+        to_wire(asked_for),
+        digest(asked_for),
         judgement.rule,
         summary,
         base.sha256,
         base.stood,
         digests,
         tuple(role.value for role in Role if role in needs),
+        size=len(canonical(to_wire(asked_for))),
     )
     return Held(control.pending.view(await control.pending.hold(record, change)))
 

@@ -36,6 +36,8 @@ from hullmark.model.names import PENDING
 from hullmark.store.protocol import MAX_TRANSACTION_BYTES, Compare, Put
 
 WAITING_MOST = 100
+OWN_MOST = 20
+"""Of one requester, so that none keeps the others' from being asked for."""
 WAITING_MOST_BYTES = 16 << 20
 """Of all that wait together: every master has them in memory."""
 REASON_MOST = 500
@@ -108,7 +110,7 @@ class PendingChanges:
 
     async def _hold(self, record: PendingRecord, change: Change) -> PendingRecord:
         put = Put(PENDING + record.change_id, encode(record))
-        self._must_fit(put)
+        self._must_fit(put, record.asker.who)
         done = await self._term.leadership.commit([Compare(put.key, 0)], [put])
         if not done.succeeded:
             raise Conflict(f"change {record.change_id} is there already", remedy="ask again")
@@ -120,7 +122,7 @@ class PendingChanges:
         self._tell("change.waiting", f"change {record.change_id}", change, fields)
         return record
 
-    def _must_fit(self, put: Put) -> None:
+    def _must_fit(self, put: Put, who: str) -> None:
         size, most = size_bytes([put]), MAX_TRANSACTION_BYTES - RESERVED_BYTES
         if size > most:
             raise InvalidInput(
@@ -128,7 +130,13 @@ class PendingChanges:
                 remedy="smaller files: keep large ones on the hosts and mount them",
             )
         waiting = [each for each in self._term.view.pending.values() if each.state in OPEN]
-        together = sum(len(encode(each)) for each in waiting) + size
+        own = sum(each.asker.who == who for each in waiting)
+        if own >= OWN_MOST:
+            raise Refused(
+                f"{own} changes of {who} wait already",
+                remedy="let them be decided first, or withdraw some: hullmark changes",
+            )
+        together = sum(each.size for each in waiting) + size
         if len(waiting) >= WAITING_MOST or together > WAITING_MOST_BYTES:
             raise Refused(
                 f"{len(waiting)} changes wait already, {together >> 10} KiB with this one",

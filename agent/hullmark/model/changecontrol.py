@@ -140,7 +140,7 @@ OPEN = frozenset({PendingState.WAITING, PendingState.APPROVED})
 class PendingRecord:
     """A change that waits, whole: `method`, `path` (of the route), `names` and `body` are the request. The body goes once it is
     decided. `base` is a digest of what it was made for, and `stood` what that was for people. `digests` are
-    what its images' tags were then, by `image platform pull-policy`. `needs`: the roles of which its approver must have one."""
+    what its images' tags were then, by `image platform pull-policy`. `size` is about that of the body, in bytes. `needs`: the roles of which its approver must have one."""
 
     change_id: str
     request_id: str
@@ -166,6 +166,7 @@ class PendingRecord:
     decided_at: float = 0.0
     why: str = ""
     collected: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,11 @@ class Held:
 
     held: PendingView
 
+    @property
+    def pending_id(self) -> str:
+        """For the audit log."""
+        return self.held.change
+
 
 @dataclass(frozen=True)
 class PendingList:
@@ -237,6 +243,11 @@ class Decision:
 @dataclass(frozen=True)
 class DecisionAnswer:
     change: PendingView
+
+    @property
+    def pending_id(self) -> str:
+        """For the audit log."""
+        return self.change.change
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hullmark.errors import OutcomeUnknown
 from hullmark.masterd import changecontrol_api, changekinds, resolving, riding
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.leadership import Leadership
-from hullmark.masterd.pending import change_id
+from hullmark.masterd.pending import OWN_MOST, change_id
 from hullmark.masterd.route import Login, find
 from hullmark.masterd.routes import API
 from hullmark.masterd.view import encode
@@ -577,7 +577,7 @@ def test_a_leader_that_loses_the_answer_of_the_store(
 ) -> None:
     """The transaction of the change, with the word that it is approved: both or neither."""
     real = Leadership.commit
-    failed = []
+    failed: list[bool] = []
 
     async def broken(self: Leadership, compares: Any, writes: Any) -> Any:
         keys = [write.key for write in writes]
@@ -671,6 +671,31 @@ def test_hosts_wait_too_and_a_renewed_certificate_is_no_change(tmp_path: Path) -
         assert "it was h1: cordoned, and is h1: active" in said["message"]
         missing = {**body, "hosts": ["h9"], "request_id": "a4"}
         assert (await says(served, ALICE, "POST", "/v1/availability", missing))[0] == 404
+
+    serve(tmp_path, test)
+
+
+def test_nobody_keeps_others_from_asking(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        await control(served, RULE)
+        for number in range(OWN_MOST):
+            assert (await apply(served, ALICE, request_id=f"a{number}"))[0] == 202
+        status, answer = await apply(served, ALICE, request_id="more")
+        assert (status, answer["message"]) == (409, "20 changes of alice wait already")
+        assert (await apply(served, BOB, request_id="other"))[0] == 202
+
+    serve(tmp_path, test)
+
+
+def test_a_host_that_has_only_invites_is_removed_too(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        assert (await says(served, ALICE, "POST", "/v1/invites", {"host": "h1"}))[0] == 200
+        await control(served, RULE)
+        body = {"request_id": "x1", "ticket": "CHG-1"}
+        status, answer = await says(served, ALICE, "DELETE", "/v1/hosts/h1", body)
+        assert (status, answer["held"]["subject"]) == (202, "host h1")
+        assert (await decide(served, BOB, answer["held"]["change"]))[0] == 200
+        assert "invite.withdrawn" in [event["kind"] for event in await events(served)]
 
     serve(tmp_path, test)
 
