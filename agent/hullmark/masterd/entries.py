@@ -14,6 +14,8 @@ from hullmark.errors import Forbidden, HullmarkError, MasterUnavailable, Outcome
 from hullmark.masterd.identity import MACHINE, Caller
 from hullmark.model.audit import BY_HAND, DAEMON, Actor, Entry, Outcome, Stage
 from hullmark.model.event import Event
+from hullmark.model.peers import JoinRequest, MasterInviteRequest
+from hullmark.model.people import TokenRequest
 
 if TYPE_CHECKING:  # a route's own imports lead here
     from hullmark.masterd.route import Route
@@ -24,6 +26,12 @@ HIDDEN = frozenset({"app", "secret", "csr_pem", "request_id", "ticket", "facts",
 """Fields of requests that are not recorded: what may hold secrets or is large, and what has a place of its own."""
 KINDS = {"change": "rollout", "read_audit": "audit", "read_heads": "audit-heads"}
 """Where a handler's name says too little by itself."""
+NAMED: Mapping[type, str] = {
+    TokenRequest: "token",
+    MasterInviteRequest: "master",
+    JoinRequest: "master",
+}
+"""What it is that has the name in a request."""
 REFUSED = frozenset({"refused", "cloned"})
 
 
@@ -171,7 +179,7 @@ def _subjects(body: Any) -> Iterator[str]:
     for name in ("host", "name", "master"):
         value = getattr(body, name, None)
         if isinstance(value, str) and value:
-            yield f"{name} {value}" if name != "name" else value
+            yield f"{NAMED.get(type(body), name)} {value}"
             return
 
 

@@ -245,6 +245,11 @@ def test_masters_are_asked_for_their_heads(desk: Desk, run: Run, master: FakeMas
     assert done.code == 0, done.out + done.err
     assert "masters vouch for it up to record 20: m1" in done.out
     assert master.requests[-1].query == {"log": LOG}
+    done = run("audit", "verify", str(desk.log), "--master", f"{master.url},unix:///nowhere")
+    assert (done.code, "note: not asked: no master answers at unix:///nowhere" in done.out) == (
+        0,
+        True,
+    )
     desk.log.write_bytes(b"".join(desk.lines[:9]))
     assert run("audit", "verify", str(desk.log)).code == 2
 

@@ -151,6 +151,10 @@ def test_agents_polls_are_not_recorded_and_secrets_neither(tmp_path: Path) -> No
         assert done["fields"]["host_id"] == host.host_id
         text = (tmp_path / "audit" / "audit.log").read_text()
         assert "BEGIN CERTIFICATE" not in text
+        await served.local(
+            "POST", "/v1/tokens", {"name": "ci", "role": "viewer", "request_id": "t"}
+        )
+        assert of_kind(tmp_path, "request.create-token")[0]["subject"] == "token ci"
         token = await served.token()
         assert token not in (tmp_path / "audit" / "audit.log").read_text()
         assert not [record for record in records(tmp_path) if "agent/v1" in json.dumps(record)]

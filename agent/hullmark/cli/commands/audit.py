@@ -271,6 +271,7 @@ def verify(asked: Asked, files: tuple[str, ...], kept: tuple[str, ...], expected
     ]
     for verdict in verdicts:
         verdict.findings += known.troubles
+        verdict.notes += [f"not asked: {text}" for text in known.silent if verdict.vouched_to]
     why = "; ".join(dict.fromkeys(known.silent))
     if asked.json:
         told = [{**vars(verdict), "verdict": verdict.word} for verdict in verdicts]
