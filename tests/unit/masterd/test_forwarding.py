@@ -144,6 +144,14 @@ def test_everything_is_answered_as_by_the_leader(tmp_path: Path) -> None:
             _, detail = await there.ask("GET", "/v1/apps/shop")
             by = detail["summary"]["change"]
             assert by["origin"] == "local on m2"
+            log = (served.folder / "standby" / "audit" / "audit.log").read_text().splitlines()
+            own = [json.loads(line) for line in log if "request.apply" in line]
+            assert [(one["stage"], one["outcome"]) for one in own] == [
+                ("intent", "pending"),
+                ("outcome", "success"),
+            ]
+            assert own[0]["fields"]["forwarded_to"] == "m1"
+            assert (own[0]["by"], own[0]["request_id"]) == (by["by"], by["request_id"])
             assert (
                 by["by"]
                 == (await served.local("GET", "/v1/apps/shop"))[1]["summary"]["change"]["by"]
