@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,12 @@ def test_lines_are_copied_once_they_are_on_the_disk(log: Log, disk: FaultyDisk) 
     seen: list[bytes] = []
     told: list[str] = []
     disk.before_sync = lambda: told.append("sync")
-    file = log.open(copy=lambda lines: (seen.extend(lines), told.append("copy"))[0])
+
+    def copy(lines: Sequence[bytes]) -> None:
+        seen.extend(lines)
+        told.append("copy")
+
+    file = log.open(copy=copy)
     told.clear()
     file.append(event())
     file.close()
@@ -306,7 +312,11 @@ def test_who_waits_too_long_for_the_disk_gives_up_and_that_is_recorded(
     log.limits = Limits(reserve_bytes=4096, patience_s=0.05)
     file = log.open()
     slow = threading.Event()
-    disk.before_sync = lambda: slow.wait(WAIT_S) and None
+
+    def hang() -> None:
+        slow.wait(WAIT_S)
+
+    disk.before_sync = hang
     with pytest.raises(AuditUnavailable, match=r"not written within 0.05 s"):
         file.append(intent(1))
     with pytest.raises(AuditUnavailable, match=r"not written within 0.05 s"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -91,12 +92,12 @@ class Daemon:
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
 @given(steps=st.lists(STEPS, max_size=40))
-def test_no_acknowledged_record_is_lost(tmp_path: Path, steps: list[tuple[str, object]]) -> None:
+def test_no_acknowledged_record_is_lost(tmp_path: Path, steps: list[tuple[str, Any]]) -> None:
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         daemon = Daemon(folder, patch)
-        does = {
+        does: dict[str, Callable[[Any], object]] = {
             "group": daemon.group,
             "finish": lambda nothing: daemon.finish(),
             "disk": daemon.set_disk,
@@ -105,7 +106,7 @@ def test_no_acknowledged_record_is_lost(tmp_path: Path, steps: list[tuple[str, o
             "look": lambda nothing: daemon.writing.commit([]),
         }
         for step, value in steps:
-            does[step](value)  # type: ignore[operator]
+            does[step](value)
         daemon.set_disk("good")
         daemon.writing.commit([])
         assert daemon.writing.trouble == ""
