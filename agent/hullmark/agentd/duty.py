@@ -31,7 +31,7 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.patrol import Patrol, Told
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.reconciler import Parts, Reconciler
-from hullmark.agentd.renewal import Renewal, in_a_process
+from hullmark.agentd.renewal import Renewal, in_a_process, recorded
 from hullmark.agentd.reporter import Reporter
 from hullmark.agentd.shipping import Shipping
 from hullmark.agentd.supervisor import Supervisor
@@ -107,11 +107,11 @@ class Duty:
             engine,
             Logs(engine, observer, host, self._over),
             executing=Executing(engine, observer, self._ledger),
+            foretell=by_policy(config, engine, policing.folder),
         )
         sync = Sync(
             link,
             self._ledger,
-            foretell=by_policy(config, engine, policing.folder),
             problems,
             hearing,
             run=run,
@@ -119,7 +119,8 @@ class Duty:
             tell=Listeners(wake, reporter.resend, tasks.take),
         )
         watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
-        renewal = Renewal(identity, problems, in_a_process(config))
+        renew = recorded(in_a_process(config), guard.auditing.note, f"host {host}")
+        renewal = Renewal(identity, problems, renew)
         sources = Sources(link.urls, lambda: guard.auditing.file, lambda: led_by(self._ledger))
         heads = Heads(
             identity, Lines(identity), sources, HeadsTold(problems, outbox, guard.auditing.note)

@@ -11,18 +11,21 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
 import hullmark
 from hullmark import log
 from hullmark.agentd import pulse
+from hullmark.agentd.asked import LOCAL
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
 from hullmark.config import AgentConfig
 from hullmark.errors import BrokenState, HullmarkError, Refused
 from hullmark.launchers import launcher
+from hullmark.model.audit import Entry, Outcome
 
 _log = log.get("renewal")
 
@@ -32,6 +35,8 @@ LOOK_S = (0.2, 60.0)
 RETRY_S = (1.0, 600.0)
 FILES_RETRY_S = 2.0
 PROCESS_S = 60.0
+KIND = "certificate.renewed"
+"""Of its audit records, which say by their outcome whether it was."""
 
 
 class Renewal:
@@ -82,6 +87,23 @@ class Renewal:
         self._problems.clear("certificate.renewal")
         _log.info("certificate renewed")
         return LOOK_S[0]
+
+
+def recorded(
+    renew: Callable[[], None], note: Callable[[Entry], None], subject: str
+) -> Callable[[], None]:
+    """The same `renew`, with an entry in the audit log for each try."""
+
+    def tried() -> None:
+        entry = Entry(KIND, subject, origin=LOCAL)
+        try:
+            renew()
+        except HullmarkError as error:
+            note(replace(entry, outcome=Outcome.FAILURE, reason=error.message))
+            raise
+        note(entry)
+
+    return tried
 
 
 def in_a_process(config: AgentConfig) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity as HostIdentity
 from hullmark.agentd.identity import Who, who
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.renewal import Renewal
+from hullmark.agentd.renewal import Renewal, recorded
 from hullmark.errors import (
     BrokenState,
     Conflict,
@@ -27,6 +27,7 @@ from hullmark.errors import (
 )
 from hullmark.model.api import Authority as AuthorityAnswer
 from hullmark.model.api import EnrollAnswer, ErrorAnswer
+from hullmark.model.audit import Entry, Outcome
 from hullmark.model.host import HostFacts
 from hullmark.model.protocol import RenewAnswer, RenewRequest
 from hullmark.model.wire import to_wire
@@ -355,7 +356,9 @@ def test_renewal_begins_with_a_third_of_the_life_left(tmp_path: Path, authority:
         certify.renew(tmp_path, Renewing(authority, now))
 
     problems = Problems()
-    renewal = Renewal(HostIdentity(tmp_path, lambda: now), problems, renew, lambda: now)
+    said: list[Entry] = []
+    renewing = recorded(renew, said.append, "host box")
+    renewal = Renewal(HostIdentity(tmp_path, lambda: now), problems, renewing, lambda: now)
     assert renewal.turn() == 60.0
     assert done == []
     now = NOW + HOST_LIFE_S * 0.7
@@ -370,3 +373,6 @@ def test_renewal_begins_with_a_third_of_the_life_left(tmp_path: Path, authority:
     renewal.turn()
     assert done == [now], "a new certificate is not renewed at once"
     assert problems.all() == ()
+    assert [one.outcome for one in said] == [Outcome.FAILURE] * 12 + [Outcome.SUCCESS]
+    assert {(one.kind, one.subject) for one in said} == {("certificate.renewed", "host box")}
+    assert said[0].reason == "nobody answers"
