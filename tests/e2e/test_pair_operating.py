@@ -129,6 +129,37 @@ def test_a_master_without_the_store_shows_what_it_knew(pair: Pair) -> None:
     assert lives(pair) == before, "what runs goes on"
 
 
+def test_an_approval_outlives_the_leader(pair: Pair, tmp_path: Path) -> None:
+    """Asked for at the standby, approved at it while the leader dies: done once, by the next leader or the former one."""
+    if not Path("/proc/self/loginuid").exists():
+        pytest.skip("this kernel keeps no logins (CONFIG_AUDITSYSCALL)")
+    leader, standby = pair.leader(), pair.standby()
+
+    def says(uid: int, master: Master, *arguments: str) -> subprocess.CompletedProcess[str]:
+        logged_in = ["sh", "-c", f'echo {uid} > /proc/self/loginuid; exec "$@"', "sh"]
+        return pair.run("--master", f"unix://{master.socket}", *arguments, inside=logged_in)
+
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{name: scales, changes: [scale], approval: true}]\n")
+    done = says(1201, standby, "change-control", "apply", str(rules), "--ticket", "CHG-1")
+    assert done.returncode == 0, done.stderr
+    asked = says(1201, standby, "scale", "shop/web=3", "--ticket", "CHG-7", "-o", "json")
+    assert asked.returncode == 1, asked.stderr
+    change = json.loads(asked.stdout)["change"]
+    own = says(1201, leader, "approve", change)
+    assert (own.returncode, "can't approve it" in own.stderr) == (2, True), own.stderr
+    leader.kill()
+    done = says(1202, standby, "approve", change)
+    assert done.returncode == 0, done.stderr
+    assert pair.leader() is standby
+    newest = pair.json("rollout", "history", "shop")["generations"][0]["change"]
+    assert (newest["by"], newest["approved_by"]) == ("uid 1201", "uid 1202")
+    assert newest["origin"] == f"local on {standby.name}"
+    leader.start()
+    for arguments in (("change-control", "remove", "--ticket", "CHG-1"), ("scale", "shop/web=2")):
+        pair.hullmark(*arguments, timeout_s=60)
+
+
 def test_a_step_down_hands_over_and_nothing_restarts(pair: Pair) -> None:
     before, leader, standby = lives(pair), pair.leader(), pair.standby()
     for former, following in ((leader, standby), (standby, leader)):
