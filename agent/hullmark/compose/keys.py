@@ -114,7 +114,7 @@ platform        honoured Linux only; decides on which hosts it may run
 ports           honoured
 post_start      refused  put it into the image's start, or into a service of its own
 pre_stop        refused  put it into the process that gets stop_signal
-privileged      honoured with a warning; the host's policy will decide, until then it is always allowed
+privileged      honoured with a warning; the host's policy decides
 profiles        honoured a service with profiles is there if one of them is asked for
 provider        refused  Hullmark runs containers only
 pull_policy     honoured `always`, `missing` (also if_not_present) or `never`; images are not built and not pulled by age

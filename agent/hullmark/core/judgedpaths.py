@@ -31,8 +31,8 @@ def judge(case: Case, path: str, *, write: bool, what: str = "") -> None:
         return
     if sight.resolved != path:
         shown = f"{shown}, which is {cited(sight.resolved)},"
-    if ".." in path.split("/"):
-        case.never(f"{shown} has `..` in it, which engines take away before they follow links")
+    if ".." in sight.resolved.split("/"):
+        case.never(f"{shown} was not followed to its end")
     if is_view(path) or is_view(sight.resolved):
         case.never(f"{shown} {IS_VIEW}")
     names = (sight.resolved, *sight.also)
