@@ -11,6 +11,7 @@ from typing import Optional
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 
+from hullmark.core.changecontrol import Wish
 from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd import foresight, resolving
 from hullmark.masterd.desk import Call, Desk
@@ -31,6 +32,7 @@ from hullmark.model.api import (
     OrphanList,
     PlanAnswer,
 )
+from hullmark.model.changecontrol import ChangeKind
 from hullmark.model.host import HostRecord
 from hullmark.model.moments import seconds
 from hullmark.model.records import InviteRecord
@@ -91,7 +93,9 @@ async def apps(desk: Desk, call: Call) -> AppList:
 async def plan(desk: Desk, call: Call) -> PlanAnswer:
     answer, wanted = desk.cluster.foreseen(call.body.app)
     refused, unjudged = await foresight.foresee(desk, wanted)
-    return dataclasses.replace(answer, refused=refused, unjudged=unjudged)
+    needs = desk.cluster.changecontrol.told(Wish(ChangeKind.APPLY, call.body.app.name))
+    warnings = (*answer.warnings, *needs) if answer.changed else answer.warnings
+    return dataclasses.replace(answer, refused=refused, unjudged=unjudged, warnings=warnings)
 
 
 async def apply(desk: Desk, call: Call) -> ApplyAnswer:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from hullmark import log
-from hullmark.core.changecontrol import Judgement, Wish, frozen_now, judge
+from hullmark.core.changecontrol import Judgement, Wish, frozen_now, judge, rule_for
 from hullmark.core.controlcheck import problems_of, warnings_of
 from hullmark.core.controlstanding import control_findings, waiting_finding
 from hullmark.core.freezewindows import moment_of
@@ -97,6 +97,20 @@ class ChangeControl:
         """Raises Refused where a time zone is not known here."""
         broken = self.glasses.open_now() is not None
         return judge(self.document, wish, self._wall(), local, approved=approved, broken=broken)
+
+    def told(self, wish: Wish) -> tuple[str, ...]:
+        """What a change without a ticket would need now, a line for each thing."""
+        document = self.document
+        rule = None if document is None else rule_for(document, wish)
+        if rule is None:
+            return ()
+        try:
+            found = self.judge(wish).reasons
+        except Refused as error:
+            found = (error.message,)
+        if rule.approval and self.glasses.open_now() is None:
+            found = (*found, f"rule {rule.name!r} asks for a second person's approval")
+        return found
 
     def view(self) -> ControlView:
         record = self._term.view.control

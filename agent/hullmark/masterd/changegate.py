@@ -13,7 +13,7 @@ from typing import Any, Optional
 from hullmark.core import difference
 from hullmark.core.changecontrol import Judgement, Verdict, Wish, same_person
 from hullmark.errors import Conflict, Forbidden, InvalidInput, Problem, Refused
-from hullmark.masterd import changekinds, pinning, resolving, riding
+from hullmark.masterd import changekinds, foresight, pinning, resolving, riding
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.identity import Caller
@@ -175,7 +175,7 @@ async def _described(
     if app.name != call.names["app"]:
         problem = Problem(f"the app is {app.name!r}", field="app.name", allowed=call.names["app"])
         raise InvalidInput([problem])
-    answer = desk.cluster.plan(app)
+    answer, wanted = desk.cluster.foreseen(app)
     resolve, digests = resolving.resolver(desk, app.name), {}
 
     async def noted(image: str, platform: str, pull_policy: str) -> ResolveAnswer:
@@ -185,8 +185,14 @@ async def _described(
 
     await pinning.pinned(app, desk.cluster.snapshot().apps.get(app.name), noted)
     lines = difference.told(answer.differences) or ("nothing",)
-    unplaced = tuple(f"not placed: {line}" for line in answer.unplaced)
-    return tuple(line[:LINE_MOST] for line in (*lines, *unplaced)[:SUMMARY_MOST]), digests
+    refused, unjudged = await foresight.foresee(desk, wanted)
+    told = (
+        *lines[:SUMMARY_MOST],
+        *(f"not placed: {line}" for line in answer.unplaced),
+        *(f"{each.service} refused by policy of {', '.join(each.hosts)}" for each in refused),
+        *(f"not judged by policy: {line}" for line in unjudged),
+    )
+    return tuple(line[:LINE_MOST] for line in told[: 2 * SUMMARY_MOST]), digests
 
 
 def _said(body: Any) -> tuple[str, ...]:

@@ -700,6 +700,23 @@ def test_a_host_that_has_only_invites_is_removed_too(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
+def test_a_plan_says_what_applying_needs(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        plan = {"app": apply_body()["app"]}
+        await control(served, RULE | {"freeze": ["always"], "changes": ["apply"]}, freezes=[FROZEN])
+        _, answer = await says(served, ALICE, "POST", "/v1/plan", plan)
+        assert answer["warnings"] == [
+            "rule 'all' asks for a ticket such as CHG-[0-9]+",
+            "rule 'all' allows no change in the freeze window 'always'",
+            "rule 'all' asks for a second person's approval",
+        ]
+        assert (await says(served, ALICE, "POST", "/v1/break-glass", GLASS))[0] == 200
+        _, answer = await says(served, ALICE, "POST", "/v1/plan", plan)
+        assert answer["warnings"] == ["rule 'all' asks for a ticket such as CHG-[0-9]+"]
+
+    serve(tmp_path, test)
+
+
 def test_one_user_id_is_one_person() -> None:
     alice = Asker("alice", login_uid=1001)
     assert core.same_person(alice, Asker("alice", login_uid=2002))
