@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import hosts
+from tests.bench import hosts, policy
 from tests.bench.contenders import (
     Contender,
     DockerRun,
@@ -104,6 +104,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     result["hosts"] = hosts.measure(quick)
+    result["policy"] = policy.measure(quick)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
     print_table(result)

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import hullmark
+from hullmark.compose import load
 from hullmark.config import load_policy
 from hullmark.core import judging
-from hullmark.model.app import Attachment, Mount, MountKind, Network, Secret
+from hullmark.model.app import Attachment, Mount, MountKind, Network, Secret, bundle
 from hullmark.model.policy import RULES, Policy
-from tests.unit.core.policyworld import BUNDLE, ENGINES, GOOD, body, sights
+from tests.unit.core.policyworld import BUNDLE, DIGEST, ENGINES, GOOD, body, sights
 
 FILE = Path(hullmark.__file__).parents[2] / "conf/policies/pci.yaml"
 FITTING = replace(
@@ -96,9 +97,20 @@ def test_its_closing_example_is_a_policy_too(tmp_path: Path) -> None:
 
 
 def test_secrets_are_mounts_of_the_host(pci: Policy) -> None:
-    bundle = replace(
-        BUNDLE, secrets={"key": Secret("/etc/shadow")}, networks={"default": Network()}
-    )
-    made = body(replace(FITTING, secrets=GOOD.secrets), bundle=bundle)
+    cut = replace(BUNDLE, secrets={"key": Secret("/etc/shadow")}, networks={"default": Network()})
+    made = body(replace(FITTING, secrets=GOOD.secrets), bundle=cut)
     found = judging.judge_creation(made, sights(made), pci)
     assert [violation.rule for violation in found] == ["mounts.read"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_service_of_the_page_fits_it(pci: Policy, tmp_path: Path, engine: str) -> None:
+    page = (FILE.parents[2] / "docs/operations/policy.md").read_text()
+    (text,) = re.findall(r"```yaml\n(services:.*?)```", page, re.DOTALL)
+    file = tmp_path / "compose.yaml"
+    file.write_text(text)
+    app = load([str(file)], project_name="shop", environment={}).app
+    cut = bundle(app, "api")
+    spec = replace(cut.container, digest=DIGEST)
+    made = body(spec, engine, (), replace(cut, service="web"))
+    assert judging.judge_creation(made, sights(made, engine), pci) == ()
