@@ -24,7 +24,7 @@ TEXT_MAX_CHARACTERS = 1024
 FIELDS_MAX = 32
 HIDDEN = frozenset({"app", "secret", "csr_pem", "request_id", "ticket", "facts", "document"})
 """Fields of requests that are not recorded: what may hold secrets or is large, and what has a place of its own."""
-KINDS = {"change": "rollout", "read_audit": "audit", "read_heads": "audit-heads"}
+KINDS = {"change": "rollout", "execute": "exec", "read_audit": "audit", "read_heads": "audit-heads"}
 """Where a handler's name says too little by itself."""
 NAMED: Mapping[type, str] = {
     TokenRequest: "token",

@@ -90,7 +90,7 @@ def records_of(served: Served) -> list[dict[str, Any]]:
     files = sorted((served.folder / "audit").rglob("*.log"))
     texts = [text for file in files for text in file.read_text().splitlines()]
     found = [json.loads(text) for text in texts]
-    return [record for record in found if record["kind"] == "request.execute"]
+    return [record for record in found if record["kind"] == "request.exec"]
 
 
 async def recorded(served: Served, number: int) -> list[dict[str, Any]]:
