@@ -47,6 +47,8 @@ FILE = "seals.json"
 LOOK_S = 1.0
 REFRESH_S = 3600.0
 """The head is offered again after this also where nothing is new, which shows that the other's file is still the same."""
+CATCHES_UP_S = 20.0
+"""What a master says of itself in the store is a few seconds older than what it answers."""
 PATIENCE_S = 15.0
 CONNECT_S = 2.0
 RETRY_S, RETRY_MOST_S = 2.0, 60.0
@@ -130,8 +132,9 @@ class Peering:
         """What the other one says of itself in the store: how long its file is, and which logs it refuses."""
         other = self._others.setdefault(record.name, _Other())
         if record.heads_link and not self._seals.of(record.name).rolled_back:
-            if record.heads < self._seals.of(record.name).known.number:
-                other.offered_at = -math.inf  # it may be an older word than that: its answer tells
+            behind = record.heads < self._seals.of(record.name).known.number
+            if behind and self._clock() - other.offered_at > CATCHES_UP_S:
+                other.offered_at = -math.inf  # its answer tells
             if record.heads < other.longest:
                 self._rolled_back(
                     record.name,
