@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.core.auditquery import app_of
-from hullmark.model.audit import Outcome, Record, Stage
+from hullmark.model.audit import Actor, Outcome, Record, Stage
 from hullmark.model.audittrail import (
     Place,
     Trace,
@@ -117,7 +117,7 @@ def trace(
         entry = record.entry
         if entry.container_id and entry.kind.startswith(CONTAINER):
             deeds[(record.log, entry.container_id)].append(record)
-        elif entry.request_id and _of_master(record):
+        elif entry.request_id and _of_master(record) and entry.actor is not Actor.SYSTEM:
             requests[entry.request_id].append(record)
     return Trace(
         what,

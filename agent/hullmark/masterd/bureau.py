@@ -38,6 +38,7 @@ class Bureau:
         self.term = term
         self.teller = Teller(term, master, settings)
         term.turned = self.teller.turned
+        term.loop.ordered = self.teller.ordered
         tell, wall = self.teller.tell, settings.wall
         self.changes = Changes(
             term.leadership,

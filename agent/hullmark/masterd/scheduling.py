@@ -7,6 +7,7 @@ after it grows with what it cost, so that a storm of reports takes a bounded sha
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from typing import Callable, Optional
 
@@ -64,6 +65,8 @@ class SchedulingLoop:
         self._planned = planned
         self.undo = undo
         self.told: Optional[Callable[[str, Optional[Rollout], Rollout], None]] = None
+        self.ordered: Callable[[Snapshot, Plan], None] = lambda snapshot, made: None
+        """Called with each part of a plan that was committed."""
         self._history = history
         self._again_in_s = IDLE_S
         self._takes_s = 0.0
@@ -127,6 +130,7 @@ class SchedulingLoop:
             if not done.succeeded:
                 _log.info("the plan was made from something older; planning again")
                 return True
+            self.ordered(snapshot, _written(made, writes))
         self._tell(snapshot, made)
         for app in made.finished if not made.hosts else ():
             key, rollout = names.APPS + app, names.ROLLOUTS + app
@@ -151,6 +155,13 @@ class SchedulingLoop:
                     raise
                 except HullmarkError as error:
                     _log.error("a rollout is not taken back", app=app, why=error.message)
+
+
+def _written(made: Plan, writes: Sequence[Write]) -> Plan:
+    """What of a plan's orders is among these writes."""
+    keys = {write.key for write in writes}
+    hosts = {each: made.hosts[each] for each in made.hosts if names.ASSIGNMENTS + each in keys}
+    return dataclasses.replace(made, hosts=hosts)
 
 
 def notes(snapshot: Snapshot, made: Plan) -> Iterator[Transaction]:

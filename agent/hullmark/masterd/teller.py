@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hullmark.core.givenorders import given, listed
+from hullmark.core.schedule import Plan
 from hullmark.masterd.fleet import Passage
 from hullmark.masterd.hostlife import planned
 from hullmark.masterd.runs import Alarm, cloned
@@ -11,6 +13,7 @@ from hullmark.masterd.settings import Settings
 from hullmark.masterd.term import Term
 from hullmark.model.change import Change
 from hullmark.model.event import Event
+from hullmark.model.snapshot import Snapshot
 
 
 class Teller:
@@ -45,6 +48,25 @@ class Teller:
         more.update(approved_by=change.approved_by, break_glass=change.break_glass)
         kept = {**fields, **{key: value for key, value in more.items() if value}}
         self.add(kind, subject, message, change.by, kept)
+
+    def ordered(self, snapshot: Snapshot, made: Plan) -> None:
+        """For the audit log: what hosts are to run and to remove from now on, and because of whose request. No event."""
+        settings = self._settings
+        for each in given(snapshot, made):
+            record = snapshot.apps.get(each.app)
+            request_id = "" if record is None else record.change.request_id
+            words = {"app": each.app, "run": listed(each.run), "remove": listed(each.remove)}
+            fields = {**words, "request_id": request_id, "epoch": str(snapshot.leader.epoch)}
+            settings.happened(
+                Event(
+                    settings.new_id(),
+                    settings.wall(),
+                    "orders.given",
+                    f"host {self.name_of(each.host_id)}",
+                    self._master,
+                    fields={key: value for key, value in fields.items() if value},
+                )
+            )
 
     def turned(self, passage: Passage) -> None:
         """Of a host in maintenance that is told too, as what was to be expected."""

@@ -167,6 +167,14 @@ def test_an_intent_alone_is_pending(world: World) -> None:
     assert (request.outcome, request.kind) == ("pending", "request.scale")
 
 
+def test_what_the_leader_does_by_itself_is_nobodys_request(world: World) -> None:
+    orders = Entry("orders.given", "host web1", request_id="r1", fields={"app": "shop"})
+    world.add(M1, orders)
+    assert [each.by for each in world.trace("r1").requests] == ["alice"]
+    del world.logs[M1][:2]
+    assert world.trace("r1").requests == ()
+
+
 def test_a_container_without_a_request_that_is_known_is_shown(world: World) -> None:
     del world.logs[M1]
     found = world.trace("shop")

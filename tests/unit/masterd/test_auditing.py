@@ -158,6 +158,15 @@ def test_agents_polls_are_not_recorded_and_secrets_neither(tmp_path: Path) -> No
         token = await served.token()
         assert token not in (tmp_path / "audit" / "audit.log").read_text()
         assert not [record for record in records(tmp_path) if "agent/v1" in json.dumps(record)]
+        body = apply_body()
+        await served.local("PUT", "/v1/apps/shop", body)
+        given = await soon(tmp_path, "orders.given")
+        assert (given["subject"], given["by"], given["request_id"]) == (
+            "host h1",
+            "hullmark",
+            body["request_id"],
+        )
+        assert given["fields"] == {"app": "shop", "run": "shop/web.1 g1"}
 
     serve(tmp_path, test)
 
