@@ -136,7 +136,7 @@ class Rule:
     @property
     def items(self) -> Optional[tuple[str, ...]]:
         """Of a list; None: any."""
-        return tuple(map(str, self.value)) if isinstance(self.value, (tuple, list)) else None
+        return self.value if isinstance(self.value, tuple) else None
 
     @property
     def most(self) -> Optional[float]:

@@ -31,7 +31,7 @@ FITTING = replace(
     networks=(Attachment("default"),),
 )
 LEFT_TO_THE_SHOP = {
-    *("networks.subnets", "images.from", "ports.published", "ports.addresses"),
+    *("images.from", "ports.published", "ports.addresses"),
     *("limits.memory", "limits.memory_swap", "limits.shm", "limits.cpus", "limits.pids"),
     "limits.ulimits",
 }
