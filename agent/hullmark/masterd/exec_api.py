@@ -19,6 +19,7 @@ from hullmark.errors import (
     InvalidInput,
     NotFound,
     Problem,
+    Refused,
     Unavailable,
     by_name,
 )
@@ -47,6 +48,7 @@ FIRST_S = 3.0
 """So long an answer with a status of its own is possible, as for what the host's policy refuses. After it the answer begins."""
 LATE_S = 20.0
 """Beyond the command's own time limit, which its host keeps."""
+OLDER = "its agent is older than this master, and runs no commands"
 LOOK_S = 1.0
 HELD = 64
 LINE_BYTES = 512
@@ -162,6 +164,7 @@ class Errand:
         self._lines = desk.hub.reader(HELD)
         self._question: Question = desk.hub.ask(host_id, "exec", arguments, self._lines)
         self._claimed = False
+        self._ends = 0
 
     def close(self) -> None:
         self._question.close()
@@ -201,10 +204,13 @@ class Errand:
             self._claimed = self._claimed or piece.line == CLAIM
             return None
         if piece.mark is Mark.ENDED:
-            # After the claim the agent calls again; after the last record nobody asks here any more.
-            return None
+            # After the claim the agent calls again.
+            self._ends += 1
+            return self._broken("its agent ended in the middle") if self._ends > 1 else None
         if piece.mark is Mark.BROKEN:
             return self._broken("its agent stopped in the middle")
+        if not self._claimed:
+            return ExecRecord(kind=Refused.__name__, error=f"host {self.host}: {OLDER}")
         try:
             return from_wire(ExecRecord, jsontext.loads(piece.line), ignore_unknown=True)
         except (ValueError, InvalidInput):

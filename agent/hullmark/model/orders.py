@@ -84,7 +84,7 @@ class VolumeRemoval:
 
 @dataclass(frozen=True)
 class Task:
-    """A question to an agent, answered once: `kind` is `logs` or `resolve`.
+    """A question to an agent, answered once: `kind` is `logs`, `resolve`, `judge` (see `foresight`) or `exec` (see `execution`).
 
     logs: `arguments` has app, and optionally service, slot, tail, since, follow.
     resolve: `arguments` has image and platform.

@@ -8,7 +8,8 @@
       POST /agent/v1/report  {Report}     ->    changes of the observed state, or all of it
                              {ReportAnswer}<-   `resend` when the digests differ
       POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
-                                                for `logs`, one ResolveAnswer for `resolve`. The leader
+                                                for `logs`, one ResolveAnswer for `resolve`, one
+                                                PolicyAnswer for `judge`, ExecRecords for `exec`. The leader
                                                 closes the connection when nobody listens any more.
       POST /agent/v1/audit   {Shipment}   ->    records of the host's audit log, in order, as they stand in the file
                              {Received}   <-    how far the leader has them on its disk

@@ -202,6 +202,31 @@ def test_a_host_that_does_not_come_is_told_later_that_nobody_waits(
     serve(tmp_path, test)
 
 
+def test_an_older_agent_and_one_that_says_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remark = {"instance": "", "host": "h1", "stream": "hullmark", "at": "", "text": "unknown"}
+
+    async def test(served: Served) -> None:
+        host = await with_web(served)
+        asking = asyncio.ensure_future(ask(served))
+        task, seen = await next_task(host)
+        assert await answer(served, host, task, lines([remark])) == 200
+        status, (found,) = await asking
+        assert (status, found["error"]) == (409, "Refused")
+        assert "older than this master" in found["message"]
+
+        asking = asyncio.ensure_future(ask(served, request_id="q2"))
+        task, _ = await next_task(host, seen)
+        assert await answer(served, host, task, lines([CLAIM + b"\n"])) == 200
+        assert await answer(served, host, task, lines([HELLO])) == 200
+        status, records = await asking
+        assert records[0] == HELLO
+        assert records[-1]["kind"] == "Unavailable"
+
+    serve(tmp_path, test)
+
+
 def test_who_goes_away_ends_it(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         host = await with_web(served)
