@@ -20,6 +20,7 @@ from hullmark.model.observed import HostState, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
 from hullmark.model.wire import to_wire
 from tests.unit.masterd.serving import Host, Served, apply_body, eventually, serve
+from tests.unit.masterd.test_forwarding import record_of, standby
 from tests.unit.masterd.test_logs import answer, next_task
 
 PATH = "/v1/apps/shop/exec"
@@ -290,5 +291,25 @@ def test_an_instance_that_does_not_run_and_a_machine(tmp_path: Path) -> None:
         status, token = await served.local("POST", "/v1/tokens", request)
         status, error = await served.api("POST", PATH, ASKED, token=token["token"])
         assert "needs admin" in error["message"]
+
+    serve(tmp_path, test)
+
+
+def test_by_the_socket_of_a_standby_it_is_the_same_person(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await with_web(served)
+        async with standby(served, record_of(served.agents_port)) as there:
+            agent = asyncio.ensure_future(carry_out(served, host, [HELLO, {"exit_code": 3}]))
+            connector = aiohttp.UnixConnector(path=str(there.path))
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.post(f"http://m2{PATH}", json=ASKED) as response,
+            ):
+                found = [json.loads(text) for text in (await response.read()).splitlines()]
+            assert found == [HELLO, {"exit_code": 3, "instance": "shop/web.1", "host": "h1"}]
+            by_standby = (await agent)["arguments"]["by"]
+        agent = asyncio.ensure_future(carry_out(served, host, [{"exit_code": 0}]))
+        await ask(served, request_id="q2")
+        assert (await agent)["arguments"]["by"] == by_standby
 
     serve(tmp_path, test)
