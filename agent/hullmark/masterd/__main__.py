@@ -21,11 +21,11 @@ from hullmark.launchers import start_command
 from hullmark.masterd import joinverb, preconditions, snapshotverbs
 from hullmark.masterd.daemon import serve
 from hullmark.masterd.folder import Folder, listening
-from hullmark.masterd.init import init, shop_authority
+from hullmark.masterd.init import init, master_name, shop_authority
 from hullmark.masterd.initanswer import Result
 from hullmark.masterd.owner import acting_as, owner_of
 from hullmark.masterd.reclaiming import reclaim
-from hullmark.pki.files import this_user
+from hullmark.masterd.verbnotes import done, noted, whoever
 
 TAG = "hullmark-master"
 """Whose lines these are, in syslog."""
@@ -135,17 +135,18 @@ def _run(config_file: str) -> None:
 
 
 def _reclaim(options: argparse.Namespace) -> None:
-    by = this_user()
+    by = whoever()
     owner = owner_of(Path(load_master(options.config).config.state_dir))
     with acting_as(owner):
         config = load_master(options.config, owned=True).config
-        done = reclaim(config, options.reclaim, by=by, now=time.time())
+        with noted(Path(config.state_dir), "cluster.reclaim", "cluster", by):
+            begun = reclaim(config, options.reclaim, by=by, now=time.time())
     if options.output == "json":
-        fields = {"cluster_id": done.cluster_id, "incarnation": done.incarnation}
+        fields = {"cluster_id": begun.cluster_id, "incarnation": begun.incarnation}
         told = {"schema": "hullmark.master-reclaim/1", "changed": True, **fields}
         print(json.dumps(told, indent=2))
         return
-    print(f"cluster {done.cluster_id} begins incarnation {done.incarnation}")
+    print(f"cluster {begun.cluster_id} begins incarnation {begun.incarnation}")
     print(f"next: masters that run go on by themselves; otherwise: {start_command('masterd')}")
 
 
@@ -153,11 +154,13 @@ def _init(options: argparse.Namespace) -> None:
     if options.reclaim is not None:
         _reclaim(options)
         return
-    owner = owner_of(Path(load_master(options.config).config.state_dir))
+    owner, by = owner_of(Path(load_master(options.config).config.state_dir)), whoever()
     shop = shop_authority(options.ca_chain, options.ca_key)
     with acting_as(owner):
         loaded = load_master(options.config, owned=True)
         made = init(loaded.config, options.address, shop)
+        if made.new:
+            done(Path(loaded.config.state_dir), "master.init", master_name(loaded.config), by)
         ports = listening(loaded, Folder.of(loaded.config))
     service, trouble = Service.LEFT, None
     if not options.no_start:

@@ -24,6 +24,7 @@ from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import AuditUnavailable, HullmarkError
 from hullmark.host.auditfile import AuditFile, Limits
+from hullmark.masterd import verbnotes
 from hullmark.masterd.counter import Counter
 from hullmark.model.audit import Entry, Outcome, Record
 from hullmark.model.moments import moment
@@ -67,13 +68,17 @@ class _Waiting:
 
 
 class Auditing:
-    """Used from one event loop. `name` is the master's, `open_file` opens its log. `told` is called with each trouble as it
+    """Used from one event loop. `name` is the master's, `open_file` opens its log. `notes` is the folder where commands leave
+    what they did. `told` is called with each trouble as it
     begins, and with an empty text when it is over."""
 
-    def __init__(self, name: str, open_file: Callable[[], AuditFile]) -> None:
+    def __init__(
+        self, name: str, open_file: Callable[[], AuditFile], notes: Optional[Path] = None
+    ) -> None:
         self.log = f"master:{name}"
         self._subject = f"master {name}"
         self._open_file = open_file
+        self._notes = notes
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="audit")
         self._waiting: deque[_Waiting] = deque()
         self._dropped = 0
@@ -88,7 +93,7 @@ class Auditing:
     @classmethod
     def of(cls, config: MasterConfig, name: str) -> Auditing:
         """As the configuration has it."""
-        return cls(name, partial(_opened, config, name))
+        return cls(name, partial(_opened, config, name), Path(config.state_dir))
 
     @property
     def trouble(self) -> str:
@@ -99,6 +104,7 @@ class Auditing:
         """Returns whether or not the log can be opened: questions are answered without it."""
         await self._try()
         self.event(Entry("audit.started", self._subject))
+        await self._take_notes()
         self._tasks = [asyncio.ensure_future(work) for work in (self._write(), self._recover())]
 
     async def close(self) -> None:
@@ -187,6 +193,23 @@ class Auditing:
             await asyncio.sleep(RETRY_S)
             if self._trouble:
                 await self._try()
+            await self._take_notes()
+
+    async def _take_notes(self) -> None:
+        """Of commands that did something to this master. Where the process is killed in between a note may be taken twice."""
+        if self._notes is None or self.file is None:
+            return
+        folder = self._notes
+        try:
+            found = await self.in_thread(lambda: verbnotes.waiting(folder))
+            for entry in found:
+                await self._append(entry, essential=True)
+            if found:
+                await self.in_thread(lambda: verbnotes.taken(folder, len(found)))
+        except AuditUnavailable:
+            return
+        except OSError as error:
+            _log.warning("notes of commands are not recorded", why=error.strerror)
 
     async def _try(self) -> None:
         try:

@@ -18,6 +18,7 @@ from hullmark.masterd.folder import Folder, listening
 from hullmark.masterd.init import Made, master_name, shop_authority
 from hullmark.masterd.joining import RootAtHand, Way, join
 from hullmark.masterd.owner import acting_as, owner_of
+from hullmark.masterd.verbnotes import done, whoever
 from hullmark.pki.files import read_private
 from hullmark.pki.invites import MASTER, MAX_TOKEN_CHARACTERS, Invite
 
@@ -53,10 +54,12 @@ def add(verbs: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> None:
     """Raises HullmarkError; also where all is made and only the service could not be started."""
     way = way_of(options)
-    owner = owner_of(Path(load_master(options.config).config.state_dir))
+    owner, by = owner_of(Path(load_master(options.config).config.state_dir)), whoever()
     with acting_as(owner):
         loaded = load_master(options.config, owned=True)
         made = join(loaded.config, way, options.address)
+        if made.new:
+            done(Path(loaded.config.state_dir), "master.join", master_name(loaded.config), by)
         ports = listening(loaded, Folder.of(loaded.config))
     service, trouble = Service.LEFT, None
     if not options.no_start:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import pwd
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +21,7 @@ from hullmark.masterd.owner import acting_as, owner_of
 from hullmark.masterd.restoring import Restored, Restorer, must_be_empty
 from hullmark.masterd.snapshotreading import Source, Verified, opened
 from hullmark.masterd.storage import open_store
+from hullmark.masterd.verbnotes import noted, whoever
 from hullmark.model.moments import moment
 from hullmark.model.names import ROOT
 from hullmark.model.snapshotfile import held
@@ -99,11 +98,12 @@ def _root(options: argparse.Namespace) -> tuple[Optional[x509.Certificate], str]
 
 
 def _restored(options: argparse.Namespace, source: Source) -> Told:
-    by = _whoever()
+    by = whoever()
     owner = owner_of(Path(load_master(options.config).config.state_dir))
     with acting_as(owner):
         config = load_master(options.config, owned=True).config
-        found, done = restore(config, source, by=by, incarnation=options.incarnation)
+        with noted(Path(config.state_dir), "cluster.restore", "cluster", by):
+            found, done = restore(config, source, by=by, incarnation=options.incarnation)
     document = {
         "schema": "hullmark.snapshot-restore/1",
         "changed": True,
@@ -202,17 +202,3 @@ def _lines(found: Verified) -> Iterator[str]:
 def _warnings(found: Verified) -> Iterator[str]:
     if found.exposed:
         yield "note: others than its owner may read the file, and the apps' environment is in it: chmod 600"
-
-
-def _whoever() -> str:
-    """The person at the terminal, also under sudo, as the kernel keeps it (proc(5), loginuid)."""
-    try:
-        number = int(Path("/proc/self/loginuid").read_text())
-        login = "" if number == 0xFFFFFFFF else pwd.getpwuid(number).pw_name
-    except (OSError, ValueError, KeyError):
-        login = ""
-    try:
-        here = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        here = str(os.getuid())
-    return f"{login} as {here}" if login and login != here else here
