@@ -87,6 +87,9 @@ def _check_kind(case: Case, mount: Mapping[str, Any]) -> None:
     path = kind == "bind" and source.startswith("/")
     if not path and not (kind == "volume" and (not source or VOLUME_NAME.fullmatch(source))):
         case.never(f"{shown} is of the type {cited(kind)}, or of a source, that is not known here")
+    spread = (mount.get("BindOptions") or {}).get("Propagation") or ""
+    if spread and spread not in PROPAGATIONS:
+        case.never(f"{shown} has the propagation {cited(spread)}, which is not known")
     _check_target(case, target)
 
 

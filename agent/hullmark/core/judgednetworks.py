@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ NO_NETWORK = "none"
 SHARED = "bridge"
 """As rules name the engine's own network, which all containers that name none share."""
 _MODES_OF_SHARED = ("", "default", SHARED)
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 ISOLATE = "isolate"
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 _APART = ("true", "1", "strict")
@@ -76,6 +78,8 @@ def _judge_settings(case: Case, network: NetworkSight) -> None:
 def judge_made(case: Case, body: Mapping[str, Any]) -> None:
     """A network that is about to be made."""
     name, driver = str(body.get("Name") or ""), str(body.get("Driver") or "bridge")
+    if not NAME.fullmatch(name):
+        case.never(f"network {cited(name)} has a name that is none")
     if driver in ("host", "null"):
         case.never(f"a network of the driver {cited(driver)} is the engine's own to make")
     _judge_settings(case, NetworkSight(name, driver))

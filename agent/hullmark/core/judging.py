@@ -79,6 +79,8 @@ def judge_volume(body: Body, sights: Sights, policy: Policy) -> Verdict:
     case = Case(sights, policy)
     if requestform.known(case, body, requestform.VOLUME):
         made, shown = volume_of(body), f"volume {cited(body.get('Name'))}"
+        if not judgedmounts.VOLUME_NAME.fullmatch(str(body.get("Name") or "")):
+            case.never(f"{shown} has a name that is none")
         if made.driver == "local":
             judgedvolumes.check_options(case, made.options, shown)
         judgedvolumes.judge_settings(case, made, shown)

@@ -148,6 +148,7 @@ SPECS: list[tuple[str, dict[str, Any]]] = [
     ("request", bind("/srv/write", short=True, selinux="U")),
     ("request", bind("/srv/write", short=True, selinux="O,upperdir=/etc")),
     ("request", bind("/srv/write", target="/proc/self/fd/7")),
+    ("request", bind("/srv/write", propagation="rprivate,source=/etc")),
     ("request", {"mounts": (Mount(MountKind.TMPFS, "/tmp:exec,suid"),)}),
     # -- devices
     ("devices", {"devices": ("/dev/sda",)}),
@@ -389,6 +390,13 @@ def test_unusual_file_systems_pass_by_name_only(kind: str) -> None:
     assert judging.judge_volume(made, seen, policy({"volumes.types": (kind,)})) == ()
 
 
+def test_a_volume_has_a_name() -> None:
+    made = {**volume_body({}), "Name": "/etc"}
+    assert [v.rule for v in judging.judge_volume(made, volume_sights(made), policy())] == [
+        "request"
+    ]
+
+
 def test_a_driver_of_somebody_elses_has_to_be_listed() -> None:
     made = volume_body({"mountpoint": "/etc"}, "local-persist")
     seen = volume_sights(made)
@@ -471,6 +479,7 @@ NETWORK = {
         ("networks.subnets", {"IPAM": {"Config": [{"Subnet": "192.168.0.0/24"}]}}),
         ("networks.subnets", {"IPAM": {"Config": [{"Subnet": "10.0.0.0/8"}]}}),
         ("request", {"Ingress": True}),
+        ("request", {"Name": "a/../b"}),
         ("request", {"IPAM": {"Driver": "default", "Options": {}}}),
     ],
 )
