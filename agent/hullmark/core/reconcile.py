@@ -40,7 +40,7 @@ from hullmark.core.actions import (
 )
 from hullmark.core.found import Found, FoundState
 from hullmark.core.newcomers import held_back, newcomers
-from hullmark.core.restart import Attempt, Verdict, judge
+from hullmark.core.restart import Attempt, Verdict, judge, why_waiting
 from hullmark.core.statuses import failing_check, plain_phase, status_of
 from hullmark.model.app import Bundle
 from hullmark.model.observed import InstanceStatus, Phase
@@ -329,7 +329,7 @@ class _Run:
         if verdict is not Verdict.AGAIN:
             return _OVER[verdict], why
         if not self._may_try(attempt):
-            return Phase.BACKOFF, why
+            return Phase.BACKOFF, why_waiting(attempt, found, why)
         if attempt.ended != found.ended_key:
             # Its delay has not begun yet: whoever keeps the attempts begins it on seeing this status.
             return Phase.BACKOFF, why

@@ -57,6 +57,12 @@ def end_of(found: Found) -> str:
     return f"{text}: {found.error}" if found.error else text
 
 
+def why_waiting(attempt: Attempt, found: Found, why: str) -> str:
+    """Why it isn't started again right now; `why` it ended. A start that failed since then is told first."""
+    tried = attempt.ended == found.ended_key and attempt.reason not in ("", why)
+    return f"{attempt.reason}; before that it {why}" if tried else why
+
+
 def after_end(policy: Restart, found: Found, attempt: Attempt, now: float) -> Attempt:
     """Count an end; the delay doubles with each failure in a row, and starts anew after a good run."""
     ran_s = max(0.0, found.finished_at - found.started_at)

@@ -16,6 +16,7 @@ from hullmark.core.restart import (
     delay_s,
     end_of,
     judge,
+    why_waiting,
 )
 from hullmark.model.app import ContainerSpec, Restart, RestartCondition
 from hullmark.model.orders import InstanceId
@@ -96,6 +97,19 @@ def test_a_clock_that_went_back_is_no_good_run() -> None:
 def test_ends_in_words(end: Found, words: str) -> None:
     assert end_of(end) == words
     assert after_end(Restart(), end, Attempt(), 0.0).reason == words
+
+
+def test_a_start_that_failed_since_the_end_is_told_before_it() -> None:
+    end = found(7)
+    words = end_of(end)
+    attempt = after_end(Restart(), end, Attempt(), 0.0)
+    assert why_waiting(attempt, end, words) == "ended with exit code 7"
+    refused = after_error(attempt, "refused by the host's policy: no", 0.0)
+    assert why_waiting(refused, end, words) == (
+        "refused by the host's policy: no; before that it ended with exit code 7"
+    )
+    another = dataclasses.replace(end, finished_at=end.finished_at + 5)
+    assert why_waiting(refused, another, words) == words
 
 
 def test_failed_calls_wait_longer_and_longer() -> None:
