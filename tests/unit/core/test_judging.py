@@ -112,6 +112,7 @@ SPECS: list[tuple[str, dict[str, Any]]] = [
     ("user.root_group", {"user": "1000:0"}),
     ("user.root_group", {"user": "1000:root"}),
     ("user.root_group", {"user": "1000:00"}),
+    ("user.root_group", {"user": "1000:wheel"}),
     ("user.root_group", {"group_add": ("0",)}),
     ("user.root_group", {"group_add": ("root",)}),
     ("user.names", {"user": "app:1000"}),
@@ -140,6 +141,7 @@ SPECS: list[tuple[str, dict[str, Any]]] = [
     ("request", bind("//proc/1/root")),
     ("request", bind("/dev/fd/7")),
     ("request", bind("etc")),
+    ("request", bind("etc/passwd", short=True)),
     ("request", bind("/etc:/srv/write", short=True)),
     ("request", bind("/srv/write", short=True, target="/x:shared")),
     ("request", bind("/srv/write", short=True, target="")),
@@ -171,6 +173,7 @@ SPECS: list[tuple[str, dict[str, Any]]] = [
     ("request", {"sysctls": {"net.x=kernel.core_pattern": "|/x"}}),
     ("annotations", {"annotations": {"io.podman.annotations.privileged": "TRUE"}}),
     ("annotations", {"annotations": {"run.oci.handler": "krun"}}),
+    ("annotations", {"annotations": {"org.example.a": "b"}}),
     ("annotations", {"annotations": {"org.systemd.property.DeviceAllow": "x"}}),
     ("request", {"annotations": {"com.example.a=b": "c"}}),
     ("request", {"labels": {"io.hullmark.app=monitor": ""}}),
@@ -390,6 +393,12 @@ def test_unusual_file_systems_pass_by_name_only(kind: str) -> None:
     assert judging.judge_volume(made, seen, policy({"volumes.types": (kind,)})) == ()
 
 
+def test_a_ulimit_has_a_name() -> None:
+    made = body()
+    made["HostConfig"]["Ulimits"] = [{"Name": "nofile=1:1,host", "Soft": 1, "Hard": 1}]
+    assert refused(made) == ["request"]
+
+
 def test_a_volume_has_a_name() -> None:
     made = {**volume_body({}), "Name": "/etc"}
     assert [v.rule for v in judging.judge_volume(made, volume_sights(made), policy())] == [
@@ -544,6 +553,10 @@ def test_each_port_of_a_range_counts(text: str) -> None:
             {"logging.drivers", "logging.addresses"},
         ),
         ("RestartPolicy", {"Name": "always"}, {"request"}),
+        ("Tmpfs", {"/t": "size=1m,exec"}, {"request"}),
+        ("Tmpfs", {"/t": "suid"}, {"request"}),
+        ("PortBindings", {"80/tcp/x": []}, {"request"}),
+        ("PortBindings", {"80/tcp": [{"HostPort": "8x", "HostIp": "10.0.0.1"}]}, {"request"}),
     ],
 )
 def test_limits_and_logs(field: str, value: object, rules: set[str]) -> None:

@@ -255,6 +255,7 @@ def test_an_adopted_container_may_have_an_image_by_a_short_name(engine: str) -> 
     said["Config"]["Image"] = "nginx"
     assert start(said, engine, Policy()) == []
     assert start(said, engine, policy(STRICT)) == ["images.digest", "images.from"]
-    said["Config"]["Image"] = "sha256:" + "b" * 64
-    assert start(said, engine, Policy()) == []
-    assert start(said, engine, policy(STRICT)) == ["images.digest", "images.from"]
+    for other in ("sha256:" + "b" * 64, "No Image"):
+        said["Config"]["Image"] = other
+        assert start(said, engine, Policy()) == []
+        assert start(said, engine, policy(STRICT)) == ["images.digest", "images.from"]
