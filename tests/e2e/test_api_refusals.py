@@ -350,7 +350,8 @@ def test_the_document_says_what_is_so(master: LoneMaster, tokens: dict[Role, str
                 asked = f"{target}?{parameter['name']}={default}"
                 body = {"no": "such"} if "requestBody" in operation else None
                 refused = ask(method, asked, body, admin)
-                assert parameter["name"] not in str(refused.json), where
+                told = "" if refused.status == 200 else str(refused.json)  # lines are many values
+                assert parameter["name"] not in told, where
 
 
 def test_losing_data_is_an_administrators_word(master: LoneMaster, tokens: dict[Role, str]) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from aiohttp import web
 
+from hullmark.core.auditquery import as_written
 from hullmark.errors import InvalidInput, NotFound, Problem
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.route import ACCESS, Parameter, Route
@@ -112,7 +113,7 @@ async def trace(desk: Desk, call: Call) -> Trace:
         allowed = (
             "a container's id, an app, APP/SERVICE.SLOT, a user, a token, a request's id, a ticket"
         )
-        raise InvalidInput([Problem("nothing to trace", field="what", allowed=allowed)])
+        raise InvalidInput([Problem("nothing to trace is named", allowed=allowed)])
     trail = _trail(desk)
     return await desk.auditing.in_thread(lambda: trail.trace(what))
 
@@ -122,7 +123,7 @@ async def read_heads(desk: Desk, call: Call) -> web.StreamResponse:
     logs = _trail_names(desk)
     named = call.query["log"]
     wanted = [log for log, name in logs.items() if named in (log, name)] or [named]
-    needles = [f'"log":"{log}"'.encode() for log in wanted] if named else []
+    needles = [b'"log":"%s"' % as_written(log) for log in wanted] if named else []
     lines = desk.vouching.heads.lines()
     response = web.StreamResponse()
     response.content_type = "application/x-ndjson"
