@@ -74,8 +74,7 @@ def yes(value: Any) -> bool:
     raise ValueError(Form.YES.value)
 
 
-def texts(value: Any) -> tuple[str, ...]:
-    form = "a list of texts"
+def texts(value: Any, form: str = "a list of texts") -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > ITEMS_MAX:
         raise ValueError(form)
     for item in value:
@@ -86,10 +85,12 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def some_of(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
+    form = f"a list of some of: {', '.join(allowed)}"
+
     def read(value: Any) -> tuple[str, ...]:
-        found = texts(value)
+        found = texts(value, form)
         if not set(found) <= set(allowed):
-            raise ValueError(f"a list of some of: {', '.join(allowed)}")
+            raise ValueError(form)
         return found
 
     return read
@@ -106,18 +107,20 @@ def capabilities(value: Any) -> tuple[str, ...]:
 
 
 def paths(value: Any) -> tuple[str, ...]:
-    found = texts(value)
+    form = "a list of absolute paths without `.` and `..`"
+    found = texts(value, form)
     for item in found:
         plain = item == "/" or item.rstrip("/") == "/" + posixpath.normpath(item).lstrip("/")
         if not item.startswith("/") or not plain:
-            raise ValueError("a list of absolute paths without `.` and `..`")
+            raise ValueError(form)
     return tuple(item.rstrip("/") or "/" for item in found)
 
 
 def places(value: Any) -> tuple[str, ...]:
-    found = texts(value)
+    form = "a list of REGISTRY[/REPOSITORY][@sha256:...], such as docker.io/library"
+    found = texts(value, form)
     if not all(_IMAGES_FROM.fullmatch(item) for item in found):
-        raise ValueError("a list of REGISTRY[/REPOSITORY][@sha256:...], such as docker.io/library")
+        raise ValueError(form)
     return found
 
 
@@ -125,7 +128,7 @@ def ports(value: Any) -> tuple[str, ...]:
     form = "a list of ports and ranges such as 443, 8000-8999, 53/udp"
     if not isinstance(value, list):
         raise ValueError(form)
-    found = texts([str(each) if type(each) is int else each for each in value])
+    found = texts([str(each) if type(each) is int else each for each in value], form)
     for item in found:
         parts = _PORTS.fullmatch(item)
         last = int(parts[2] or parts[1]) if parts else 0
@@ -135,12 +138,13 @@ def ports(value: Any) -> tuple[str, ...]:
 
 
 def addresses(value: Any) -> tuple[str, ...]:
-    found = texts(value)
+    form = "a list of addresses and networks such as 127.0.0.1, 10.0.0.0/8"
+    found = texts(value, form)
     try:
         for item in found:
             ipaddress.ip_network(item)
     except ValueError:
-        raise ValueError("a list of addresses and networks such as 127.0.0.1, 10.0.0.0/8") from None
+        raise ValueError(form) from None
     return found
 
 
