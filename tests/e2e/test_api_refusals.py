@@ -316,7 +316,8 @@ def test_every_route_by_role(master: LoneMaster, tokens: dict[Role, str]) -> Non
 
 def test_the_table_has_no_writing_viewer_or_auditor() -> None:
     for route in PEOPLE:
-        if route.method != "GET" and route.login is not Login.LOCAL:
+        signs_off = route.path.endswith("/sign-off")  # who checks what others did, and no more
+        if route.method != "GET" and route.login is not Login.LOCAL and not signs_off:
             assert not {Role.VIEWER, Role.AUDITOR} & route.roles, named(route)
         assert Role.ADMIN in route.roles
 

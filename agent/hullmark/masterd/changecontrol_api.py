@@ -37,6 +37,7 @@ from hullmark.model.changecontrol import (
 )
 from hullmark.model.people import Role
 
+LISTED_MOST = 1000
 CONTROL_BODY_MAX_BYTES = 256 << 10
 APPROVE, REFUSE = "approve", "refuse"
 
@@ -58,7 +59,8 @@ async def remove_change_control(desk: Desk, call: Call) -> ControlAnswer:
 
 
 async def changes(desk: Desk, call: Call) -> PendingList:
-    return desk.cluster.changecontrol.pending.listed(every=call.query["all"])
+    pending = desk.cluster.changecontrol.pending
+    return pending.listed(every=call.query["all"], limit=call.query["limit"])
 
 
 async def one_change(desk: Desk, call: Call) -> PendingDetail:
@@ -243,7 +245,10 @@ ROUTES = (
         changes,
         "Changes that wait for a second person",
         PendingList,
-        query=(Parameter("all", False, "also those that are decided"),),
+        query=(
+            Parameter("all", False, "also those that are decided"),
+            Parameter("limit", LISTED_MOST, "at most so many, the newest", 1, LISTED_MOST),
+        ),
         needs=RECORDS,
     ),
     Route(

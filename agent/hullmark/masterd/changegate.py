@@ -18,6 +18,7 @@ from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.identity import Caller
 from hullmark.masterd.pending import change_id
+from hullmark.masterd.repeats import id_problems
 from hullmark.masterd.route import ADMINS, Route
 from hullmark.model.changecontrol import (
     Asker,
@@ -81,8 +82,10 @@ def asker_of(caller: Caller) -> Asker:
 
 
 def must_be_person(call: Call, what: str = "only a person with a login decides") -> Asker:
-    """Raises Forbidden for a token, and for who can't be told from another by a login."""
-    caller = call.caller
+    """Raises Forbidden for a token, and for who can't be told from another by a login; InvalidInput for what is no request id."""
+    problems, caller = list(id_problems(call.body.request_id)), call.caller
+    if problems:
+        raise InvalidInput(problems)
     if not caller.human:
         raise Forbidden(f"{caller.who} is no person, and {what}", remedy="a person has to")
     if not caller.login_known:

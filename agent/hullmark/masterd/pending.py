@@ -74,14 +74,15 @@ class PendingChanges:
         over = record.state in OPEN and record.expires_at <= self._wall()
         return PendingState.EXPIRED if over else record.state
 
-    def listed(self, *, every: bool) -> PendingList:
-        """Those that are open, or `every` one. The oldest first."""
+    def listed(self, *, every: bool, limit: int = 1000) -> PendingList:
+        """Those that are open, or `every` one: the newest, the oldest of them first."""
         found = [
             record
             for record in self._term.view.pending.values()
             if every or self.state_of(record) in OPEN
         ]
-        return PendingList(tuple(map(self.view, sorted(found, key=lambda each: each.at))))
+        newest = sorted(found, key=lambda each: each.at)[-limit:]
+        return PendingList(tuple(map(self.view, newest)))
 
     def view(self, record: PendingRecord) -> PendingView:
         state = self.state_of(record)

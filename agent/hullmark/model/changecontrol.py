@@ -3,7 +3,7 @@
     GET    /v1/change-control                        -> ControlView
     PUT    /v1/change-control      ControlRequest    -> ControlAnswer
     DELETE /v1/change-control      ControlRemoval    -> ControlAnswer
-    GET    /v1/changes                               -> PendingList     ?all=true: also those that are decided
+    GET    /v1/changes                               -> PendingList     ?all=true&limit=: also those that are decided
     GET    /v1/changes/CHANGE                        -> PendingDetail   ?after=VERSION&hold_s=S: wait for a change
     POST   /v1/changes/CHANGE/approve  Decision      -> DecisionAnswer
     POST   /v1/changes/CHANGE/refuse   Decision      -> DecisionAnswer  the requester withdraws it so
