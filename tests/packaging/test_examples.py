@@ -44,6 +44,11 @@ FILES = {
     f"{MASTER}/store.sqlite.lock": 0o600,
     f"{MASTER}/pki/root.pem": 0o644,
     "var/log/hullmark/agent.log": 0o640,
+    "var/log/hullmark/audit.log": 0o640,
+    "var/log/hullmark/audit.reserve": 0o640,
+    "var/log/hullmark/audit-000000000001.log": 0o640,
+    "var/log/hullmark/audit-000000000500.log": 0o640,
+    "var/log/hullmark/master/audit.log": 0o640,
     "var/lib/other/file": 0o644,
     "run/other.pid": 0o644,
 }
@@ -99,6 +104,10 @@ def test_aide_is_silent_about_a_day_of_work(host: Host) -> None:
     host.write(f"{MASTER}/store.sqlite-wal")
     host.write(f"{MASTER}/store.sqlite-shm")
     host.write("var/log/hullmark/agent.log.1", 0o640)
+    host.write("var/log/hullmark/audit.log", 0o640, "more records")
+    host.write("var/log/hullmark/audit-000000000900.log", 0o640)
+    (host.root / "var/log/hullmark/audit-000000000001.log").unlink()
+    host.write(f"{AGENT}/audit.last")
     host.write("var/log/hullmark/agent.log.2.gz", 0o640)
     host.write("run/hullmark-agent.pid", 0o644)
     assert host.aide("--check") == 0, host.report
@@ -118,6 +127,10 @@ CHANGES: Mapping[str, Callable[[Host], None]] = {
     ),
     "/usr/share/hullmark/hullmark/__init__.py": lambda host: host.write(
         "usr/share/hullmark/hullmark/__init__.py", 0o644, "import os"
+    ),
+    "/var/log/hullmark/audit.log": lambda host: (host.root / "var/log/hullmark/audit.log").unlink(),
+    "/var/log/hullmark/audit-000000000500.log": lambda host: host.write(
+        "var/log/hullmark/audit-000000000500.log", 0o640, "changed in its place"
     ),
     "/var/lib/other/file": lambda host: host.write("var/lib/other/file", 0o644, "changed"),
 }

@@ -284,7 +284,7 @@ def assert_as_it_should_be(root: Root, version: str) -> None:
         *(f"hullmark {version}", version),
         "/var/lib/hullmark/agent drwx------ root root",
         "/var/lib/hullmark/master drwx------ hullmark hullmark",
-        "/var/log/hullmark drwxr-x--- root adm",
+        "/var/log/hullmark drwxr-x--x root adm",
         "/etc/hullmark/registries.d drwx------ root root",
         *("1", "2", "enabled", "enabled", "1"),
     ]

@@ -219,7 +219,7 @@ def test_installed_it_is_whole_and_runs_nothing(shop: Shop) -> None:
         f"{STATE}/agent 700 root:root",
         f"{STATE}/master 700 hullmark:hullmark",
         f"{CONF}/registries.d 700 root:root",
-        "/var/log/hullmark 750 root:root",
+        "/var/log/hullmark 751 root:root",
     ]
 
 

@@ -18,6 +18,7 @@ from hullmark.agentd.sights import Viewpoint
 from hullmark.config import AgentConfig
 from hullmark.engine.protocol import Engine, Gate
 from hullmark.errors import AuditUnavailable
+from hullmark.host.auditcopies import Copies
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.host.facts import boot_id
 from hullmark.model.audit import Entry, Outcome
@@ -77,4 +78,5 @@ def open_log(config: AgentConfig, host_id: str) -> AuditFile:
         boot_id(),
         limits=Limits(config.audit_rotate_size, config.audit_keep, config.audit_reserve),
         last=Path(config.state_dir) / LAST,
+        copy=Copies(config.audit_copies, "hullmark-agent").take,
     )

@@ -107,7 +107,7 @@ OWN = _rows(
     Whose.HULLMARK,
     ("configuration", "file", ("/etc/hullmark", "/etc/hullmark/**"), "configuration of the agent and the master; the shop's own from then on"),
     ("state", "file", ("/var/lib/hullmark", "/var/lib/hullmark/**"), "accepted orders, keys and certificates, copies of configs, the master's store"),
-    ("logs", "file", ("/var/log/hullmark", "/var/log/hullmark/**"), "log files where there is no systemd, and later the audit log"),
+    ("logs", "file", ("/var/log/hullmark", "/var/log/hullmark/**"), "the audit log, and log files where there is no systemd"),
     ("run", "file", ("/run/hullmark", "/run/hullmark/**"), "the master's socket, and process ids where there is no systemd; in memory only"),
     ("enabled", "file", ("/etc/systemd/system/*.wants/hullmark-agent.service", "/etc/systemd/system/*.wants/hullmark-master.service"), "the services start at boot", "added removed"),
     ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master"), "the same where init scripts start services"),

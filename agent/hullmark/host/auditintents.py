@@ -1,6 +1,7 @@
 """Which intents of an audit log have no outcome.
 
-Only the newest file is looked through: the record that begins a file names those that were open then (`OPEN`).
+Only the newest file is looked through: the record that begins a file names those that were open then (`OPEN`). It may come after others where
+the reserve had some for that file.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ _OF = re.compile(rb'"of":([0-9]+)')
 def open_intents(path: Path, through: int, held: Sequence[bytes] = ()) -> tuple[Record, ...]:
     """Up to record `through` of the files, and in the lines that the reserve holds; the oldest first. Raises OSError."""
     waiting: dict[int, bytes] = {}
-    files = [file.path for file in files_of(path) if file.path.stat().st_size]
-    if files:
-        with files[-1].open("rb") as stream:
+    for file in _telling([file.path for file in files_of(path)]):
+        with file.open("rb") as stream:
             _follow(stream, waiting)
     _follow((line for line in held if seq_of(line) > through), waiting)
     for seq, line in waiting.items():
@@ -40,6 +40,15 @@ def open_intents(path: Path, through: int, held: Sequence[bytes] = ()) -> tuple[
             found = read(path, seq, 1, min(seq, through))
             waiting[seq] = found[0] if found else b""
     return tuple(_intents(waiting[seq] for seq in sorted(waiting)))
+
+
+def _telling(files: list[Path]) -> list[Path]:
+    """The newest that says what was open before it, and those after it."""
+    for count in range(1, len(files)):
+        with files[-count].open("rb") as stream:
+            if any(_FILE in line for line in stream):
+                return files[-count:]
+    return files
 
 
 def _follow(lines: Iterable[bytes], waiting: dict[int, bytes]) -> None:

@@ -15,10 +15,10 @@ from hullmark.model.auditline import is_good
 
 
 class Reserve:
-    """`size` in bytes; `group`: whose the file shall be, -1: as it comes. Opened before anything else is done with it."""
+    """`size` in bytes. Opened before anything else is done with it."""
 
-    def __init__(self, path: Path, size: int, group: int = -1) -> None:
-        self._path, self._size, self._group = path, size, group
+    def __init__(self, path: Path, size: int) -> None:
+        self._path, self._size = path, size
         self._stream = -1
         self._room = 0
         self.lines: tuple[bytes, ...] = ()
@@ -77,8 +77,9 @@ class Reserve:
         return tuple(found)
 
     def _grow(self) -> None:
-        if self._group >= 0 and os.geteuid() == 0:
-            os.fchown(self._stream, -1, self._group)
+        os.fchmod(self._stream, 0o640)
+        if os.geteuid() == 0:
+            os.fchown(self._stream, -1, self._path.parent.stat().st_gid)
         at = self._room
         try:
             while at < self._size:

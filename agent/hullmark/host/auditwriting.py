@@ -68,6 +68,8 @@ class Writing:
         self._notices: list[Entry] = []
         self._open: set[int] = set()
         self._leaving: list[Path] = []
+        self._is_fresh = False
+        """The file that grows has not yet got the record that each but the first begins with."""
         self._troubled_at = 0.0
         self._refused = 0
         self.trouble = ""
@@ -125,6 +127,7 @@ class Writing:
             self._reserve.open()
         notices = self._disk.look(self.stored, now)
         self._notices.extend(notices)
+        self._is_fresh = self._is_fresh or self._disk.size == 0
         self._empty_reserve(now)
         told = [Ticket(entry, False) for entry in self._told(now)]
         lines, end = self._chained([*told, *tickets], now)
@@ -132,6 +135,7 @@ class Writing:
             self._disk.add(b"".join(lines), self.end.seq + 1, now)
         self._note_findings()
         self._notices.clear()
+        self._is_fresh = False
         self.trouble, self._refused = "", 0
         self._done([*told, *tickets], end)
         self.stored = end
@@ -180,7 +184,7 @@ class Writing:
     def _told(self, now: float) -> list[Entry]:
         """What the log has to say of itself, before anything else."""
         told = list(self._notices)
-        if self._disk.size == 0 and self.end.seq:
+        if self._is_fresh and self.end.seq:
             told.insert(0, self._first_of_file())
         if self.trouble:
             resumed = notice(

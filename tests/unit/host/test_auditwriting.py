@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hullmark.host import auditreading
@@ -96,6 +96,17 @@ class Daemon:
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
 )
 @given(steps=st.lists(STEPS, max_size=40))
+@example(  # a file that begins with what was in the reserve
+    steps=[
+        ("group", [False] * 3),
+        ("group", [False] * 4),
+        ("disk", "full"),
+        ("group", [True]),
+        ("disk", "good"),
+        ("group", [False]),
+        ("kill", b""),
+    ]
+)
 def test_no_acknowledged_record_is_lost(tmp_path: Path, steps: list[tuple[str, Any]]) -> None:
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     folder.mkdir()
