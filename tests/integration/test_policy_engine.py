@@ -30,6 +30,10 @@ from tests.integration.engines import Engine
 from tests.integration.shipyard import IMAGE, Yard, request_for, single, yard_for
 
 WEB = ContainerSpec(IMAGE, stop_grace_s=1)
+one_engine = pytest.mark.parametrize(
+    "engine", ["docker", pytest.param("podman", marks=pytest.mark.full)], indirect=True
+)
+"""For what is judged before an engine has a part in it."""
 NOBODY = 65534
 
 
@@ -68,7 +72,7 @@ class Host:
         return caught.value.message
 
     def _there(self) -> set[str]:
-        return {one["Id"] for one in self.yard.sdk.api.containers(all=True)}
+        return {one.container_id for one in self.open_yard.engine.listed()}
 
     def binding(self, source: object, *, write: bool = False) -> Bundle:
         mount = Mount(
@@ -155,6 +159,7 @@ def test_dots_after_a_link_are_taken_away_as_text(host: Host) -> None:
     assert host.open_yard.sh(container_id, "cat /there") == "allowed"
 
 
+@one_engine
 def test_components_that_others_can_change_are_refused(host: Host) -> None:
     host.policy("mounts: {read: [/], write: [/]}\n")
     theirs = host.ground / "theirs"
@@ -182,6 +187,7 @@ while True:
 """
 
 
+@one_engine
 def test_a_user_that_swaps_a_folder_for_a_link_never_wins(host: Host) -> None:
     """`theirs/a` is a folder now and a link to /etc then, as a user pleases whose folder it is in."""
     host.policy("mounts: {read: [GROUND], write: [GROUND]}\n")
@@ -280,6 +286,7 @@ def test_what_inspect_says_is_judged_before_every_start(host: Host) -> None:
     host.yard.engine.remove(container_id)
 
 
+@one_engine
 def test_a_link_that_changed_since_is_seen_before_the_start(host: Host) -> None:
     host.policy(MOUNTS)
     (host.ground / "link").symlink_to("data")
@@ -322,6 +329,7 @@ def test_the_users_number_is_the_images(host: Host) -> None:
     assert host.yard.sh(container_id, "id -u") == "1234"
 
 
+@one_engine
 def test_a_policy_that_cannot_be_read_lets_nothing_be_made_or_started(host: Host) -> None:
     host.policy("privileged: false\n")
     running = host.yard.run(single("shop", WEB))
@@ -346,6 +354,7 @@ def test_a_policy_that_cannot_be_read_lets_nothing_be_made_or_started(host: Host
     assert host.problems.all() == ()
 
 
+@one_engine
 def test_an_image_that_is_gone_is_no_matter_of_policy(host: Host) -> None:
     host.policy("user: {root: false}\n")
     with pytest.raises(HullmarkError) as caught:
