@@ -126,7 +126,11 @@ class Auditing:
         return await self._append(entry, essential=False)
 
     async def outcome(self, entry: Entry) -> None:
-        """Of what was done: where it can't be written now it is written later, and the answer is given all the same."""
+        """Of what was done: where it can't be written now it is written later, and the answer is given all the same. Also where
+        whoever asked goes away meanwhile."""
+        await asyncio.shield(self._write_outcome(entry))
+
+    async def _write_outcome(self, entry: Entry) -> None:
         try:
             await self._append(entry, essential=True)
         except AuditUnavailable:
