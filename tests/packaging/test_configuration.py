@@ -1,4 +1,4 @@
-"""A configuration, a policy or a key that is wrong: refused with file, line and remedy before anything starts, and never taken over
+"""A configuration or a key that is wrong: refused with file, line and remedy before anything starts, and never taken over
 by what runs. On a host with systemd and on one with init scripts."""
 
 from __future__ import annotations
@@ -52,17 +52,15 @@ FAULTS = (
     Fault(AGENT, "/etc/hullmark/agent.d/x.yaml", ":2: paralel: ", MEND, "paralel: 4"),
     Fault(AGENT, "/etc/hullmark/agent.d/x.yaml", ":2: parallel: ", MEND, "parallel: many"),
     Fault(AGENT, "/etc/hullmark/agent.d/x.yaml", ": may be written by", "chmod go-w", "", 0o666),
-    Fault(AGENT, "/etc/hullmark/policy.d/x.yaml", ": may be written by", "chmod go-w", "", 0o666),
-    Fault(AGENT, "/etc/hullmark/policy.d/x.yaml", ":2: allow: ", "name, description", "allow: all"),
     Fault(AGENT, KEY, " is accessible to others", "chmod 600", mode=0o644),
     Fault(AGENT, KEY, ": is damaged", "hullmark invite"),
     Fault(MASTER, "/etc/hullmark/master.d/x.yaml", ":2: lost_aftr: ", MEND, "lost_aftr: 3s"),
     Fault(MASTER, AUTHORITY, " is accessible to others", "chmod 600", mode=0o640),
     Fault(MASTER, AUTHORITY, " is not readable by this user", "chown hullmark", owner="root"),
 )
-LESS_OFTEN = (FAULTS[2], FAULTS[4], FAULTS[8])
+LESS_OFTEN = (FAULTS[1], FAULTS[6])
 """In the full run only: each has its like among the others."""
-BY_SCRIPTS = (FAULTS[0], FAULTS[3], FAULTS[5], FAULTS[7])
+BY_SCRIPTS = (FAULTS[0], FAULTS[2], FAULTS[3], FAULTS[5])
 
 
 @dataclass
