@@ -276,6 +276,21 @@ def test_a_path_below_a_process_is_refused_wherever_it_was_found() -> None:
     assert refused(made, {}, paths=seen) == ["request"]
 
 
+def test_a_device_is_judged_by_where_it_leads() -> None:
+    made = body()
+    assert refused(made, STRICT, paths={"/dev/fuse": PathSight("/dev/sda")}) == ["devices"]
+    loose = PathSight("/dev/fuse", loose=("/dev/x (user 7)",))
+    assert refused(made, STRICT, paths={"/dev/fuse": loose}) == ["devices"]
+    seen = sights(made)
+    others = {path: sight for path, sight in seen.paths.items() if path != "/dev/fuse"}
+    verdict = judging.judge_creation(made, replace(seen, paths=others), policy(STRICT))
+    assert [violation.rule for violation in verdict] == ["request"]
+
+
+def test_a_variable_without_a_value_would_be_podmans_own() -> None:
+    assert refused({**body(), "Env": ["A=1", "*"]}) == ["request"]
+
+
 def test_a_path_that_nobody_looked_at_is_refused() -> None:
     made = body()
     seen = replace(sights(made), paths={})

@@ -211,6 +211,13 @@ def test_mounts_of_a_container_that_exists(rule: str, mount: dict[str, Any], eng
     assert rule in start(said, engine, policy(STRICT))
 
 
+def test_uncovered_files_of_the_kernel_are_seen() -> None:
+    said = copy.deepcopy(DOCKER)
+    said["HostConfig"]["MaskedPaths"] = []
+    assert start(said, "docker", policy(STRICT)) == ["system_paths"]
+    assert start(said, "docker", Policy()) == []
+
+
 def test_a_link_that_was_changed_since_the_creation_is_seen() -> None:
     paths = {
         "/srv/write": PathSight("/opt"),
