@@ -23,6 +23,7 @@ from hullmark.model.explanation import (
     ServiceExplanation,
     SlotExplanation,
 )
+from hullmark.model.observed import REFUSED_BY_POLICY
 from hullmark.model.records import AppRecord, RolloutState
 from hullmark.model.snapshot import Snapshot
 
@@ -132,9 +133,16 @@ def _slot(
         view.host,
         why,
         refusals,
-        _nearest(snapshot, ours, refusals),
+        _nearest(snapshot, ours, refusals) or _allowed(view),
         tuple(dict.fromkeys(commands)),
     )
+
+
+def _allowed(view: InstanceView) -> str:
+    """What mends an instance that its host's policy refuses."""
+    if not view.why.startswith(REFUSED_BY_POLICY):
+        return ""
+    return f"{view.host}, once its policy allows that, or the app doesn't ask for it"
 
 
 def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequence[Refusal]) -> str:
