@@ -35,6 +35,7 @@ def test_invite(master: FakeMaster, run: Run) -> None:
     assert "hmi1.secret\n" in done.out
     assert "hullmark agent enroll --token-file token" in done.out
     assert master.requests[0].body == {
+        "request_id": master.requests[0].body["request_id"],
         "host": "web3",
         "valid_s": 1800.0,
         "labels": {"scope": "cde", "rack": "a=1"},
