@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import Any, Optional
 
 from hullmark.model.epoch import Epoch
-from hullmark.model.orders import Orders
+from hullmark.model.orders import Orders, Task
 from hullmark.model.protocol import (
     ORDERS_PATH,
     POLL_PATH,
     REPORT_PATH,
+    TASKS_PATH,
     OrdersAnswer,
     PollAnswer,
     ReportAnswer,
@@ -32,7 +33,8 @@ from hullmark.pki.tls import server_context
 
 
 class FalseLeader:
-    """`polled_epoch` is what its polls claim, `orders` what it then gives. `asked` counts requests by path."""
+    """`polled_epoch` is what its polls claim, `orders` what it then gives, `tasks` what it wants done once. `asked` counts
+    requests by path; `told` has what tasks were answered, by their ids."""
 
     def __init__(
         self,
@@ -44,10 +46,19 @@ class FalseLeader:
         name: str,
         polled_epoch: Epoch,
         orders: Orders,
+        tasks: tuple[Task, ...] = (),
     ) -> None:
         self.asked: dict[str, int] = {}
+        self.told: dict[str, str] = {}
         self._answers: dict[str, Any] = {
-            POLL_PATH: lambda: PollAnswer(polled_epoch, name, time.time(), changed=True),
+            POLL_PATH: lambda: PollAnswer(
+                polled_epoch,
+                name,
+                time.time(),
+                changed=True,
+                tasks=tasks if POLL_PATH in self.asked else (),
+                tasks_last=len(tasks),
+            ),
             ORDERS_PATH: lambda: OrdersAnswer(orders),
             REPORT_PATH: lambda: ReportAnswer(orders.epoch, name),
         }
@@ -75,15 +86,30 @@ class FalseLeader:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                given = self._given()
                 leader.asked[self.path] = leader.asked.get(self.path, 0) + 1
                 answer = leader._answers.get(self.path)
+                is_task = self.path.startswith(TASKS_PATH)
+                if is_task:
+                    name = self.path[len(TASKS_PATH) :]
+                    leader.told[name] = leader.told.get(name, "") + given.decode()
                 body = json.dumps(to_wire(answer()) if answer else {}).encode()
-                self.send_response(200 if answer else 404)
+                self.send_response(200 if answer or is_task else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def _given(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                found = b""
+                while True:
+                    size = int(self.rfile.readline(), 16)
+                    found += self.rfile.read(size)
+                    self.rfile.readline()
+                    if not size:
+                        return found
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""

@@ -27,9 +27,10 @@ from hullmark.model.app import (
     Secret,
     Volume,
 )
-from hullmark.model.orders import Assignment, InstanceId, Orders, PublishedPort
+from hullmark.model.orders import Assignment, InstanceId, Orders, PublishedPort, Task
 from hullmark.model.wire import digest
 from tests.cluster import OneHostCluster, wait_until
+from tests.e2e.apps import apply_sleeper
 from tests.e2e.conftest import IMAGE
 from tests.e2e.leader import FalseLeader
 from tests.e2e.test_stale_orders import accepted
@@ -191,14 +192,18 @@ def policed(engine: Engine, tmp_path: Path) -> Iterator[OneHostCluster]:
 
 
 def refusals(cluster: OneHostCluster) -> dict[tuple[str, str], str]:
-    """By what was to be done and to whom: the reason. From the host's own audit log."""
-    lines = (cluster.folder / "agent-audit" / "audit.log").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
+    """By what was to be done and to whom: the reason."""
     return {
         (one["kind"], one["subject"]): one["reason"]
-        for one in records
+        for one in records(cluster)
         if one["outcome"] == "refused"
     }
+
+
+def records(cluster: OneHostCluster) -> list[dict[str, Any]]:
+    """The host's own audit log."""
+    lines = (cluster.folder / "agent-audit" / "audit.log").read_text().splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def by_hand(client: docker.APIClient, cluster: OneHostCluster, bundle: Bundle, epoch: Any) -> None:
@@ -257,6 +262,60 @@ def test_nothing_that_is_forbidden_is_made_or_started(
     client.remove_network("lan9")
     client.remove_volume("kept")
     client.close()
+
+
+@pytest.mark.one_engine
+def test_no_command_is_run_that_the_host_does_not_allow(
+    policed: OneHostCluster, engine: Engine, tmp_path: Path
+) -> None:
+    """By a task, which is no order: with any user, and in the name of any person."""
+    apply_sleeper(policed, IMAGE, name="kept", wait=False)
+    wait_until(lambda: accepted(policed).assignments, "the agent has orders")
+    before = accepted(policed)
+    policed.master.kill()
+    orders = ordered(before, {})
+    command = {
+        "app": "fine",
+        "service": "web",
+        "slot": "1",
+        "generation": "1",
+        "command": json.dumps(["touch", "/tmp/was-here"]),
+        "user": "0",
+        "limit_s": "5",
+        "epoch": str(before.epoch),
+        "by": "alice",
+        "request_id": "r1",
+    }
+    with FalseLeader(
+        tmp_path / "false",
+        policed.folder / "master",
+        policed.cluster_id,
+        policed.agents_port,
+        name=before.leader,
+        polled_epoch=before.epoch,
+        orders=orders,
+    ):
+        wait_until(lambda: running(policed) == {"fine.web.1.g1"}, "what is allowed runs", 30)
+    with FalseLeader(
+        tmp_path / "false",
+        policed.folder / "master",
+        policed.cluster_id,
+        policed.agents_port,
+        name=before.leader,
+        polled_epoch=before.epoch,
+        orders=orders,
+        tasks=(Task("t1", "exec", command), Task("t2", "commit", command)),
+    ) as false:
+        wait_until(lambda: "error" in false.told.get("t1", ""), "the command is refused", 30)
+        wait_until(lambda: "t2" in false.told, "the other task is answered")
+    assert "exec.allowed" in false.told["t1"]
+    assert "does not know tasks of kind" in false.told["t2"]
+    (refused,) = [one for one in records(policed) if one["kind"] == "container.exec"]
+    assert (refused["outcome"], refused["by"], refused["subject"]) == (
+        "refused",
+        "alice",
+        "fine/web.1",
+    )
 
 
 def running(cluster: OneHostCluster) -> set[str]:
