@@ -128,7 +128,13 @@ def test_a_daemon_may_do_what_it_needs_and_no_more(host: Host, name: str) -> Non
     # Where it may write, and that it may not elsewhere.
     state = f"/var/lib/hullmark/{name}"
     seen = f"nsenter -t {pid} -m setpriv --reuid {user} --regid {user} --clear-groups"
-    host.run(f"{seen} touch {state}/try && {seen} rm {state}/try")
+    logs = {"agent": "/var/log/hullmark", "master": "/var/log/hullmark/master"}[name]
+    for folder in (state, logs):
+        host.run(f"{seen} touch {folder}/try && {seen} rm {folder}/try")
+    assert '"kind":"audit.begun"' in host.read(f"{logs}/audit.log")
+    audit = host.run(f"stat -c '%a %U:%G' {logs}/audit.log {logs}/audit.reserve").stdout
+    owner = {"agent": "root:adm", "master": "hullmark:hullmark"}[name]
+    assert audit == f"640 {owner}\n" * 2
     for path in ("/etc/hullmark/try", "/usr/share/hullmark/try", "/var/log/try", "/home/try"):
         refused = host.run(f"nsenter -t {pid} -m touch {path}", check=False)
         assert re.search("Read-only|Permission denied", refused.stderr), path

@@ -213,13 +213,14 @@ def test_installed_it_is_whole_and_runs_nothing(shop: Shop) -> None:
     assert shop.run("ss -Hltun") == listening
     assert shop.run("id -un hullmark; id -gn hullmark").split() == ["hullmark", "hullmark"]
     modes = shop.run(
-        f"stat -c '%n %a %U:%G' {STATE}/agent {STATE}/master {CONF}/registries.d /var/log/hullmark"
+        f"stat -c '%n %a %U:%G' {STATE}/agent {STATE}/master {CONF}/registries.d /var/log/hullmark /var/log/hullmark/master"
     )
     assert modes.splitlines() == [
         f"{STATE}/agent 700 root:root",
         f"{STATE}/master 700 hullmark:hullmark",
         f"{CONF}/registries.d 700 root:root",
         "/var/log/hullmark 751 root:root",
+        "/var/log/hullmark/master 750 hullmark:hullmark",
     ]
 
 

@@ -112,7 +112,7 @@ class AuditFile:
         return self._head
 
     def wait(self, seq: int, timeout_s: float) -> Head:
-        """Returns when there is a record after `seq`, or at the end of that time, with the head."""
+        """Returns when there is a record after `seq`, at the end of that time, or when it was closed, with the head."""
         with self._moved:
             self._moved.wait_for(lambda: self._head.seq > seq or self._closing, timeout_s)
             return self._head

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.host.auditfile import AuditFile, Limits
@@ -15,7 +16,6 @@ from hullmark.model.audit import Outcome, Record
 from tests.unit.host.auditlog import Log, breaks, event
 
 LARGE = Limits(reserve_bytes=4096)
-FIXTURES = [HealthCheck.function_scoped_fixture]
 
 
 @pytest.fixture
@@ -40,26 +40,23 @@ def notes(log: Log, kind: str) -> list[Record]:
     return [one for one in log.records() if one.entry.kind == kind]
 
 
-@settings(suppress_health_check=FIXTURES, deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data())
-def test_a_line_that_was_not_written_to_its_end_is_cut_off(
-    tmp_path: Path, data: st.DataObject
-) -> None:
-    folder = tmp_path / str(len(list(tmp_path.iterdir())))
-    folder.mkdir()
-    log = Log(folder, LARGE)
-    lines = filled(log, 3)
-    extra = lines[-1].replace(b'"seq":4', b'"seq":5')
-    cut = data.draw(st.integers(0, len(extra) - 1))
-    with log.path.open("ab") as stream:
-        stream.write(extra[:cut])
-    file = log.open()
-    assert file.append(event()) == (6 if cut else 5)
-    file.close()
-    assert log.lines()[:4] == lines
-    assert breaks(log.lines()) == []
-    assert told(file) == []
-    assert len(notes(log, "audit.mended")) == (1 if cut else 0)
+def test_a_line_that_was_not_written_to_its_end_is_cut_off(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        log = Log(Path(folder), LARGE)
+        lines = filled(log, 3)
+        extra = lines[-1].replace(b'"seq":4', b'"seq":5')
+        cut = data.draw(st.integers(0, len(extra) - 1))
+        with log.path.open("ab") as stream:
+            stream.write(extra[:cut])
+        file = log.open()
+        assert file.append(event()) == (6 if cut else 5)
+        file.close()
+        assert log.lines()[:4] == lines
+        assert breaks(log.lines()) == []
+        assert told(file) == []
+        assert len(notes(log, "audit.mended")) == (1 if cut else 0)
 
 
 def test_a_crash_that_left_zeros_is_mended(log: Log) -> None:

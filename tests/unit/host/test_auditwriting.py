@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Callable
+from unittest import mock
 
-import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hullmark.host import auditreading
@@ -32,9 +34,9 @@ STEPS = st.one_of(
 class Daemon:
     """One after the other on the same files; keeps what was acknowledged."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, patch: Callable[[Any, str, Any], object]) -> None:
         self.path, self.last = folder / "audit.log", folder / "audit.last"
-        self.disk = FaultyDisk(patch.setattr, self.path)
+        self.disk = FaultyDisk(patch, self.path)
         self.clock = Clock()
         self.acknowledged: dict[int, str] = {}
         self.waiting: dict[int, str] = {}
@@ -92,9 +94,7 @@ class Daemon:
         self.start()
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
-)
+@settings(deadline=None, max_examples=100)
 @given(steps=st.lists(STEPS, max_size=40))
 @example(  # a file that begins with what was in the reserve
     steps=[
@@ -107,11 +107,10 @@ class Daemon:
         ("kill", b""),
     ]
 )
-def test_no_acknowledged_record_is_lost(tmp_path: Path, steps: list[tuple[str, Any]]) -> None:
-    folder = tmp_path / str(len(list(tmp_path.iterdir())))
-    folder.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        daemon = Daemon(folder, patch)
+def test_no_acknowledged_record_is_lost(steps: list[tuple[str, Any]]) -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        daemon = Daemon(folder, lambda *what: stack.enter_context(mock.patch.object(*what)))
         does: dict[str, Callable[[Any], object]] = {
             "group": daemon.group,
             "finish": lambda nothing: daemon.finish(),
