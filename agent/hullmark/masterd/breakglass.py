@@ -228,8 +228,9 @@ class BreakGlasses:
 
 
 def _problems(request: BreakGlassRequest, most_s: float) -> Iterator[Problem]:
-    if not request.reason.strip() or len(request.reason) > REASON_MOST:
-        allowed = f"why, in at most {REASON_MOST} characters"
+    said = request.reason
+    if not said.strip() or not said.isprintable() or len(said) > REASON_MOST:
+        allowed = f"why, in one line of at most {REASON_MOST} characters"
         yield Problem("no reason", field="reason", allowed=allowed)
     if not BREAK_GLASS_S[0] <= request.for_s <= most_s:
         allowed = f"{BREAK_GLASS_S[0]:.0f} to {most_s:.0f} seconds"

@@ -225,11 +225,13 @@ async def carry_out(
     rider: Optional[riding.Rider] = None,
 ) -> Any:
     """The change itself, in the name of who asked for it. That it is done rides with it."""
-    pending = desk.cluster.changecontrol.pending
+    control = desk.cluster.changecontrol
+    pending = control.pending
     if rider is None:  # it is collected
         after = dataclasses.replace(record, state=PendingState.DONE, body=None, collected=True)
         rider = pending.rider(record, after, ())
     route, call = again(asking, record)
+    call = _marked(control, call)
     with riding.riding(rider):
         answer = await route.handler(desk, dataclasses.replace(call, approved_by=approver))
     await pending.settle(rider)

@@ -422,7 +422,23 @@ GLASS = {"request_id": "g1", "reason": "shop is down", "for_s": 600}
 
 def test_break_glass(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
-        await control(served, {**RULE, "freeze": ["always"]}, freezes=[FROZEN])
+        await control(served, RULE)
+        _, earlier = await apply(served, ALICE, request_id="r0")
+        token = {"name": "ci", "role": "viewer", "request_id": "t1", "ticket": "CHG-1"}
+        _, other = await says(served, ALICE, "POST", "/v1/tokens", token)
+        frozen = {"rules": [{**RULE, "freeze": ["always"]}], "freezes": [FROZEN]}
+        body = {"document": frozen, "request_id": "cc2", "ticket": "CHG-0"}
+        _, rules = await says(served, ALICE, "PUT", "/v1/change-control", body)
+        assert (await decide(served, BOB, rules["held"]["change"], request_id="d0"))[0] == 200
+        assert (await decide(served, BOB, other["held"]["change"], request_id="d2"))[0] == 409
+        status, _ = await says(
+            served,
+            ALICE,
+            "POST",
+            "/v1/break-glass",
+            {**GLASS, "reason": "a\nb", "request_id": "g0"},
+        )
+        assert status == 400
         status, glass = await says(served, ALICE, "POST", "/v1/break-glass", GLASS)
         assert (status, glass["state"]) == (200, "open")
         again = {**GLASS, "request_id": "g2"}
@@ -436,6 +452,14 @@ def test_break_glass(tmp_path: Path) -> None:
         assert (await apply(served, ALICE, ticket=""))[0] == 409  # a ticket is still asked for
         assert (await apply(served, ALICE, request_id="r2"))[0] == 200
         assert (await newest(served))["break_glass"] == glass["glass"]
+        assert (await decide(served, BOB, earlier["held"]["change"]))[0] == 409  # it changed since
+
+        assert (await decide(served, BOB, other["held"]["change"], request_id="d3"))[0] == 200
+        collect = f"/v1/changes/{other['held']['change']}/collect"
+        assert (await says(served, ALICE, "POST", collect, {}))[0] == 200
+        made = next(e for e in await events(served) if e["kind"] == "token.created")
+        assert made["fields"]["approved_by"] == "bob"
+        assert made["fields"]["break_glass"] == glass["glass"]
 
         path = f"/v1/break-glass/{glass['glass']}"
         decision = {"request_id": "g3"}
