@@ -23,6 +23,7 @@ from typing import Callable, Optional, TypeVar
 from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import AuditUnavailable, HullmarkError
+from hullmark.host.auditcopies import Copies
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.masterd import verbnotes
 from hullmark.masterd.counter import Counter
@@ -41,6 +42,8 @@ LATE_S = 1.0
 FOREVER_S = 1e9
 REMEDY = "free space on the disk of the audit log, or mend its folder: docs/operations/audit.md"
 
+DAEMON = "hullmark-master"
+"""Whose copies they are, in the journal and in syslog."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 FILE = "audit.log"
 LAST = "audit.last"
@@ -79,6 +82,7 @@ class Auditing:
         self._subject = f"master {name}"
         self._open_file = open_file
         self._notes = notes
+        self._copies: Optional[Copies] = None
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="audit")
         self._waiting: deque[_Waiting] = deque()
         self._dropped = 0
@@ -93,7 +97,10 @@ class Auditing:
     @classmethod
     def of(cls, config: MasterConfig, name: str) -> Auditing:
         """As the configuration has it."""
-        return cls(name, partial(_opened, config, name), Path(config.state_dir))
+        copies = Copies(config.audit_copies, DAEMON)
+        made = cls(name, partial(_opened, config, name, copies), Path(config.state_dir))
+        made._copies = copies
+        return made
 
     @property
     def trouble(self) -> str:
@@ -109,7 +116,7 @@ class Auditing:
 
     async def close(self) -> None:
         """What waits is written, if that takes no longer than `CLOSE_S`."""
-        self.event(Entry("audit.stopped", self._subject))
+        self.event(Entry("audit.stopped", self._subject, fields=self._counts()))
         until = time.monotonic() + CLOSE_S
         while self._waiting and not self._trouble and time.monotonic() < until:
             await self._written.passed(self._written.value, 0.1)
@@ -119,7 +126,15 @@ class Auditing:
             await asyncio.wait(self._tasks)
         if self.file is not None:
             await self.in_thread(self.file.close)
+        if self._copies is not None:
+            await self.in_thread(self._copies.close)
         self._pool.shutdown(wait=False)
+
+    def _counts(self) -> dict[str, str]:
+        """Of copies since the start."""
+        if self._copies is None:
+            return {}
+        return {"copies_sent": str(self._copies.sent), "copies_lost": str(self._copies.lost)}
 
     async def intent(self, entry: Entry) -> int:
         """Its sequence number. Raises AuditUnavailable: nothing may be begun."""
@@ -237,7 +252,7 @@ class Auditing:
         self.told(why)
 
 
-def _opened(config: MasterConfig, name: str) -> AuditFile:
+def _opened(config: MasterConfig, name: str, copies: Copies) -> AuditFile:
     """Raises AuditUnavailable, BrokenState."""
     folder = Path(config.audit_dir)
     try:
@@ -253,4 +268,6 @@ def _opened(config: MasterConfig, name: str) -> AuditFile:
         reserve_bytes=config.audit_reserve,
     )
     last = Path(config.state_dir) / LAST
-    return AuditFile(folder / FILE, f"master:{name}", boot, limits=limits, last=last)
+    return AuditFile(
+        folder / FILE, f"master:{name}", boot, limits=limits, last=last, copy=copies.take
+    )
