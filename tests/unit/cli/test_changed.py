@@ -28,6 +28,9 @@ ASKS = {
     *("config show", "rollout status", "rollout history", "footprint", "snapshot verify"),
     *("changes list", "changes show", "changes wait", "change-control show"),
     *("break-glass list", "break-glass show"),
+    *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
+    *("policy show", "policy test"),
+    *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
 }
 """Commands that change nothing."""
 ELSEWHERE = {
