@@ -24,7 +24,7 @@ pytestmark = pytest.mark.one_engine
 ANNA, BERT = 1201, 1202
 """Logins of people, who are root by sudo: the system has no names for them."""
 LOGIN = Path("/proc/self/loginuid")
-ROUNDS = 6
+ROUNDS = 4
 RULES = """\
 freezes:
   always: {begins: 2000-01-01T00:00}
