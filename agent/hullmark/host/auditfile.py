@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
@@ -75,16 +76,18 @@ class AuditFile:
         self._closing, self._looking = False, False
         self._began_at: Optional[float] = None
         self._trouble = ""
-        try:
-            self._writing = Writing(path, (log, boot), limits, last, wall, ticks)
-            self._open = open_intents(path, self._writing.stored.seq, self._writing.held)
+        with ExitStack() as undone:
+            try:
+                self._writing = Writing(path, (log, boot), limits, last, wall, ticks)
+                undone.callback(self._writing.close)
+                self._open = open_intents(path, self._writing.stored.seq, self._writing.held)
+            except OSError as error:
+                raise AuditUnavailable(f"the audit log {path} can't be opened: {error}") from error
             self._writing.open_seqs.update(record.seq for record in self._open)
-        except OSError as error:
-            raise AuditUnavailable(f"the audit log {path} can't be opened: {error}") from error
-        self._writing.commit([])
-        if self._writing.trouble and not self._writing.is_full:
-            self._writing.close()
-            raise AuditUnavailable(self._writing.trouble)
+            self._writing.commit([])
+            if self._writing.trouble and not self._writing.is_full:
+                raise AuditUnavailable(self._writing.trouble)
+            undone.pop_all()
         self._publish()
         self._thread = threading.Thread(target=self._run, name="audit log", daemon=True)
         self._thread.start()

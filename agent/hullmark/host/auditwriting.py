@@ -58,7 +58,7 @@ class Writing:
         wall: Callable[[], float],
         ticks: Callable[[], float],
     ) -> None:
-        """`source`: the log and the boot."""
+        """`source`: the log and the boot. Raises OSError."""
         self._limits, self._wall, self._ticks = limits, wall, ticks
         self._path = path
         self._source = source_of(*source)
@@ -80,7 +80,11 @@ class Writing:
         """When the last record was made."""
         self.end = self.stored = End(source[0], 0, "")
         remembered = auditlast.load(last) if last is not None else None
-        self._begin(remembered)
+        try:
+            self._begin(remembered)
+        except OSError:
+            self.close()
+            raise
 
     @property
     def held(self) -> tuple[bytes, ...]:

@@ -98,6 +98,21 @@ def test_a_folder_that_can_not_be_had_is_told(log: Log) -> None:
         log.open()
 
 
+def test_what_could_not_be_opened_is_not_kept_open(log: Log, disk: FaultyDisk) -> None:
+    log.open().close()
+    before = os.listdir("/proc/self/fd")
+    disk.sync_error = errno.EIO
+    log.last.unlink()
+    log.path.write_bytes(log.path.read_bytes()[:-3])  # so that there is something to write
+    with pytest.raises(AuditUnavailable):
+        log.open()
+    log.path.unlink()
+    log.path.symlink_to("elsewhere")
+    with pytest.raises(AuditUnavailable):
+        log.open()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_lines_are_copied_once_they_are_on_the_disk(log: Log, disk: FaultyDisk) -> None:
     seen: list[bytes] = []
     told: list[str] = []
