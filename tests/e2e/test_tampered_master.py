@@ -106,6 +106,9 @@ EVIL: dict[str, dict[str, Any]] = {
     "logged": {"logging": Logging("syslog", {"syslog-address": "tcp://192.0.2.1:1"})},
     "steered": {"labels": {"io.podman.annotations.privileged": "TRUE"}},
     "nobodys": {"network_mode": "container:victim"},
+    # Podman makes text of these and parts it anew: a mount of /etc, a container of app fine.
+    "parted": {"mounts": (replace(IN, propagation="rprivate,source=/etc"),)},
+    "renamed": {"labels": {"io.hullmark.app=fine": ""}},
 }
 PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "secret": (
@@ -115,6 +118,10 @@ PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "volume": (
         {"mounts": (Mount(MountKind.VOLUME, "/x", "v"),)},
         {"volumes": {"v": Volume(driver_options={"type": "none", "o": "bind", "device": "/etc"})}},
+    ),
+    "capitals": (
+        {"mounts": (Mount(MountKind.VOLUME, "/x", "v"),)},
+        {"volumes": {"v": Volume(driver_options={"Type": "none", "O": "bind", "Device": "/etc"})}},
     ),
     "others": (
         {"mounts": (Mount(MountKind.VOLUME, "/x", "v"),)},
@@ -135,6 +142,7 @@ PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 OTHERWISE = {
     "elsewhere": "registry.example.com/shop/web:1",
     "volume": "evil_v",
+    "capitals": "evil_v",
     "options": "evil_n",
 }
 """What is refused before there is a container to be made."""
