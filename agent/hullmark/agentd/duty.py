@@ -15,7 +15,7 @@ from hullmark.agentd.crew import Pools
 from hullmark.agentd.executing import Executing
 from hullmark.agentd.foretelling import by_policy
 from hullmark.agentd.guard import Guard
-from hullmark.agentd.heads import Heads, Sources, led_by
+from hullmark.agentd.heads import Heads, sources_of
 from hullmark.agentd.heads import Told as HeadsTold
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
@@ -121,7 +121,7 @@ class Duty:
         watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
         renew = recorded(in_a_process(config), guard.auditing.note, f"host {host}")
         renewal = Renewal(identity, problems, renew)
-        sources = Sources(link.urls, lambda: guard.auditing.file, lambda: led_by(self._ledger))
+        sources = sources_of(link, guard.auditing, self._ledger)
         heads = Heads(
             identity, Lines(identity), sources, HeadsTold(problems, outbox, guard.auditing.note)
         )

@@ -1,8 +1,9 @@
 """The host's audit log is vouched for: its newest record's hash, signed, goes to each master within seconds, also to one that stands by.
 
 What each master answered last is kept in `seals.json`. With it the host sees whether that master's own file of heads has only grown. One
-that was put back to an earlier state is a problem of this host, `audit.master_rolled_back`, and isn't asked any more until a
-person has looked into it and removed the file. A master that refuses this host's own log is the problem `audit.refused`.
+that was put back to an earlier state is a problem of this host, `audit.master_rolled_back`, and isn't believed until it shows a file that
+extends what is known here, or a person has looked into it and removed `seals.json`. In a new incarnation of the cluster, which is an
+operator's signed word, a master may begin its file anew: that is only recorded. A master that refuses this host's own log is the problem `audit.refused`.
 
 Nothing is sent while nothing is new, but for once an hour and after each change of leader: a master that was put back is then noticed by
 hosts that have nothing to say, too.
@@ -17,13 +18,15 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hullmark import log
 from hullmark.agentd import pulse
+from hullmark.agentd.auditing import Auditing
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.lines import Lines, Peer, Silent
+from hullmark.agentd.link import Link
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
@@ -48,18 +51,18 @@ LOOK_S = 1.0
 GAP_S = 2.0
 """Least time between two heads to one master: a burst of records costs a few."""
 REFRESH_S = 3600.0
+DOUBTED_S = 30.0
+"""How soon a master that is not believed may show that it is the right one after all."""
 SPREAD_S = 5.0
 """After a change of leader hosts come within this, not all at once."""
 ANSWER_S = 10.0
-RETRY_S = (2.0, 60.0)
+RETRY_S = (1.0, 15.0)
 OLD_S = 600.0
 """How soon a master of an older version, which knows nothing of this, is asked again."""
 ROUNDS_MOST = 1000
-MASTER_ROLLED_BACK, REFUSED, UNSEALED = (
-    "audit.master_rolled_back",
-    "audit.refused",
-    "audit.unsealed",
-)
+MASTER_ROLLED_BACK = "audit.master_rolled_back"
+MASTER_AS_BEFORE, MASTER_ANEW = "audit.master_as_before", "audit.master_begun_anew"
+REFUSED, UNSEALED = "audit.refused", "audit.unsealed"
 UNSEALED_AFTER_S = 60.0
 LOOK_INTO_IT = "docs/operations/audit.md says how to find out what was done, and how to go on"
 
@@ -86,20 +89,23 @@ class _Place:
     trouble_since: float = 0.0
 
 
-def led_by(ledger: Ledger) -> str:
-    """Who leads, and in which epoch; empty where no leader was heard of yet."""
-    held = ledger.held
-    return f"{held.leader} {held.epoch}" if held.leader else ""
-
-
 @dataclass(frozen=True)
 class Sources:
-    """`urls` are all masters', `file` is the log, `leader` who leads, as text; empty: not known yet. The first raises BrokenState, the
+    """`urls` are all masters', `file` is the log, `leader` who leads, as text; empty: not known yet; `incarnation` is the cluster's. The first raises BrokenState, the
     second AuditUnavailable."""
 
     urls: Callable[[], Sequence[str]]
     file: Callable[[], AuditFile]
     leader: Callable[[], str]
+    incarnation: Callable[[], int] = lambda: 0
+
+
+def sources_of(link: Link, auditing: Auditing, ledger: Ledger) -> Sources:
+    def leader() -> str:
+        held = ledger.held
+        return f"{held.leader} {held.epoch}" if held.leader else ""
+
+    return Sources(link.urls, lambda: auditing.file, leader, lambda: ledger.held.epoch.incarnation)
 
 
 class Heads:
@@ -169,14 +175,16 @@ class Heads:
                 now = self._clock()
                 late = now - REFRESH_S + self._chance() * SPREAD_S
                 self._offered_at = dict.fromkeys(self._offered_at, late)
+                for place in self._places.values():
+                    place.next_at = min(place.next_at, late + REFRESH_S)
 
     def _is_due(self, place: _Place, head: Head) -> bool:
         if not place.name:
             return True
         relation, now = self._seals.of(place.name), self._clock()
-        if relation.rolled_back:
-            return False
         offered_at = self._offered_at.get(place.name, -REFRESH_S)
+        if relation.rolled_back:
+            return now - offered_at >= DOUBTED_S
         if relation.has_sealed(head):
             return now - offered_at >= REFRESH_S
         return now - offered_at >= GAP_S
@@ -225,7 +233,7 @@ class Heads:
                 # Known by its certificate only now: it is held against what it was before.
                 place.name, relation = peer.name, self._seals.of(peer.name)
                 another = peer.name in self._offered_at  # address of one that has it already
-                if relation.rolled_back or (another and relation.has_sealed(signed.head)):
+                if another and (relation.rolled_back or relation.has_sealed(signed.head)):
                     return
                 if relation.known.number:
                     continue
@@ -233,13 +241,21 @@ class Heads:
             if answer.why:
                 self._set_refused(peer.name, answer.why)
                 raise Refused(answer.why)
-            relation = self._judged(relation, signed, answer, peer)
-            if relation.rolled_back:
-                self._note_rolled_back(peer.name, relation)
+            before, relation = relation, self._judged(relation, signed, answer, peer)
+            if relation.rolled_back and self._sources.incarnation() > before.incarnation:
+                self._note(MASTER_ANEW, peer.name, relation, Outcome.SUCCESS)
+                relation = Relation()
+            elif relation.rolled_back:
+                if not before.rolled_back:
+                    self._keep(self._seals.put(peer.name, relation))
+                    self._note(MASTER_ROLLED_BACK, peer.name, relation, Outcome.FAILURE)
                 return
-            if answer.seal is not None:
+            elif answer.seal is not None:
                 self._refused.pop(peer.name, None)
-                self._keep(self._seals.put(peer.name, relation))
+                if before.rolled_back:
+                    self._note(MASTER_AS_BEFORE, peer.name, before, Outcome.SUCCESS)
+                now = replace(relation, incarnation=self._sources.incarnation())
+                self._keep(self._seals.put(peer.name, now))
                 return
         raise Refused(f"{url} does not come to an end with what it has to show")
 
@@ -265,20 +281,13 @@ class Heads:
         )
         self._told.outbox.add(REFUSED, f"master {name}", why)
 
-    def _note_rolled_back(self, name: str, relation: Relation) -> None:
+    def _note(self, kind: str, name: str, relation: Relation, outcome: Outcome) -> None:
+        """`relation`: what is known of the master, and was contradicted."""
         fields = {"number": str(relation.known.number), "link": relation.known.link}
-        _log.error("a master is not as it was", master=name, why=relation.rolled_back)
-        self._keep(self._seals.put(name, relation))
-        self._told.note(
-            Entry(
-                MASTER_ROLLED_BACK,
-                f"master {name}",
-                outcome=Outcome.FAILURE,
-                reason=relation.rolled_back,
-                fields=fields,
-            )
-        )
-        self._told.outbox.add(MASTER_ROLLED_BACK, f"master {name}", relation.rolled_back, **fields)
+        _log.error("a master is not as it was", kind=kind, master=name, why=relation.rolled_back)
+        subject, why = f"master {name}", relation.rolled_back
+        self._told.note(Entry(kind, subject, outcome=outcome, reason=why, fields=fields))
+        self._told.outbox.add(kind, subject, why, **fields)
 
     def _show(self) -> None:
         """What is wrong now, as problems of the host."""

@@ -22,7 +22,7 @@ from hullmark.model.protocol import AUDIT_PATH, Received, Shipment
 
 LOOK_S = 1.0
 TIMEOUT_S = 20.0
-RETRY_S = (1.0, 60.0)
+RETRY_S = (1.0, 15.0)
 OLD_S = 600.0
 """How soon a leader of an older version is asked again."""
 NOT_TAKEN = "audit.not_taken"

@@ -15,12 +15,14 @@ from hullmark.model.protocol import HeadAnswer, HeadOffer
 @dataclass(frozen=True)
 class Relation:
     """`known`: the newest entry of the master's file of heads that was proven. `seal`: the last one of it. `rolled_back`: why the
-    master is not believed any more, until a person has looked at it. `under_way`: how far digests lead that were answered without a seal."""
+    master is not believed, until it shows a file that extends what is known, or a person has looked into it. `under_way`: how far
+    digests lead that were answered without a seal. `incarnation`: the cluster's, when the seal was given."""
 
     known: Known = NOTHING_KNOWN
     seal: Optional[Seal] = None
     rolled_back: str = ""
     under_way: Known = NOTHING_KNOWN
+    incarnation: int = 0
 
     def has_sealed(self, head: Head) -> bool:
         sealed = None if self.seal is None else self.seal.head
@@ -60,4 +62,4 @@ def answered(relation: Relation, signed: SignedHead, answer: HeadAnswer) -> Rela
         return dataclasses.replace(relation, rolled_back=why, under_way=NOTHING_KNOWN)
     if seal is None:
         return dataclasses.replace(relation, under_way=now)
-    return Relation(now, seal, "")
+    return Relation(now, seal, "", incarnation=relation.incarnation)

@@ -25,6 +25,7 @@ from hullmark.core.headsfile import Break
 from hullmark.core.sealing import Seals, answered, offer
 from hullmark.core.shipping import LINES_MOST, shipment_of
 from hullmark.errors import HullmarkError, InvalidInput, MasterUnavailable
+from hullmark.masterd.answers import traced
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.vouching import FOLDER, Vouching
@@ -51,6 +52,8 @@ CATCHES_UP_S = 20.0
 """What a master says of itself in the store is a few seconds older than what it answers."""
 PATIENCE_S = 15.0
 CONNECT_S = 2.0
+DOUBTED_S = 30.0
+"""How soon one that is not believed may show that it is the right one after all."""
 RETRY_S, RETRY_MOST_S = 2.0, 60.0
 ROLLED_BACK, MASTER_ROLLED_BACK = "audit.rolled_back", "audit.master_rolled_back"
 
@@ -104,13 +107,23 @@ class Peering:
         vouching.told = self.told
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. A fault of ours is logged, and what it was about is tried again."""
         while True:
-            for record in self._cluster.other_masters():
-                if record.agents_urls and record.name != self._name:
-                    self._watch(record)
-                    await self._turn(record)
-            await asyncio.sleep(LOOK_S)
+            look = asyncio.ensure_future(self._look())
+            try:
+                await asyncio.wait({look})
+            finally:
+                look.cancel()
+            error = look.exception()
+            if error is not None:
+                _log.error("the other master could not be dealt with", traceback=traced(error))
+            await asyncio.sleep(LOOK_S if error is None else RETRY_MOST_S)
+
+    async def _look(self) -> None:
+        for record in self._cluster.other_masters():
+            if record.agents_urls and record.name != self._name:
+                self._watch(record)
+                await self._turn(record)
 
     def told(self, broken: Break) -> None:
         """A log is refused here."""
@@ -161,17 +174,19 @@ class Peering:
         if self._seals.of(record.name).rolled_back and not self._file.exists():
             self._seals = Seals()  # a person has looked at it
             other.longest = 0
-        if file is None or now < other.next_at or self._seals.of(record.name).rolled_back:
+        if file is None or now < other.next_at:
             return
-        head = file.head
-        sealed = self._seals.of(record.name).has_sealed(head)
-        is_due = not sealed or now - other.offered_at > REFRESH_S
+        head, relation = file.head, self._seals.of(record.name)
+        since_s = now - other.offered_at
+        is_due = not relation.has_sealed(head) or since_s > REFRESH_S
+        if relation.rolled_back:
+            is_due = since_s > DOUBTED_S
         if head.seq < 1 or not (is_due or other.cursor < head.seq):
             return
         try:
             if is_due:
-                await self._offer(record, head)
                 other.offered_at = self._clock()
+                await self._offer(record, head)
             if other.cursor < head.seq:
                 await self._send(record, other, head)
         except HullmarkError as error:
@@ -191,9 +206,10 @@ class Peering:
             answer = await self._ask(record, HEADS_PATH, offer(relation, signed), HeadAnswer)
             if answer.why:
                 raise MasterUnavailable(f"master {record.name} refuses this log: {answer.why}")
-            relation = answered(relation, signed, answer)
+            before, relation = relation, answered(relation, signed, answer)
             if relation.rolled_back:
-                self._rolled_back(record.name, relation.rolled_back)
+                if not before.rolled_back:
+                    self._rolled_back(record.name, relation.rolled_back)
                 return
             if answer.seal is not None:
                 self._keep(self._seals.put(record.name, relation))

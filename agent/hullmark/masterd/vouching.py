@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hullmark import log
 from hullmark.core.headsfile import LINKS_MOST, Acceptance, Break, Entry, Known
 from hullmark.errors import AuditUnavailable, BrokenState, Conflict, HullmarkError, Refused
+from hullmark.masterd.answers import traced
 from hullmark.masterd.certificate import CERTIFICATE, KEY
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.heads import Heads
@@ -134,6 +135,7 @@ class Vouching:
     def start(self) -> None:
         """Reads the file of heads beside all else."""
         self._task = asyncio.ensure_future(self._run())
+        self._task.add_done_callback(self._ended)
 
     async def loaded(self) -> None:
         """Returns once its file of heads was read, or could not be."""
@@ -202,6 +204,14 @@ class Vouching:
             await asyncio.sleep(GATHER_S)
             offered, self._waiting = self._waiting, []
             await self._seal(offered)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        _log.error("sealing failed, and is over until the next start", traceback=traced(error))
+        self._trouble = "it failed: see its log"
+        self._loaded.bump()
 
     async def _load(self) -> None:
         try:
