@@ -158,7 +158,13 @@ class PendingChanges:
         raise Conflict(f"change {record.change_id} {word}", remedy="hullmark changes list --all")
 
     def must_be_another(self, record: PendingRecord, approver: Asker) -> None:
-        """Raises Forbidden for who asked for it himself."""
+        """Raises Forbidden for who asked for it himself, or by a token of his."""
+        token = self._term.view.tokens.get(record.asker.secret_sha256)
+        if token is not None and (token.person or token.by) == approver.who:
+            raise Forbidden(
+                f"{approver.who} made token {token.name}, which asked for change {record.change_id}",
+                remedy=f"another person has to: hullmark approve {record.change_id}",
+            )
         if same_person(record.asker, approver):
             same = record.asker.who == approver.who
             why = "" if same else f", as {record.asker.who} with the same user id"

@@ -112,7 +112,7 @@ class People:
         problems = list(_problems(request))
         if problems:
             raise InvalidInput(problems)
-        now = self._wall()
+        now, maker = self._wall(), self.token(maker_sha256)
         record = TokenRecord(
             request.name,
             request.role.value,
@@ -121,8 +121,9 @@ class People:
             change.by,
             tuple(str(_network(text)) for text in request.networks),
             request.request_id,
+            change.by if maker is None else maker.person or maker.by,
         )
-        _must_not_exceed(record, self.token(maker_sha256))
+        _must_not_exceed(record, maker)
         async with self._term.one_at_a_time:
             compares, writes = self._in_place_of_former(record)
             key = TOKENS + secret_sha256

@@ -204,7 +204,8 @@ class GenerationRecord:
 @dataclass(frozen=True)
 class TokenRecord:
     """A machine's login, kept by the SHA-256 of its secret. `networks` are the sources that it may come
-    from, in CIDR notation; none: any. `request_id` is of the request that made it."""
+    from, in CIDR notation; none: any. `request_id` is of the request that made it. `person` is who made it, or the token that
+    made it, and so on: nobody approves a change that his own token asks for."""
 
     name: str
     role: str
@@ -213,6 +214,7 @@ class TokenRecord:
     by: str
     networks: tuple[str, ...] = ()
     request_id: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True)

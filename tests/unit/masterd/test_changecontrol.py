@@ -201,6 +201,25 @@ def test_a_token_approves_nothing_and_opens_nothing(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
+def test_nobody_approves_what_his_own_token_asks_for(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        body = {"name": "ci", "role": "admin", "request_id": "t1"}
+        _, made = await says(served, BOB, "POST", "/v1/tokens", body)
+        body = {"name": "ci2", "role": "admin", "request_id": "t2", "valid_s": 3600}
+        status, other = await served.api("POST", "/v1/tokens", body, made["token"])
+        assert status == 200, other
+        revoke = {"request_id": "t3"}
+        assert (await says(served, CAROL, "DELETE", "/v1/tokens/ci", revoke))[0] == 200
+        await control(served, RULE)
+        _, held = await served.api("PUT", "/v1/apps/shop", apply_body(), other["token"])
+        change = held["held"]["change"]
+        status, answer = await decide(served, BOB, change)
+        assert (status, "bob made token ci2" in answer["message"]) == (403, True)
+        assert (await decide(served, CAROL, change, request_id="d2"))[0] == 200
+
+    serve(tmp_path, test)
+
+
 def test_a_change_is_approved_once(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         await control(served, RULE)
