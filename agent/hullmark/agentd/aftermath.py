@@ -46,7 +46,7 @@ class Aftermath:
         self._lock = threading.Lock()
 
     def settle(self) -> None:
-        """Raises HullmarkError where the engine can't be asked."""
+        """Raises HullmarkError where the engine can't be asked, or the log can't be opened: then it isn't known what is open."""
         if not self._auditing.open_intents:
             return
         with self._lock:

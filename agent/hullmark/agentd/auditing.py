@@ -1,10 +1,10 @@
 """The agent's audit log: opened when it is known whose host this is, and looked after.
 
-Three ways to record, by what has to be true afterwards:
+Ways to record, by what has to be true afterwards:
 
     intend      on the disk before anything is begun, or AuditUnavailable and it is not begun
     conclude    of what is done already: where it can't be written now, it is kept and written as soon as it can
-    note        of what happened: the same, and without the reserve
+    note        of what happened: the same, and without the reserve; `later` where nobody may wait for the disk
 
 A log that can't be written is a problem of the host, `audit.unwritable`. Nothing new is begun on the host until it is over;
 restarts and stops go on while the log's reserve has room for them. What waits in memory is lost with the process. What somebody
@@ -70,12 +70,12 @@ class Auditing:
         self._dropped = 0
 
     def serve(self, host_id: str) -> None:
-        """The log is that of this host from now on."""
+        """The log is that of this host from now on. It is opened when it is first needed, by whoever needs it: a disk that does
+        not answer holds up nobody else."""
         with self._lock:
             if self._host_id != host_id:
                 self._close()
                 self._host_id = host_id
-            self._try_open()
 
     def close(self) -> None:
         with self._lock:
@@ -85,6 +85,9 @@ class Auditing:
     @property
     def file(self) -> AuditFile:
         """Raises AuditUnavailable while it can't be opened."""
+        return self._opened()
+
+    def _opened(self) -> AuditFile:
         with self._lock:
             if self._file is None:
                 self._try_open()
@@ -110,6 +113,11 @@ class Auditing:
     def note(self, entry: Entry) -> None:
         self._record(entry, essential=False)
 
+    def later(self, entry: Entry) -> None:
+        """A note that nobody waits for: it is written by `run`, or before whatever is recorded next."""
+        with self._lock:
+            self._keep(entry, False)
+
     def _record(self, entry: Entry, *, essential: bool) -> None:
         self._catch_up()
         with self._lock:
@@ -123,17 +131,21 @@ class Auditing:
                 _log.error("not recorded yet", kind=entry.kind, of=entry.subject, why=error.message)
         late = replace(entry, fields={**entry.fields, LATE: moment(self._wall())})
         with self._lock:
-            if len(self._waiting) < WAITING_MAX:
-                self._waiting.append((late, essential))
-            else:
-                self._dropped += 1
+            self._keep(late, essential)
+
+    def _keep(self, entry: Entry, essential: bool) -> None:
+        if len(self._waiting) < WAITING_MAX:
+            self._waiting.append((entry, essential))
+        else:
+            self._dropped += 1
 
     def _append(self, entry: Entry, essential: bool) -> int:
         try:
             with elsewhere():
                 seq = self.file.append(entry, essential=essential)
         except AuditUnavailable as error:
-            self._show(error)
+            if self._host_id:
+                self._show(error)
             raise
         # A record may have gone into the reserve, and then the log itself still can't be written.
         trouble = self.file.trouble
@@ -159,7 +171,8 @@ class Auditing:
 
     @property
     def open_intents(self) -> Sequence[Record]:
-        """Intents whose outcome is not known yet, of a process before this one."""
+        """Intents whose outcome is not known yet, of a process before this one. Raises AuditUnavailable."""
+        self._opened()
         return self._open_intents
 
     def settle(self, intent: Record, outcome: Entry) -> None:

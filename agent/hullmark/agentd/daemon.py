@@ -92,7 +92,7 @@ class Agent:
                     self._serve(identity)
         finally:
             self._manager.stopping()
-            self._record("agent.stopped")
+            self._guard.auditing.note(self._entry("agent.stopped"))
             self._guard.auditing.close()
             if lock is not None:
                 lock.release()
@@ -101,11 +101,14 @@ class Agent:
     def _record(
         self, kind: str, outcome: Outcome = Outcome.SUCCESS, why: str = "", **fields: str
     ) -> None:
-        self._guard.auditing.note(
-            Entry(
-                kind, f"host {self._host}", outcome=outcome, origin=LOCAL, reason=why, fields=fields
-            )
-        )
+        """Without waiting for the disk: the service manager hears nothing of an agent whose main thread waits."""
+        self._guard.auditing.later(self._entry(kind, outcome, why, **fields))
+
+    def _entry(
+        self, kind: str, outcome: Outcome = Outcome.SUCCESS, why: str = "", **fields: str
+    ) -> Entry:
+        subject = f"host {self._host}"
+        return Entry(kind, subject, outcome=outcome, origin=LOCAL, reason=why, fields=fields)
 
     @property
     def _host(self) -> str:

@@ -8,13 +8,15 @@ import threading
 import pytest
 
 from hullmark.agentd.aftermath import Aftermath, Became, became
+from hullmark.agentd.auditing import Auditing
+from hullmark.agentd.problems import Problems
 from hullmark.engine.protocol import Container, ContainerState, DeedKind
-from hullmark.errors import EngineUnavailable, HullmarkError, Refused
+from hullmark.errors import AuditUnavailable, EngineUnavailable, HullmarkError, Refused
 from hullmark.model.audit import Entry, Outcome, Stage
 from hullmark.model.ejection import EngineRestart
 from hullmark.model.orders import InstanceId
 from tests.unit.agentd.fakes import CLUSTER, EPOCH, FakeEngine
-from tests.unit.agentd.logbook import Logbook, auditing_of, intent, record
+from tests.unit.agentd.logbook import Logbook, auditing_of, intent, record, refuses
 
 WEB = InstanceId("shop", "web", 1, 1)
 AT = "1970-01-01T00:16:40.000000Z"  # 1000 s
@@ -140,6 +142,13 @@ def test_each_open_intent_gets_its_outcome_and_then_nothing_is_looked_at() -> No
     aftermath.settle()
     aftermath.run(threading.Event())
     assert len(engine.asked) == asked
+
+
+def test_while_it_is_not_known_what_is_open_nothing_passes() -> None:
+    log = Auditing(refuses(AuditUnavailable("no such folder")), Problems())
+    log.serve("h1")
+    with pytest.raises(AuditUnavailable):
+        Aftermath(engine_with(RUNS), log).settle()
 
 
 def test_an_engine_that_does_not_answer_is_waited_for() -> None:

@@ -71,6 +71,7 @@ def test_a_log_that_can_not_be_opened_is_a_problem_and_is_tried_again(error: Hul
 
     log = Auditing(opened, problems)
     log.serve("h1")
+    log.look()
     (problem,) = problems.all()
     assert (problem.code, problem.message) == (PROBLEM, error.message)
     with pytest.raises(AuditUnavailable):
@@ -81,15 +82,18 @@ def test_a_log_that_can_not_be_opened_is_a_problem_and_is_tried_again(error: Hul
 
 
 def test_until_it_is_known_whose_host_it_is_nothing_is_recorded() -> None:
-    log = Auditing(refuses(AssertionError()), Problems())  # type: ignore[arg-type]
+    problems = Problems()
+    log = Auditing(refuses(AssertionError()), problems)  # type: ignore[arg-type]
     with pytest.raises(AuditUnavailable):
         log.intend(Entry("container.create", "x"))
+    assert problems.all() == (), "that it isn't known is said elsewhere"
 
 
 def test_another_host_has_another_log() -> None:
     books: dict[str, Logbook] = {"h1": Logbook(), "h2": Logbook()}
     log = Auditing(lambda host_id: cast(AuditFile, books[host_id]), Problems())
     log.serve("h1")
+    log.look()
     log.serve("h1")
     assert not books["h1"].closed
     log.serve("h2")
@@ -105,6 +109,7 @@ def test_what_this_very_process_has_under_way_was_not_left_by_another() -> None:
     seq = log.intend(entry)
     book.left_open = (record(entry, seq), record(entry, 99))
     log.serve("h2")
+    log.look()
     assert [one.seq for one in log.open_intents] == [99]
 
 
@@ -117,6 +122,19 @@ def test_what_somebody_did_to_its_files_is_a_problem_of_the_host() -> None:
     assert problem.code == "audit.changed"
     assert "first 3, last 9" in problem.message
     assert "hullmark audit verify" in problem.remedy
+
+
+def test_what_nobody_waits_for_is_written_before_whatever_comes_next() -> None:
+    book = Logbook()
+    log = auditing_of(book)
+    log.later(Entry("agent.started", "host box"))
+    assert book.entries == []
+    log.intend(Entry("container.create", "x", Stage.INTENT))
+    assert [one.kind for one in book.entries] == ["agent.started", "container.create"]
+    assert not book.entries[0].fields
+    log.later(Entry("agent.reloaded", "host box"))
+    log.look()
+    assert len(book.entries) == 3
 
 
 def test_a_look_is_taken_until_it_is_told_to_end() -> None:

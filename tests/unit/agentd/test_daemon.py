@@ -390,6 +390,7 @@ def test_a_log_that_can_not_be_opened_is_a_problem_and_does_not_end_it(
     (tmp_path / "log").write_text("in the way")
     with Running(tmp_path) as running:
         until(lambda: served.configs)
+        running.agent._guard.auditing.look()
         assert [one.code for one in running.problems.all()] == ["audit.unwritable"]
 
 
