@@ -32,7 +32,7 @@ __all__ = ["AuditFile", "Copy", "Limits"]
 SLOW_S = 2.0
 """A disk that takes longer than this for one group is in trouble, though nobody may have given up yet."""
 TEND_S = 3600.0
-"""How often files are looked at for their age while nothing is recorded."""
+"""How often files are looked at for their age."""
 _PLACE_BYTES = 512
 """What a line has beside its entry, about."""
 
@@ -75,6 +75,7 @@ class AuditFile:
         self._group: list[Ticket] = []
         self._closing, self._looking = False, False
         self._began_at: Optional[float] = None
+        self._tended_at = ticks()
         self._trouble = ""
         with ExitStack() as undone:
             try:
@@ -195,14 +196,15 @@ class AuditFile:
 
     def _work_once(self) -> bool:
         with self._work:
-            woken = self._work.wait_for(
-                lambda: bool(self._queue) or self._closing or self._looking, TEND_S
-            )
+            self._work.wait_for(lambda: bool(self._queue) or self._closing or self._looking, TEND_S)
             group = self._next_group()
             if self._closing and not group:
                 return False
             self._began_at, self._group = self._ticks(), group
-        lines = self._writing.commit(group) if woken else self._writing.tend()
+        lines = self._writing.commit(group)
+        if self._ticks() - self._tended_at >= TEND_S:
+            self._tended_at = self._ticks()
+            lines = [*lines, *self._writing.tend()]
         self._finish(group)
         if lines:
             self._copy(lines)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hullmark.errors import AuditUnavailable
-from hullmark.host.auditfile import Limits
+from hullmark.host.auditfile import TEND_S, Limits
 from hullmark.host.auditreading import files_of, seq_of
 from hullmark.model.audit import Outcome, Stage
 from hullmark.model.auditline import parse
@@ -181,6 +181,21 @@ def test_old_files_are_closed_by_age_and_removed_by_age(log: Log) -> None:
     assert log.records()[0].seq == 3
     assert breaks(log.lines()) == []
     file.close()
+
+
+def test_a_log_that_is_never_idle_looks_at_the_age_of_its_files_too(log: Log) -> None:
+    log.limits = Limits(rotate_s=30 * DAY_S, reserve_bytes=4096)
+    ticks = [0.0]
+    file = log.open(ticks=lambda: ticks[0])
+    file.append(event(1))
+    log.clock.now += 31 * DAY_S
+    file.append(event(2))
+    ticks[0] += TEND_S
+    file.append(event(3))
+    file.append(event(4))
+    file.close()
+    assert [one.first for one in files_of(log.path)] == [1, None]
+    assert breaks(log.lines()) == []
 
 
 def test_intents_without_outcome_are_found_by_the_next_start(log: Log) -> None:
