@@ -138,7 +138,6 @@ class DockerApiEngine:
     def create(self, request_: CreateRequest) -> str:
         engine = self.info().name
         abilities.check(request_.bundle.container, engine)
-        _check_sources(request_.bundle)
         bundle = self._for_podman(request_.bundle) if engine == "podman" else request_.bundle
         made = request.body(replace(request_, bundle=bundle), engine, limits.defaults(engine))
         name, platform = request_.instance.container_name, bundle.container.platform
@@ -146,6 +145,8 @@ class DockerApiEngine:
         with self._gate.passing(
             Deed(DeedKind.CONTAINER_CREATE, name, made, request=request_)
         ) as passage:
+            # After the judgement: whoever orders learns of no file that he may not have.
+            _check_sources(request_.bundle)
             try:
                 answer = self._connection.post("/containers/create", made, **parameters)
                 container_id, connected = str(answer["Id"]), bundle.container.networks[:1]
