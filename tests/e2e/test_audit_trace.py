@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.pair import Pair
+from tests.chaos.pair import Master, Pair
 from tests.cluster import wait_until
 from tests.e2e.fleet_apps import apply, web
 from tests.fleet import KINDS
@@ -19,12 +22,28 @@ from tests.integration.namespaces import enter_private_network
 SHIPPED_S = 20.0
 
 
+class OnSmallDisks(Pair):
+    """Each master's audit log has a disk of its own."""
+
+    def write_configuration(self, master: Master) -> None:
+        super().write_configuration(master)
+        disk = audit_folder(master)
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+        subprocess.run(mount, check=True)
+        self._resources.callback(subprocess.run, ["umount", "-l", str(disk)])
+
+
+def audit_folder(master: Master) -> Path:
+    return master.folder / "audit"
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two hosts, of both engines."""
     enter_private_network()
     folder = Path(tmp_path_factory.mktemp("trace"))
-    with Pair(folder, {name: KINDS[name] for name in ("web1", "web3")}) as pair:
+    with OnSmallDisks(folder, {name: KINDS[name] for name in ("web1", "web3")}) as pair:
         yield pair
 
 
@@ -171,3 +190,36 @@ def test_who_follows_is_shown_what_is_done(pair: Pair) -> None:
         return {"request.scale", "app.scaled", "container.stop", "container.remove"} <= kinds
 
     wait_until(found, "what a change did is shown", SHIPPED_S)
+
+
+def fill(file: Path) -> None:
+    """Until its disk takes nothing more."""
+    with file.open("wb", 0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(64 << 10)):
+            pass
+
+
+def test_a_leader_whose_disk_is_full_changes_nothing_and_hands_over(pair: Pair) -> None:
+    wait_until(lambda: pair.run("status").returncode == 0, "the pair is whole", 30)
+    first, second = pair.leader(), pair.standby()
+    filler = audit_folder(first) / "filler"
+    fill(filler)
+    assert shutil.disk_usage(filler.parent).free == 0
+    file = pair.folder / "shop.yaml"
+
+    def refused() -> str:
+        """Once the last block that the log has is full too."""
+        done = pair.ask(first, "apply", "--no-wait", "--ticket", "CHG-5", str(file))
+        return done.stderr if done.returncode == 3 else ""
+
+    assert "audit log" in wait_until(refused, "a change is refused")
+    began = time.monotonic()
+    wait_until(lambda: pair.leader().name == second.name, "the other one leads", 30)
+    assert time.monotonic() - began < 20
+    apply(pair, "shop", web(2), "--ticket", "CHG-6")
+    stands = pair.run("status").stdout
+    assert "audit log" in stands, "the one that can't record is no ready standby"
+    filler.unlink()
+    wait_until(lambda: pair.run("status").returncode == 0, "the pair is whole again", 30)
+    events = {each["kind"] for each in pair.json("events")["events"]}
+    assert "audit.unwritable" in events
