@@ -13,6 +13,7 @@ from hullmark.model.auditline import place_of
 STANDARD = (Path("/var/log/hullmark/audit.log"), Path("/var/log/hullmark/master/audit.log"))
 """Of an agent, and of a master."""
 GROWING = "audit.log"
+RESERVE = "audit.reserve"
 CLOSED = re.compile(r"audit-([0-9]+)\.log")
 
 
@@ -57,14 +58,33 @@ def log_of(files: Sequence[Path]) -> str:
 
 
 def lines(files: Sequence[Path]) -> Iterator[Line]:
-    """Raises Refused where a file can't be read."""
+    """With what the reserve beside a growing file holds while its disk is full. Raises Refused where a file can't be read."""
     for path in files:
+        last = b""
         try:
             with path.open("rb") as file:
                 for number, text in enumerate(file, 1):
+                    last = text
                     yield Line(path, number, text, text.endswith(b"\n"))
+            if path.name == GROWING:
+                yield from _held(path.with_name(RESERVE), last)
         except OSError as error:
             raise _unreadable(path, error) from error
+
+
+def _held(reserve: Path, last: bytes) -> Iterator[Line]:
+    """What it holds after the log's last record. It is zeros where nothing was written, and what was moved into the log may stand
+    there for a moment still."""
+    try:
+        with reserve.open("rb") as file:
+            found = file.read().partition(b"\0")[0].splitlines(keepends=True)
+    except FileNotFoundError:
+        return
+    end = place_of(last)
+    for number, text in enumerate(found, 1):
+        place = place_of(text)
+        if place is not None and (end is None or place.seq > end.seq):
+            yield Line(reserve, number, text, text.endswith(b"\n"))
 
 
 def _beside(growing: Path) -> tuple[Path, ...]:

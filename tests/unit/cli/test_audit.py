@@ -220,6 +220,20 @@ def test_a_line_that_is_being_written_is_no_break(desk: Desk) -> None:
     assert "is being written" in found["notes"][0]
 
 
+def test_what_the_reserve_holds_belongs_to_it(desk: Desk) -> None:
+    """While the disk is full. What is in the log already may still be there for a moment."""
+    reserve = desk.folder / "audit.reserve"
+    reserve.write_bytes(b"".join(desk.lines[13:]) + bytes(4096))
+    done = desk.verify(desk.lines[:15])
+    (found,) = done.document["logs"]
+    assert (done.code, found["records"], found["last"]) == (0, 20, 20)
+    reserve.write_bytes(b"".join(desk.lines[16:]) + bytes(4096))
+    done = desk.verify(desk.lines[:15])
+    assert (done.code, "record 16 is missing" in done.out) == (2, True)
+    reserve.write_bytes(bytes(4096))
+    assert desk.verify(desk.lines).code == 0
+
+
 def test_closed_files_belong_to_it(desk: Desk) -> None:
     (desk.folder / "audit-1.log").write_bytes(b"".join(desk.lines[:9]))
     (desk.folder / "audit-10.log").write_bytes(b"".join(desk.lines[9:14]))
