@@ -203,7 +203,7 @@ def test_a_token_approves_nothing_and_opens_nothing(tmp_path: Path) -> None:
 
 def test_nobody_approves_what_his_own_token_asks_for(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
-        body = {"name": "ci", "role": "admin", "request_id": "t1"}
+        body: dict[str, Any] = {"name": "ci", "role": "admin", "request_id": "t1"}
         _, made = await says(served, BOB, "POST", "/v1/tokens", body)
         body = {"name": "ci2", "role": "admin", "request_id": "t2", "valid_s": 3600}
         status, other = await served.api("POST", "/v1/tokens", body, made["token"])
