@@ -48,7 +48,7 @@ async def read_audit(desk: Desk, call: Call) -> web.StreamResponse:
     """Records byte for byte, so that who keeps a whole log can verify it."""
     query, trail = _query(call), _trail(desk)
     limit, follow = call.query["limit"], call.query["follow"]
-    if query.log and not await desk.auditing.in_thread(partial(trail.logs, query.log)):
+    if query.log and not await desk.auditing.reading(partial(trail.logs, query.log)):
         raise NotFound(
             f"there is no log of {query.log[:WHAT_MAX_CHARACTERS]}",
             remedy="host:ID, master:NAME, or the name of a host or master: hullmark hosts",
@@ -58,7 +58,7 @@ async def read_audit(desk: Desk, call: Call) -> web.StreamResponse:
     whole = False
     try:
         await response.prepare(call.request)
-        ends = await desk.auditing.in_thread(trail.ends)
+        ends = await desk.auditing.reading(trail.ends)
         async for some in _parts(desk, trail, query, limit):
             await response.write(_text(some))
             ends.update((each.record.log, each.record.seq) for each in some)
@@ -80,10 +80,10 @@ async def _follow(
         await asyncio.sleep(LOOK_S)
         desk.must_lead()
         trail, before = _trail(desk), dict(ends)
-        now = await desk.auditing.in_thread(trail.ends)
+        now = await desk.auditing.reading(trail.ends)
         if now == before:
             continue
-        news = await desk.auditing.in_thread(partial(_since, trail, query, before))
+        news = await desk.auditing.reading(partial(_since, trail, query, before))
         await response.write(_text(news))
         ends.update(now)
         ends.update((each.record.log, each.record.seq) for each in news)
@@ -97,11 +97,11 @@ async def _parts(
     desk: Desk, trail: Trail, query: Query, limit: int
 ) -> AsyncIterator[Sequence[Found]]:
     if limit:
-        yield await desk.auditing.in_thread(lambda: trail.newest(query, limit))
+        yield await desk.auditing.reading(lambda: trail.newest(query, limit))
         return
-    found: Iterator[Found] = await desk.auditing.in_thread(lambda: trail.find(query, {}))
+    found: Iterator[Found] = await desk.auditing.reading(lambda: trail.find(query, {}))
     while True:
-        some = await desk.auditing.in_thread(lambda: list(islice(found, AT_ONCE)))
+        some = await desk.auditing.reading(lambda: list(islice(found, AT_ONCE)))
         if not some:
             return
         yield some
@@ -115,7 +115,7 @@ async def trace(desk: Desk, call: Call) -> Trace:
         )
         raise InvalidInput([Problem("nothing to trace is named", allowed=allowed)])
     trail = _trail(desk)
-    return await desk.auditing.in_thread(lambda: trail.trace(what))
+    return await desk.auditing.reading(lambda: trail.trace(what))
 
 
 async def read_heads(desk: Desk, call: Call) -> web.StreamResponse:
@@ -131,7 +131,7 @@ async def read_heads(desk: Desk, call: Call) -> web.StreamResponse:
     try:
         await response.prepare(call.request)
         while True:
-            some = await desk.auditing.in_thread(lambda: list(islice(lines, AT_ONCE)))
+            some = await desk.auditing.reading(lambda: list(islice(lines, AT_ONCE)))
             if not some:
                 break
             kept = [line for line in some if not needles or any(each in line for each in needles)]

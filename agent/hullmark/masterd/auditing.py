@@ -31,6 +31,8 @@ from hullmark.model.audit import Entry, Outcome, Record
 from hullmark.model.moments import moment
 
 WRITERS = 4
+READERS = 2
+"""Of their own, so that no change waits for somebody who looks through all logs."""
 RETRY_S = 2.0
 """How long after it failed the log is tried again."""
 WAITING_MAX = 20_000
@@ -84,6 +86,7 @@ class Auditing:
         self._notes = notes
         self._copies: Optional[Copies] = None
         self._pool = ThreadPoolExecutor(max_workers=WRITERS, thread_name_prefix="audit")
+        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="audit-read")
         self._waiting: deque[_Waiting] = deque()
         self._dropped = 0
         self._more = Counter()
@@ -129,6 +132,7 @@ class Auditing:
         if self._copies is not None:
             await self.in_thread(self._copies.close)
         self._pool.shutdown(wait=False)
+        self._readers.shutdown(wait=False)
 
     def _counts(self) -> dict[str, str]:
         """Of copies since the start."""
@@ -162,6 +166,10 @@ class Auditing:
     def open_intents(self) -> Sequence[Record]:
         """Of a former life of this process, without an outcome so far."""
         return () if self.file is None else self.file.open_intents()
+
+    async def reading(self, function: Callable[[], T]) -> T:
+        """Run what looks through logs, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Of those that may wait for the log's disk."""
