@@ -111,6 +111,20 @@ def test_a_name_that_another_mount_hides_is_none() -> None:
     assert made.place("/srv") == Place("8:1", "/@/srv")
 
 
+def test_what_a_service_manager_mounts_over_itself_has_no_other_name() -> None:
+    """As systemd does for ProtectHome=read-only and ReadWritePaths, in the service's own namespace."""
+    made = Mounts(
+        (
+            Mount("8:1", "/", "/", "ext4"),
+            Mount("8:1", "/home", "/home", "ext4"),
+            Mount("8:1", "/var/lib/hullmark/agent", "/var/lib/hullmark/agent", "ext4"),
+        )
+    )
+    for path in ("/home/ann", "/home", "/var/lib/hullmark/agent/x", "/var/lib", "/", "/srv"):
+        assert made.others(path) == ()
+    assert made.place("/home/ann") == Place("8:1", "/home/ann")
+
+
 def test_without_a_table_texts_are_compared() -> None:
     assert Mounts().of("/") is None
     assert Mounts().shows("/run", "/run/docker.sock")
