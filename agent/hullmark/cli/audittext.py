@@ -127,7 +127,9 @@ def _request_lines(request: TracedRequest) -> Iterator[str]:
     what = f"{request.kind} {request.subject}{made}"
     yield "    " + one_line(f"{what}  {request.outcome} at master {request.master}{epoch}")
     yield f"    request {one_line(request.request_id)}"
-    if request.reason:
+    if request.approved_by:
+        yield f"    approved by {one_line(request.approved_by)}"
+    elif request.reason:
         yield f"    {one_line(request.reason)}"
 
 

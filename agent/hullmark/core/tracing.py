@@ -31,6 +31,7 @@ CONTAINER_ID = re.compile(r"[0-9a-f]{12,64}")
 PID = "pid"
 NAME = "name"
 GENERATION = "generation"
+APPROVED_BY = "approved_by"
 
 
 def begins(record: Record, what: str) -> bool:
@@ -162,7 +163,12 @@ def _request(records: Sequence[Record], names: Mapping[str, str]) -> TracedReque
         entry.epoch,
         int(told[-1].fields[GENERATION]) if told else 0,
         tuple(_place(record) for record in records),
+        next((each for each in map(_approved_by, own) if each), ""),
     )
+
+
+def _approved_by(record: Record) -> str:
+    return record.entry.fields.get(APPROVED_BY, "")
 
 
 @dataclass

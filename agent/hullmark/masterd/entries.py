@@ -20,6 +20,7 @@ from hullmark.model.people import TokenRequest
 if TYPE_CHECKING:  # a route's own imports lead here
     from hullmark.masterd.route import Route
 
+HELD = "held: it waits for a second person"
 TEXT_MAX_CHARACTERS = 1024
 FIELDS_MAX = 32
 HIDDEN = frozenset({"app", "secret", "csr_pem", "request_id", "ticket", "facts", "document"})
@@ -71,6 +72,7 @@ def outcome(entry: Entry, number: int, answer: Any, epoch: str) -> Entry:
         entry,
         stage=Stage.OUTCOME,
         outcome=Outcome.SUCCESS,
+        reason=HELD if "pending_id" in fields else "",
         of=number,
         epoch=epoch,
         fields=fields,

@@ -43,7 +43,7 @@ class Place:
 @dataclass(frozen=True)
 class TracedRequest:
     """What a person, a machine or a host asked a master for. `outcome` is `pending` where none is recorded. `generation` is the
-    app's that it made, 0 for none. `places` are its records, oldest first."""
+    app's that it made, 0 for none; `approved_by` the second person, where change control asked for one. `places` are its records, oldest first."""
 
     request_id: str
     kind: str
@@ -59,6 +59,7 @@ class TracedRequest:
     epoch: str = ""
     generation: int = 0
     places: tuple[Place, ...] = ()
+    approved_by: str = ""
 
 
 @dataclass(frozen=True)

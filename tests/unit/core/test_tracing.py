@@ -157,6 +157,15 @@ def test_the_master_that_passed_it_on_is_not_the_one_that_did_it(world: World) -
     assert (request.master, request.outcome, len(request.places)) == ("m1", "success", 3)
 
 
+def test_who_approved_it_is_known(world: World) -> None:
+    told = Entry(
+        "app.applied", "shop", by="alice", actor=Actor.HUMAN, request_id="r1",
+        fields={"approved_by": "bob"},
+    )  # fmt: skip
+    world.add(M1, told)
+    assert [each.approved_by for each in world.trace("alice").requests] == ["bob"]
+
+
 def test_an_intent_alone_is_pending(world: World) -> None:
     entry = Entry(
         "request.scale", "shop", Stage.INTENT, Outcome.PENDING, "eve", Actor.HUMAN, "local",

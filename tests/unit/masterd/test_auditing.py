@@ -280,6 +280,14 @@ def test_what_a_handler_raises_is_the_outcome(error: BaseException, expected: Ou
     assert "KeyError" not in found.reason
 
 
+def test_a_change_that_waits_is_said_to_wait() -> None:
+    entry = left_open("request.apply", 0.0).entry
+    held = entries.outcome(entry, 3, SimpleNamespace(pending_id="3f9a01c2"), "1.2")
+    assert (held.outcome, held.reason) == (Outcome.SUCCESS, entries.HELD)
+    assert held.fields == {"pending_id": "3f9a01c2"}
+    assert entries.outcome(entry, 3, SimpleNamespace(), "1.2").reason == ""
+
+
 def test_who_knocks_all_night_fills_no_disk() -> None:
     now = [0.0]
     ration = Ration(lambda: now[0])
