@@ -222,6 +222,8 @@ def test_a_host_that_was_put_back_is_found_by_both_masters(
     host.agent.kill()
     image.put_back()
     assert newest(folder) < known - 2, "it is an earlier image"
+    code, said = verified(pair, host, tmp_path / "heads")
+    assert (code, "its end is missing" in said) == (2, True)
     host.agent.start()
     eventually(
         lambda: all(log in heads_of(master).refused for master in pair.masters.values()),
@@ -243,7 +245,14 @@ def accept(pair: Pair, log: str) -> None:
         (folder / log).touch()
 
 
-def test_a_log_that_was_replaced_is_found(pair: Pair, host: Host) -> None:
+def verified(pair: Pair, host: Host, heads: Path) -> tuple[int, str]:
+    """What `audit verify` says of the host's log with what the masters vouch for."""
+    pair.hullmark("audit", "heads", "--save", str(heads))
+    done = pair.run("audit", "verify", str(log_folder(host) / "audit.log"), "--heads", str(heads))
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_log_that_was_replaced_is_found(pair: Pair, host: Host, tmp_path: Path) -> None:
     """A good chain of its own, longer than the true one, with the same name."""
     log, folder = name_of(host), log_folder(host)
     wait_until(lambda: all_vouched(pair, folder, log), "all is sealed")
@@ -254,6 +263,8 @@ def test_a_log_that_was_replaced_is_found(pair: Pair, host: Host) -> None:
         kept.unlink()
     verifier = Verifier()
     assert [verifier.feed(line) for line in whole(folder / "audit.log")] == [None] * (count + 40)
+    code, said = verified(pair, host, tmp_path / "heads")
+    assert (code, "is another one than masters vouch for" in said) == (2, True)
     leader = pair.leader()
     before = len(events(pair, "audit.rolled_back"))
     host.agent.start()
