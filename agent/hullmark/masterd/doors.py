@@ -25,7 +25,7 @@ from hullmark.masterd.server import Listener
 from hullmark.model.protocol import NotLeader
 
 AGENTS_MOST, PEOPLE_MOST, LOCAL_MOST, LOCAL_EACH = 8192, 512, 128, 32
-"""Connections at a time. An agent has one for its polls, and one more each for orders, reports and tasks."""
+"""Connections at a time. An agent has one for its polls, and one more each for orders, reports, records, heads and tasks."""
 PEOPLE_EACH = 64
 """Of one address at the API, so that one caller can't keep all others out."""
 
