@@ -85,11 +85,13 @@ class AuditFile:
             except OSError as error:
                 raise AuditUnavailable(f"the audit log {path} can't be opened: {error}") from error
             self._writing.open_seqs.update(record.seq for record in self._open)
-            self._writing.commit([])
+            lines = self._writing.commit([])
             if self._writing.trouble and not self._writing.is_full:
                 raise AuditUnavailable(self._writing.trouble)
             undone.pop_all()
         self._publish()
+        if lines:
+            copy(lines)
         self._thread = threading.Thread(target=self._run, name="audit log", daemon=True)
         self._thread.start()
 
