@@ -630,11 +630,12 @@ networks: {front: {}, back: {}, other: {}}
 
 
 def test_two_apps_do_not_reach_each_other(yard: Yard) -> None:
-    text = "services: {web: {image: IMAGE}}"
+    text = "services: {web: {image: IMAGE, cap_add: [NET_RAW]}}"  # what ping needs
     mine, theirs = yard.up(text, name="mine"), yard.up(text, name="theirs")
     wait_until(lambda: yard.sh(theirs, "cat /tmp/index.html || true"), "their server")
     (address,) = yard.engine.container(theirs).addresses.values()
     fetch(yard, theirs, f"http://{address}:8080/")
+    yard.sh(theirs, f"ping -c 1 -W 1 {address}")
     yard.fails(mine, f"timeout 2 wget -qO- http://{address}:8080/")
     yard.fails(mine, f"ping -c 1 -W 1 {address}")
 
