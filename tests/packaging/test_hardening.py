@@ -135,6 +135,8 @@ def test_a_daemon_may_do_what_it_needs_and_no_more(host: Host, name: str) -> Non
     audit = host.run(f"stat -c '%a %U:%G' {logs}/audit.log {logs}/audit.reserve").stdout
     owner = {"agent": "root:adm", "master": "hullmark:hullmark"}[name]
     assert audit == f"640 {owner}\n" * 2
+    copied = f"journalctl --no-pager -o cat SYSLOG_IDENTIFIER=hullmark-{name}-audit HULLMARK_SEQ=1"
+    assert ": audit.begun " in host.run(copied).stdout
     for path in ("/etc/hullmark/try", "/usr/share/hullmark/try", "/var/log/try", "/home/try"):
         refused = host.run(f"nsenter -t {pid} -m touch {path}", check=False)
         assert re.search("Read-only|Permission denied", refused.stderr), path
