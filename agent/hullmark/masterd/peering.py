@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from hullmark import log
-from hullmark.core.headsfile import Break
+from hullmark.core.headsfile import Acceptance, Break
 from hullmark.core.sealing import Seals, answered, offer
 from hullmark.core.shipping import LINES_MOST, shipment_of
 from hullmark.errors import HullmarkError, InvalidInput, MasterUnavailable
@@ -56,6 +56,7 @@ DOUBTED_S = 30.0
 """How soon one that is not believed may show that it is the right one after all."""
 RETRY_S, RETRY_MOST_S = 2.0, 60.0
 ROLLED_BACK, MASTER_ROLLED_BACK = "audit.rolled_back", "audit.master_rolled_back"
+ACCEPTED = "audit.accepted"
 
 T = TypeVar("T")
 
@@ -104,7 +105,7 @@ class Peering:
         self._others: dict[str, _Other] = {}
         self._told = _Told()
         self._seals = self._load()
-        vouching.told = self.told
+        vouching.told, vouching.told_accepted = self.told, self.told_accepted
 
     async def run(self) -> None:
         """Until cancelled. A fault of ours is logged, and what it was about is tried again."""
@@ -129,6 +130,13 @@ class Peering:
         """A log is refused here."""
         fields = {"seq": str(broken.head.seq)}
         self._alert(ROLLED_BACK, broken.head.log, broken.why, fields)
+
+    def told_accepted(self, accepted: Acceptance) -> None:
+        """An operator had a refused log go on as it is."""
+        fields = {"by": accepted.by}
+        self._auditing.event(Entry(ACCEPTED, accepted.log, reason=accepted.by, fields=fields))
+        if self._cluster.is_leader:
+            self._tell(ACCEPTED, accepted.log, accepted.by, fields)
 
     def _alert(self, kind: str, subject: str, why: str, fields: dict[str, str]) -> None:
         """In this master's own record, and, where it leads, as an event."""

@@ -118,6 +118,7 @@ class Vouching:
         self.heads = Heads(self._folder, master)
         self.records = Records(self._folder, keep_s, wall)
         self.told: Callable[[Break], None] = lambda broken: None
+        self.told_accepted: Callable[[Acceptance], None] = lambda accepted: None
 
     @property
     def trouble(self) -> str:
@@ -134,6 +135,7 @@ class Vouching:
 
     def start(self) -> None:
         """Reads the file of heads beside all else."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.ensure_future(self._run())
         self._task.add_done_callback(self._ended)
 
@@ -215,7 +217,7 @@ class Vouching:
 
     async def _load(self) -> None:
         try:
-            await self._in(self._sealing, self.heads.load)
+            await self._in(self._sealing, self._read)
         except HullmarkError as error:
             self._trouble = error.message
             _log.error("nothing is vouched for", why=error.message, next=error.remedy)
@@ -223,6 +225,13 @@ class Vouching:
             await self._loaded.passed(self._loaded.value, FOREVER_S)
         self._trouble = ""
         self._loaded.bump()
+
+    def _read(self) -> None:
+        self.heads.load()
+        try:
+            (self._folder / ACCEPT).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise AuditUnavailable(f"{self._folder}: {error.strerror}") from error
 
     async def _seal(self, offered: Sequence[_Offered]) -> None:
         try:
@@ -314,6 +323,7 @@ class Vouching:
         except OSError as error:
             raise AuditUnavailable(f"{file}: {error.strerror}") from error
         _log.warning("a log was accepted as it is now", log=log_name, by=said.by)
+        self._loop.call_soon_threadsafe(self.told_accepted, said)
 
     def _keep(self, certificate: x509.Certificate) -> None:
         self.heads.keep(fingerprint(certificate), certificate.public_bytes(Encoding.DER))

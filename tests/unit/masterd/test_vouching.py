@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 
 from hullmark.core import sealing
-from hullmark.core.headsfile import Break
+from hullmark.core.headsfile import Acceptance, Break
 from hullmark.core.sealing import Relation
 from hullmark.core.shipping import shipment_of
 from hullmark.errors import AuditUnavailable, Conflict, Refused
@@ -241,12 +241,14 @@ def test_a_log_goes_on_after_an_operators_word(keys, tmp_path) -> None:
     earlier = log.copy(4)
     earlier.grow(1, "agent.started")
 
+    accepted: list[Acceptance] = []
+
     async def test(master: Vouching) -> None:
+        master.told_accepted = accepted.append
         await master.take(LOG, log.shipment(1))
         await offered(master, keys, log.head())
         assert (await offered(master, keys, earlier.head()))[0]
         word = tmp_path / "audit" / "accept" / LOG
-        word.parent.mkdir()
         word.touch()
         assert (await offered(master, keys, earlier.head()))[0] == ""
         assert not word.exists()
@@ -256,6 +258,7 @@ def test_a_log_goes_on_after_an_operators_word(keys, tmp_path) -> None:
         assert [len(entry.content.accepted) for entry in entries] == [0, 0, 1, 0]
         kept = [line for _, line in master.records.find()]
         assert kept == [line[:-1] for line in [*log.lines, *earlier.lines]]
+        assert [one.log for one in accepted] == [LOG]
 
     run(keys, tmp_path, test)
 
