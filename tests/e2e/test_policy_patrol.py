@@ -48,6 +48,10 @@ def test_a_violator_goes_on_until_it_ends_or_the_policy_stops_it(policed: OneHos
     assert "sleeper.s.1.g1: user.root: would run as user 0" in said
     assert "10-host.yaml:1" in said
     assert processes(policed) == before
+    file, config = str(policed.folder / "sleeper.yaml"), str(policed.agent_config)
+    told = policed.run("policy", "test", "--config", config, file)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert told.stdout.startswith("sleeper/s  refused\n  user.root: would run as user 0")
     killed, kept = sorted(before)
     os.kill(before[killed], signal.SIGKILL)
     wait_until(lambda: "10-host.yaml:1" in detail(policed), "its restart is refused, and said so")
