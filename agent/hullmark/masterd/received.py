@@ -31,6 +31,10 @@ FILE_BYTES = 16 << 20
 LINE_MAX_BYTES = 256 << 10
 PIECE_BYTES = 1 << 20
 DAY_S = 86400.0
+BURST_BYTES = 1 << 30
+EACH_S_BYTES = 64 << 10
+"""What is taken of one log: so much at once, as a new leader is sent all that there is, and then so much a second. Who is root on one
+host can't fill a master's disk at will."""
 RECENT = 32
 """Records of each log whose hashes are remembered: heads come at about the same time as their records."""
 LOOK_S = 3600.0
@@ -82,6 +86,7 @@ class Records:
         self._lock = threading.Lock()
         self._tails: dict[str, Tail] = {}
         self._recent: dict[str, dict[int, str]] = {}
+        self._left: dict[str, tuple[float, float]] = {}
         self._looked_at = 0.0
 
     def tail(self, log_name: str) -> Tail:
@@ -108,10 +113,22 @@ class Records:
                 return Taken(tail.seq, why)
             if why:
                 return Taken(tail.seq, why, Break(end, why))
+            if not self._may_grow(log_name, sum(len(text) for text in texts)):
+                return Taken(
+                    tail.seq, "it sends more than is taken in of one log: it may go on slowly"
+                )
             self._append(log_name, tail, first, texts, end)
             recent = sorted({**self._recent.get(log_name, {}), **verifier.seen}.items())
             self._recent[log_name] = dict(recent[-RECENT:])
             return Taken(end.seq)
+
+    def _may_grow(self, log_name: str, size: int) -> bool:
+        now = self._wall()
+        left, at = self._left.get(log_name, (float(BURST_BYTES), now))
+        left = min(float(BURST_BYTES), left + max(0.0, now - at) * EACH_S_BYTES)
+        fits = size <= left
+        self._left[log_name] = (left - size if fits else left), now
+        return fits
 
     def hash_of(self, log_name: str, seq: int) -> str:
         """Of one of the newest records, as it was received; empty for one that isn't known any more, or not yet."""

@@ -15,7 +15,8 @@ from hullmark.core.headsfile import Acceptance, Break
 from hullmark.core.sealing import Relation
 from hullmark.core.shipping import shipment_of
 from hullmark.errors import AuditUnavailable, Conflict, Refused
-from hullmark.masterd import vouching
+from hullmark.masterd import received, vouching
+from hullmark.masterd.received import Records
 from hullmark.masterd.vouching import Signer, Vouching
 from hullmark.model.audit import FIRST_PREV, Entry, Head
 from hullmark.model.auditline import hash_of, line_of
@@ -304,6 +305,22 @@ def test_records_go_on_after_a_restart(keys, tmp_path) -> None:
         assert [line for _, line in master.records.find()] == [line[:-1] for line in log.lines]
 
     assert run(keys, tmp_path, second) == []
+
+
+def test_one_host_can_not_fill_the_disk_at_will(tmp_path, monkeypatch) -> None:
+    log, now = Log(), [NOW]
+    log.grow(300)
+    monkeypatch.setattr(received, "BURST_BYTES", sum(len(line) for line in log.lines[:100]))
+    records = Records(tmp_path, wall=lambda: now[0])
+
+    def sent(first: int, count: int) -> received.Taken:
+        texts = [line.decode().rstrip("\n") for line in log.lines[first - 1 :][:count]]
+        return records.take(LOG, first, texts)
+
+    assert sent(1, 90).cursor == 90
+    assert (sent(91, 50).cursor, "more than is taken" in sent(91, 50).why) == (90, True)
+    now[0] += 1
+    assert sent(91, 50).cursor == 140
 
 
 @pytest.mark.parametrize("bend", ["reorder", "drop", "edit", "other", "junk"])
