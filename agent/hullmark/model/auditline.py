@@ -16,7 +16,7 @@ import enum
 import json
 import re
 from hashlib import sha256
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model import jsontext
@@ -29,6 +29,9 @@ TAIL_BYTES = len(TAIL) + 64 + len(b'"}')
 VALUE_MAX_CHARACTERS = 4096
 """A longer value is cut and says how long it was: a record is no place for a document."""
 FIELDS_MAX = 64
+REST_MAX_BYTES = 160 << 10
+"""Where an entry takes more than this its values are cut shorter, so that every line is one that masters take in."""
+_SHORTER = (VALUE_MAX_CHARACTERS, 512, 64)
 
 _ALWAYS = ("kind", "stage", "outcome", "by", "actor", "origin", "subject")
 _PLACED = ("seq", "prev", "log", "boot", "at", "hash")
@@ -69,14 +72,23 @@ def source_of(log: str, boot: str) -> bytes:
 
 def rest_of(entry: Entry) -> bytes:
     """The part of a line that is the entry's, which may be made before its place is known."""
-    values: dict[str, object] = {name: _short(getattr(entry, name)) for name in _ALWAYS}
+    found = b""
+    for most in _SHORTER:
+        found = _encode(_values(entry, most))[1:-1].encode("ascii")
+        if len(found) <= REST_MAX_BYTES:
+            break
+    return found
+
+
+def _values(entry: Entry, most: int) -> dict[str, object]:
+    values: dict[str, object] = {name: _short(getattr(entry, name), most) for name in _ALWAYS}
     for name in _REST:
         value = getattr(entry, name)
         if value:
-            values[name] = _short(value)
+            values[name] = _short(value, most)
     if entry.fields:
-        values["fields"] = _fields(entry)
-    return _encode(values)[1:-1].encode("ascii")
+        values["fields"] = _fields(entry, most)
+    return values
 
 
 def placed(rest: bytes, *, seq: int, prev: str, source: bytes, at: str) -> bytes:
@@ -124,11 +136,12 @@ def digest_of(line: bytes) -> str:
 
 
 def parse(line: bytes) -> Record:
-    """Raises InvalidInput for what is no record, or one whose hash is not that of its bytes."""
+    """Raises InvalidInput for what is no record, or one whose hash is not that of its bytes. A name that stands twice in an object is refused: of the place that
+    `place_of` sees, or of what people find in the bytes, a reader of JSON would see another one."""
     if not is_good(line):
         raise InvalidInput([Problem("a record's hash is not that of its bytes")])
     try:
-        values = jsontext.loads(line)
+        values = jsontext.loads(line, object_pairs_hook=_each_once)
         placed = {name: values.pop(name) for name in _PLACED}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidInput([Problem(f"no record of an audit log: {error}")]) from error
@@ -137,17 +150,26 @@ def parse(line: bytes) -> Record:
         isinstance(placed[name], str) for name in _PLACED[1:]
     ):
         raise InvalidInput([Problem("a record's place is not well-formed")])
+    if place_of(line) != Place(*(placed[name] for name in Place._fields)):
+        raise InvalidInput([Problem("a record's place does not stand at its beginning")])
     return Record(entry=entry, **placed)
 
 
-def _fields(entry: Entry) -> dict[str, object]:
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
+
+
+def _fields(entry: Entry, most: int) -> dict[str, object]:
     kept = list(entry.fields.items())[:FIELDS_MAX]
-    return {str(key)[:VALUE_MAX_CHARACTERS]: _short(value) for key, value in kept}
+    return {str(key)[:most]: _short(value, most) for key, value in kept}
 
 
-def _short(value: object) -> object:
+def _short(value: object, most: int) -> object:
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, str) and len(value) > VALUE_MAX_CHARACTERS:
-        return f"{value[:VALUE_MAX_CHARACTERS]}... ({len(value)} characters)"
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}... ({len(value)} characters)"
     return value

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hullmark.core.chain import Verifier, against
 from hullmark.errors import InvalidInput
+from hullmark.masterd.received import LINE_MAX_BYTES
 from hullmark.model.audit import FIRST_PREV, Actor, Entry, Head, Outcome, Stage
 from hullmark.model.auditline import (
     TAIL_BYTES,
@@ -278,3 +279,35 @@ def test_a_head_whose_record_was_taken_out_is_lost() -> None:
     verifier, _ = verified([*lines[:5], *lines[6:]], range(1, 30))
     found = against(heads(lines), verifier)
     assert [head.seq for head in found.lost] == [6]
+
+
+def forged(line: bytes, more: bytes) -> bytes:
+    """The line with something put into it, and the hash that fits."""
+    body = line.rstrip(b"\n")[:-TAIL_BYTES] + more
+    return b'%s,"hash":"%s"}\n' % (body, hashlib.sha256(body).hexdigest().encode())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b',"log":"master:m1"', b',"seq":900', b',"by":"mandy"', b',"fields":{"pid":"1","pid":"2"}'],
+)
+def test_nothing_is_said_twice_in_one_record(more: bytes) -> None:
+    """Else a host's record would be read as a master's: a reader of JSON takes the last of two names, and the chain the first."""
+    (line,) = chain(1)
+    assert parse(forged(line, b"")).entry.by == "alice"
+    assert place_of(forged(line, more)) is not None
+    with pytest.raises(InvalidInput):
+        parse(forged(line, more))
+
+
+def test_every_line_is_short_enough_for_a_master() -> None:
+    """However much was put into it: else a host's records would get stuck behind it."""
+    much = "\U0001f600" * 10_000
+    fields = {f"{number}{much}": much for number in range(200)}
+    entry = Entry(
+        kind=much, subject=much, by=much, origin=much, reason=much, ticket=much, request_id=much,
+        epoch=much, container_id=much, image_digest=much, fields=fields,
+    )  # fmt: skip
+    line = line_of(entry, seq=10**18, prev=FIRST_PREV, log=LOG, boot="b", at=AT)
+    assert len(line) <= LINE_MAX_BYTES
+    assert parse(line).entry.subject.startswith("\U0001f600")
