@@ -15,8 +15,9 @@ from hullmark.model.reference import Reference, parse
 
 ID_MAX = 2**31 - 2
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
-_NUMERIC = re.compile(r"\s*[-+]?[0-9_\s]*([xXoObB][0-9a-fA-F_]*)?\s*")
-"""What some reader of numbers might take for one, and is not written as `_NUMBER` has it."""
+_NUMERIC = re.compile(r"[-+0-9_\s]*([xXoObB][0-9a-fA-F_\s]*)?")
+"""What some reader of numbers might take for one, and is not written as `_NUMBER` has it. There is one way only in which a text can
+match: another expression would be at a long one for hours."""
 _ROOTS = ("root", "toor")
 STEERING = (
     "io.podman.*",

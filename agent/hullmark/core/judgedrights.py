@@ -189,6 +189,10 @@ def _judge_profile(case: Case, rule: str, value: str, host: Mapping[str, Any]) -
 # -- devices
 
 
+_VENDORS = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9_-]+=[a-zA-Z0-9_.:-]+")
+"""CDI: VENDOR/CLASS=NAME. Engines look for anything else from their own folder on, `/`."""
+
+
 def _judge_device(case: Case, device: Mapping[str, Any]) -> None:
     path = str(device.get("PathOnHost") or "")
     permissions = str(device.get("CgroupPermissions") or "")
@@ -197,6 +201,9 @@ def _judge_device(case: Case, device: Mapping[str, Any]) -> None:
         case.never(
             f"the device {cited(path)} at {cited(inside)} with the permissions {cited(permissions)}"
         )
+    if not path.startswith("/") and not _VENDORS.fullmatch(path):
+        case.never(f"the device {cited(path)} is neither an absolute path nor a vendor's name")
+        return
     allowed = case.rules["devices"].items
     if allowed is None:
         return

@@ -1,7 +1,8 @@
 """What policy says of volumes. The local driver's options are those of mount(8): by them a volume can be any folder or disk of the host.
 
 Docker gives them to mount(2) from the daemon's own folder, `/`, so that `etc` is `/etc` too; Podman to the command `mount`. Both
-take `bind` among the options whatever the type says. Podman reads the names of options without regard to case.
+take `bind` among the options whatever the type says. Podman reads the names of options without regard to case. `mount` takes `bind=`
+for `bind`, and a device that begins with `-` for an option: with `--fstab=FILE` a file says what is mounted.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from hullmark.model.policy import VolumeSight
 OPTIONS = ("type", "o", "device", "size", "inodes")
 BARE = frozenset({"", "none", "bind"})
 MEMORY = frozenset({"tmpfs", "ramfs"})
-REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs"})
+SHARES = frozenset({"cifs", "smb3"})
+"""Their devices are `//SERVER/SHARE`."""
+REMOTE = SHARES | frozenset({"nfs", "nfs4", "ceph", "glusterfs"})
 DISKS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "vfat", "iso9660", "squashfs"})
 """File systems of a device, which has to be a path then. Others (overlay, proc, devtmpfs, ...) only where a file names them."""
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 """A volume that the engine made for one container. No new container may ask for one by its name."""
+_MOVES = frozenset({"bind", "rbind", "move"})
+"""Options by which the device is a folder, whatever the type says."""
 _NAMES_FOLDERS = ("lowerdir", "upperdir", "workdir")
 
 
@@ -88,6 +93,9 @@ def _judge_kind(case: Case, kind: str, device: str, shown: str) -> None:
             "volumes.types",
             f"{shown} is a file system of type {cited(kind)}, which is allowed by name only",
         )
+    local = device.startswith("/") and not (kind in SHARES and device.startswith("//"))
+    if device.startswith("-") or (kind in REMOTE and local):
+        case.never(f"{shown} names the device {cited(device)}, which is none of type {cited(kind)}")
     if kind in DISKS | {"none"} and not device.startswith("/"):
         case.never(f"{shown} names the device {cited(device)}, which is no absolute path")
 
@@ -99,11 +107,11 @@ def _folded(options: Mapping[str, str]) -> dict[str, str]:
 def _kind(options: Mapping[str, str]) -> str:
     """`none` for a folder of the host."""
     kind = options.get("type", "").strip().lower()
-    return "none" if kind in BARE or _words(options) & {"bind", "rbind"} else kind
+    return "none" if kind in BARE or _words(options) & _MOVES else kind
 
 
 def _words(options: Mapping[str, str]) -> set[str]:
-    return {word.strip().lower() for word in options.get("o", "").split(",")}
+    return {word.partition("=")[0].strip().lower() for word in options.get("o", "").split(",")}
 
 
 def _paths(text: str) -> Iterator[str]:

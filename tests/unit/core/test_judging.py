@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -287,6 +288,17 @@ def test_a_device_is_judged_by_where_it_leads() -> None:
     assert [violation.rule for violation in verdict] == ["request"]
 
 
+@pytest.mark.parametrize("path", ["dev/sda", "nvidia.com/../dev/sda", "dev/x=../sda", "", "."])
+def test_a_device_is_an_absolute_path_or_named_by_its_vendor(path: str) -> None:
+    """Docker would look for another one from the folder `/`."""
+    made = body()
+    made["HostConfig"]["Devices"][0]["PathOnHost"] = path
+    assert refused(made, {"devices": (path or "*",)}) == ["request"]
+    assert refused(made, {}) == ["request"]
+    made["HostConfig"]["Devices"][0]["PathOnHost"] = "nvidia.com/gpu=all"
+    assert refused(made, {"devices": ("nvidia.com/*",)}) == []
+
+
 def test_a_variable_without_a_value_would_be_podmans_own() -> None:
     assert refused({**body(), "Env": ["A=1", "*"]}) == ["request"]
 
@@ -363,6 +375,15 @@ OPTIONS: list[tuple[str, dict[str, str]]] = [
     ("mounts.write", {"type": "overlay", "device": "o", "o": "lowerdir=/srv/write:/etc"}),
     ("request", {"type": "overlay", "device": "o", "o": "lowerdir=etc"}),
     ("mounts.write", {"type": "cifs", "device": "//s/x", "o": "credentials=/root/secret"}),
+    # Podman gives all of it to the command `mount`, which takes options where a device should be.
+    ("mounts.write", {"type": "nfs", "o": "bind=", "device": "/etc"}),
+    ("mounts.write", {"type": "cifs", "o": "rbind=", "device": "//etc"}),
+    ("mounts.write", {"type": "cifs", "o": "move", "device": "//boot"}),
+    ("request", {"type": "nfs", "device": "/etc"}),
+    ("request", {"type": "glusterfs", "device": "/srv/volfile"}),
+    ("request", {"type": "nfs", "device": "--fstab=/srv/write/fstab"}),
+    ("request", {"type": "tmpfs", "device": "--fstab=/srv/write/fstab"}),
+    ("request", {"type": "overlay", "device": "-T/srv/write/fstab"}),
     ("request", {"mountpoint": "/etc"}),
     ("request", {"copy": "", "type": "tmpfs", "device": "tmpfs"}),
 ]
@@ -600,6 +621,13 @@ def test_the_images_user_counts_where_none_is_said(user: str, rules: list[str]) 
     assert refused(made, STRICT, image=ImageSight(user)) == rules
     assert refused(made, STRICT, image=None) == ["request"]
     assert refused(made, {}, image=None) == []
+
+
+def test_a_long_user_is_judged_in_no_time() -> None:
+    """A thread that looks for a match in ever more ways holds up all others."""
+    began = time.monotonic()
+    assert refused(body(replace(GOOD, user=f"{' ' * 20_000}!:1")), STRICT) == ["user.names"]
+    assert time.monotonic() - began < 1.0
 
 
 # -- scope and exemptions
