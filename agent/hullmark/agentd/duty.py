@@ -10,6 +10,7 @@ from pathlib import Path
 from hullmark import log
 from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
+from hullmark.agentd.byhand import ByHand
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
 from hullmark.agentd.executing import Executing
@@ -118,7 +119,14 @@ class Duty:
             hold_s=config.poll_hold,
             tell=Listeners(wake, reporter.resend, tasks.take),
         )
-        watch = Watch(engine, observer, outbox, wake, self._reconciler.stopped_by_us)
+        by_hand = ByHand(
+            engine,
+            guard.gate.own,
+            guard.auditing.note,
+            outbox,
+            lambda: guard.auditing.open_intents,
+        )
+        watch = Watch(engine, observer, outbox, wake, by_hand)
         renew = recorded(in_a_process(config), guard.auditing.note, f"host {host}")
         renewal = Renewal(identity, problems, renew)
         sources = sources_of(link, guard.auditing, self._ledger)
@@ -131,6 +139,7 @@ class Duty:
                 "sync": sync.run,
                 "report": reporter.run,
                 "events": watch.run,
+                "by-hand": by_hand.run,
                 "health": self._health.run,
                 "renewal": renewal.run,
                 "audit": guard.auditing.run,

@@ -23,6 +23,7 @@ from typing import Protocol
 from hullmark.agentd.asked import Asked, current
 from hullmark.agentd.auditing import Auditing
 from hullmark.agentd.deedwords import BECAME, RESTART, entry_of
+from hullmark.agentd.owndeeds import OwnDeeds
 from hullmark.engine.protocol import Deed, DeedKind, Passage
 from hullmark.errors import AuditUnavailable, HullmarkError, PolicyRefused, Unavailable
 from hullmark.model.audit import Entry, Outcome, Stage
@@ -61,6 +62,7 @@ class RecordingGate:
         self._auditing = auditing
         self.judge = judge
         self.settle = settle
+        self.own = OwnDeeds()
 
     @contextmanager
     def passing(self, deed: Deed) -> Iterator[Passage]:
@@ -72,7 +74,8 @@ class RecordingGate:
         number = self._intend(intent, deed, asked)
         passage = Passage(deed.container_id, intent.image_digest)
         try:
-            yield passage
+            with self.own.doing(deed, passage):
+                yield passage
         except BaseException as error:
             self._end(intent, number(), passage, outcome_of(error), words_of(error))
             raise

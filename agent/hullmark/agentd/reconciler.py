@@ -77,7 +77,7 @@ class Parts:
 
 
 class Reconciler:
-    """`wake` and `stopped_by_us` may be called from any thread; `run` and `step` are one thread's."""
+    """`wake` and `expect` may be called from any thread; `run` and `step` are one thread's."""
 
     def __init__(
         self, parts: Parts, *, resync_s: float, clock: Callable[[], float] = time.monotonic
@@ -118,10 +118,6 @@ class Reconciler:
     def expect(self, container_id: str) -> None:
         """The agent is about to stop this container, by its policy."""
         self._news.expect(container_id)
-
-    def stopped_by_us(self, container_id: str) -> bool:
-        """Whether the agent stops or removes this container now, or did so."""
-        return self._news.ours(container_id)
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():

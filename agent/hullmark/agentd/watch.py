@@ -7,6 +7,7 @@ from typing import Callable
 
 from hullmark import log
 from hullmark.agentd import pulse
+from hullmark.agentd.byhand import ByHand
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.waits import Waits
@@ -40,7 +41,7 @@ CHANGES = frozenset(
 
 
 class Watch:
-    """`wake` is called for each event that matters; `ours` tells whether the agent itself stops a container."""
+    """`wake` is called for each event that matters; `by_hand` gets them all."""
 
     def __init__(
         self,
@@ -48,13 +49,13 @@ class Watch:
         observer: Observer,
         outbox: Outbox,
         wake: Callable[[], None],
-        ours: Callable[[str], bool],
+        by_hand: ByHand,
     ) -> None:
         self._engine = engine
         self._observer = observer
         self._outbox = outbox
         self._wake = wake
-        self._ours = ours
+        self._by_hand = by_hand
 
     def run(self, stopping: threading.Event) -> None:
         waits = Waits(*RETRY_S)
@@ -75,6 +76,7 @@ class Watch:
         came = False
         try:
             self._engine.info()
+            self._by_hand.connected()
             self._observer.follow(True)
             self._wake()
             for event in self._engine.events():
@@ -89,16 +91,11 @@ class Watch:
         return came
 
     def take(self, event: EngineEvent) -> None:
-        action = event.action.partition(":")[0]
-        if action not in CHANGES:
+        self._by_hand.take(event)
+        if not event.ours or event.action not in CHANGES:
             return
         instance = parse_container_name(event.name)
-        if instance is not None and action == "oom":
+        if instance is not None and event.action == "oom":
             self._outbox.add("instance.oom", str(instance), "out of memory within its limit")
-        if instance is not None and action == "kill" and not self._ours(event.container_id):
-            number = event.fields.get("signal", "")  # Podman doesn't say which
-            signal = f"signal {number}" if number else "a signal"
-            text = f"{signal} was sent to it through the engine, not by Hullmark"
-            self._outbox.add("instance.touched", str(instance), text)
         self._observer.mark(event.container_id)
         self._wake()

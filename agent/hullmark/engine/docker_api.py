@@ -350,8 +350,10 @@ class DockerApiEngine:
     # -- streams
 
     def events(self) -> Iterator[EngineEvent]:
-        filters = json.dumps({"type": ["container"]})
-        with self._connection.stream("GET", "/events", {"filters": filters}) as stream:
+        asked: dict[str, Any] = {"type": inspection.ABOUT, "event": inspection.TOLD}
+        # Not every Podman takes several values of one filter.
+        wanted = {} if self.info().name == "podman" else {"filters": json.dumps(asked)}
+        with self._connection.stream("GET", "/events", wanted) as stream:
             for event in logstream.objects(stream.chunks()):
                 found = inspection.event(event)
                 if found is not None:

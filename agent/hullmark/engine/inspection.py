@@ -36,8 +36,24 @@ _HEALTH = {
     "unhealthy": Health.UNHEALTHY,
 }
 
-_ACTIONS = {"died": "die", "remove": "destroy"}
+_ACTIONS = {
+    "died": "die",
+    "remove": "destroy",
+    "exec": "exec_create",
+    "exec_died": "exec_die",
+    "loadfromarchive": "load",
+    "prune": "destroy",
+}
 """Podman's names of what Docker has its own for."""
+ABOUT = ("container", "image", "network", "volume")
+TOLD = (
+    *("create", "start", "restart", "die", "stop", "kill", "oom", "pause", "unpause", "destroy"),
+    *("rename", "update", "health_status", "exec_create", "commit", "attach", "archive-path"),
+    *("extract-to-dir", "copy", "export", "checkpoint", "restore"),
+    *("pull", "push", "load", "import", "save", "tag", "untag", "delete"),
+)
+"""The events that Docker is asked for. Of a command it tells when it was made, when it began and when it ended: the first is
+enough."""
 
 
 def container(inspected: Mapping[str, Any]) -> Optional[Container]:
@@ -110,11 +126,12 @@ def listed(row: Mapping[str, Any]) -> Listed:
 
 
 def event(found: Mapping[str, Any]) -> Optional[EngineEvent]:
-    """None for a container that isn't ours. An action such as `health_status: healthy` is taken apart."""
+    """None for what is no container, image, network or volume. An action such as `health_status: healthy` is taken apart."""
+    about = str(found.get("Type") or "container")
+    if about not in ABOUT:
+        return None
     actor = found.get("Actor") or {}
     attributes = actor.get("Attributes") or {}
-    if names.LABEL_CLUSTER not in attributes:
-        return None
     text = str(found.get("Action") or found.get("status") or "")
     action, _, detail = text.partition(": ")
     at_ns = found.get("timeNano")
@@ -123,12 +140,16 @@ def event(found: Mapping[str, Any]) -> Optional[EngineEvent]:
         for key, value in attributes.items()
         if not key.startswith(names.LABEL_PREFIX)
     }
+    subject_id = str(actor.get("ID") or found.get("id") or "")
+    action = _ACTIONS.get(action, action)
     return EngineEvent(
-        action=_ACTIONS.get(action, action),
-        container_id=str(actor.get("ID") or found.get("id") or ""),
-        name=str(attributes.get("name", "")).lstrip("/"),
+        action="delete" if (about, action) == ("image", "destroy") else action,
+        container_id=subject_id,
+        name=str(attributes.get("name") or subject_id).lstrip("/"),
         at=at_ns / 1e9 if at_ns else float(found.get("time") or 0),
         fields={**fields, "detail": detail} if detail else fields,
+        about=about,
+        ours=about == "container" and names.LABEL_CLUSTER in attributes,
     )
 
 

@@ -112,14 +112,17 @@ class Resolved:
 
 @dataclass(frozen=True)
 class EngineEvent:
-    """Something happened to a container of ours: `action` as Docker names it (`die`, `start`,
-    `health_status`, `oom`, `destroy`, ...); what that one says beyond a word is `fields["detail"]`."""
+    """Something happened to what `about` names: a `container`, `image`, `network` or `volume`. `action` as Docker names it
+    (`die`, `start`, `health_status`, `oom`, `destroy`, `exec_create`, ...); what that one says beyond a word is
+    `fields["detail"]`. `container_id` is the id of whatever it is. `ours`: a container with our labels."""
 
     action: str
     container_id: str
     name: str
     at: float
     fields: Mapping[str, str] = field(default_factory=dict)
+    about: str = "container"
+    ours: bool = True
 
 
 @dataclass(frozen=True)

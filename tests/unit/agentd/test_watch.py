@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hullmark.agentd.byhand import ByHand
 from hullmark.agentd.engine_at_hand import EngineAtHand
+from hullmark.agentd.owndeeds import OwnDeeds
 from hullmark.agentd.watch import Watch
 from hullmark.engine.protocol import EngineEvent
 from hullmark.errors import EngineUnavailable
@@ -32,8 +35,12 @@ def watch(agent: Agent, woken: list[int]) -> Watch:
         agent.observer,
         agent.outbox,
         lambda: woken.append(1),
-        agent.reconciler.stopped_by_us,
+        by_hand(agent),
     )
+
+
+def by_hand(agent: Agent) -> ByHand:
+    return ByHand(agent.engine, OwnDeeds(), lambda entry: None, agent.outbox)
 
 
 def event(agent: Agent, action: str, **fields: str) -> EngineEvent:
@@ -56,27 +63,24 @@ def test_an_event_marks_its_container_and_wakes(agent: Agent) -> None:
 
 def test_a_health_checks_own_events_wake_nobody(agent: Agent) -> None:
     woken: list[int] = []
-    for action in ("exec_create: true", "exec_start: true", "exec_die", "top", "attach"):
+    for action in ("exec_create", "exec_start", "exec_die", "top", "attach"):
         watch(agent, woken).take(event(agent, action))
     assert woken == []
-    watch(agent, woken).take(event(agent, "health_status: healthy"))
+    watch(agent, woken).take(event(agent, "health_status", detail="healthy"))
     assert woken == [1]
 
 
-def test_a_signal_of_somebody_else_and_memory_are_told(agent: Agent) -> None:
-    watching = watch(agent, [])
-    watching.take(event(agent, "kill", signal="9"))
-    watching.take(event(agent, "oom"))
-    assert agent.kinds()[1:] == ["instance.touched", "instance.oom"]
-    assert "signal 9" in agent.outbox.peek()[1].message
+def test_want_of_memory_is_told(agent: Agent) -> None:
+    watch(agent, []).take(event(agent, "oom"))
+    assert agent.kinds()[1:] == ["instance.oom"]
 
 
-def test_the_agents_own_stop_is_nobody_elses(agent: Agent) -> None:
-    stopped = event(agent, "kill", signal="15")
-    agent.accept(orders_of([], [WEB], revision=2))
-    agent.settle()
-    watch(agent, []).take(stopped)
-    assert "instance.touched" not in agent.kinds()
+def test_what_is_none_of_ours_is_not_looked_at(agent: Agent) -> None:
+    woken: list[int] = []
+    watching = watch(agent, woken)
+    watching.take(replace(event(agent, "start"), ours=False))
+    watching.take(replace(event(agent, "create"), about="volume", ours=False))
+    assert woken == []
 
 
 def test_when_the_stream_ends_all_is_looked_at_again(agent: Agent) -> None:
@@ -88,7 +92,7 @@ def test_when_the_stream_ends_all_is_looked_at_again(agent: Agent) -> None:
         if len(woken) > 2:
             stopping.set()
 
-    watching = Watch(agent.engine, agent.observer, agent.outbox, wake, lambda _: False)
+    watching = Watch(agent.engine, agent.observer, agent.outbox, wake, by_hand(agent))
     agent.engine.stream.put(event(agent, "start"))
     agent.engine.stream.put(None)
     watching.run(stopping)

@@ -202,8 +202,22 @@ def test_events() -> None:
 
 
 def test_events_of_others() -> None:
-    assert inspection.event({"Action": "start", "Actor": {"ID": "x", "Attributes": {}}}) is None
-    assert inspection.event({}) is None
+    other = {"Action": "start", "Actor": {"ID": "x", "Attributes": {}}, "time": 2}
+    assert inspection.event(other) == EngineEvent("start", "x", "x", 2.0, ours=False)
+    image = {"Type": "image", "Action": "remove", "Actor": {"Attributes": {"name": "web:1"}}}
+    assert inspection.event(image) == EngineEvent(
+        "delete", "", "web:1", 0.0, {"name": "web:1"}, "image", False
+    )
+    volume = {"Type": "volume", "Action": "create", "Actor": {"ID": "v", "Attributes": {}}}
+    assert inspection.event(volume) == EngineEvent("create", "v", "v", 0.0, {}, "volume", False)
+    assert inspection.event({"Type": "daemon", "Action": "reload"}) is None
+
+
+def test_podman_has_other_words_for_commands_and_archives() -> None:
+    for given, action in (("exec", "exec_create"), ("exec_died", "exec_die")):
+        told = inspection.event({"Action": given, "Actor": {"ID": "x"}})
+        assert told is not None
+        assert told.action == action
 
 
 CHECKED = {"Healthcheck": {"Test": ["CMD", "probe"]}}

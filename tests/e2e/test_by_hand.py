@@ -1,0 +1,145 @@
+"""What somebody does past Hullmark is recorded and told once; what engines and agents do of themselves is not."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from hullmark.model.audit import BY_HAND, Actor, Entry
+from tests.cluster import OneHostCluster, wait_until
+from tests.e2e.auditlog import records
+from tests.e2e.conftest import IMAGE
+from tests.integration.engines import Engine, docker_command
+
+CHECKED = """\
+name: {name}
+services:
+  s:
+    image: {image}
+    init: true
+    command: [sleep, "100000"]
+    stop_grace_period: 1s
+    healthcheck: {{test: "test -d /tmp", interval: {interval}, timeout: 20s}}
+    deploy: {{replicas: {replicas}}}
+"""
+MANY = {"docker": 50, "podman": 6}
+QUIET_S = {"docker": 12.0, "podman": 8.0}
+TOLD_WITHIN_S = 20.0
+
+
+def apply_checked(
+    cluster: OneHostCluster, replicas: int, *, interval: str = "2s", name: str = "checked"
+) -> None:
+    file = cluster.folder / f"{name}.yaml"
+    file.write_text(CHECKED.format(name=name, image=IMAGE, interval=interval, replicas=replicas))
+    cluster.hullmark("apply", "--wait", str(file), timeout_s=240)
+
+
+def recorded(cluster: OneHostCluster) -> list[Entry]:
+    found = [one.entry for one in records(cluster.folder / "agent-audit")]
+    return [one for one in found if one.kind.startswith("unmanaged.")]
+
+
+def alerts(cluster: OneHostCluster) -> list[dict[str, Any]]:
+    events = cluster.json("events")["events"]
+    return [one for one in events if one["kind"].startswith("unmanaged.")]
+
+
+def kinds(cluster: OneHostCluster, since: int) -> list[str]:
+    return [one.kind.partition(".")[2] for one in recorded(cluster)[since:]]
+
+
+def by_hand(engine: Engine, *words: str) -> None:
+    subprocess.run(
+        [docker_command(), "-H", engine.socket, *words],
+        check=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+@pytest.mark.timeout(300)
+def test_health_checks_are_counted_and_one_command_is_told_once(
+    own: OneHostCluster, engine: Engine
+) -> None:
+    name = "podman" if "podman" in engine.socket else "docker"
+    apply_checked(own, MANY[name])
+    time.sleep(QUIET_S[name])
+    assert recorded(own) == []
+    assert alerts(own) == []
+    one = next(iter(own.containers()))
+    by_hand(engine, "exec", one, "sh", "-c", "echo secret")
+    (entry,) = wait_until(lambda: recorded(own), "it is recorded")
+    assert (entry.kind, entry.by, entry.actor) == ("unmanaged.exec", BY_HAND, Actor.UNKNOWN)
+    assert entry.subject.startswith("checked/s.")
+    assert entry.container_id
+    assert entry.fields["image"]
+    assert "secret" not in str(entry)
+    if name == "docker":
+        assert (entry.fields["program"], entry.fields["words"]) == ("sh", "4")
+    wait_until(lambda: alerts(own), "it is told")
+    time.sleep(3)
+    assert len(recorded(own)) == 1
+    (alert,) = alerts(own)
+    assert (alert["kind"], alert["subject"]) == ("unmanaged.exec", entry.subject)
+    own.stop()
+    found = [each.entry for each in records(own.folder / "agent-audit")]
+    (counted,) = [each for each in found if each.kind == "healthchecks.counted"]
+    assert int(counted.fields["containers"]) == MANY[name]
+    assert len([each for each in found if each.kind.startswith("unmanaged.")]) == 1
+
+
+ON_BOTH = (
+    ("run", "run -d --name mine --init {image} sleep 1000"),
+    ("rename", "rename mine yours"),
+    ("pause", "pause yours"),
+    ("unpause", "unpause yours"),
+    ("restart", "restart -t 1 yours"),
+    ("stop", "stop -t 1 yours"),
+    ("start", "start yours"),
+    ("exec", "exec yours true"),
+    ("run", "run --rm {image} true"),
+    ("image-tag", "tag {image} localhost/other:1"),
+    ("volume-create", "volume create lone"),
+    ("kill", "kill yours"),
+)
+WITH_DOCKER = (
+    ("commit", "commit yours localhost/made:1"),
+    ("copy-out", "cp yours:/etc/passwd -"),
+    ("update", "update --memory 100m --memory-swap 200m yours"),
+    ("network-create", "network create lone"),
+)
+AFTER = (
+    ("remove", "rm yours"),
+    ("volume-remove", "volume rm lone"),
+)
+AFTER_WITH_DOCKER = (
+    ("image-untag", "rmi localhost/other:1"),
+    ("image-delete", "rmi localhost/made:1"),
+    ("network-remove", "network rm lone"),
+    ("run", "run -d --name mine {image} sleep 1000"),
+    ("remove", "rm -f mine"),
+)
+
+
+@pytest.mark.timeout(300)
+def test_each_act_is_told_once(cluster: OneHostCluster, engine: Engine) -> None:
+    is_docker = "docker.sock" in engine.socket
+    since, told_before = len(recorded(cluster)), len(alerts(cluster))
+    done: list[str] = []
+    for part in (
+        [*ON_BOTH[:-1], *(WITH_DOCKER if is_docker else ()), ON_BOTH[-1]],
+        [*AFTER, *(AFTER_WITH_DOCKER if is_docker else ())],
+    ):
+        for what, words in part:
+            by_hand(engine, *words.format(image=IMAGE).split())
+            done.append(what)
+        with suppress(AssertionError):
+            wait_until(lambda: len(kinds(cluster, since)) >= len(done), "all", TOLD_WITHIN_S)
+        assert sorted(kinds(cluster, since)) == sorted(done)
+    wait_until(lambda: len(alerts(cluster)) - told_before == len(done), "each is told once")
