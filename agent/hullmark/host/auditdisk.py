@@ -7,6 +7,7 @@ what was synced before, and what failed is written again or not at all. Used by 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional
@@ -31,7 +32,7 @@ class Disk:
         self.size, self.first, self.since = 0, 0, 0.0
         """Of the file that grows: bytes that are synced, its first record (0: none), and when that was made."""
 
-    def open(self, last: Optional[End], held: Optional[Place], now: float) -> Found:
+    def open(self, last: Optional[End], held: Sequence[Place], now: float) -> Found:
         """The first time. Raises OSError."""
         self.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         found = examine(self.path, self._log, last, now, held)
@@ -144,7 +145,7 @@ class Disk:
 
     def _named(self) -> Optional[tuple[int, int]]:
         try:
-            status = self.path.stat()
+            status = self.path.lstat()
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino

@@ -32,6 +32,8 @@ class End:
 def load(path: Path) -> Optional[End]:
     """None where there is none, or it is damaged."""
     try:
+        if not path.is_file():
+            return None
         text, _, check = path.read_bytes()[:BYTES].rstrip(b"\n ").rpartition(b" ")
         if hashlib.sha256(text).hexdigest().encode() != check:
             return None
@@ -55,7 +57,7 @@ class LastFile:
         line = text + b" " + hashlib.sha256(text).hexdigest().encode()
         with suppress(OSError):
             if self._stream < 0 and self._path is not None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                 self._stream = os.open(self._path, flags, 0o600)
             if self._stream >= 0:
                 os.pwrite(self._stream, line.ljust(BYTES - 1) + b"\n", 0)

@@ -7,10 +7,12 @@ goes on from the latest record that is known, and says what was found in a recor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -29,7 +31,8 @@ GROUP_MAX = 1 << 20
 @dataclass(frozen=True)
 class Found:
     """`end`: the last record of the chain, in the files, in the reserve, or only remembered; `stored`: without the reserve. `size`, `first` and `since` are of the file that grows, after
-    mending: its length, its first record (0: none) and that one's time (seconds since 1970)."""
+    mending: its length, its first record (0: none) and that one's time (seconds since 1970). `unfit`: what the reserve holds does not
+    go on from there."""
 
     end: End
     stored: End
@@ -37,6 +40,7 @@ class Found:
     first: int
     since: float
     notices: tuple[Entry, ...]
+    unfit: bool = False
 
 
 def notice(what: str, path: Path, outcome: Outcome = Outcome.FAILURE, **fields: object) -> Entry:
@@ -49,9 +53,11 @@ def notice(what: str, path: Path, outcome: Outcome = Outcome.FAILURE, **fields: 
 
 
 def examine(
-    path: Path, log: str, last: Optional[End], now: float, held: Optional[Place] = None
+    path: Path, log: str, last: Optional[End], now: float, held: Sequence[Place] = ()
 ) -> Found:
-    """`last`: what is remembered of the log; `held`: the last record in the reserve. Mends the file that grows. Raises OSError."""
+    """`last`: what is remembered of the log; `held`: the records in the reserve. Mends the file that grows. Raises OSError, also for
+    what is no regular file."""
+    check_kind(path)
     if last is not None and last.log != log:
         last = None
     notices = list(_set_aside_others(path, log, now))
@@ -60,15 +66,44 @@ def examine(
     ended = _end_of(files)
     end = End(log, ended.seq, ended.hash) if ended else End(log, 0, FIRST_PREV)
     stored = end
-    if held is not None and held.log == log and held.seq > end.seq:
-        end = End(log, held.seq, held.hash)
+    fits = _fit(held, end, last)
+    if held and fits and held[-1].seq > end.seq:
+        end = End(log, held[-1].seq, held[-1].hash)
     notices += _compare(path, files, end, last)
     if last is not None and last.seq >= end.seq:
         stored = last if stored == end else stored
         end = last
     first = _first(path)
     size = path.stat().st_size if path.exists() else 0
-    return Found(end, stored, size, first.seq if first else 0, time_of(first, now), tuple(notices))
+    since = time_of(first, now)
+    number = first.seq if first else 0
+    return Found(end, stored, size, number, since, tuple(notices), not fits)
+
+
+def check_kind(path: Path) -> None:
+    """Raises OSError where something else than a regular file, such as a link or a pipe, is in the place of the log."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "there is no regular file in its place", str(path))
+
+
+def _fit(held: Sequence[Place], end: End, last: Optional[End]) -> bool:
+    """Whether what the reserve holds is of this log, and goes on from the end of its files, or is what was remembered as its end."""
+    if any(place.log != end.log for place in held):
+        return False
+    seq, hash_ = end.seq, end.hash
+    if held and last == End(held[-1].log, held[-1].seq, held[-1].hash):
+        seq, hash_ = held[0].seq - 1, held[0].prev
+    for place in held:
+        if place.seq <= seq:
+            continue
+        if (place.seq, place.prev) != (seq + 1, hash_):
+            return False
+        seq, hash_ = place.seq, place.hash
+    return True
 
 
 def time_of(place: Optional[Place], otherwise: float) -> float:

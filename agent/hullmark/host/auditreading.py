@@ -37,10 +37,10 @@ def files_of(path: Path) -> list[LogFile]:
     """Those that are there, the oldest first. Raises OSError."""
     name = re.compile(rf"{re.escape(path.stem)}-([0-9]{{12}}){re.escape(path.suffix)}")
     found = []
-    for entry in os.listdir(path.parent):
-        matched = name.fullmatch(entry)
-        if matched is not None:
-            found.append(LogFile(path.parent / entry, int(matched[1])))
+    for entry in os.scandir(path.parent):
+        matched = name.fullmatch(entry.name)
+        if matched is not None and entry.is_file():
+            found.append(LogFile(Path(entry.path), int(matched[1])))
     found.sort(key=lambda one: one.first or 0)
     return [*found, LogFile(path)] if path.exists() else found
 

@@ -62,6 +62,14 @@ class Reserve:
         os.fdatasync(self._stream)
         self.lines = ()
 
+    def set_aside(self, kept: Path) -> None:
+        """What it holds is no part of this log, and is kept in a file of its own, which needs no space on the disk. Raises OSError."""
+        os.ftruncate(self._stream, sum(map(len, self.lines)))
+        self._path.rename(kept)
+        self.close()
+        self.lines = ()
+        self.open()
+
     def close(self) -> None:
         if self._stream >= 0:
             os.close(self._stream)

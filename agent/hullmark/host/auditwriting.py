@@ -118,9 +118,14 @@ class Writing:
         now = self._wall()
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._reserve.open()
-        held = place_of(self._reserve.lines[-1]) if self._reserve.lines else None
+        held = [place for place in map(place_of, self._reserve.lines) if place is not None]
         found = self._disk.open(remembered, held, now)
         self._notices.extend(found.notices)
+        if found.unfit:
+            kept = self._path.with_name(f"{self._path.stem}-unfit-{int(now)}{self._path.suffix}")
+            self._reserve.set_aside(kept)
+            own = any(place.log == found.end.log for place in held)
+            self._notices.append(notice("foreign" if own else "former", self._path, kept=kept))
         self.end, self.at = found.end, now
         self.stored = found.stored
         self._expire()
