@@ -88,7 +88,10 @@ class Past:
     heard_since: float = 0.0
 
 
-def acts(signs: Sequence[Sign], known: Known = UNKNOWN, past: Past = Past()) -> tuple[Act, ...]:
+NO_PAST = Past()
+
+
+def acts(signs: Sequence[Sign], known: Known = UNKNOWN, past: Past = NO_PAST) -> tuple[Act, ...]:
     """Of one subject, in their order. None of them is one of our own deeds."""
     about = signs[0].about if signs else ""
     if about == "container":
@@ -169,12 +172,12 @@ class _Reading:
 
     def _restart(self, sign: Sign) -> None:
         """Docker tells it last, Podman first, and Podman also of one by its own policy."""
-        if self._is_engines(sign):
-            return
         if self._last(START):
             self.acts.pop()
             if self._last(STOP):
                 self.acts.pop()
+        elif self._is_engines(sign):
+            return
         else:
             self._parts = frozenset([STOP, START])
         self.acts.append(Act(RESTART, sign))
