@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hullmark.core.judgement import Case, cited
+from hullmark.core.judgedidentity import steers
+from hullmark.core.judgement import Case, cited, fits
 
 KEPT = (
     *("Privileged", "ReadonlyRootfs", "SecurityOpt", "CapAdd", "CapDrop", "GroupAdd", "Devices"),
@@ -19,6 +20,16 @@ KEPT = (
 """Of HostConfig: what is judged as in a request. All else stands in `body_of`, or in `judge_only_inspected`."""
 EXACT = "BoundingCaps"
 """Capabilities as the kernel has them; Podman's own API tells them."""
+TOLD = "Annotations"
+"""What Podman gives to its runtime, by its own API: with those that the image brought, which no request shows."""
+_PODMANS = (
+    "io.podman.annotations.*",
+    "io.container.manager",
+    "io.kubernetes.cri-o.*",
+    "org.systemd.property.KillSignal",
+    "org.systemd.property.TimeoutStopUSec",
+)
+"""It writes these itself, and takes the first kind from no image."""
 
 
 def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,6 +39,8 @@ def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: host[key] for key in KEPT if host.get(key) not in (None, "", [], {})}
     if EXACT in inspected:
         kept.update(CapAdd=inspected[EXACT] or [], CapDrop=["ALL"])
+        told = {**(host.get("Annotations") or {}), **(inspected.get(TOLD) or {})}
+        kept["Annotations"] = {name: told[name] for name in told if _steers_podman(name)}
     return {
         "Image": str(config.get("Image") or ""),
         "Labels": config.get("Labels") or {},
@@ -39,6 +52,10 @@ def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
         },
         "NetworkingConfig": {"EndpointsConfig": {name: {} for name in networks}},
     }
+
+
+def _steers_podman(annotation: str) -> bool:
+    return steers(annotation) and not fits(_PODMANS, annotation)
 
 
 def _mode(mode: str, networks: Sequence[str]) -> str:

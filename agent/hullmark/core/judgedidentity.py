@@ -178,13 +178,16 @@ def judge_labels(case: Case, labels: Mapping[str, str]) -> None:
             case.never(f"the label {cited(label)} would steer the engine")
 
 
+def steers(annotation: str) -> bool:
+    return fits(STEERING, annotation.lower())
+
+
 def judge_annotations(case: Case, annotations: Mapping[str, str]) -> None:
     rule = case.rules["annotations"]
     for name in annotations:
         if "=" in name:
             case.never(f"the annotation {cited(name)} holds `=`, by which Podman would part it")
-        steers = any(fnmatchcase(name.lower(), pattern) for pattern in STEERING)
-        if steers and not fits(rule.items or (), name):
+        if steers(name) and not fits(rule.items or (), name):
             case.no(
                 "annotations",
                 f"{cited(name)} steers the engine or its runtime, and is allowed by name only",

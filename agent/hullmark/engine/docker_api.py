@@ -293,11 +293,12 @@ class DockerApiEngine:
         return self._whole(self._inspect(container_id))
 
     def _whole(self, found: Any) -> dict[str, Any]:
-        """With the capabilities that it has, which Podman tells only by its own API."""
+        """With the capabilities that it has, and the annotations that its image brought: Podman tells them only by its own API."""
         if self.info().name != "podman":
             return dict(found)
         own = self._connection.get(f"{LIBPOD}/containers/{segment(found['Id'])}/json")
-        return {**found, "BoundingCaps": own.get("BoundingCaps") or []}
+        annotations = (own.get("Config") or {}).get("Annotations") or {}
+        return {**found, "BoundingCaps": own.get("BoundingCaps") or [], "Annotations": annotations}
 
     # -- images
 
@@ -350,9 +351,7 @@ class DockerApiEngine:
     # -- streams
 
     def events(self) -> Iterator[EngineEvent]:
-        asked: dict[str, Any] = {"type": inspection.ABOUT, "event": inspection.TOLD}
-        # Not every Podman takes several values of one filter.
-        wanted = {} if self.info().name == "podman" else {"filters": json.dumps(asked)}
+        wanted = inspection.events_wanted(self.info().name)
         with self._connection.stream("GET", "/events", wanted) as stream:
             for event in logstream.objects(stream.chunks()):
                 found = inspection.event(event)

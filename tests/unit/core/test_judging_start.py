@@ -266,3 +266,19 @@ def test_an_adopted_container_may_have_an_image_by_a_short_name(engine: str) -> 
         said["Config"]["Image"] = other
         assert start(said, engine, Policy()) == []
         assert start(said, engine, policy(STRICT)) == ["images.digest", "images.from"]
+
+
+@pytest.mark.parametrize("name", ["run.oci.handler", "org.systemd.property.DeviceAllow"])
+def test_an_image_of_podmans_steers_its_runtime_by_no_annotation(name: str) -> None:
+    """The image's own annotations stand in no request; Podman's, beside them, are in every container."""
+    podmans = {
+        "io.podman.annotations.init": "FALSE",
+        "io.kubernetes.cri-o.TTY": "false",
+        "org.systemd.property.KillSignal": "15",
+        "org.opencontainers.image.base.name": "",
+    }
+    said = {**PODMAN, "Annotations": podmans}
+    assert start(said, "podman", policy(STRICT)) == []
+    said["Annotations"] = {**podmans, name: "x"}
+    assert start(said, "podman", policy()) == ["annotations"]
+    assert start(said, "podman", policy({"annotations": (name,)})) == []
