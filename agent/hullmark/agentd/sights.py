@@ -145,7 +145,7 @@ def seen(way: Way, mounts: Mounts, sockets: Sequence[str]) -> PathSight:
     named = any(is_within(socket, name) for socket in sockets for name in (way.end, *also))
     shown = not named and any(mounts.shows(way.end, socket) for socket in sockets)
     same = any(_is_same(way.end, socket) for socket in sockets)
-    return PathSight(way.end, way.loose, same or shown, also)
+    return PathSight(way.end, way.loose, same or shown, also, mounts.writable_below(way.end))
 
 
 def _is_same(path: str, socket: str) -> bool:

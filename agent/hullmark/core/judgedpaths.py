@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from typing import Optional
 
 from hullmark.core.judgement import UNSEEN, Case, cited, within
 from hullmark.model.policy import PathSight
@@ -39,6 +40,8 @@ def judge(case: Case, path: str, *, write: bool, what: str = "") -> None:
     _judge_socket(case, shown, sight, names)
     _judge_guarded(case, shown, names, write=write)
     _judge_listed(case, shown, sight, write=write)
+    if sight.below and not write:
+        _judge_below(case, shown, sight)
 
 
 def _judge_socket(case: Case, shown: str, sight: PathSight, names: Sequence[str]) -> None:
@@ -72,10 +75,11 @@ def _judge_guarded(case: Case, shown: str, names: Sequence[str], *, write: bool)
 
 
 def _judge_listed(case: Case, shown: str, sight: PathSight, *, write: bool) -> None:
-    reading, writing = case.rules["mounts.read"], case.rules["mounts.write"]
-    writable = writing.items
-    if reading.file and not writing.file:
-        writable = ()  # who lists what may be read, and says no more, lets nothing be written
+    reading, writing, writable = (
+        case.rules["mounts.read"],
+        case.rules["mounts.write"],
+        _writable(case),
+    )
     open_to_all = writable is None if write else reading.items is None
     if open_to_all:
         return
@@ -87,6 +91,28 @@ def _judge_listed(case: Case, shown: str, sight: PathSight, *, write: bool) -> N
         case.no(
             key, f"{shown} is reached through {sight.loose[0]}, which others than root can change"
         )
+
+
+def _judge_below(case: Case, shown: str, sight: PathSight) -> None:
+    """A read-only mount leaves writable what is mounted below it."""
+    _judge_guarded(
+        case, f"{shown}, with what is mounted in it,", (*sight.below, *sight.also), write=True
+    )
+    writable = _writable(case)
+    for point in sight.below if writable is not None else ():
+        if not any(within(point, folder) for folder in writable or ()):
+            key = "mounts.write" if case.rules["mounts.write"].file else "mounts.read"
+            told = "which stays writable in a read-only mount, and may not be mounted for writing"
+            case.no(key, f"{shown} shows {point}, {told}")
+            return
+
+
+def _writable(case: Case) -> Optional[tuple[str, ...]]:
+    """What may be written; None: anything."""
+    reading, writing = case.rules["mounts.read"], case.rules["mounts.write"]
+    if reading.file and not writing.file:
+        return ()  # who lists what may be read, and says no more, lets nothing be written
+    return writing.items
 
 
 def is_view(path: str) -> bool:

@@ -29,6 +29,7 @@ class Mount:
     point: str
     kind: str
     served_by: int = 0
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,12 @@ class Mounts:
             one.device == at.device and is_within(at.path, one.path) for one in self._shown(folder)
         )
 
+    def writable_below(self, folder: str) -> tuple[str, ...]:
+        """Where something is mounted below it that can be written. A bind mount takes that with it, and a read-only one leaves it as
+        it is: engines make only its top read-only (Docker from 25 on more, on newer kernels)."""
+        found = (one for one in self.all if one.point != folder and is_within(one.point, folder))
+        return tuple(dict.fromkeys(one.point for one in found if not one.read_only))
+
     def others(self, folder: str) -> tuple[str, ...]:
         """Every other path of what a bind mount of `folder` shows: of itself, and of what is mounted below it."""
         found = {
@@ -121,6 +128,7 @@ def _mount(line: str) -> Mount:
         _plain(words[4]),
         kind,
         int(served[1]) if served else 0,
+        "ro" in (*words[5].split(","), *options.split(",")),
     )
 
 

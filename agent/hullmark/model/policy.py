@@ -225,12 +225,13 @@ class PathSight:
     """A path of the host as the engine will find it. `resolved` is absolute, without links, `.` and `..`; what isn't there yet is
     the rest of it. `loose` names each folder or link on the way that others than root could change or put another in the place of
     (`/srv/app (user 1000)`). `engine_socket`: it is an engine's socket by its inode, whatever its name. `also`: where the same
-    files are by other mounts of the host."""
+    files are by other mounts of the host. `below`: what is mounted in it that can be written, also where it is mounted read-only."""
 
     resolved: str
     loose: tuple[str, ...] = ()
     engine_socket: bool = False
     also: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

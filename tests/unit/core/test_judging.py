@@ -288,6 +288,19 @@ def test_a_device_is_judged_by_where_it_leads() -> None:
     assert [violation.rule for violation in verdict] == ["request"]
 
 
+def test_what_a_read_only_mount_shows_below_it_is_written() -> None:
+    made = body(replace(GOOD, **bind("/srv/read", read_only=True)))
+    seen = {"/srv/read": PathSight("/srv/read", below=("/srv/read/disk",))}
+    assert refused(made, STRICT, paths=seen) == ["mounts.write"]
+    assert refused(made, {"mounts.read": ("/srv",)}, paths=seen) == ["mounts.read"]
+    lists = {"mounts.read": ("/srv",), "mounts.write": ("/srv/read/disk",)}
+    assert refused(made, lists, paths=seen) == []
+    assert refused(made, {}, paths=seen) == []
+    logs = {"/srv/read": PathSight("/srv/read", below=("/var/lib/docker",))}
+    assert refused(made, {}, paths=logs) == ["mounts.guarded"]
+    assert refused(made, {"mounts.guarded": ("/var/lib/docker",)}, paths=logs) == []
+
+
 @pytest.mark.parametrize("path", ["dev/sda", "nvidia.com/../dev/sda", "dev/x=../sda", "", "."])
 def test_a_device_is_an_absolute_path_or_named_by_its_vendor(path: str) -> None:
     """Docker would look for another one from the folder `/`."""

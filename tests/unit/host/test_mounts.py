@@ -136,3 +136,22 @@ def test_within() -> None:
     assert is_within("/a", "/a")
     assert is_within("/a", "/")
     assert not is_within("/ab", "/a")
+
+
+def test_what_a_read_only_mount_leaves_writable(table: Mounts) -> None:
+    """Not the folder itself, which may be a mount too, and nothing that is read-only on the host."""
+    below = Mount("8:9", "/", "/run/ro", "ext4", read_only=True)
+    more = Mounts((*table.all, below))
+    assert more.writable_below("/run") == ("/run/user/7",)
+    assert more.writable_below("/srv/app") == ("/srv/app/s",)
+    assert more.writable_below("/etc") == more.writable_below("/runner") == ()
+
+
+def test_read_only_is_said_of_a_mount_or_of_its_file_system(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "mountinfo"
+    line = "21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw,errors=remount-ro"
+    file.write_text(
+        f"{line}\n{line.replace('rw,rel', 'ro,rel')}\n{line.replace('rw,err', 'ro,err')}\n"
+    )
+    monkeypatch.setattr(mounts, "MOUNTINFO", file)
+    assert [one.read_only for one in Mounts.now().all] == [False, True, True]
