@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -123,6 +124,13 @@ def listed(row: Mapping[str, Any]) -> Listed:
     )
     state = _STATES.get(str(row.get("State") or "").lower(), ContainerState.DEAD)
     return Listed(row["Id"], str((row.get("Names") or [""])[0]).lstrip("/"), state, health)
+
+
+def events_wanted(engine: str) -> dict[str, str]:
+    """Parameters of the stream of events."""
+    if engine == "podman":
+        return {}  # not every version of it takes several values of one filter
+    return {"filters": json.dumps({"type": ABOUT, "event": TOLD})}
 
 
 def event(found: Mapping[str, Any]) -> Optional[EngineEvent]:
