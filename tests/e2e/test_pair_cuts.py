@@ -191,8 +191,8 @@ def test_the_pair_cut_off_from_each_other(pair: Pair, links: Links) -> None:
     accepted(pair, leads)
     accepted(pair)
     assert links.dropped() > 0
-    # Where a member hears the one that led etcd no more, the masters may have elected anew once.
-    assert term(pair) - before in ((0,) if leads is leader else (1, 2))
+    # Where a member hears the one that led etcd no more, the masters may have elected anew, and back again.
+    assert term(pair) - before <= 2
     assert pair.lives() == lives
 
 

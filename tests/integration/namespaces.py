@@ -92,6 +92,7 @@ class HostNetwork:
         with self._holder.stdout:
             assert self._holder.stdout.readline() == "ready\n", f"{self.name}: no namespace"
         pid = self._holder.pid
+        _forward_between_hosts()
         self._ip(f"link add name {self.port} type veth peer name eth0 netns {pid}")
         self._ip(f"link set {self.port} master lan0 up")
         for command in (f"address add {self.address}/24 dev eth0", "link set eth0 up"):
@@ -185,6 +186,15 @@ class HostNetwork:
     def _iptables(self, verb: str, *rule: str) -> None:
         command = ["iptables", "-w", verb, *rule, "-j", "DROP"]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def _forward_between_hosts() -> None:
+    """An engine that runs on the tests' side has the kernel filter what a bridge forwards, and drops what nobody allows: also what
+    hosts say to each other."""
+    rule = ["FORWARD", "-i", "lan0", "-o", "lan0", "-j", "ACCEPT"]
+    known = subprocess.run(["iptables", "-w", "-C", *rule], stderr=subprocess.DEVNULL)
+    if known.returncode != 0:
+        subprocess.run(["iptables", "-w", "-I", *rule], check=True)
 
 
 def _die_with_parent() -> None:
