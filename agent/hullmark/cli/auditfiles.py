@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from hullmark.errors import NotFound, Refused
 from hullmark.model.auditline import place_of
 
-STANDARD = (Path("/var/log/hullmark/audit.log"), Path("/var/log/hullmark/master/audit.log"))
+
+@dataclass(frozen=True)
+class Standard:
+    """Where a daemon's log is, and the file in its state folder that remembers that there is one."""
+
+    log: Path
+    last: Path
+
+
+STANDARD = (
+    Standard(Path("/var/log/hullmark/audit.log"), Path("/var/lib/hullmark/agent/audit.last")),
+    Standard(
+        Path("/var/log/hullmark/master/audit.log"), Path("/var/lib/hullmark/master/audit.last")
+    ),
+)
 """Of an agent, and of a master."""
+LINE_MAX_BYTES = 1 << 20
+"""Many times a record; what is longer is none, and is not read into memory whole."""
 GROWING = "audit.log"
 RESERVE = "audit.reserve"
 CLOSED = re.compile(r"audit-([0-9]+)\.log")
@@ -31,20 +50,19 @@ def groups(names: Sequence[str]) -> list[tuple[Path, ...]]:
     """The files of each log, the oldest first. A growing file stands for all that lie beside it; without any name it is what this
     machine has in the standard places. Raises NotFound, Refused."""
     if not names:
-        found = [_beside(path) for path in STANDARD if path.exists()]
+        found = [files for files in map(_of_machine, STANDARD) if files]
         if not found:
+            places = " nor ".join(str(place.log) for place in STANDARD)
             raise NotFound(
-                f"there is no audit log on this machine: neither {STANDARD[0]} nor {STANDARD[1]}",
+                f"there is no audit log on this machine: neither {places}",
                 remedy="name its files: hullmark audit verify FILE...",
             )
         return found
     growing = [Path(name) for name in names if Path(name).name == GROWING]
     others = [Path(name) for name in names if Path(name).name != GROWING]
     for path in (*growing, *others):
-        if not path.exists():
-            raise NotFound(
-                f"there is no file {path}", remedy="was it deleted? masters know heads of it"
-            )
+        if not _exists(path):
+            raise _gone(path)
     together: dict[str, list[Path]] = {}
     for path in others:
         together.setdefault(_log_of(path), []).append(path)
@@ -62,10 +80,11 @@ def lines(files: Sequence[Path]) -> Iterator[Line]:
     for path in files:
         last = b""
         try:
-            with path.open("rb") as file:
-                for number, text in enumerate(file, 1):
+            with _opened(path) as file:
+                for number, text in enumerate(_pieces(file), 1):
                     last = text
-                    yield Line(path, number, text, text.endswith(b"\n"))
+                    ended = text.endswith(b"\n") or len(text) == LINE_MAX_BYTES
+                    yield Line(path, number, text, ended)
             if path.name == GROWING:
                 yield from _held(path.with_name(RESERVE), last)
         except OSError as error:
@@ -76,7 +95,7 @@ def _held(reserve: Path, last: bytes) -> Iterator[Line]:
     """What it holds after the log's last record. It is zeros where nothing was written, and what was moved into the log may stand
     there for a moment still."""
     try:
-        with reserve.open("rb") as file:
+        with _opened(reserve) as file:
             found = file.read().partition(b"\0")[0].splitlines(keepends=True)
     except FileNotFoundError:
         return
@@ -87,12 +106,49 @@ def _held(reserve: Path, last: bytes) -> Iterator[Line]:
             yield Line(reserve, number, text, text.endswith(b"\n"))
 
 
+def _of_machine(place: Standard) -> tuple[Path, ...]:
+    """Empty where no such daemon was ever here. Raises NotFound for a log that is gone."""
+    if _exists(place.log):
+        return _beside(place.log)
+    closed = _closed(place.log.parent) if _exists(place.log.parent) else ()
+    if not closed and _exists(place.last):
+        raise _gone(place.log)
+    return closed
+
+
 def _beside(growing: Path) -> tuple[Path, ...]:
+    return (*_closed(growing.parent), growing)
+
+
+def _closed(folder: Path) -> tuple[Path, ...]:
     try:
-        found = [path for path in growing.parent.iterdir() if CLOSED.fullmatch(path.name)]
+        found = [path for path in folder.iterdir() if CLOSED.fullmatch(path.name)]
     except OSError as error:
-        raise _unreadable(growing.parent, error) from error
-    return (*sorted(found, key=_number_of), growing)
+        raise _unreadable(folder, error) from error
+    return tuple(sorted(found, key=_number_of))
+
+
+def _exists(path: Path) -> bool:
+    """Raises Refused where that can't be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return True
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Raises OSError, Refused for what is no regular file: of a pipe nothing would ever come."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Refused(f"{path} can't be read: it is no regular file")
+    return path.open("rb")
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Its lines; one that is too long in parts."""
+    return iter(partial(file.readline, LINE_MAX_BYTES), b"")
 
 
 def _number_of(path: Path) -> int:
@@ -102,8 +158,8 @@ def _number_of(path: Path) -> int:
 
 def _first_line(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.readline()
+        with _opened(path) as file:
+            return file.readline(LINE_MAX_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -116,6 +172,10 @@ def _log_of(path: Path) -> str:
 def _first_of(path: Path) -> int:
     place = place_of(_first_line(path))
     return 0 if place is None else place.seq
+
+
+def _gone(path: Path) -> NotFound:
+    return NotFound(f"there is no file {path}", remedy="was it deleted? masters know heads of it")
 
 
 def _unreadable(path: Path, error: OSError) -> Refused:

@@ -10,7 +10,7 @@ from hullmark.cli.auditheads import Heads, asked_each
 from hullmark.cli.newfile import new_file
 from hullmark.cli.options import Asked
 from hullmark.cli.table import table, width
-from hullmark.cli.words import count, utc
+from hullmark.cli.words import count, one_line, utc
 from hullmark.errors import HullmarkError, MasterUnavailable
 from hullmark.model.audit import Head
 
@@ -22,7 +22,7 @@ def save(asked: Asked, path: Path) -> Heads:
     with new_file(path, replace=False) as out:
         for address, lines in asked_each(asked):
             try:
-                heads.take(str(address), _copied(lines, out), whole=True)
+                heads.take(str(address), _copied(lines, out))
             except HullmarkError as error:
                 heads.silent.append(error.message)
         if not heads.masters:
@@ -66,11 +66,12 @@ def text(heads: Heads, saved: str) -> Iterator[str]:
         yield from table(("LOG", "RECORD", "AT", "MASTERS", "HASH"), rows, width())
     for log, known in sorted(heads.logs.items()):
         for master, broken in known.refused:
-            yield f"WRONG  {log}: master {master} refused record {broken.head.seq}: {broken.why}"
+            what = f"{log}: master {master} refused record {broken.head.seq}: {broken.why}"
+            yield f"WRONG  {one_line(what)}"
     for trouble in heads.troubles:
-        yield f"WRONG  {trouble}"
+        yield f"WRONG  {one_line(trouble)}"
     for silent in heads.silent:
-        yield f"not asked: {silent}"
+        yield f"not asked: {one_line(silent)}"
     if saved:
         yield f"saved {saved}: of {count(len(heads.masters), 'master')}; keep it away from them"
 

@@ -154,17 +154,24 @@ def _deed(deed: TracedDeed) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _vouched_by(verdict: Verdict) -> str:
+    """`20: m1, m2`, or `20 (m1), 18 (m2)`."""
+    if len(set(verdict.vouched_by.values())) == 1:
+        return f"{verdict.vouched_to}: {', '.join(verdict.masters)}"
+    found = sorted(verdict.vouched_by.items(), key=lambda each: -each[1])
+    return ", ".join(f"{seq} ({name})" for name, seq in found if seq)
+
+
 def verdict_lines(verdict: Verdict, why: str) -> Iterator[str]:
     """`why`: why there are no heads to hold it against."""
     yield f"{verdict.word.upper()}  log {one_line(verdict.log) or 'of nobody'}"
     files = verdict.files[0] if len(verdict.files) == 1 else f"{len(verdict.files)} files"
     span = f", numbers {verdict.first} to {verdict.last}" if verdict.records else ""
-    yield f"  {count(verdict.records, 'record')}{span}  ({files})"
+    yield f"  {count(verdict.records, 'record')}{span}  ({one_line(files)})"
     if verdict.word == GOOD:
-        masters = ", ".join(verdict.masters)
-        yield f"  masters vouch for it up to record {verdict.vouched_to}: {masters}"
+        yield f"  masters vouch for it up to record {one_line(_vouched_by(verdict))}"
     if verdict.word == NOT_VOUCHED:
-        yield f"  {unvouched(verdict, why)}"
+        yield f"  {one_line(unvouched(verdict, why))}"
     for text in verdict.findings:
         yield f"  WRONG  {one_line(text)}"
     for text in verdict.notes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+from hullmark.cli import auditages
+from hullmark.cli.auditages import KEEP_S
 from hullmark.cli.auditfiles import lines, log_of
 from hullmark.cli.auditheads import Known
 from hullmark.core.chain import Testimony, Verifier, against
@@ -17,12 +20,15 @@ GOOD, BROKEN, NOT_VOUCHED = "good", "broken", "not vouched for"
 CODES = {GOOD: EXIT_OK, BROKEN: EXIT_FAILED, NOT_VOUCHED: EXIT_UNKNOWN}
 SHOWN_MOST = 20
 """Findings of one sort; all are counted."""
+BEHIND_S = 120.0
+"""A head reaches both masters within seconds of each other, where both can be reached."""
 
 
 @dataclass
 class Verdict:
     """Of one log. `findings` are what is wrong with it, in words; `notes` what isn't wrong, and good to know. `chain` is that its
-    records follow one another; `vouched_to` the record up to which masters vouch for it, 0 for none."""
+    records follow one another; `vouched_to` the record up to which masters vouch for it, 0 for none; `vouched_by` the same of each master, and `masters` are
+    those that vouch for any of it."""
 
     log: str
     files: tuple[str, ...]
@@ -34,6 +40,7 @@ class Verdict:
     heads: int = 0
     masters: tuple[str, ...] = ()
     vouched_to: int = 0
+    vouched_by: dict[str, int] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -44,9 +51,16 @@ class Verdict:
         return GOOD if self.vouched_to else NOT_VOUCHED
 
 
-def verify(files: Sequence[Path], known: Known, expected: str = "") -> Verdict:
+def verify(
+    files: Sequence[Path],
+    known: Known,
+    expected: str = "",
+    keep_s: float = KEEP_S,
+    now: float = 0.0,
+) -> Verdict:
     """`known` was gathered before: a log that grows meanwhile has more than any of its heads. `expected`: whose log it has to be.
-    Raises Refused where a file can't be read."""
+    `keep_s`: how old records have to be before they may be removed. Raises Refused where a file can't be read."""
+    now = now or time.time()
     verdict = Verdict(log_of(files), tuple(str(path) for path in files))
     if expected and verdict.log != expected:
         verdict.findings.append(
@@ -60,7 +74,13 @@ def verify(files: Sequence[Path], known: Known, expected: str = "") -> Verdict:
         verdict.hash = verifier.head.hash
     if not verifier.whole:
         verdict.findings.append(_beginning(verdict.first))
-    _hold_against(verdict, known, against(known.heads, verifier))
+    testimony = against(known.heads, verifier)
+    _hold_against(verdict, known, testimony)
+    _hold_against_each(verdict, known, testimony, now)
+    if verifier.removed is not None:
+        lists = {True: verdict.findings, False: verdict.notes}
+        early, text = auditages.removal(verifier.removed, known, keep_s, now)
+        lists[early].append(text)
     return verdict
 
 
@@ -98,7 +118,6 @@ def _beginning(first: int) -> str:
 
 def _hold_against(verdict: Verdict, known: Known, testimony: Testimony) -> None:
     verdict.heads = len(known.heads)
-    verdict.masters = tuple(sorted(known.sources))
     verdict.findings += [
         *_told(
             testimony.contradicted,
@@ -120,6 +139,25 @@ def _hold_against(verdict: Verdict, known: Known, testimony: Testimony) -> None:
         verdict.notes.append(
             f"records {verdict.vouched_to + 1} to {verdict.last} are newer than what masters vouch for"
         )
+
+
+def _hold_against_each(verdict: Verdict, known: Known, testimony: Testimony, now: float) -> None:
+    """Both masters are shown the same heads within seconds, so one that is behind for longer may have been put back."""
+    agreed = set(testimony.agreed)
+    verdict.vouched_by = dict.fromkeys(sorted(known.sources), 0)
+    for one in known.vouched:
+        if one.head in agreed:
+            verdict.vouched_by[one.master] = max(verdict.vouched_by[one.master], one.head.seq)
+    to = verdict.vouched_to
+    verdict.masters = tuple(name for name, seq in verdict.vouched_by.items() if seq)
+    for master, seq in verdict.vouched_by.items():
+        others = [one for one in known.vouched if one.master != master and one.head.seq > seq]
+        behind_s = max((auditages.age(one.at, now) for one in others), default=0.0)
+        if to and behind_s > BEHIND_S:
+            verdict.notes.append(
+                f"master {master} vouches for it up to record {seq} only, and another one for more since"
+                f" {auditages.span(behind_s)}: it was not reached by this log, or it was put back to an earlier state"
+            )
 
 
 def _told(heads: Sequence[Head], what: str) -> list[str]:

@@ -34,6 +34,15 @@ class Break:
     why: str
 
 
+@dataclass(frozen=True)
+class Removal:
+    """`last` and `hash` are of the last record that was removed, `seq` is of the record that says so."""
+
+    last: int
+    hash: str
+    seq: int
+
+
 @dataclass
 class Verifier:
     """`wanted`: sequence numbers whose hashes are to be kept in `seen`, for `against`."""
@@ -44,8 +53,8 @@ class Verifier:
     first: Optional[Place] = None
     head: Optional[Place] = None
     seen: dict[int, str] = field(default_factory=dict)
-    removals: dict[int, str] = field(default_factory=dict)
-    """What records of this log say was removed by age: the last record of each file, its sequence number and hash."""
+    removals: dict[int, Removal] = field(default_factory=dict)
+    """What records of this log say was removed by age, by the sequence number of the last record of each file."""
 
     def feed(self, line: bytes) -> Optional[Break]:
         """One line, with or without its line end. None: it follows."""
@@ -75,7 +84,15 @@ class Verifier:
             return False
         if self.first.seq == 1:
             return self.first.prev == FIRST_PREV
-        return self.removals.get(self.first.seq - 1) == self.first.prev
+        return self.removed is not None
+
+    @property
+    def removed(self) -> Optional[Removal]:
+        """What the log itself says of the removal of all that was before its first record here; None: nothing."""
+        if self.first is None:
+            return None
+        found = self.removals.get(self.first.seq - 1)
+        return found if found is not None and found.hash == self.first.prev else None
 
     def _broken(self, seq: int, why: str) -> Break:
         self.breaks += 1
@@ -88,7 +105,9 @@ class Verifier:
         except (InvalidInput, ValueError):
             return
         if entry.kind == REMOVED:
-            self.removals[last] = entry.fields.get("hash", "")
+            place = place_of(text)
+            seq = 0 if place is None else place.seq
+            self.removals[last] = Removal(last, entry.fields.get("hash", ""), seq)
 
 
 def _why(before: Place, place: Place) -> str:

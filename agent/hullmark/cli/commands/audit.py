@@ -12,6 +12,7 @@ import click
 from hullmark.cli import auditrecords, door, show
 from hullmark.cli.auditrecords import PATH
 from hullmark.cli.options import Asked, online
+from hullmark.cli.words import duration
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
 
 OUTCOMES = ("pending", "success", "failure", "refused", "unknown")
@@ -250,8 +251,17 @@ nobody was there to vouch for it.
     default="",
     help="It has to be this log: host:ID or master:NAME.",
 )
+@click.option(
+    "--keep",
+    metavar="DURATION",
+    default="365d",
+    show_default=True,
+    help="For how long records have to be kept: those removed earlier are missed.",
+)
 @online
-def verify(asked: Asked, files: tuple[str, ...], kept: tuple[str, ...], expected: str) -> int:
+def verify(
+    asked: Asked, files: tuple[str, ...], kept: tuple[str, ...], expected: str, keep: str
+) -> int:
     """Check that audit logs are whole and unchanged: each record against the one before, and all against the heads that masters
     vouch for.
 
@@ -260,13 +270,14 @@ def verify(asked: Asked, files: tuple[str, ...], kept: tuple[str, ...], expected
     """
     from hullmark.cli import auditfiles, auditheads, audittext, auditverifying
 
+    keep_s = duration(keep, "--keep")
     groups = auditfiles.groups(files)
     known = auditheads.from_files(kept)
     if not kept:
         for log in sorted({auditfiles.log_of(group) for group in groups}):
             known.ask(asked, log)
     verdicts = [
-        auditverifying.verify(group, known.of(auditfiles.log_of(group)), expected)
+        auditverifying.verify(group, known.of(auditfiles.log_of(group)), expected, keep_s)
         for group in groups
     ]
     for verdict in verdicts:
