@@ -173,5 +173,7 @@ def test_exec_where_it_is_allowed_and_where_it_is_not(policed: Policed) -> None:
     assert time.monotonic() - began < 15
     ended = policed.records("container.exec")[-1]
     assert (ended["outcome"], "time limit" in ended["reason"]) == ("failure", True)
+    time.sleep(3)  # as long as it takes to be told
+    assert policed.records("unmanaged.exec") == []
     for name in ("open", "shut"):
         cluster.hullmark("rm", "--no-wait", name)
