@@ -42,6 +42,8 @@ LOOK_S = 3600.0
 
 _LOG = re.compile(r"(host|master):[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _NAME = re.compile(r"(?P<branch>[0-9]{3})-(?P<first>[0-9]{12,19})\.log")
+_PLAIN = re.compile(rb"[\x20-\x7f]+")
+"""As every record is written. A line end in one would put whole lines of somebody's own into the file."""
 _TAIL_BYTES = LINE_MAX_BYTES + 2
 
 _log = log.get("received")
@@ -104,7 +106,7 @@ class Records:
                 return Taken(tail.seq)
             if tail.seq and first != tail.seq + 1:
                 return Taken(tail.seq, f"the next record wanted is number {tail.seq + 1}")
-            texts = [line.encode() for line in lines]
+            texts = [line.encode("utf-8", "surrogatepass") for line in lines]
             wanted = {*range(first + len(texts) - RECENT, first + len(texts))}
             verifier = Verifier(wanted if vouched is None else wanted | {vouched.seq})
             end, why = _follows(log_name, tail, first, texts, verifier)
@@ -137,9 +139,19 @@ class Records:
             return self._recent.get(log_name, {}).get(seq, "")
 
     def accept(self, log_name: str) -> None:
-        """It goes on from whatever it is now, in a branch of its own."""
+        """It goes on from whatever it is now, in a branch of its own, which an empty file begins. Raises AuditUnavailable."""
         with self._lock:
-            self._tails[log_name] = Tail(branch=self._tail(log_name).branch + 1)
+            tail = self._tail(log_name)
+            if tail.path is None:
+                return
+            branch = tail.branch + 1
+            begin = self._folder / log_name / f"{branch:03}-{0:012}.log"
+            try:
+                begin.touch(mode=0o600)
+                sync_folder(begin.parent)
+            except OSError as error:
+                raise self._unusable(error) from error
+            self._tails[log_name] = Tail(branch=branch)
             self._recent.pop(log_name, None)
 
     def logs(self) -> list[str]:
@@ -207,6 +219,8 @@ class Records:
             named = _NAME.fullmatch(path.name)
             assert named is not None
             size = path.stat().st_size
+            if not size and not int(named["first"]):
+                return Tail(branch=int(named["branch"]))
             with path.open("rb") as file:
                 file.seek(max(0, size - _TAIL_BYTES))
                 end = file.read()
@@ -293,8 +307,10 @@ def _follows(
     for number, text in enumerate(texts, first):
         broken = verifier.feed(text)
         end = verifier.head
-        if broken is not None or end is None or len(text) > LINE_MAX_BYTES:
-            return None, f"record {number}: {broken.why if broken else 'it is too long'}"
+        if broken is not None or end is None:
+            return None, f"record {number}: {broken.why if broken else 'it is no record'}"
+        if len(text) > LINE_MAX_BYTES or not _PLAIN.fullmatch(text):
+            return None, f"record {number}: it is too long, or not one line of plain text"
         if (end.log, end.seq) != (log_name, number):
             return None, f"record {number}: it says that it is number {end.seq} of {end.log[:64]}"
     begin, end = verifier.first, verifier.head

@@ -27,7 +27,9 @@ PAGE = 2000
 TRACED_MOST = 20_000
 """Records of one trace."""
 
-_BEGIN = re.compile(rb'\{"seq":([0-9]{1,19}),[^}]*?"at":"([^"]{1,40})"')
+_BEGIN = re.compile(
+    rb'\{"seq":([0-9]{1,19}),"prev":"[^"]*","log":"[^"]*","boot":"[^"]*","at":"([^"]{1,40})"'
+)
 
 Sieve = Callable[[bytes], bool]
 
@@ -87,7 +89,7 @@ class Trail:
             for log in self.logs():
                 for line in self._lines(log, partial(_any_in, texts), texts=texts):
                     record = _read(line)
-                    if record is not None:
+                    if record is not None and record.log == log:
                         search.look(record)
             search.turn()
         return tracing.trace(what, search.records, self._names, whole=search.whole)
@@ -96,7 +98,7 @@ class Trail:
         texts = auditquery.needles(query)
         for line in self._lines(log, _wanted(query, texts, after), after, texts[:1]):
             record = _read(line)
-            if record is not None and auditquery.matches(record, query):
+            if record is not None and record.log == log and auditquery.matches(record, query):
                 yield Found(record, line)
 
     def _lines(

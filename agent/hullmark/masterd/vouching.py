@@ -41,6 +41,8 @@ GATHER_S = 0.8
 """For how long heads are gathered before they are written, so that a whole fleet costs one write a second."""
 LATE_S = 60.0
 """Longer no request is on its way."""
+ENTRY_HEADS_MOST = 2000
+"""In one entry of the file of heads: about 800 KiB."""
 REFUSED_MOST = 50
 """That are named to the other master."""
 
@@ -205,7 +207,8 @@ class Vouching:
                 await self._more.passed(self._more.value, FOREVER_S)
             await asyncio.sleep(GATHER_S)
             offered, self._waiting = self._waiting, []
-            await self._seal(offered)
+            for first in range(0, len(offered), ENTRY_HEADS_MOST):
+                await self._seal(offered[first : first + ENTRY_HEADS_MOST])
 
     def _ended(self, task: asyncio.Future[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -250,9 +253,9 @@ class Vouching:
             head = one.signed.head
             if self._is_late(head):
                 continue
-            why = self._judge(head)
+            newer = heads.get(head.log)
+            why = self._judge(head) or _equivocates(newer, head)
             if not why:
-                newer = heads.get(head.log)
                 if newer is None or newer.head.seq <= head.seq:
                     heads[head.log] = one.signed
                 continue
@@ -308,9 +311,8 @@ class Vouching:
         return self._clock() - sealed_at < LATE_S
 
     def _look_for_acceptance(self, log_name: str) -> None:
-        """In the thread of heads."""
-        if log_name not in self.heads.standing.refused:
-            return
+        """In the thread of heads. A word counts now or not at all, also where nothing was refused here: one that lay there would count for
+        whatever is put back later."""
         file = self._folder / ACCEPT / log_name
         try:
             owner = file.stat().st_uid
@@ -330,6 +332,13 @@ class Vouching:
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function)
+
+
+def _equivocates(other: Optional[SignedHead], head: Head) -> str:
+    """`other` is of the same log, and was offered at the same time."""
+    if other is None or other.head.seq != head.seq or other.head.hash == head.hash:
+        return ""
+    return f"its record number {head.seq} is not the one that was shown at the same time: there are two logs of this name"
 
 
 def _give(future: asyncio.Future[HeadAnswer], answer: HeadAnswer) -> None:
