@@ -46,7 +46,10 @@ class JudgingGate:
     @contextlib.contextmanager
     def passing(self, deed: Deed) -> Iterator[Passage]:
         self.policing.judge(deed)
-        yield Passage(deed.container_id)
+        try:
+            yield Passage(deed.container_id)
+        finally:
+            self.policing.ended(deed)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from hullmark.engine.protocol import (
     Engine,
     EngineEvent,
     EngineInfo,
+    Hand,
     Listed,
     LogLine,
     Progress,
@@ -70,6 +71,10 @@ class EngineAtHand:
     def inspected(self, container_id: str) -> Mapping[str, Any]:
         with self._engine() as engine:
             return engine.inspected(container_id)
+
+    def hands(self) -> Sequence[Hand]:
+        with self._engine() as engine:
+            return engine.hands()
 
     def inspected_image(self, image: str) -> Mapping[str, Any]:
         with self._engine() as engine:

@@ -45,12 +45,19 @@ class Judge(Protocol):
         be looked up. Then too nothing is done."""
         ...
 
+    def ended(self, deed: Deed) -> None:
+        """A deed that it let pass is done, or won't be."""
+        ...
+
 
 class OpenJudge:
     """Refuses nothing: for a host without a policy, and for tests."""
 
     def judge(self, deed: Deed) -> None:
         """Nothing is forbidden."""
+
+    def ended(self, deed: Deed) -> None:
+        """Nothing waits for it."""
 
 
 class RecordingGate:
@@ -71,6 +78,14 @@ class RecordingGate:
         if not asked.anyhow:
             self.settle()
         self._judge(deed, intent)
+        try:
+            with self._recorded(deed, intent, asked) as passage:
+                yield passage
+        finally:
+            self.judge.ended(deed)
+
+    @contextmanager
+    def _recorded(self, deed: Deed, intent: Entry, asked: Asked) -> Iterator[Passage]:
         number = self._intend(intent, deed, asked)
         passage = Passage(deed.container_id, intent.image_digest)
         try:

@@ -13,6 +13,7 @@ from typing import Any, Callable
 from hullmark.agentd.asked import current
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.sights import Subject, Viewpoint
+from hullmark.agentd.starts import Starts
 from hullmark.core import judging
 from hullmark.engine.protocol import Deed, DeedKind
 from hullmark.errors import PolicyRefused
@@ -45,9 +46,10 @@ class Policing:
     def __init__(self, view: Viewpoint, folder: PolicyFolder) -> None:
         self.folder = folder
         self._view = view
+        self._starts = Starts()
         self._judges: Mapping[DeedKind, Callable[[Deed, Policy], Verdict]] = {
             DeedKind.CONTAINER_CREATE: self._creation,
-            DeedKind.CONTAINER_START: lambda deed, policy: self._start(deed.body, policy),
+            DeedKind.CONTAINER_START: self._begin,
             DeedKind.CONTAINER_UPDATE: self._update,
             DeedKind.CONTAINER_EXEC: self._exec,
             DeedKind.IMAGE_PULL: self._pull,
@@ -70,9 +72,14 @@ class Policing:
         if found:
             raise PolicyRefused(in_words(found), remedy=REMEDY)
 
+    def ended(self, deed: Deed) -> None:
+        """To be called for each deed that was judged and may be done, when it was."""
+        if deed.kind is DeedKind.CONTAINER_START:
+            self._starts.end(deed.container_id)
+
     def of_container(self, inspected: Body) -> Verdict:
-        """What the policy says of a container as it is. Raises PolicyRefused while it can't be read."""
-        return self._start(inspected, self.folder.current())
+        """What the policy says of a container as it runs. Raises PolicyRefused while it can't be read."""
+        return self._start(inspected, self.folder.current(), mounted=True)
 
     # -- containers
 
@@ -86,9 +93,20 @@ class Policing:
         sights = self._view.look(judging.needed(deed.body), subject, own_files=own)
         return judging.judge_creation(deed.body, sights, policy)
 
-    def _start(self, inspected: Body, policy: Policy) -> Verdict:
+    def _begin(self, deed: Deed, policy: Policy) -> Verdict:
+        self._starts.begin(deed.container_id, self._view.flight(deed.body))
+        may = False
+        try:
+            found = self._start(deed.body, policy)
+            may = not found
+            return found
+        finally:
+            if not may:
+                self._starts.end(deed.container_id)
+
+    def _start(self, inspected: Body, policy: Policy, *, mounted: bool = False) -> Verdict:
         needs = replace(judging.needed_to_start(inspected), image=str(inspected.get("Image") or ""))
-        sights = self._view.look(needs, _subject(inspected), removed_image=True)
+        sights = self._view.look(needs, _subject(inspected), removed_image=True, mounted=mounted)
         return judging.judge_start(inspected, sights, policy)
 
     def _update(self, deed: Deed, policy: Policy) -> Verdict:
@@ -133,6 +151,7 @@ def _subject(inspected: Body) -> Subject:
         str(labels.get(names.LABEL_APP) or ""),
         str(labels.get(names.LABEL_SERVICE) or ""),
         str(labels.get(names.LABEL_SCOPE) or ""),
+        str(inspected.get("Id") or ""),
     )
 
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
+from hullmark.agentd.starts import Flight, is_written
 from hullmark.config import AgentConfig
 from hullmark.core import judging
+from hullmark.engine import inspection
 from hullmark.engine.docker_api import SOCKETS
-from hullmark.engine.protocol import Engine
+from hullmark.engine.protocol import Engine, Hand
 from hullmark.errors import NotFound, Refused
-from hullmark.host.mounts import Mounts, is_within
+from hullmark.host.mounts import Mounts, Place, is_within
 from hullmark.host.ways import Way, follow
 from hullmark.model import names
 from hullmark.model.policy import (
@@ -43,14 +45,27 @@ _OURS = (
     Guarded("/var/lib/containerd", "the engine's data: every container", readable=True),
 )
 
+_GAINS_NOTHING = ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true")
+
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose request is judged. `service` is empty for what belongs to an app as a whole."""
+    """Whose request is judged. `service` is empty for what belongs to an app as a whole. `container_id` is that of a container
+    that exists: what it writes itself changes no way of its own before it runs."""
 
     app: str
     service: str = ""
     scope: str = ""
+    container_id: str = ""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What of this host a container that is up may write to."""
+
+    container_id: str
+    name: str
+    places: tuple[Place, ...]
 
 
 class Viewpoint:
@@ -87,12 +102,16 @@ class Viewpoint:
         *,
         own_files: tuple[str, ...] = (),
         removed_image: bool = False,
+        mounted: bool = False,
     ) -> Sights:
-        """`removed_image`: one that the engine no longer has is left out. Raises NotFound where the engine lacks the image,
+        """`removed_image`: one that the engine no longer has is left out. `mounted`: the paths were followed already, by the engine, so
+        that nobody can change where they led. Raises NotFound where the engine lacks the image,
         EngineUnavailable where it doesn't answer, Refused where it can't be seen what is mounted on this host."""
+        engine = self._engine
+        hands = () if engine is None or mounted else engine.hands()
         mounts = _mounts()
         sockets = self._socket_ends(mounts)
-        engine = self._engine
+        writings = _writings(mounts, hands, subject.container_id)
         volumes = {} if engine is None else dict(_volumes(engine, needs.volumes))
         named = (path for one in volumes.values() for path in judging.needed_by_volume(one))
         ways = {path: follow(path, mounts=mounts) for path in {*needs.paths, *named}}
@@ -101,7 +120,11 @@ class Viewpoint:
             app=subject.app,
             service=subject.service,
             scope=subject.scope,
-            paths={path: seen(way, mounts, sockets) for path, way in ways.items() if way.end},
+            paths={
+                path: seen(self._watched(way, mounts, writings), mounts, sockets)
+                for path, way in ways.items()
+                if way.end
+            },
             troubles={path: way.trouble for path, way in ways.items() if not way.end},
             volumes=volumes,
             networks={} if engine is None else dict(_networks(engine, needs.networks)),
@@ -110,6 +133,39 @@ class Viewpoint:
             engine_sockets=sockets,
             guarded=self._guarded_ends(mounts),
         )
+
+    def flight(self, inspected: Mapping[str, Any]) -> Flight:
+        """Of a container that is about to be started. Raises as `look` does."""
+        needs = judging.needed_to_start(inspected)
+        engine, mounts = self._engine, _mounts()
+        volumes = {} if engine is None else dict(_volumes(engine, needs.volumes))
+        named = [path for one in volumes.values() for path in judging.needed_by_volume(one)]
+        ways = [follow(path, mounts=mounts) for path in (*needs.paths, *named)]
+        through = {folder: None for way in ways for folder in way.through}
+        row = {"Id": "", "State": "running", "Mounts": inspected.get("Mounts")}
+        written = [*named, *(hand.path for hand in inspection.hands([row]))]
+        return Flight(
+            tuple(place for place in map(mounts.place, through) if place),
+            tuple(place for path in written for place in _shown(path, mounts)),
+        )
+
+    def _watched(self, way: Way, mounts: Mounts, writings: Sequence[Writing]) -> Way:
+        """With those folders on it that a container may change."""
+        places = {folder: mounts.place(folder) for folder in way.through}
+        loose = [
+            f"{folder} (container {one.name} writes there)"
+            for one in writings
+            for folder, place in places.items()
+            if place and is_written((place,), one.places) and self._may_be_root(one.container_id)
+        ]
+        return replace(way, loose=(*way.loose, *loose))
+
+    def _may_be_root(self, container_id: str) -> bool:
+        """Owners and modes keep others from changing what is root's."""
+        try:
+            return may_be_root(self.inspected(container_id))
+        except NotFound:
+            return False
 
     def _socket_ends(self, mounts: Mounts) -> tuple[str, ...]:
         ends = (follow(path, mounts=mounts).end for path in self._sockets if path)
@@ -146,6 +202,28 @@ def seen(way: Way, mounts: Mounts, sockets: Sequence[str]) -> PathSight:
     shown = not named and any(mounts.shows(way.end, socket) for socket in sockets)
     same = any(_is_same(way.end, socket) for socket in sockets)
     return PathSight(way.end, way.loose, same or shown, also, mounts.writable_below(way.end))
+
+
+def _shown(path: str, mounts: Mounts) -> tuple[Place, ...]:
+    end = follow(path, mounts=mounts).end
+    return tuple(mounts.shown(end)) if end else ()
+
+
+def _writings(mounts: Mounts, hands: Iterable[Hand], but_for: str) -> tuple[Writing, ...]:
+    return tuple(
+        Writing(hand.container_id, hand.name, _shown(hand.path, mounts))
+        for hand in hands
+        if hand.container_id != but_for
+    )
+
+
+def may_be_root(inspected: Mapping[str, Any]) -> bool:
+    """By its user, or by a set-uid program."""
+    config, host = inspected.get("Config") or {}, inspected.get("HostConfig") or {}
+    number = str(config.get("User") or "").partition(":")[0]
+    options = host.get("SecurityOpt") or ()
+    held = any(option in _GAINS_NOTHING for option in options) and not host.get("Privileged")
+    return not (held and number.isascii() and number.isdigit() and int(number))
 
 
 def _is_same(path: str, socket: str) -> bool:

@@ -21,6 +21,7 @@ from hullmark.engine import (
     logstream,
     request,
     restarts,
+    sources,
 )
 from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import CALL_TIMEOUT_S, Connection, segment
@@ -35,6 +36,7 @@ from hullmark.engine.protocol import (
     EngineEvent,
     EngineInfo,
     Gate,
+    Hand,
     Listed,
     LogLine,
     OpenGate,
@@ -44,7 +46,7 @@ from hullmark.engine.protocol import (
 )
 from hullmark.errors import Conflict, EngineUnavailable, HullmarkError, NotFound, Refused
 from hullmark.model import names
-from hullmark.model.app import Bundle, MountKind, Network, Volume
+from hullmark.model.app import Bundle, Network, Volume
 from hullmark.model.ejection import EngineRestart
 from hullmark.model.observed import Health
 from hullmark.model.reference import parse
@@ -146,7 +148,7 @@ class DockerApiEngine:
             Deed(DeedKind.CONTAINER_CREATE, name, made, request=request_)
         ) as passage:
             # After the judgement: whoever orders learns of no file that he may not have.
-            _check_sources(request_.bundle)
+            sources.check(request_.bundle)
             try:
                 answer = self._connection.post("/containers/create", made, **parameters)
                 container_id, connected = str(answer["Id"]), bundle.container.networks[:1]
@@ -296,9 +298,11 @@ class DockerApiEngine:
         """With the capabilities that it has, and the annotations that its image brought: Podman tells them only by its own API."""
         if self.info().name != "podman":
             return dict(found)
-        own = self._connection.get(f"{LIBPOD}/containers/{segment(found['Id'])}/json")
-        annotations = (own.get("Config") or {}).get("Annotations") or {}
-        return {**found, "BoundingCaps": own.get("BoundingCaps") or [], "Annotations": annotations}
+        path = f"{LIBPOD}/containers/{segment(found['Id'])}/json"
+        return inspection.whole(found, self._connection.get(path))
+
+    def hands(self) -> Sequence[Hand]:
+        return tuple(inspection.hands(self._connection.get("/containers/json", all="true")))
 
     # -- images
 
@@ -379,21 +383,3 @@ class DockerApiEngine:
 def _deed(kind: DeedKind, found: Mapping[str, Any], body: Mapping[str, Any]) -> Deed:
     """To a container that `inspect` has found."""
     return Deed(kind, str(found.get("Name", "")).lstrip("/"), body, str(found["Id"]))
-
-
-def _check_sources(bundle: Bundle) -> None:
-    """Files on the host that the container needs. Raises Refused naming the one that is missing."""
-    for mount in bundle.container.mounts:
-        needed = mount.kind is MountKind.BIND and not mount.create_host_path
-        if needed and not Path(mount.source).exists():
-            raise Refused(
-                f"{mount.source} does not exist on this host",
-                remedy="make it, or allow create_host_path",
-            )
-    for reference in bundle.container.secrets:
-        path = bundle.secrets[reference.source].path
-        if not Path(path).is_file():
-            raise Refused(
-                f"secret {reference.source}: {path} is not a file on this host",
-                remedy="put the secret there, readable by root only",
-            )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-from hullmark.engine.protocol import Container, ContainerState, EngineEvent, Listed
+from hullmark.engine.protocol import Container, ContainerState, EngineEvent, Hand, Listed
 from hullmark.model import names
 from hullmark.model.app import Healthcheck
 from hullmark.model.epoch import NO_EPOCH, Epoch
@@ -30,6 +30,8 @@ _STATES = {
     "removing": ContainerState.DEAD,
     "dead": ContainerState.DEAD,
 }
+
+UP = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING})
 
 _HEALTH = {
     "starting": Health.STARTING,
@@ -124,6 +126,21 @@ def listed(row: Mapping[str, Any]) -> Listed:
     )
     state = _STATES.get(str(row.get("State") or "").lower(), ContainerState.DEAD)
     return Listed(row["Id"], str((row.get("Names") or [""])[0]).lstrip("/"), state, health)
+
+
+def whole(found: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a container of Podman's: what it says in Docker's terms and what only its own API tells."""
+    annotations = (own.get("Config") or {}).get("Annotations") or {}
+    return {**found, "BoundingCaps": own.get("BoundingCaps") or [], "Annotations": annotations}
+
+
+def hands(rows: Sequence[Mapping[str, Any]]) -> Iterator[Hand]:
+    """Of a listing: what those containers that are up write to on the host."""
+    for row in rows:
+        one = listed(row)
+        for mount in row.get("Mounts") or () if one.state in UP else ():
+            if mount.get("RW") and str(mount.get("Source") or "").startswith("/"):
+                yield Hand(one.container_id, one.name, str(mount["Source"]))
 
 
 def events_wanted(engine: str) -> dict[str, str]:

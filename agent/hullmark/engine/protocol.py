@@ -86,6 +86,15 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """A path of the host that a container which is up may write to."""
+
+    container_id: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
 class CreateRequest:
     """A container to be made. `files` gives the path of the agent's copy of each config, by its target in
     the container."""
@@ -239,6 +248,10 @@ class Engine(Protocol):
 
     def inspected(self, container_id: str) -> Mapping[str, Any]:
         """All that the engine says of a container, ours or not. Raises NotFound."""
+        ...
+
+    def hands(self) -> Sequence[Hand]:
+        """What containers that are up, ours or not, may write to on this host."""
         ...
 
     def inspected_image(self, image: str) -> Mapping[str, Any]:

@@ -37,6 +37,10 @@ class Place:
     device: str
     path: str
 
+    def has(self, other: Place) -> bool:
+        """Whether the other is it, or is in it."""
+        return self.device == other.device and is_within(other.path, self.path)
+
 
 @dataclass(frozen=True)
 class Mounts:
@@ -71,11 +75,7 @@ class Mounts:
         if is_within(file, folder):
             return True
         at = self.place(file)
-        if at is None:
-            return False
-        return any(
-            one.device == at.device and is_within(at.path, one.path) for one in self._shown(folder)
-        )
+        return at is not None and any(one.has(at) for one in self.shown(folder))
 
     def writable_below(self, folder: str) -> tuple[str, ...]:
         """Where something is mounted below it that can be written. A bind mount takes that with it, and a read-only one leaves it as
@@ -87,7 +87,7 @@ class Mounts:
         """Every other path of what a bind mount of `folder` shows: of itself, and of what is mounted below it."""
         found = {
             name: None
-            for place in self._shown(folder)
+            for place in self.shown(folder)
             for name in self._names(place)
             if not is_within(name, folder)
         }
@@ -102,7 +102,8 @@ class Mounts:
                 if self.place(name) == place:
                     yield name
 
-    def _shown(self, folder: str) -> Iterable[Place]:
+    def shown(self, folder: str) -> Iterable[Place]:
+        """What a bind mount of it has."""
         own = self.place(folder)
         if own is not None:
             yield own

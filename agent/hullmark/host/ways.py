@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
@@ -28,7 +28,8 @@ PATH_MAX_BYTES = 4096
 @dataclass(frozen=True)
 class Way:
     """`end` is where the path leads, without a link in it; empty where it can't be told, and `trouble` says why. What
-    doesn't exist yet is part of `end` as it is written. `loose` names each component that others may change, and how."""
+    doesn't exist yet is part of `end` as it is written. `loose` names each component that others may change, and how. `through`: the
+    folders in which a name was looked up, without links: who writes in one of them decides where the path leads."""
 
     path: str
     end: str = ""
@@ -36,6 +37,7 @@ class Way:
     kind: str = ""  # folder, file, socket, device or other; empty where it doesn't exist
     loose: tuple[str, ...] = ()
     trouble: str = ""
+    through: tuple[str, ...] = field(default=(), compare=False)
 
 
 class _Troubled(Exception):
@@ -52,14 +54,16 @@ def follow(path: str, *, root: str = "", mounts: Optional[Mounts] = None, owner:
             other = _Walk(root, found, owner).to(path)
             if other.end != way.end:
                 raise _Troubled(f"leads to {way.end} or to {other.end}, as one takes `..`")
-            way = Way(
-                path, way.end, way.exists, way.kind, tuple(dict.fromkeys(way.loose + other.loose))
+            way = replace(
+                way,
+                loose=tuple(dict.fromkeys(way.loose + other.loose)),
+                through=tuple(dict.fromkeys(way.through + other.through)),
             )
     except _Troubled as error:
         return Way(path, trouble=str(error))
     except OSError as error:
         return Way(path, trouble=f"can't be looked at: {error.strerror}")
-    return Way(path, way.end, way.exists, way.kind, way.loose)
+    return replace(way, path=path)
 
 
 def _cleaned(path: str) -> str:
@@ -78,6 +82,7 @@ class _Walk:
         self._mounts = mounts
         self._owner = owner
         self._loose: dict[str, None] = {}
+        self._through: dict[str, None] = {}
         self._at = "/"
         self._links = 0
         self._missing = False
@@ -93,7 +98,8 @@ class _Walk:
                 continue
             left += self._step(part)
         kind = "" if self._status is None else _kind(self._status)
-        return Way(path, self._at, self._status is not None, kind, tuple(self._loose))
+        exists, through = self._status is not None, tuple(self._through)
+        return Way(path, self._at, exists, kind, tuple(self._loose), through=through)
 
     def _up(self) -> None:
         if self._missing:
@@ -134,6 +140,7 @@ class _Walk:
     def _judge_folder(self) -> None:
         """Where we are, from which a name is looked up."""
         status, path = self._status, self._at
+        self._through[path] = None
         if status is None:
             raise _Troubled(f"leads through {path}, which is not there")
         if not stat.S_ISDIR(status.st_mode):

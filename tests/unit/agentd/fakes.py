@@ -32,6 +32,7 @@ from hullmark.engine.protocol import (
     CreateRequest,
     EngineEvent,
     EngineInfo,
+    Hand,
     Listed,
     LogLine,
     Progress,
@@ -153,6 +154,7 @@ class FakeEngine:
         self.policies: dict[str, EngineRestart] = {}
         self.during_exec: Callable[[Command, Attendant], int] = lambda command, attendant: 0
         self.changes_policies = True
+        self.written: list[Hand] = []
         self._ids = itertools.count(1)
         self._time = itertools.count(1)
 
@@ -216,6 +218,9 @@ class FakeEngine:
             "Name": f"/{one.name}",
             "State": {"Running": running, "Status": one.state.value},
         }
+
+    def hands(self) -> Sequence[Hand]:
+        return self.written
 
     def inspected_image(self, image: str) -> Mapping[str, Any]:
         self._ask("inspected_image")

@@ -54,6 +54,20 @@ class Says:
     def judge(self, deed: Deed) -> None:
         raise self.error
 
+    def ended(self, deed: Deed) -> None:
+        raise AssertionError("it was not let pass")
+
+
+class Counts(OpenJudge):
+    def __init__(self) -> None:
+        self.under_way = 0
+
+    def judge(self, deed: Deed) -> None:
+        self.under_way += 1
+
+    def ended(self, deed: Deed) -> None:
+        self.under_way -= 1
+
 
 def passed(gate: RecordingGate, deed: Deed, error: BaseException | None = None) -> bool:
     """Whether the deed was done."""
@@ -120,6 +134,19 @@ def test_what_the_judge_does_not_let_pass_is_recorded_and_not_done(
     assert book.short == [("container.create", "event", outcome.value)]
     assert book.entries[0].reason == error.message
     assert book.entries[0].by == "alice"
+
+
+def test_the_judge_is_told_when_a_deed_is_over_however_it_ends() -> None:
+    book, counts = Logbook(), Counts()
+    gate = RecordingGate(auditing_of(book), counts)
+    with gate.passing(START):
+        assert counts.under_way == 1
+    with pytest.raises(NotFound):
+        passed(gate, START, NotFound("gone"))
+    book.room = False
+    with pytest.raises(AuditUnavailable):
+        passed(gate, CREATE)
+    assert counts.under_way == 0
 
 
 def test_nothing_new_is_begun_where_the_intent_can_not_be_written() -> None:

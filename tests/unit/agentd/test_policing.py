@@ -67,6 +67,7 @@ class World:
             self.policing.judge(deed)
         except PolicyRefused as error:
             return error.message
+        self.policing.ended(deed)
         return ""
 
 

@@ -237,3 +237,21 @@ def test_what_a_failing_check_printed(key: str) -> None:
     for status in ("healthy", "starting"):
         assert read({key: {"Status": status, "Log": log}}, CHECKED).health_output == ""
     assert read({key: {"Status": "unhealthy", "Log": None}}, CHECKED).health_output == ""
+
+
+def test_what_containers_that_are_up_write_to() -> None:
+    mounts = [
+        {"Type": "bind", "Source": "/srv", "Destination": "/a", "RW": True},
+        {"Type": "bind", "Source": "/etc", "Destination": "/b", "RW": False},
+        {"Type": "tmpfs", "Source": "", "Destination": "/c", "RW": True},
+    ]
+    rows = [
+        {"Id": state, "Names": [f"/{state}"], "State": state, "Mounts": mounts}
+        for state in ("running", "paused", "exited", "created", "restarting")
+    ]
+    found = list(inspection.hands([*rows, {"Id": "x", "State": "running", "Mounts": None}]))
+    assert [(one.container_id, one.path) for one in found] == [
+        ("running", "/srv"),
+        ("paused", "/srv"),
+        ("restarting", "/srv"),
+    ]
