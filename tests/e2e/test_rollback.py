@@ -179,6 +179,8 @@ def test_a_master_that_was_put_back_is_found_by_host_and_master(
     back.kill()
     image.put_back()
     assert heads_of(back).number < known, "it is an earlier image"
+    code, said = verified(pair, back.folder / "audit" / "audit.log", tmp_path / "heads", other)
+    assert (code, "its end is missing" in said) == (2, True), "its own log says so"
     back.start()
     change(pair, host, 2)
     eventually(lambda: "audit.master_rolled_back" in problems(pair, host.name), "the host says so")
@@ -222,7 +224,7 @@ def test_a_host_that_was_put_back_is_found_by_both_masters(
     host.agent.kill()
     image.put_back()
     assert newest(folder) < known - 2, "it is an earlier image"
-    code, said = verified(pair, host, tmp_path / "heads")
+    code, said = verified(pair, folder / "audit.log", tmp_path / "heads")
     assert (code, "its end is missing" in said) == (2, True)
     host.agent.start()
     eventually(
@@ -243,10 +245,11 @@ def accept(pair: Pair, log: str) -> None:
         (master.state / "audit" / "accept" / log).touch()
 
 
-def verified(pair: Pair, host: Host, heads: Path) -> tuple[int, str]:
-    """What `audit verify` says of the host's log with what the masters vouch for."""
-    pair.hullmark("audit", "heads", "--save", str(heads))
-    done = pair.run("audit", "verify", str(log_folder(host) / "audit.log"), "--heads", str(heads))
+def verified(pair: Pair, log: Path, heads: Path, *asked: Master) -> tuple[int, str]:
+    """What `audit verify` says of a log with what these masters vouch for; of both where none is named."""
+    urls = ",".join(f"unix://{one.socket}" for one in asked or pair.masters.values())
+    pair.hullmark("--master", urls, "audit", "heads", "--save", str(heads))
+    done = pair.run("audit", "verify", str(log), "--heads", str(heads))
     return done.returncode, done.stdout + done.stderr
 
 
@@ -261,7 +264,7 @@ def test_a_log_that_was_replaced_is_found(pair: Pair, host: Host, tmp_path: Path
         kept.unlink()
     verifier = Verifier()
     assert [verifier.feed(line) for line in whole(folder / "audit.log")] == [None] * (count + 40)
-    code, said = verified(pair, host, tmp_path / "heads")
+    code, said = verified(pair, folder / "audit.log", tmp_path / "heads")
     assert (code, "is another one than masters vouch for" in said) == (2, True)
     leader = pair.leader()
     before = len(events(pair, "audit.rolled_back"))
