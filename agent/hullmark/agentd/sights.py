@@ -45,6 +45,8 @@ _OURS = (
     Guarded("/var/lib/containerd", "the engine's data: every container", readable=True),
 )
 
+JOINS_MAX = 4
+"""Containers that are followed of those that join one another. Beyond it counts as the host's own."""
 _GAINS_NOTHING = ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true")
 
 
@@ -128,6 +130,7 @@ class Viewpoint:
             troubles={path: way.trouble for path, way in ways.items() if not way.end},
             volumes=volumes,
             networks={} if engine is None else dict(_networks(engine, needs.networks)),
+            joined={} if engine is None else _joined(engine, needs.containers),
             image=_image(engine, needs.image, removed_image) if engine is not None else None,
             own_files=(*own_files, *self._own_files()),
             engine_sockets=sockets,
@@ -263,6 +266,25 @@ def _networks(engine: Engine, wanted: Iterable[str]) -> Iterable[tuple[str, Netw
                     _app(found),
                 ),
             )
+
+
+def _joined(engine: Engine, wanted: Iterable[str]) -> Mapping[str, frozenset[str]]:
+    found = {}
+    for name in wanted:
+        inspected = _found(engine.inspected, name)
+        if inspected is not None:
+            found[name] = _hosts(engine, inspected, JOINS_MAX)
+    return found
+
+
+def _hosts(engine: Engine, inspected: Mapping[str, Any], left: int) -> frozenset[str]:
+    """Also what it has by joining others, one after the other."""
+    has = set(judging.hosts_own(inspected))
+    for name, other in judging.joined_by(inspected).items():
+        further = _found(engine.inspected, other) if left else None
+        if further is None or name in _hosts(engine, further, left - 1):
+            has.add(name)
+    return frozenset(has)
 
 
 def _image(engine: Engine, wanted: str, removed: bool) -> Optional[ImageSight]:

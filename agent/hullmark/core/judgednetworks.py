@@ -26,7 +26,7 @@ def judge_joined(case: Case, body: Mapping[str, Any]) -> None:
     mode = str((body.get("HostConfig") or {}).get("NetworkMode") or "")
     if mode == "host":
         judgedrights.judge_host_namespace(case, "network")
-    elif mode != NO_NETWORK and not judgedrights.judge_joining(case, mode):
+    elif mode != NO_NETWORK and not judgedrights.judge_joining(case, "network", mode):
         judge_network_named(case, mode)
     for name in endpoints(body):
         judge_network_named(case, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hullmark.core.judgement import UNSEEN, Case, cited, fits
@@ -26,6 +26,8 @@ _MODES = {
 }
 """By field: which namespace, and the forms that leave the container in one of its own. Docker says `host` of the control groups
 of every container where the machine has their version 1, so that of what exists this one is not judged."""
+JOINING = {"NetworkMode": "network", "PidMode": "pid", "IpcMode": "ipc"}
+"""Those of which a container can have another one's."""
 _JOINS = re.compile(r"container:.+")
 _JOINED = re.compile(r"(container|ns|pod|service):.+")
 """The forms that nobody may ask for, and that a container which exists can have."""
@@ -53,17 +55,32 @@ def judge_host_namespace(case: Case, name: str) -> None:
         case.no("host_namespaces", f"the host's {name} namespace is not allowed here")
 
 
-def judge_joining(case: Case, mode: str) -> bool:
-    """Whether it is a mode that joins a namespace of somebody else's."""
+def judge_joining(case: Case, name: str, mode: str) -> bool:
+    """Whether it is a mode that joins a namespace of somebody else's, which can be the host's."""
     if not (_JOINED if case.started else _JOINS).fullmatch(mode):
         return False
     if not case.yes("join_namespaces"):
         case.no("join_namespaces", f"{cited(mode)} is somebody else's namespace")
+    elif case.rules["host_namespaces"].items is not None:
+        kind, _, other = mode.partition(":")
+        has = case.sights.joined.get(other) if kind == "container" else frozenset({name})
+        if has is None:
+            case.never(f"{cited(mode)}: there is no such container on this host")
+        elif name in has:
+            judge_host_namespace(case, name)
     return True
 
 
+def joined_by(host: Mapping[str, Any]) -> Iterator[str]:
+    """Containers whose namespaces it joins."""
+    for field in JOINING:
+        kind, _, other = str(host.get(field) or "").partition(":")
+        if kind == "container" and other:
+            yield other
+
+
 def _judge_mode(case: Case, name: str, mode: str, own: str) -> None:
-    if not mode or judge_joining(case, mode) or re.fullmatch(own, mode):
+    if not mode or judge_joining(case, name, mode) or re.fullmatch(own, mode):
         return
     if mode == "host":
         if not (case.started and name == "cgroup"):

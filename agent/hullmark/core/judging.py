@@ -40,6 +40,7 @@ def needed(body: Body) -> Needs:
         volumes=_once(m.source for m in mounts if m.source and not m.is_path),
         networks=_once(judgednetworks.named(body)),
         image=str(body.get("Image") or ""),
+        containers=_once(judgedrights.joined_by(host)),
     )
 
 
@@ -50,6 +51,21 @@ def needed_to_start(inspected: Body) -> Needs:
 def needed_by_volume(volume: VolumeSight) -> tuple[str, ...]:
     """Paths of the host that a volume's options name, of one that exists or (`volume_of`) is about to be made."""
     return judgedvolumes.paths_of(volume)
+
+
+def joined_by(inspected: Body) -> Mapping[str, str]:
+    """By namespace: the container whose own it has."""
+    host = inspected.get("HostConfig") or {}
+    modes = {name: str(host.get(key) or "") for key, name in judgedrights.JOINING.items()}
+    joins = {name: mode.partition(":") for name, mode in modes.items()}
+    return {name: other for name, (kind, _, other) in joins.items() if kind == "container"}
+
+
+def hosts_own(inspected: Body) -> frozenset[str]:
+    """Which of the host's namespaces a container was given; a form that nobody knows could be each."""
+    host = inspected.get("HostConfig") or {}
+    modes = {name: str(host.get(key) or "") for key, name in judgedrights.JOINING.items()}
+    return frozenset(name for name, mode in modes.items() if mode == "host" or mode[:3] == "ns:")
 
 
 def volume_of(body: Body) -> VolumeSight:

@@ -265,12 +265,13 @@ class ImageSight:
 @dataclass(frozen=True)
 class Needs:
     """What has to be looked up before a request can be judged: paths of the host as written, names (or ids) of volumes and
-    networks, an image's reference (empty: none)."""
+    networks, an image's reference (empty: none), and names or ids of containers whose namespaces are joined."""
 
     paths: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     image: str = ""
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -278,7 +279,8 @@ class Sights:
     """What was looked up. A needed path, or image, that is missing here is a violation. A volume or network that is missing doesn't exist.
 
     `app` and `service` come from the instance, `scope` is the service's (`cde` or empty). `own_files`: the agent's copies of
-    configs, which may be mounted read-only. `engine_sockets`: resolved paths. `troubles`: why paths that are missing could not be
+    configs, which may be mounted read-only. `joined`: which of the host's namespaces a container has, also by joining another one's.
+    `engine_sockets`: resolved paths. `troubles`: why paths that are missing could not be
     followed."""
 
     engine: str = "docker"
@@ -290,6 +292,7 @@ class Sights:
     volumes: Mapping[str, VolumeSight] = field(default_factory=dict)
     networks: Mapping[str, NetworkSight] = field(default_factory=dict)
     image: Optional[ImageSight] = None
+    joined: Mapping[str, frozenset[str]] = field(default_factory=dict)
     own_files: tuple[str, ...] = ()
     engine_sockets: tuple[str, ...] = ()
     guarded: tuple[Guarded, ...] = ()

@@ -288,6 +288,19 @@ def test_a_device_is_judged_by_where_it_leads() -> None:
     assert [violation.rule for violation in verdict] == ["request"]
 
 
+@pytest.mark.parametrize("field", ["pid", "ipc", "network_mode"])
+def test_a_namespace_of_the_hosts_by_way_of_another_container(field: str) -> None:
+    name = field.partition("_")[0]
+    made = body(replace(GOOD, **{"networks": (), field: "container:other"}), ports=())
+    closed = {"host_namespaces": ()}
+    assert judging.needed(made).containers == ("other",)
+    assert refused(made, closed, joined={"other": frozenset({name})}) == ["host_namespaces"]
+    assert refused(made, closed, joined={"other": frozenset({"uts"})}) == []
+    assert refused(made, closed, joined={}) == ["request"]
+    assert refused(made, {}, joined={}) == []
+    assert refused(made, {"host_namespaces": (name,)}, joined={"other": frozenset({name})}) == []
+
+
 def test_what_a_read_only_mount_shows_below_it_is_written() -> None:
     made = body(replace(GOOD, **bind("/srv/read", read_only=True)))
     seen = {"/srv/read": PathSight("/srv/read", below=("/srv/read/disk",))}
