@@ -61,6 +61,7 @@ class Host:
     policies: Path
     problems: Problems
     ground: Path
+    policing: Policing
 
     def policy(self, text: str) -> None:
         self.policies.mkdir(mode=0o755, exist_ok=True)
@@ -103,7 +104,9 @@ def host(clean_engine: Engine, image: str, tmp_path: Path, ground: Path) -> Iter
     )
     config, problems = load_agent(str(file)).config, Problems()
     bare = yard_for(clean_engine, tmp_path)
-    policing = Policing(Viewpoint(config, bare.engine), PolicyFolder(config.policy_dir, problems))
+    policing = Policing(
+        Viewpoint(config, bare.engine), PolicyFolder(config.policy_dir, problems, former_s=0.0)
+    )
     pool = clean_engine.workspace.addresses.rpartition("/")[0].split(".")
     engine = DockerApiEngine(
         clean_engine.socket,
@@ -112,7 +115,7 @@ def host(clean_engine: Engine, image: str, tmp_path: Path, ground: Path) -> Iter
         gate=JudgingGate(policing),
     )
     yard = Yard(engine, clean_engine, tmp_path)
-    yield Host(yard, bare, tmp_path / "policy.d", problems, ground)
+    yield Host(yard, bare, tmp_path / "policy.d", problems, ground, policing)
     engine.close()
     bare.engine.close()
 

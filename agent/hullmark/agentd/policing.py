@@ -49,7 +49,7 @@ class Policing:
         self._starts = Starts()
         self._judges: Mapping[DeedKind, Callable[[Deed, Policy], Verdict]] = {
             DeedKind.CONTAINER_CREATE: self._creation,
-            DeedKind.CONTAINER_START: self._begin,
+            DeedKind.CONTAINER_START: lambda deed, policy: self._start(deed.body, policy),
             DeedKind.CONTAINER_UPDATE: self._update,
             DeedKind.CONTAINER_EXEC: self._exec,
             DeedKind.IMAGE_PULL: self._pull,
@@ -64,7 +64,17 @@ class Policing:
             return
         # Who restarts a container is no matter of the host's rules, and a host can leave its cluster whatever they say.
         free = deed.kind is DeedKind.CONTAINER_UPDATE
-        policy = Policy() if free else self.folder.current()
+        policies = (Policy(),) if free else self.folder.in_force()
+        if deed.kind is DeedKind.CONTAINER_START:
+            self._starts.begin(deed.container_id, self._view.flight(deed.body))
+        try:
+            for policy in policies:
+                self._hold(deed, policy)
+        except BaseException:
+            self.ended(deed)
+            raise
+
+    def _hold(self, deed: Deed, policy: Policy) -> None:
         judge = self._judges.get(deed.kind)
         if judge is None:
             raise PolicyRefused(f"nobody here knows how to judge {deed.kind.value}")
@@ -92,17 +102,6 @@ class Policing:
         own = tuple(request.files.values())
         sights = self._view.look(judging.needed(deed.body), subject, own_files=own)
         return judging.judge_creation(deed.body, sights, policy)
-
-    def _begin(self, deed: Deed, policy: Policy) -> Verdict:
-        self._starts.begin(deed.container_id, self._view.flight(deed.body))
-        may = False
-        try:
-            found = self._start(deed.body, policy)
-            may = not found
-            return found
-        finally:
-            if not may:
-                self._starts.end(deed.container_id)
 
     def _start(self, inspected: Body, policy: Policy, *, mounted: bool = False) -> Verdict:
         needs = replace(judging.needed_to_start(inspected), image=str(inspected.get("Image") or ""))

@@ -2,6 +2,9 @@
 
 A policy that can't be read wholly is no policy: until it is mended nothing is created or started, and what runs goes on. No reload is
 needed for either, and none helps.
+
+Files are not always put there in one go: between an old one's end and a new one's begin, or its first part and its last, fewer rules
+stand there, and that is a policy too. So for a moment what the former one forbids stays forbidden.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ AGAIN = (
 SETTLED_S = 2.0
 """How old a change has to be so that a second one shows in the file's times: some file systems count in whole seconds."""
 
+FORMER_S = 2.0
+"""How long a policy's word still counts after it was replaced."""
+
 Mark = tuple[object, ...]
 Changed = Callable[[Optional[Policy], str], None]
 """Told of each other policy in force, the first one too; None and why, where it became one that can't be read."""
@@ -46,11 +52,17 @@ class PolicyFolder:
         problems: Problems,
         changed: Changed = lambda _policy, _why: None,
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        former_s: float = FORMER_S,
     ) -> None:
         self._folder = Path(folder).absolute()
         self._problems = problems
         self._changed = changed
         self._wall = wall
+        self._clock = clock
+        self._former_s = former_s
+        self._former: dict[str, tuple[Policy, float]] = {}
+        self._last: Optional[Policy] = None
         self._lock = threading.Lock()
         self._marks: Optional[tuple[Mark, ...]] = None
         self._known = False
@@ -77,6 +89,14 @@ class PolicyFolder:
                 )
             return self._policy
 
+    def in_force(self) -> tuple[Policy, ...]:
+        """By each of which something has to be allowed: the current one, and those that it replaced just now. Raises as `current`."""
+        policy = self.current()
+        with self._lock:
+            now = self._clock()
+            self._former = {key: one for key, one in self._former.items() if one[1] > now}
+            return (policy, *(one for one, _ in self._former.values() if one != policy))
+
     @property
     def scope(self) -> str:
         """What the leader is told: `unknown` while the policy can't be read, so that nothing new is placed here."""
@@ -91,6 +111,9 @@ class PolicyFolder:
             policy, why = None, in_short(error)
         same = self._known and (policy, why) == (self._policy, self._why)
         self._known, self._policy, self._why = True, policy, why
+        if self._last is not None and not same:
+            self._former[self._last.digest] = (self._last, self._clock() + self._former_s)
+        self._last = policy or self._last
         if policy is None:
             self._problems.set(INVALID, why, AGAIN)
         else:

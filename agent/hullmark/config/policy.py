@@ -22,6 +22,7 @@ from hullmark.model.policy import REPORT, RULES, SCOPES, STOP, Exemption, Policy
 
 POLICY_DIR = "/etc/hullmark/policy.d"
 REMEDY = "mend what is named; hullmark config check policy FILE checks one file"
+EMPTY = "is empty, as a file is that could not be written to its end"
 WORDS = ("name", "description")
 OF_THE_HOST = ("scope", "on_violation", "apps")
 """Keys that no exemption has."""
@@ -60,6 +61,10 @@ def _load(files: Iterable[str], problems: list[Problem]) -> Policy:
         names.append(file)
         try:
             content = _content(file)
+            if not content:
+                raise InvalidInput(
+                    [Problem(EMPTY, file=name_of(file), allowed="rules, or a comment")]
+                )
             digest.update(f"{file}\0{len(content)}\0".encode() + content)
             _take_document(reading, parse(content, name_of(file)), name_of(file))
         except InvalidInput as error:

@@ -49,7 +49,9 @@ class World:
         more = f"policy_dir: {self.policies}\nengine: {{socket: 'unix://{self.socket}'}}\n"
         self.config = load_agent(config_in(folder, more)).config
         self.view = Viewpoint(self.config, self.engine)
-        self.policing = Policing(self.view, PolicyFolder(str(self.policies), self.problems))
+        self.policing = Policing(
+            self.view, PolicyFolder(str(self.policies), self.problems, former_s=0.0)
+        )
         self.write(STRICT)
 
     def _answer(self, name: str) -> Any:

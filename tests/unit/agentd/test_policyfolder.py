@@ -27,7 +27,8 @@ class Watched:
         self.path, self.problems, self.wall = path, Problems(), Clock(LONG_AFTER)
         self.told: list[tuple[Optional[Policy], str]] = []
         self.reads = 0
-        self.folder = PolicyFolder(str(path), self.problems, self._tell, self.wall)
+        self.clock = Clock(0.0)
+        self.folder = PolicyFolder(str(path), self.problems, self._tell, self.wall, self.clock)
 
         def counted(folder: str) -> Policy:
             self.reads += 1
@@ -143,3 +144,24 @@ def test_a_folder_behind_a_link_is_read_every_time(
     (tmp_path / "policy.d").unlink()
     (tmp_path / "policy.d").symlink_to("other")
     assert watched.folder.current().files == ()
+
+
+def test_what_a_former_policy_forbids_stays_forbidden_for_a_moment(watched: Watched) -> None:
+    file = watched.write("privileged: false\n")
+    full = watched.folder.current()
+    assert watched.folder.in_force() == (full,)
+    watched.write("")
+    with pytest.raises(PolicyRefused, match="is empty"):
+        watched.folder.in_force()
+    watched.write("# half of it\n")
+    half, *former = watched.folder.in_force()
+    assert half.given == {}
+    assert former == [full]
+    file.unlink()
+    none, *former = watched.folder.in_force()
+    assert none.files == ()
+    assert former == [full, half]
+    watched.write("privileged: false\n")
+    assert watched.folder.in_force()[0] == full
+    watched.clock.now += 10.0
+    assert watched.folder.in_force() == (full,)

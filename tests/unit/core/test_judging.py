@@ -291,7 +291,8 @@ def test_a_device_is_judged_by_where_it_leads() -> None:
 @pytest.mark.parametrize("field", ["pid", "ipc", "network_mode"])
 def test_a_namespace_of_the_hosts_by_way_of_another_container(field: str) -> None:
     name = field.partition("_")[0]
-    made = body(replace(GOOD, **{"networks": (), field: "container:other"}), ports=())
+    joins: dict[str, Any] = {"networks": (), field: "container:other"}
+    made = body(replace(GOOD, **joins), ports=())
     closed = {"host_namespaces": ()}
     assert judging.needed(made).containers == ("other",)
     assert refused(made, closed, joined={"other": frozenset({name})}) == ["host_namespaces"]
