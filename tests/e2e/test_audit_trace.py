@@ -169,12 +169,18 @@ def test_a_log_is_verified_against_both_masters(pair: Pair, tmp_path: Path) -> N
     cases = {
         "changed": [lines[0], other, *lines[2:]],
         "removed": [lines[0], *lines[2:]],
+        "reordered": [lines[0], lines[2], lines[1], *lines[3:]],
+        "without its beginning": lines[1:],
         "shortened": lines[: len(lines) // 2],
+        "emptied": [],
     }
     for what, kept in cases.items():
         copy.write_bytes(b"".join(kept))
         code, said = verified(str(copy))
         assert (code, said["verdict"]) == (2, "broken"), what
+    copy.unlink()
+    code, why = verified(str(copy))
+    assert (code, "there is no file" in why) == (2, True)
     saved = tmp_path / "heads"
     pair.hullmark("--master", both, "audit", "heads", "--save", str(saved))
     assert verified(str(log), "--heads", str(saved))[0] == 0

@@ -36,8 +36,8 @@ COLUMNS = (
     "prev",
     "hash",
 )
-COMPUTED = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes what begins with one of these for a formula."""
+COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A spreadsheet takes what begins with one of these for a formula, some also where spaces are before it."""
 ID_SHOWN = 12
 
 
@@ -56,7 +56,8 @@ def line(record: Record, names: Mapping[str, str]) -> str:
         entry.container_id[:ID_SHOWN],
         entry.reason,
     ]
-    return "  ".join(one_line(part) for part in parts if part)
+    # Two spaces are between parts, and never within one.
+    return "  ".join(" ".join(one_line(part).split()) for part in parts if part)
 
 
 def csv_head() -> str:
@@ -83,8 +84,9 @@ def csv_row(record: Record, names: Mapping[str, str]) -> str:
 
 
 def _harmless(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if text.startswith(COMPUTED) else text
+    """Text of others: nothing in it that a spreadsheet or a terminal would obey. The lines of the log itself have it unchanged."""
+    text = "".join(each if each.isprintable() else "?" for each in str(value))
+    return f"'{text}" if text.lstrip(" ?").startswith(COMPUTED) else text
 
 
 def _row(cells: Sequence[str]) -> str:

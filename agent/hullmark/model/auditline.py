@@ -145,6 +145,8 @@ def parse(line: bytes) -> Record:
         placed = {name: values.pop(name) for name in _PLACED}
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidInput([Problem(f"no record of an audit log: {error}")]) from error
+    if b"\\u" in line:
+        values = _of_whole_characters(values)
     entry = from_wire(Entry, values, ignore_unknown=True)
     if type(placed["seq"]) is not int or not all(
         isinstance(placed[name], str) for name in _PLACED[1:]
@@ -159,6 +161,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands in it twice")
+    return found
+
+
+def _of_whole_characters(values: dict[str, Any]) -> dict[str, Any]:
+    """Halves of characters, which JSON can have and nothing else takes, become question marks."""
+    text = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
+    found: dict[str, Any] = jsontext.loads(text)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import time
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from hullmark.model.audit import FIRST_PREV, Entry, Head, SignedHead
 from hullmark.model.auditline import hash_of, line_of
 from hullmark.model.moments import moment
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.fakemaster import FakeMaster
+from tests.unit.cli.fakemaster import FakeMaster, Status
 from tests.unit.cli.test_audit import LOG, Desk, answer, chain, file_of_heads, head
 
 DAY_S = 86400.0
@@ -239,3 +241,41 @@ def test_a_masters_name_does_nothing_to_a_terminal(desk: Desk, run: Run) -> None
         done = run("audit", *arguments)
         assert "\x1b" not in done.out
         assert sum(line.startswith("GOOD") for line in done.out.splitlines()) <= 1
+
+
+def recorded(master: FakeMaster, **texts: str) -> None:
+    """One record of a host, with these texts in it."""
+    entry = Entry("container.start", **{"subject": "shop/web.1", **texts})  # type: ignore[arg-type]
+    line = line_of(entry, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=moment(1e9))
+    master.answers["GET /v1/audit"] = answer(line)
+    master.answers["GET /v1/hosts"] = Status(403, {"error": "Forbidden", "message": "no"})
+
+
+NASTY = "\x1b]0;owned\x07\x9b31m\u202e\ud800\r\nGOOD"
+
+
+def test_a_records_texts_do_nothing_to_a_terminal(run: Run, master: FakeMaster) -> None:
+    recorded(master, subject=NASTY, reason=NASTY, ticket=NASTY, by=NASTY)
+    for arguments in (["show"], ["export", "--format", "csv"]):
+        done = run("audit", *arguments)
+        assert done.code == 0, done.err
+        assert not set(done.out) & set("\x1b\x07\x9b\u202e\ud800")
+        assert not any(line.startswith("GOOD") for line in done.out.splitlines())
+    assert run("audit", "export").code == 0
+
+
+def test_a_text_is_not_taken_for_several(run: Run, master: FakeMaster) -> None:
+    recorded(master, subject="shop/web.1  by root  from 10.0.0.1", by="mallory")
+    (line,) = run("audit", "show").out.splitlines()
+    assert line.split("  ")[-1] == "by mallory"
+    assert "  by root" not in line
+
+
+@pytest.mark.parametrize(
+    "begin", ["=", "+", "-", "@", "\t=", "\r=", "\n=", "\uff1d", "\uff0b", " ="]
+)
+def test_no_text_is_computed_by_a_spreadsheet(run: Run, master: FakeMaster, begin: str) -> None:
+    recorded(master, reason=f'{begin}cmd|"x"')
+    done = run("audit", "export", "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.out))
+    assert row["reason"].startswith("'") or row["reason"].startswith("?")

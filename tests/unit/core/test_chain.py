@@ -311,3 +311,10 @@ def test_every_line_is_short_enough_for_a_master() -> None:
     line = line_of(entry, seq=10**18, prev=FIRST_PREV, log=LOG, boot="b", at=AT)
     assert len(line) <= LINE_MAX_BYTES
     assert parse(line).entry.subject.startswith("\U0001f600")
+
+
+def test_half_a_character_hides_no_record() -> None:
+    """JSON can have it, and hardly anything else takes it."""
+    entry = Entry("container.start", "shop/\ud800", fields={"\udfff": "\U0001f600"})
+    line = line_of(entry, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=AT)
+    assert parse(line).entry == Entry("container.start", "shop/?", fields={"?": "\U0001f600"})
