@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable
 
 from hullmark import log
@@ -19,7 +20,7 @@ from hullmark.agentd.policing import Policing, in_words
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.pulse import within
 from hullmark.engine.protocol import Container, ContainerState, Engine
-from hullmark.errors import HullmarkError, NotFound, PolicyRefused
+from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, PolicyRefused
 from hullmark.model.audit import Entry, Outcome
 from hullmark.model.policy import STOP, Policy
 
@@ -50,10 +51,22 @@ class Told:
     expect: Callable[[str], None]
 
 
+def _in_a_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="stop by policy", daemon=True).start()
+
+
 class Patrol:
     """`run` and `look` are one thread's."""
 
-    def __init__(self, engine: Engine, observer: Observer, policing: Policing, told: Told) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        observer: Observer,
+        policing: Policing,
+        told: Told,
+        spawn: Callable[[Callable[[], None]], None] = _in_a_thread,
+    ) -> None:
+        self._spawn = spawn
         self._engine = engine
         self._observer = observer
         self._policing = policing
@@ -62,6 +75,7 @@ class Patrol:
         self._judged: dict[Life, str] = {}
         self._said: dict[str, str] = {}
         self._stopped: set[Life] = set()
+        self._unjudged: dict[str, str] = {}
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -87,6 +101,7 @@ class Patrol:
         if policy.digest != self._digest:
             self._judged.clear()
             self._digest = policy.digest
+        self._unjudged.clear()
         self._judged = {key: words for key, words in self._judged.items() if key in running}
         self._stopped &= set(running)
         for key, one in running.items():
@@ -95,13 +110,25 @@ class Patrol:
                     found = self._policing.of_container(self._engine.inspected(one.container_id))
                 except NotFound:
                     continue  # gone meanwhile
+                except PolicyRefused:
+                    raise
+                except HullmarkError as error:
+                    self._put_off(one, error)
+                    continue
                 self._judged[key] = in_words(found)
+
+    def _put_off(self, one: Container, error: HullmarkError) -> None:
+        """One that can't be judged keeps nobody from judging the others. Raises where the engine answers nothing at all."""
+        if isinstance(error, EngineUnavailable):
+            self._engine.listed()
+        self._unjudged[one.name] = f"can't be judged: {error.message}"
 
     def _show(self, running: Mapping[Life, Container]) -> None:
         found = {running[key].name: words for key, words in self._judged.items() if words}
         for key, words in self._judged.items():
             if words and self._said.get(running[key].container_id) != words:
                 self._tell(running[key], words)
+        found.update(self._unjudged)
         if not found:
             self._told.problems.clear(VIOLATION)
             return
@@ -128,13 +155,21 @@ class Patrol:
         for key, words in self._judged.items():
             if not words or key in self._stopped:
                 continue
-            one = running[key]
-            self._told.expect(one.container_id)
+            self._stopped.add(key)
+            self._spawn(partial(self._stop_one, running[key], key, words))
+
+    def _stop_one(self, one: Container, key: Life, words: str) -> None:
+        """Takes as long as the container's own grace is: nobody else waits for it."""
+        self._told.expect(one.container_id)
+        try:
             with asking(Asked(reason=f"on_violation: stop; {words}", app=one.instance.app)):
                 self._engine.stop(one.container_id)
-            self._stopped.add(key)
-            self._told.outbox.add("instance.stopped", str(one.instance), f"by policy: {words}")
-            self._observer.mark(one.container_id)
+        except HullmarkError as error:
+            _log.warning("not stopped", container=one.name, why=error.message)
+            self._stopped.discard(key)
+            return
+        self._told.outbox.add("instance.stopped", str(one.instance), f"by policy: {words}")
+        self._observer.mark(one.container_id)
 
 
 def life(one: Container) -> Life:

@@ -27,6 +27,9 @@ from hullmark.core import (
 from hullmark.core.judgement import Case, cited
 from hullmark.model.policy import Needs, Policy, Sights, Violation, VolumeSight
 
+GRACE_MAX_S = 24 * 60 * 60
+"""Docker waits for ever where it is below 0; and whoever stops a violator waits as long as it says."""
+
 Body = Mapping[str, Any]
 Verdict = tuple[Violation, ...]
 
@@ -79,6 +82,8 @@ def judge_creation(body: Body, sights: Sights, policy: Policy) -> Verdict:
         restart = (body.get("HostConfig") or {}).get("RestartPolicy") or {}
         if restart.get("Name") != "no":
             case.never("a restart policy of the engine's own, which would restart it unjudged")
+        if not 0 <= body.get("StopTimeout", 0) <= GRACE_MAX_S:
+            case.never("a grace at the stop that has no end, or is longer than a day")
         _judge_container(case, body)
     return case.found
 

@@ -12,7 +12,7 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.patrol import Patrol, Told
 from hullmark.agentd.problems import Problems
 from hullmark.engine.protocol import Container, ContainerState
-from hullmark.errors import EngineUnavailable, PolicyRefused
+from hullmark.errors import EngineUnavailable, HullmarkError, PolicyRefused, Refused
 from hullmark.model.audit import Entry
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import InstanceId
@@ -38,9 +38,12 @@ class Word:
         self.folder = Folder()
         self.forbidden: dict[str, str] = {}
         self.asked: list[str] = []
+        self.unclear: dict[str, HullmarkError] = {}
 
     def of_container(self, inspected) -> tuple[Violation, ...]:
         self.asked.append(inspected["Id"])
+        if inspected["Id"] in self.unclear:
+            raise self.unclear[inspected["Id"]]
         rule = self.forbidden.get(inspected["Id"])
         return (Violation(rule, "not allowed here", "/etc/p.d/a.yaml", 3),) if rule else ()
 
@@ -53,7 +56,13 @@ class Beat:
         self.expected: list[str] = []
         self.observer = Observer(self.engine, CLUSTER, 60.0)
         told = Told(self.problems, self.outbox, self.notes.append, self.expected.append)
-        self.patrol = Patrol(self.engine, self.observer, self.word, told)  # type: ignore[arg-type]
+        self.patrol = Patrol(
+            self.engine,
+            self.observer,
+            self.word,  # type: ignore[arg-type]
+            told,
+            spawn=lambda work: work(),
+        )
 
     def add(self, slot: int, started_at: float = 1.0) -> str:
         one = InstanceId("shop", "web", slot, 1)
@@ -199,3 +208,39 @@ def test_a_container_that_is_gone_is_forgotten(beat: Beat) -> None:
     beat.observer.mark(one)
     beat.look()
     assert beat.problem == ""
+
+
+@pytest.mark.parametrize("error", [Refused("no such driver"), EngineUnavailable("it is silent")])
+def test_one_that_cannot_be_judged_hides_no_other(beat: Beat, error: HullmarkError) -> None:
+    one, two = beat.add(1), beat.add(2)
+    beat.word.unclear[one], beat.word.forbidden[two] = error, "privileged"
+    beat.word.folder.policy = Policy(digest="1", on_violation=STOP)
+    beat.look()
+    assert f"shop.web.1.g1: can't be judged: {error.message}" in beat.problem
+    assert "shop.web.2.g1: privileged: " in beat.problem
+    assert beat.engine.containers[two].state is ContainerState.EXITED
+    assert beat.engine.containers[one].state is ContainerState.RUNNING
+    beat.word.unclear.clear()
+    beat.look()
+    assert "can't be judged" not in beat.problem
+
+
+def test_a_stop_that_fails_is_tried_again_and_keeps_no_other_running(
+    beat: Beat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = beat.add(1), beat.add(2)
+    beat.word.forbidden = {one: "privileged", two: "privileged"}
+    beat.word.folder.policy = Policy(digest="1", on_violation=STOP)
+    real, fails = beat.engine.stop, [Refused("it hangs")]
+
+    def stop(container_id: str) -> None:
+        if container_id == one and fails:
+            raise fails.pop()
+        real(container_id)
+
+    monkeypatch.setattr(beat.engine, "stop", stop)
+    beat.look()
+    assert beat.engine.containers[two].state is ContainerState.EXITED
+    assert beat.engine.containers[one].state is ContainerState.RUNNING
+    beat.look()
+    assert beat.engine.containers[one].state is ContainerState.EXITED

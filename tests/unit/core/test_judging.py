@@ -650,6 +650,12 @@ def test_the_images_user_counts_where_none_is_said(user: str, rules: list[str]) 
     assert refused(made, {}, image=None) == []
 
 
+@pytest.mark.parametrize("grace_s", [-1, 86_401])
+def test_a_stop_comes_to_an_end(grace_s: int) -> None:
+    assert refused({**body(), "StopTimeout": grace_s}) == ["request"]
+    assert refused({**body(), "StopTimeout": 3600}, STRICT) == []
+
+
 def test_a_long_user_is_judged_in_no_time() -> None:
     """A thread that looks for a match in ever more ways holds up all others."""
     began = time.monotonic()
