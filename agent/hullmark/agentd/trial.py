@@ -13,7 +13,7 @@ from hullmark.engine import limits, places, request
 from hullmark.engine.protocol import CreateRequest
 from hullmark.errors import NotFound
 from hullmark.model import names
-from hullmark.model.app import Bundle
+from hullmark.model.app import Bundle, ContainerSpec, PullPolicy
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.policy import (
@@ -24,11 +24,13 @@ from hullmark.model.policy import (
     Sights,
     Violation,
 )
+from hullmark.model.reference import parse
 
 NOBODY = ImageSight("65534:65534")
 """In place of an image that is not here yet."""
 SUBNET = "10.213.0.0/25"
 """In place of the one that the agent would choose."""
+DIGEST = "images.digest"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Trial:
             *judging.judge_creation(body, sights, policy),
             *_joined(bundle, sights, policy),
         ]
+        if _is_pinned_at_apply(bundle.container):
+            unnamed = [one for one in found if one.rule == DIGEST]
+            found = [one for one in found if one.rule != DIGEST]
+            told = f"the digest of {bundle.container.image}: its tag is pinned when it is applied"
+            unknown += (told,) if unnamed else ()
         return Finding(tuple(dict.fromkeys(found)), unknown)
 
     def _look(
@@ -96,6 +103,12 @@ class Trial:
                 name, subnet = names.engine_name(bundle.app, key), network.subnet or SUBNET
                 body = places.network_body(name, network, {}, subnet, self._engine_name)
                 yield from judging.judge_network(body, self._view.look(Needs(), owner), policy)
+
+
+def _is_pinned_at_apply(container: ContainerSpec) -> bool:
+    """Whether the leader looks its tag up, and refuses the app where it can't: what a host is sent then names a digest."""
+    looked_up = not container.digest and container.pull_policy is not PullPolicy.NEVER
+    return looked_up and not parse(container.image).local
 
 
 def _expected_networks(bundle: Bundle, *, external: bool) -> dict[str, NetworkSight]:

@@ -21,6 +21,7 @@ from hullmark.model.app import (
     MountKind,
     Network,
     PortSpec,
+    PullPolicy,
     Service,
     Volume,
 )
@@ -68,7 +69,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Asked:
 
 
 def app(ports: tuple[PortSpec, ...] = (), *, user: str = "1000:1000", **spec: Any) -> App:
-    container = ContainerSpec("localhost/web:1", user=user, **spec)
+    container = ContainerSpec(**{"image": "localhost/web:1", "user": user, **spec})
     networks = {"own": Network(), "lan": Network(external="lan1"), "far": Network(external="lan2")}
     volumes = {"data": Volume(driver_options={"type": "none", "o": "bind", "device": "/etc"})}
     return App("shop", {"web": Service(container, ports=ports)}, networks, volumes)
@@ -143,3 +144,21 @@ def test_what_is_no_app_is_an_error(
         monkeypatch.setattr(sys, "stdin", io.StringIO(text))
         assert main(["policy-test", "--config", config_in(tmp_path)]) == 2
         assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("image", "pull", "refused"),
+    [
+        ("registry.example.com/prod/api:4.2", PullPolicy.MISSING, False),
+        ("registry.example.com/prod/api:4.2", PullPolicy.NEVER, True),
+        ("localhost/api:4.2", PullPolicy.MISSING, True),
+    ],
+)
+def test_a_tag_that_is_pinned_when_it_is_applied_has_its_digest_then(
+    asked: Asked, image: str, pull: PullPolicy, *, refused: bool
+) -> None:
+    asked.write("images: {digest: true}\n")
+    code, said = asked.test(app(image=image, pull_policy=pull))
+    assert ("images.digest: " in said) == refused
+    assert (f"not known yet: the digest of {image}" in said) == (not refused)
+    assert code == int(refused)

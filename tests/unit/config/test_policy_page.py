@@ -47,5 +47,5 @@ def test_the_example_is_a_policy(tmp_path: Path) -> None:
     )
     assert found is not None
     file = tmp_path / "50-site.yaml"
-    file.write_text(found[1].replace("5e1f...", "5e1f" * 16))
+    file.write_text(found[1])
     assert load_policy(str(file)).scope == "cde"
