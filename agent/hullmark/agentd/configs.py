@@ -56,6 +56,13 @@ class Configs:
                         path.unlink()
 
     def _write(self, bundle: Bundle, reference: FileRef) -> str:
+        numbers = (reference.uid or "0", reference.gid or "0")
+        if reference.mode & ~0o777 or not all(map(_is_id, numbers)):
+            # They are part of its path, and a set-uid file on this host would be anybody's.
+            raise Refused(
+                f"config {reference.source} has the mode {reference.mode:o} and the owner {':'.join(numbers)}: only "
+                "permission bits and numbers are allowed"
+            )
         path = self._path(bundle, reference)
         config = bundle.configs[reference.source]
         content = base64.b64decode(config.content_b64)
@@ -71,3 +78,7 @@ class Configs:
         owner = f"{reference.uid or 0}-{reference.gid or 0}"
         sha256 = bundle.configs[reference.source].sha256
         return self._folder / f"{sha256}-{reference.mode:o}-{owner}"
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 10

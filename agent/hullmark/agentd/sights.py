@@ -43,7 +43,12 @@ _OURS = (
     Guarded("/var/lib/docker", "the engine's data: every container", readable=True),
     Guarded("/var/lib/containers", "the engine's data: every container", readable=True),
     Guarded("/var/lib/containerd", "the engine's data: every container", readable=True),
+    *(
+        Guarded(f"/run/{name}", "sockets and state of the engine and its runtime")
+        for name in ("docker", "containerd", "podman", "containers", "libpod", "crio", "runc")
+    ),
 )
+"""Of a socket it doesn't matter whether it is mounted read-only: by one of a shim's, too, anything can be run."""
 
 JOINS_MAX = 4
 """Containers that are followed of those that join one another. Beyond it counts as the host's own."""

@@ -52,6 +52,21 @@ def test_content_without_its_hash_is_refused(tmp_path: Path) -> None:
         Configs(tmp_path / "configs").write(bundle_with(b"x", "0" * 64))
 
 
+@pytest.mark.parametrize(
+    "changes", [{"mode": 0o4755}, {"mode": -1}, {"uid": "../../x"}, {"gid": "wheel"}, {"uid": "-1"}]
+)
+def test_who_orders_writes_no_set_uid_file_and_none_elsewhere(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    made = bundle_with(b"x")
+    (reference,) = made.container.configs
+    wanted = dataclasses.replace(reference, **changes)  # type: ignore[arg-type]
+    container = dataclasses.replace(made.container, configs=(wanted,))
+    with pytest.raises(Refused, match="only permission bits and numbers"):
+        Configs(tmp_path / "configs").write(dataclasses.replace(made, container=container))
+    assert list((tmp_path / "configs").iterdir()) == []
+
+
 def test_what_no_bundle_names_is_removed(tmp_path: Path) -> None:
     configs = Configs(tmp_path / "configs")
     (old,) = configs.write(bundle_with(b"old")).values()

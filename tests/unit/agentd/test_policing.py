@@ -202,6 +202,9 @@ def test_a_socket_by_another_name_and_guarded_folders(world: World, tmp_path: Pa
         assert sights.paths[str(tmp_path / "hard")].engine_socket
         assert sights.paths[str(tmp_path / "soft")].resolved in sights.engine_sockets
         assert not sights.paths[str(tmp_path)].engine_socket
+    for source in ("/run/docker/containerd", "/run/containerd/s", "/run/docker"):
+        mount = {"Type": "bind", "Source": source, "Target": "/x", "ReadOnly": True}
+        assert "mounts.guarded: " in world.said(creation({"Mounts": [mount]})), "sockets of shims"
     guarded = {one.path: one.readable for one in sights.guarded}
     assert guarded[world.config.state_dir] is False
     assert guarded[str(world.policies)] is True
