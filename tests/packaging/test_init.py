@@ -98,7 +98,10 @@ def test_it_comes_back_after_a_boot_and_goes_when_removed(host: Host) -> None:
     assert script(host, "agent", "start") == (0, ""), "removed, but not purged: nothing to say"
     host.apt("purge", "hullmark-agent", "hullmark-master", "hullmark")
     found = host.run("find /etc /var/lib /var/log -name '*hullmark*' -not -path '/var/lib/dpkg/*'")
-    assert [path for path in found.stdout.split() if "/apt/" not in path] == []
+    left = [path for path in found.stdout.split() if "/apt/" not in path]
+    assert left == ["/var/log/hullmark"], "audit logs outlive all"
+    logs = host.run("find /var/log/hullmark -type f").stdout.split()
+    assert sorted(logs) == ["/var/log/hullmark/audit.log", "/var/log/hullmark/master/audit.log"]
 
 
 def script(host: Host, name: str, action: str) -> tuple[int, str]:

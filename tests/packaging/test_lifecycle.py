@@ -267,7 +267,6 @@ def mend(life: Life) -> None:
 def purge(life: Life) -> None:
     """Nothing stays but what runs, and an audit log, of which apt says where it is."""
     lives = life.lives()
-    life.web.write("/var/log/hullmark/audit.log", "{}\n", 0o600)
     output = life.web.apt("purge", "hullmark-agent", "hullmark")
     assert life.lives() == lives
     assert life.serves()
