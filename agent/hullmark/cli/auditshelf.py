@@ -19,7 +19,7 @@ def save(asked: Asked, path: Path) -> Heads:
     """The files of all masters that were named, one after the other, as they stand. Raises MasterUnavailable where none of them
     answers, and then there is no file."""
     heads = Heads()
-    with new_file(path, replace=False) as out:
+    with new_file(path, replace=False, remedy="name another file") as out:
         for address, lines in asked_each(asked):
             try:
                 heads.take(str(address), _copied(lines, out))

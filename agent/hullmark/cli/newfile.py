@@ -17,15 +17,17 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextlib.contextmanager
-def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path, *, replace: bool, remedy: str = "name another file, or add --force"
+) -> Iterator[BinaryIO]:
     """To be written to. It gets its name, on the disk, once the block ends well. Raises Conflict where something has the name
     and is not to be replaced, before anything is written or at the end; Refused where it can't be written, or where what is there
-    is no file: a device, such as /dev/null, would be gone for everybody."""
+    is no file: a device, such as /dev/null, would be gone for everybody. `remedy` is for a name that is taken."""
     if os.path.lexists(path):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise Refused(f"{path} is no regular file", remedy="name a new file")
         if not replace:
-            raise _taken(path)
+            raise _taken(path, remedy)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -39,7 +41,7 @@ def new_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
         finally:
             draft.unlink(missing_ok=True)
     except FileExistsError as error:
-        raise _taken(path) from error
+        raise _taken(path, remedy) from error
     except OSError as error:
         raise Refused(
             f"{path} can't be written: {error.strerror}",
@@ -71,5 +73,5 @@ def _link(draft: Path, path: Path) -> None:
         draft.replace(path)
 
 
-def _taken(path: Path) -> Conflict:
-    return Conflict(f"{path} is there already", remedy="name another file, or add --force")
+def _taken(path: Path, remedy: str) -> Conflict:
+    return Conflict(f"{path} is there already", remedy=remedy)

@@ -9,11 +9,17 @@ from hullmark.errors import Conflict, Refused
 
 
 def check_free(path: Path) -> None:
-    """Before a token is made for it. Raises Conflict where something is there, Refused for a folder that isn't."""
+    """Before a token is made for it. Raises Conflict where something is there, Refused for a folder that isn't there, or
+    where this user may make nothing."""
     if os.path.lexists(path):
         raise _taken(path)
     if not path.parent.is_dir():
         raise Refused(f"{path.parent} is no folder", remedy=f"make it: mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Refused(
+            f"{path} can't be written: nothing may be made in {path.parent.absolute()} by this user",
+            remedy="name a file in another folder",
+        )
 
 
 def write(path: Path, token: str) -> None:

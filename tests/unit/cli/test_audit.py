@@ -281,6 +281,7 @@ def test_heads_are_saved_and_shown(desk: Desk, run: Run, master: FakeMaster) -> 
     assert run("audit", "heads", "--master", "unix:///nowhere").code == 3
     done = run("audit", "heads", "--save", str(kept))
     assert (done.code, "is there already" in done.err) == (2, True)
+    assert "--force" not in done.err, "an option that this command has not"
 
 
 def test_records_are_shown(run: Run, master: FakeMaster) -> None:

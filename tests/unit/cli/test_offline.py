@@ -171,6 +171,17 @@ def test_config_check_of_the_standard_place_looks_at_who_may_write_there(
     assert "privileged" in problem["allowed"]
 
 
+def test_config_check_says_where_there_is_no_policy(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "policy.d"
+    monkeypatch.setattr(config_command, "POLICY_DIR", str(folder))
+    told = run("config", "check", "policy").out
+    assert told == f"{folder}  not there; this host has no policy\n"
+    folder.mkdir(mode=0o755)
+    assert run("config", "check", "policy").out == f"{folder}  valid, 0 files\n"
+
+
 def test_config_check_of_the_standard_place_looks_at_credentials(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ POLICY = """\
 scope: cde
 privileged: false
 devices: []
-limits: {memory: 512MiB, ulimits: {nofile: 1024}}
+limits: {memory: 512MiB, oom_score_adj: 0, ulimits: {nofile: 1024}}
 apps: {mon*: {privileged: true}}
 """
 
@@ -42,6 +42,7 @@ def test_every_rule_with_its_place(run: Run, folder: str) -> None:
     assert row(done.out, "devices") == ["devices", "none", f"{folder}/10-a.yaml:3"]
     assert row(done.out, "exec.allowed") == ["exec.allowed", "false", "default"]
     assert row(done.out, "limits.cpus") == ["limits.cpus", "any", "default"]
+    assert row(done.out, "limits.oom_score_adj")[1] == "0"
     assert row(done.out, "limits.ulimits")[1:3] == ["nofile:", "1024"]
     assert "for mon*" in done.out
 
@@ -95,3 +96,19 @@ def test_an_app_is_handed_over_whole(
     ]
     app = from_wire(App, json.loads(given))
     assert app.services["web"].container.privileged
+
+
+@pytest.mark.parametrize("verb", ["show", "test"])
+def test_a_policy_folder_that_is_named_has_to_be_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """A slip in its name would be a host without a policy, which allows everything."""
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: 'localhost/web:1'}}\n")
+    monkeypatch.chdir(tmp_path)
+    done = run("policy", verb, "--policy-dir", f"{tmp_path}/policy.b")
+    assert (done.code, f"{tmp_path}/policy.b' does not exist" in done.err) == (64, True)
+
+
+def test_what_is_no_service_is_no_service_without_exemptions(run: Run, folder: str) -> None:
+    done = run("policy", "show", "monitor/agent/1", "--policy-dir", folder)
+    assert (done.code, "not a target: 'monitor/agent/1'" in done.err) == (64, True)

@@ -186,3 +186,13 @@ def test_token_revoke(master: FakeMaster, run: Run) -> None:
     assert (bool(body["request_id"]), body["ticket"]) == (True, "CHG-1")
     assert run("token", "revoke", "ci", "-o", "json").document["name"] == "ci"
     assert run("token", "revoke", "cd").code == 2
+
+
+def test_no_token_is_made_for_a_file_that_could_not_be_written(
+    master: FakeMaster, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would have it, and the invite would wait for a host that never comes."""
+    monkeypatch.setattr("hullmark.cli.secretfile.os.access", lambda *_: False)
+    done = run("invite", "web3", "--token-file", str(tmp_path / "web3.token"))
+    assert (done.code, "web3.token can't be written" in done.err) == (2, True)
+    assert not master.asked("POST")

@@ -140,6 +140,8 @@ def _check_policy(file: Optional[str]) -> tuple[str, list[str]]:
 
     if file is None:
         files = _policies(POLICY_DIR)
+        if not files and not Path(POLICY_DIR).exists():
+            return f"{POLICY_DIR}  not there; this host has no policy", files
         return f"{POLICY_DIR}  valid, {count(len(files), 'file')}", files
     config.load_policy(file)
     return f"{file}  valid", [file]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import click
 
-from hullmark.cli import composefiles, failure, show
+from hullmark.cli import composefiles, failure, show, target
 from hullmark.cli.composefiles import Project
 from hullmark.cli.daemon import AGENT_FILE, become
 from hullmark.cli.options import Asked, offline
 from hullmark.cli.table import table
+from hullmark.cli.target import Target
 
 if TYPE_CHECKING:
     from hullmark.model.policy import Policy, Rule
@@ -20,8 +21,9 @@ _CONFIG = click.option(
     "--config", metavar="FILE", default=AGENT_FILE, show_default=True, help="The agent's."
 )
 _FOLDER = click.option(
-    "--policy-dir", metavar="DIR", default="", help="Another policy than the one in force."
-)
+    "--policy-dir", metavar="DIR", default="", type=click.Path(exists=True, file_okay=False),
+    help="Another policy than the one in force.",
+)  # fmt: skip
 
 
 @click.group(
@@ -97,9 +99,9 @@ def show_rules(asked: Asked, service: Optional[str], config: str, policy_dir: st
     """
     from hullmark.config import load_agent, load_policy_folder
 
+    of = target.parse(service) if service else Target("")
     policy = load_policy_folder(policy_dir or load_agent(config).config.policy_dir)
-    app, _, name = (service or "").partition("/")
-    rules = list(_rules(policy, app, name))
+    rules = list(_rules(policy, of.app, of.service))
     if asked.json:
         show.document(
             "policy",
@@ -161,4 +163,6 @@ def _text(value: object) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {most}" for name, most in value.items()) or "none"
+    if isinstance(value, float):
+        return f"{value:.12g}"
     return "any" if value is None else str(value)
