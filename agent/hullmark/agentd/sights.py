@@ -19,7 +19,7 @@ from hullmark.core import judging
 from hullmark.engine import inspection
 from hullmark.engine.docker_api import SOCKETS
 from hullmark.engine.protocol import Engine, Hand
-from hullmark.errors import NotFound, Refused
+from hullmark.errors import NotFound, PolicyRefused, Refused
 from hullmark.host.mounts import Mounts, Place, is_within
 from hullmark.host.ways import Way, follow
 from hullmark.model import names
@@ -50,6 +50,8 @@ _OURS = (
 )
 """Of a socket it doesn't matter whether it is mounted read-only: by one of a shim's, too, anything can be run."""
 
+PATHS_MAX = 500
+"""Of one request. Each has to be held against all that is mounted on this host."""
 JOINS_MAX = 4
 """Containers that are followed of those that join one another. Beyond it counts as the host's own."""
 _GAINS_NOTHING = ("no-new-privileges", "no-new-privileges:true", "no-new-privileges=true")
@@ -115,7 +117,10 @@ class Viewpoint:
         that nobody can change where they led. Raises NotFound where the engine lacks the image,
         EngineUnavailable where it doesn't answer, Refused where it can't be seen what is mounted on this host."""
         engine = self._engine
-        hands = () if engine is None or mounted else engine.hands()
+        if len(needs.paths) > PATHS_MAX:
+            raise PolicyRefused(f"request: more than {PATHS_MAX} paths of this host (built in)")
+        leads = bool(needs.paths or needs.volumes) and not mounted
+        hands = engine.hands() if engine is not None and leads else ()
         mounts = _mounts()
         sockets = self._socket_ends(mounts)
         writings = _writings(mounts, hands, subject.container_id)

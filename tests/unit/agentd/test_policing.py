@@ -190,6 +190,14 @@ def test_a_path_that_cannot_be_followed_says_why(world: World) -> None:
     assert "/etc/passwd, which is not a folder" in world.said(creation({"Mounts": [mount]}))
 
 
+def test_a_request_of_ever_so_many_paths_is_not_looked_at(world: World) -> None:
+    mounts = [
+        {"Type": "bind", "Source": f"/usr/{number}", "Target": f"/x/{number}", "ReadOnly": True}
+        for number in range(501)
+    ]
+    assert "more than 500 paths" in world.said(creation({"Mounts": mounts}))
+
+
 def test_a_socket_by_another_name_and_guarded_folders(world: World, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(world.socket))
