@@ -278,7 +278,7 @@ def _networks(engine: Engine, wanted: Iterable[str]) -> Iterable[tuple[str, Netw
             )
 
 
-def _joined(engine: Engine, wanted: Iterable[str]) -> Mapping[str, frozenset[str]]:
+def _joined(engine: Engine, wanted: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     found = {}
     for name in wanted:
         inspected = _found(engine.inspected, name)
@@ -287,14 +287,14 @@ def _joined(engine: Engine, wanted: Iterable[str]) -> Mapping[str, frozenset[str
     return found
 
 
-def _hosts(engine: Engine, inspected: Mapping[str, Any], left: int) -> frozenset[str]:
+def _hosts(engine: Engine, inspected: Mapping[str, Any], left: int) -> tuple[str, ...]:
     """Also what it has by joining others, one after the other."""
     has = set(judging.hosts_own(inspected))
     for name, other in judging.joined_by(inspected).items():
         further = _found(engine.inspected, other) if left else None
         if further is None or name in _hosts(engine, further, left - 1):
             has.add(name)
-    return frozenset(has)
+    return tuple(sorted(has))
 
 
 def _image(engine: Engine, wanted: str, removed: bool) -> Optional[ImageSight]:

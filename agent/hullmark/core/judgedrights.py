@@ -63,7 +63,7 @@ def judge_joining(case: Case, name: str, mode: str) -> bool:
         case.no("join_namespaces", f"{cited(mode)} is somebody else's namespace")
     elif case.rules["host_namespaces"].items is not None:
         kind, _, other = mode.partition(":")
-        has = case.sights.joined.get(other) if kind == "container" else frozenset({name})
+        has = case.sights.joined.get(other) if kind == "container" else (name,)
         if has is None:
             case.never(f"{cited(mode)}: there is no such container on this host")
         elif name in has:

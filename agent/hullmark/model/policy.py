@@ -292,7 +292,7 @@ class Sights:
     volumes: Mapping[str, VolumeSight] = field(default_factory=dict)
     networks: Mapping[str, NetworkSight] = field(default_factory=dict)
     image: Optional[ImageSight] = None
-    joined: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     own_files: tuple[str, ...] = ()
     engine_sockets: tuple[str, ...] = ()
     guarded: tuple[Guarded, ...] = ()

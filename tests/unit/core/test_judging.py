@@ -295,11 +295,11 @@ def test_a_namespace_of_the_hosts_by_way_of_another_container(field: str) -> Non
     made = body(replace(GOOD, **joins), ports=())
     closed = {"host_namespaces": ()}
     assert judging.needed(made).containers == ("other",)
-    assert refused(made, closed, joined={"other": frozenset({name})}) == ["host_namespaces"]
-    assert refused(made, closed, joined={"other": frozenset({"uts"})}) == []
+    assert refused(made, closed, joined={"other": (name,)}) == ["host_namespaces"]
+    assert refused(made, closed, joined={"other": ("uts",)}) == []
     assert refused(made, closed, joined={}) == ["request"]
     assert refused(made, {}, joined={}) == []
-    assert refused(made, {"host_namespaces": (name,)}, joined={"other": frozenset({name})}) == []
+    assert refused(made, {"host_namespaces": (name,)}, joined={"other": (name,)}) == []
 
 
 def test_what_a_read_only_mount_shows_below_it_is_written() -> None:
