@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 from hullmark.cli.client import Client
@@ -16,7 +16,7 @@ from hullmark.errors import (
     UsageError,
 )
 from hullmark.model.audit import Record
-from hullmark.model.auditline import parse
+from hullmark.model.auditline import parse, place_of
 from hullmark.model.moments import NS_PER_S, moment, nanoseconds
 
 PATH = "/v1/audit"
@@ -46,6 +46,21 @@ def followed(client: Client, query: Mapping[str, object]) -> Iterator[bytes]:
         time.sleep(AGAIN_S)
         at_ns = nanoseconds(newest) or 0
         asked = {**query, "limit": 0, "follow": True, "since": moment(at_ns / NS_PER_S - OVERLAP_S)}
+
+
+def of_one_log(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """For who means to verify them. Raises UsageError at the first of another log: a host and a master may have the same name."""
+    log = ""
+    for line in lines:
+        place = place_of(line)
+        found = "" if place is None else place.log
+        log = log or found
+        if found != log:
+            raise UsageError(
+                f"two logs go by this name: {log} and {found}; what was written is not whole",
+                remedy=f"--log {log}, or --log {found}",
+            )
+        yield line
 
 
 def names_of(client: Client) -> Mapping[str, str]:

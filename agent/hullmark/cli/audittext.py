@@ -55,6 +55,7 @@ def line(record: Record, names: Mapping[str, str]) -> str:
         f"ticket {entry.ticket}" if entry.ticket else "",
         entry.container_id[:ID_SHOWN],
         entry.reason,
+        entry.fields.get("command") or entry.fields.get("program", ""),
     ]
     # Two spaces are between parts, and never within one.
     return "  ".join(" ".join(one_line(part).split()) for part in parts if part)

@@ -15,11 +15,17 @@ from hullmark.cli.auditheads import Known
 from hullmark.core.chain import Testimony, Verifier, against
 from hullmark.errors import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
 from hullmark.model.audit import Head
+from hullmark.model.auditline import place_of
 
 GOOD, BROKEN, NOT_VOUCHED = "good", "broken", "not vouched for"
 CODES = {GOOD: EXIT_OK, BROKEN: EXIT_FAILED, NOT_VOUCHED: EXIT_UNKNOWN}
 SHOWN_MOST = 20
 """Findings of one sort; all are counted."""
+ONE_LOG = "it has records of several logs: each has to be in a file of its own, as of hullmark audit export --log NAME"
+OLD_COPY = (
+    "a copy of a log that went on ends like this too: first save heads (hullmark audit heads --save FILE), then copy the"
+    " log, and verify it with --heads FILE"
+)
 BEHIND_S = 120.0
 """A head reaches both masters within seconds of each other, where both can be reached."""
 
@@ -85,7 +91,7 @@ def verify(
 
 
 def _feed(verifier: Verifier, files: Sequence[Path], verdict: Verdict) -> None:
-    found = 0
+    found, mixed = 0, False
     for line in lines(files):
         if not line.ended and line.file == files[-1]:
             verdict.notes.append(
@@ -97,10 +103,14 @@ def _feed(verifier: Verifier, files: Sequence[Path], verdict: Verdict) -> None:
         if broken is None:
             continue
         found += 1
+        place = place_of(line.text)
+        mixed = mixed or (place is not None and place.log != (verdict.log or place.log))
         if found <= SHOWN_MOST:
             verdict.findings.append(f"{line.file}:{line.number}: {_record(broken.seq)}{broken.why}")
     if found > SHOWN_MOST:
         verdict.findings.append(f"and {found - SHOWN_MOST} more breaks")
+    if mixed:
+        verdict.notes.append(ONE_LOG)
 
 
 def _record(seq: int) -> str:
@@ -126,6 +136,8 @@ def _hold_against(verdict: Verdict, known: Known, testimony: Testimony) -> None:
         *_told(testimony.lost, "was vouched for, and is not there"),
         *_beyond(testimony.beyond, verdict.last),
     ]
+    if testimony.beyond and len(verdict.findings) == 1:
+        verdict.notes.append(OLD_COPY)
     for master, broken in known.refused[:SHOWN_MOST]:
         verdict.findings.append(f"master {master} refused record {broken.head.seq}: {broken.why}")
     verdict.notes += [

@@ -26,6 +26,8 @@ from hullmark.model.audittrail import (
 from hullmark.model.names import parse_container_name
 
 CONTAINER = "container."
+UNMANAGED = "unmanaged."
+"""What was done to a container past Hullmark."""
 CREATE = "container.create"
 CONTAINER_ID = re.compile(r"[0-9a-f]{12,64}")
 PID = "pid"
@@ -116,7 +118,7 @@ def trace(
     requests, deeds = defaultdict(list), defaultdict(list)
     for record in ordered:
         entry = record.entry
-        if entry.container_id and entry.kind.startswith(CONTAINER):
+        if entry.container_id and entry.kind.startswith((CONTAINER, UNMANAGED)):
             deeds[(record.log, entry.container_id)].append(record)
         elif entry.request_id and _of_master(record) and entry.actor is not Actor.SYSTEM:
             requests[entry.request_id].append(record)

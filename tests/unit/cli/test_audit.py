@@ -284,6 +284,53 @@ def test_heads_are_saved_and_shown(desk: Desk, run: Run, master: FakeMaster) -> 
     assert "--force" not in done.err, "an option that this command has not"
 
 
+def test_a_copy_that_is_older_than_the_heads_is_told_how_to_be_made(desk: Desk) -> None:
+    (found,) = desk.verify(desk.lines[:15]).document["logs"]
+    assert found["verdict"] == "broken"
+    assert "first save heads" in found["notes"][0]
+    (found,) = desk.verify(edited(desk.lines)[:15]).document["logs"]
+    assert not found["notes"]
+
+
+def test_an_export_of_several_logs_is_not_taken_for_one(desk: Desk) -> None:
+    other = chain(3, log="master:m1")
+    (found,) = desk.verify([*desk.lines[:9], *other, *desk.lines[9:]]).document["logs"]
+    assert found["verdict"] == "broken"
+    assert "it has records of several logs" in found["notes"][0]
+
+
+def test_saved_heads_without_any_of_the_log_are_named(desk: Desk, run: Run) -> None:
+    desk.log.write_bytes(b"".join(desk.lines))
+    desk.heads.write_bytes(b"")
+    done = run("audit", "verify", str(desk.log), "--heads", str(desk.heads))
+    assert (done.code, f"none of it is in {desk.heads}" in done.out) == (3, True)
+
+
+def test_a_name_that_two_logs_have_exports_neither(run: Run, master: FakeMaster) -> None:
+    """A host and a master on one machine: what was written together would pass for a log that was changed."""
+    both = chain(2) + chain(2, log="master:box")
+    master.answers["GET /v1/audit"] = answer(b"".join(both))
+    done = run("audit", "export", "--log", "box")
+    assert (done.code, f"--log {LOG}, or --log master:box" in done.err) == (64, True)
+    assert run("audit", "export").code == 0
+
+
+def test_where_there_is_nothing_it_says_so(run: Run, master: FakeMaster) -> None:
+    master.answers["GET /v1/audit"] = answer(b"")
+    master.answers["GET /v1/audit/trace"] = {"what": "nobody"}
+    assert run("audit", "show", "--by", "nobody").out == "no records\n"
+    done = run("audit", "trace", "nobody")
+    assert (done.code, done.out) == (1, "no log has anything of nobody\n")
+
+
+def test_a_command_that_was_run_is_shown(run: Run, master: FakeMaster) -> None:
+    for kind, field in (("container.exec", "command"), ("unmanaged.exec", "program")):
+        entry = Entry(kind, "shop/web.1", by="alice", fields={field: "id -u"})
+        line = line_of(entry, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=moment(1e9))
+        master.answers["GET /v1/audit"] = answer(line)
+        assert run("audit", "show").out.endswith("  by alice  id -u\n")
+
+
 def test_records_are_shown(run: Run, master: FakeMaster) -> None:
     lines = chain(2)
     master.answers["GET /v1/audit"] = answer(b"".join(lines))

@@ -194,6 +194,16 @@ def test_a_container_without_a_request_that_is_known_is_shown(world: World) -> N
     ]
 
 
+def test_what_somebody_did_past_hullmark_to_a_container_stands_with_it(world: World) -> None:
+    other = "d" * 64
+    for container, subject in ((A, "shop/web.1"), (other, "byhand")):
+        world.add(H1, Entry("unmanaged.exec", subject, by="unknown", container_id=container))
+    (found,) = world.trace(A[:12]).containers
+    assert [deed.kind for deed in found.deeds][-2:] == ["container.stop", "unmanaged.exec"]
+    (alien,) = world.trace("byhand").containers
+    assert (alien.container_id, alien.host, len(alien.deeds)) == (other, "web1", 1)
+
+
 def test_what_is_too_much_is_cut_and_said(world: World) -> None:
     found = world.trace("shop", most=3)
     assert (found.whole, len(found.logs)) == (False, 2)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
 from hullmark.cli import auditrecords, door, show
 from hullmark.cli.auditrecords import PATH
 from hullmark.cli.options import Asked, online
-from hullmark.cli.words import duration
+from hullmark.cli.words import duration, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
+
+if TYPE_CHECKING:
+    from hullmark.model.audittrail import Trace
 
 OUTCOMES = ("pending", "success", "failure", "refused", "unknown")
 
@@ -79,9 +82,12 @@ def show_records(asked: Asked, limit: int, **filters: Optional[str]) -> None:
         return
     from hullmark.cli import audittext
 
-    names = auditrecords.names_of(client)
+    names, found_any = auditrecords.names_of(client), False
     for line in lines:
         show.lines(audittext.line(auditrecords.record_of(line), names))
+        found_any = True
+    if not found_any:
+        show.lines("no records")
 
 
 @command.command(
@@ -138,7 +144,7 @@ def export(asked: Asked, form: str, **filters: Optional[str]) -> None:
     client = door.client(asked)
     lines = client.raw_lines(PATH, auditrecords.query_of(filters))
     if form == "json":
-        for line in lines:
+        for line in auditrecords.of_one_log(lines) if filters.get("log") else lines:
             sys.stdout.buffer.write(line + b"\n")
         return
     from hullmark.cli import audittext
@@ -179,8 +185,16 @@ def trace(asked: Asked, what: str) -> int:
     else:
         from hullmark.cli import audittext
 
-        show.lines(*audittext.trace_lines(found))
-    return EXIT_OK if found.requests or found.containers else EXIT_DEGRADED
+        show.lines(
+            *audittext.trace_lines(found)
+            if _is_found(found)
+            else (f"no log has anything of {one_line(what)}",)
+        )
+    return EXIT_OK if _is_found(found) else EXIT_DEGRADED
+
+
+def _is_found(found: Trace) -> bool:
+    return bool(found.requests or found.containers)
 
 
 @command.command(
@@ -283,7 +297,9 @@ def verify(
     for verdict in verdicts:
         verdict.findings += known.troubles
         verdict.notes += [f"not asked: {text}" for text in known.silent if verdict.vouched_to]
-    why = "; ".join(dict.fromkeys(known.silent))
+    why = "; ".join(dict.fromkeys(known.silent)) or (
+        f"none of it is in {', '.join(kept)}" if kept else ""
+    )
     if asked.json:
         told = [{**vars(verdict), "verdict": verdict.word} for verdict in verdicts]
         show.document("audit-verify", {"logs": told, "silent": known.silent})
