@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -33,6 +34,11 @@ FIRST_LINK = "0" * 64
 """`prev` of the first entry."""
 LINKS_MOST = 10_000
 """Digests in one answer: about 670 KiB."""
+
+SEQ_MOST = 10**18
+AT_MOST = 1e11
+"""Seconds since 1970: a few thousand years."""
+_HASH = re.compile("[0-9a-f]{64}")
 
 _PREV, _DIGEST, _LINK = b'{"prev":"', b',"digest":"', b'","link":"'
 _HEX = 64
@@ -76,6 +82,15 @@ class Entry:
     content: Content
     digest: str
     link: str
+
+
+def is_sound(head: Head) -> bool:
+    """Whether it says what a head says, and nothing at length: what hosts send stands in the file for good."""
+    return (
+        0 < head.seq <= SEQ_MOST
+        and _HASH.fullmatch(head.hash) is not None
+        and 0 <= head.at < AT_MOST
+    )
 
 
 def link_after(prev: str, digest: str) -> str:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hullmark import log
-from hullmark.core.headsfile import LINKS_MOST, Acceptance, Break, Entry, Known
+from hullmark.core.headsfile import LINKS_MOST, Acceptance, Break, Entry, Known, is_sound
 from hullmark.errors import AuditUnavailable, BrokenState, Conflict, HullmarkError, Refused
 from hullmark.masterd.answers import traced
 from hullmark.masterd.certificate import CERTIFICATE, KEY
@@ -161,6 +161,8 @@ class Vouching:
         if offer.signed.head.log != log_name or offer.signed.head.seq < 1:
             raise Refused(f"this is no head of {log_name}")
         check_head(offer.signed, certificate)
+        if offer.knows < 0 or not is_sound(offer.signed.head):
+            raise Refused("this is no head of a log")
         if self._trouble:
             raise AuditUnavailable(f"master {self._master} seals nothing: {self._trouble}")
         await self._in(self._sealing, lambda: self._receive(log_name, certificate))
@@ -243,6 +245,10 @@ class Vouching:
             _log.error("heads are not sealed", why=error.message)
             for one in offered:
                 _fail(one.answer, error)
+        except Exception as error:  # noqa: BLE001 - of some hosts' heads: all others are sealed as before
+            _log.error("heads are not sealed", traceback=traced(error))
+            for one in offered:
+                _fail(one.answer, AuditUnavailable("sealing failed: see the master's log"))
 
     def _write(self, offered: Sequence[_Offered]) -> None:
         """In the thread: one entry for all of them, what is newly refused is told, and each has its answer."""

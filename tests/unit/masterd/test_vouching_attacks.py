@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -11,13 +13,14 @@ from hullmark.cli.transport import LINE_MAX_BYTES
 from hullmark.core import sealing
 from hullmark.core.headsfile import Known
 from hullmark.core.sealing import Relation
+from hullmark.errors import AuditUnavailable, HullmarkError, Refused
 from hullmark.masterd.received import Records
 from hullmark.masterd.trail import Trail
 from hullmark.masterd.vouching import Vouching, _Offered
 from hullmark.model.audit import FIRST_PREV, Entry, SignedHead
 from hullmark.model.auditline import TAIL_BYTES, line_of
 from hullmark.model.audittrail import Query
-from hullmark.model.protocol import HeadAnswer, Shipment
+from hullmark.model.protocol import HeadAnswer, HeadOffer, Shipment
 from hullmark.pki import signing
 from tests.unit.masterd.test_vouching import LOG, Log, _at_once, keys, offered, run
 
@@ -166,3 +169,62 @@ def test_whatever_a_name_has_in_it_its_record_is_taken(keys, tmp_path) -> None:
         assert (await master.take(LOG, log.shipment(1))).cursor == 5
 
     assert run(keys, tmp_path, test) == []
+
+
+@pytest.mark.parametrize("knows", [-1, -5, -200, -9000, -(10**9), 10**30])
+def test_no_host_ends_the_sealing_for_all(keys, tmp_path, knows) -> None:
+    log, other = Log(), Log("host:h2")
+    log.grow(1)
+    other.grow(1)
+
+    async def test(master: Vouching) -> None:
+        await offered(master, keys, other.head())
+        signed = signing.sign_head(keys.host.key, keys.host.certificate, log.head())
+        with suppress(HullmarkError):
+            offer = HeadOffer(signed, knows, "")
+            await asyncio.wait_for(master.offer(LOG, keys.host.certificate, offer), 5)
+        other.grow(1)
+        assert (await asyncio.wait_for(offered(master, keys, other.head()), 5))[0] == ""
+        assert master.trouble == ""
+
+    run(keys, tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"hash": "x" * 100_000},
+        {"hash": "A" * 64},
+        {"hash": ""},
+        {"seq": 10**30},
+        {"at": float("nan")},
+        {"at": float("inf")},
+    ],
+    ids=str,
+)
+def test_a_head_is_a_number_and_a_hash(keys, tmp_path, bad) -> None:
+    log = Log()
+    log.grow(1)
+
+    async def test(master: Vouching) -> None:
+        head = replace(log.head(), **bad)
+        signed = signing.sign_head(keys.host.key, keys.host.certificate, head)
+        with pytest.raises(Refused):
+            await master.offer(LOG, keys.host.certificate, HeadOffer(signed))
+        assert master.standing[0] == 0
+
+    run(keys, tmp_path, test)
+
+
+def test_a_fault_with_one_head_is_not_the_end_of_sealing(keys, tmp_path, monkeypatch) -> None:
+    log = Log()
+    log.grow(1)
+
+    async def test(master: Vouching) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(master, "_write", lambda offered: [][0])
+            with pytest.raises(AuditUnavailable):
+                await asyncio.wait_for(offered(master, keys, log.head()), 5)
+        assert (await asyncio.wait_for(offered(master, keys, log.head()), 5))[0] == ""
+
+    run(keys, tmp_path, test)
