@@ -239,16 +239,19 @@ class Vouching:
             raise AuditUnavailable(f"{self._folder}: {error.strerror}") from error
 
     async def _seal(self, offered: Sequence[_Offered]) -> None:
-        try:
-            await self._in(self._sealing, lambda: self._write(offered))
-        except HullmarkError as error:
+        """Whatever goes wrong with some hosts' heads, the next are sealed as before."""
+        writing = asyncio.ensure_future(self._in(self._sealing, lambda: self._write(offered)))
+        await asyncio.wait({writing})
+        error = writing.exception()
+        if error is None:
+            return
+        if isinstance(error, HullmarkError):
             _log.error("heads are not sealed", why=error.message)
-            for one in offered:
-                _fail(one.answer, error)
-        except Exception as error:  # noqa: BLE001 - of some hosts' heads: all others are sealed as before
+        else:
             _log.error("heads are not sealed", traceback=traced(error))
-            for one in offered:
-                _fail(one.answer, AuditUnavailable("sealing failed: see the master's log"))
+            error = AuditUnavailable("sealing failed: see the master's log")
+        for one in offered:
+            _fail(one.answer, error)
 
     def _write(self, offered: Sequence[_Offered]) -> None:
         """In the thread: one entry for all of them, what is newly refused is told, and each has its answer."""
