@@ -20,6 +20,10 @@ from hullmark.model.execution import ExecRecord
 from hullmark.model.wire import from_wire
 from tests.integration.shipyard import IMAGE, Yard, single
 
+one_engine = pytest.mark.parametrize(
+    "engine", ["docker", pytest.param("podman", marks=pytest.mark.full)], indirect=True
+)
+"""For what no engine has a part in."""
 WEB = ContainerSpec(IMAGE, stop_grace_s=0, command=("sleep", "600"))
 
 
@@ -99,8 +103,16 @@ def marked(number: str) -> bool:
     return found.returncode == 0
 
 
-@pytest.mark.parametrize("why", ["limit", "gone"])
-def test_one_that_is_ended_leaves_no_process(yard: Yard, why: str) -> None:
+def test_one_past_its_time_limit_leaves_no_process(yard: Yard) -> None:
+    _leaves_no_process(yard, "limit")
+
+
+@one_engine
+def test_one_whose_listener_went_away_leaves_no_process(yard: Yard) -> None:
+    _leaves_no_process(yard, "gone")
+
+
+def _leaves_no_process(yard: Yard, why: str) -> None:
     number = f"6{int(time.time() * 1000) % 10**6:06d}"
     here = yard.run(single("shop", WEB))
     listener = Listener(1.0 if why == "limit" else 60.0)

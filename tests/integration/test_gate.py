@@ -16,6 +16,11 @@ from hullmark.model.app import Attachment, Bundle, ContainerSpec, Mount, MountKi
 from hullmark.model.ejection import EngineRestart
 from tests.integration.shipyard import CLUSTER, IMAGE, Yard, request_for
 
+one_engine = pytest.mark.parametrize(
+    "engine", ["docker", pytest.param("podman", marks=pytest.mark.full)], indirect=True
+)
+"""For what is the gate's own, whatever an engine does."""
+
 SPEC = ContainerSpec(
     IMAGE,
     stop_grace_s=1,
@@ -120,6 +125,7 @@ def test_before_a_start_it_is_given_what_the_container_is_by_then(
     assert deed.body["HostConfig"]["Privileged"] is False
 
 
+@one_engine
 def test_one_that_is_there_already_is_said_to_be(gated: Yard, gate: Watching) -> None:
     request = request_for(Bundle("shop", "web", ContainerSpec(IMAGE)))
     first = gated.engine.create(request)
@@ -129,6 +135,7 @@ def test_one_that_is_there_already_is_said_to_be(gated: Yard, gate: Watching) ->
     assert "already" in passage.fields["found"]
 
 
+@one_engine
 def test_what_changes_nothing_does_not_go_through_it(gated: Yard, gate: Watching) -> None:
     container_id = gated.run(SHOP)
     gate.seen.clear()
@@ -193,6 +200,7 @@ def test_nothing_goes_past_a_gate_that_refuses_all(gated: Yard, gate: Watching, 
     assert state_of(gated) == before
 
 
+@one_engine
 def test_a_container_whose_second_network_is_refused_is_not_started(
     gated: Yard, gate: Watching
 ) -> None:
@@ -221,6 +229,7 @@ class Failing(OpenGate):
             raise
 
 
+@one_engine
 def test_a_pull_that_fails_ends_within_the_gate(yard: Yard) -> None:
     gate = Failing()
     engine = DockerApiEngine(yard.daemon.socket, gate=gate)
