@@ -16,7 +16,7 @@ from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.errors import PolicyRefused
 from hullmark.model.app import Bundle, Mount, MountKind, Volume
 from tests.integration import image as images
-from tests.integration.shipyard import single
+from tests.integration.shipyard import IMAGE, single
 from tests.integration.test_policy_engine import (  # noqa: F401
     WEB,
     Host,
@@ -61,6 +61,19 @@ def test_a_volume_is_not_mounted_by_a_file_that_its_device_names(host: Host) -> 
     host.open_yard.engine.remove(container_id)
     host.open_yard.engine.remove_volume("shop", "data")
     assert "names the device --fstab=" in host.refused(made)
+
+
+@podman_only
+def test_an_image_of_another_place_is_not_had_by_its_digest(host: Host) -> None:  # noqa: F811
+    host.policy("images: {from: [registry.example.com/prod]}\n")
+    (known,) = host.open_yard.sdk.images.get(IMAGE).attrs["RepoDigests"]
+    digest = known.partition("@")[2]
+    spec = replace(SLEEPS, image="registry.example.com/prod/web:1", digest=digest)
+    container_id = host.open_yard.create(single("shop", spec))
+    assert host.open_yard.inspect(container_id)["Image"], "it finds one that was never there"
+    assert f"is on this host as {IMAGE}" in host.refused(single("shop", spec))
+    host.policy("images: {from: [registry.example.com/prod, localhost]}\n")
+    host.yard.create(single("shop", spec))
 
 
 @podman_only

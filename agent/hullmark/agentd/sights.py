@@ -307,7 +307,8 @@ def _image(engine: Engine, wanted: str, removed: bool) -> Optional[ImageSight]:
             return None
         raise
     user = (found.get("Config") or {}).get("User")
-    return ImageSight(str(user or ""), str(found.get("Id") or ""))
+    known = (*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ()))
+    return ImageSight(str(user or ""), str(found.get("Id") or ""), tuple(map(str, known)))
 
 
 def _found(inspect: Any, name: str) -> Optional[Mapping[str, Any]]:

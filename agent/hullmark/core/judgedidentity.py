@@ -36,6 +36,29 @@ STEERING = (
 STEERING_LABELS = ("io.podman.*", "io.containers.*", "PODMAN_SYSTEMD_UNIT")
 
 
+def judge_made_of(case: Case, image: str) -> None:
+    """The image of a container that is to be made. By a digest Podman finds an image of any other name too."""
+    judge_image(case, image)
+    reference, sight, allowed = (
+        _reference(image),
+        case.sights.image,
+        case.rules["images.from"].items,
+    )
+    if case.started or allowed is None or not sight or not reference or not reference.digest:
+        return
+    known = [found for found in map(_any_reference, sight.names) if found]
+    if not any(_is_from(found, pattern) for found in known for pattern in allowed):
+        told = ", ".join(sight.names) or "no name"
+        case.no("images.from", f"{cited(image)} is on this host as {cited(told)}, from elsewhere")
+
+
+def _any_reference(image: str) -> Optional[Reference]:
+    try:
+        return parse(image)
+    except InvalidInput:
+        return None
+
+
 def judge_image(case: Case, image: str) -> None:
     """The reference that an engine is given."""
     reference = _reference(image)

@@ -158,7 +158,7 @@ def _judge_container(case: Case, body: Body) -> None:
     host = body.get("HostConfig") or {}
     _judge_process(case, body)
     judgedidentity.judge_scope(case)
-    judgedidentity.judge_image(case, str(body.get("Image") or ""))
+    judgedidentity.judge_made_of(case, str(body.get("Image") or ""))
     judgedidentity.judge_labels(case, body.get("Labels") or {})
     judgedidentity.judge_annotations(case, host.get("Annotations") or {})
     judgedidentity.judge_user(case, str(body.get("User") or ""), host.get("GroupAdd") or ())

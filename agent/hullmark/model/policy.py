@@ -256,10 +256,12 @@ class NetworkSight:
 
 @dataclass(frozen=True)
 class ImageSight:
-    """An image as the engine has it. `user` is what containers of it run as unless they say another."""
+    """An image as the engine has it. `user` is what containers of it run as unless they say another; `names` are its
+    references, by tag and by digest."""
 
     user: str = ""
     image_id: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

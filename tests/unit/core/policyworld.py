@@ -176,7 +176,7 @@ def sights(
                 "shop_default": NetworkSight("shop_default", app="shop"),
                 "edge": NetworkSight("edge"),
             },
-            image=ImageSight("1000:1000", "sha256:" + "b" * 64),
+            image=ImageSight("1000:1000", "sha256:" + "b" * 64, (request.image(GOOD),)),
             own_files=(OWN_FILE,),
             engine_sockets=("/run/other/engine.sock",),
             guarded=(

@@ -645,7 +645,7 @@ def test_limits_and_logs(field: str, value: object, rules: set[str]) -> None:
 )
 def test_the_images_user_counts_where_none_is_said(user: str, rules: list[str]) -> None:
     made = body(replace(GOOD, user=""))
-    assert refused(made, STRICT, image=ImageSight(user)) == rules
+    assert refused(made, STRICT, image=ImageSight(user, names=(made["Image"],))) == rules
     assert refused(made, STRICT, image=None) == ["request"]
     assert refused(made, {}, image=None) == []
 
@@ -661,6 +661,18 @@ def test_a_long_user_is_judged_in_no_time() -> None:
     began = time.monotonic()
     assert refused(body(replace(GOOD, user=f"{' ' * 20_000}!:1")), STRICT) == ["user.names"]
     assert time.monotonic() - began < 1.0
+
+
+def test_an_image_of_another_place_is_not_had_by_its_digest() -> None:
+    """Podman takes `registry.example.com/shop/any@DIGEST` for an image of that digest by whatever name."""
+    seen = ImageSight(
+        "1000:1000", names=("docker.io/evil/x:1", f"docker.io/evil/x@{DIGEST}", "<none>:<none>")
+    )
+    assert refused(body(), STRICT, image=seen) == ["images.from"]
+    assert refused(body(), STRICT, image=ImageSight("1000:1000")) == ["images.from"]
+    assert refused(body(), {}, image=seen) == []
+    both = replace(seen, names=(*seen.names, f"registry.example.com/shop/web@{DIGEST}"))
+    assert refused(body(), STRICT, image=both) == []
 
 
 # -- scope and exemptions
