@@ -7,6 +7,7 @@ nothing is vouched for until a person has looked at it.
 from __future__ import annotations
 
 import base64
+import errno
 import os
 from array import array
 from collections import deque
@@ -48,6 +49,8 @@ class Heads:
         self._master = master
         self._places = array("Q")
         self._size = 0
+        self._is_torn = False
+        """What a disk took of an entry that was not written whole may still be there."""
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._kept: set[str] = set()
         self.standing = Standing()
@@ -111,12 +114,20 @@ class Heads:
         return entry
 
     def _write(self, line: bytes) -> None:
-        """Whole or not at all: what a full disk took of it is cut off again."""
+        """Whole or not at all: what a full disk took of it is cut off again. Never to a file that somebody else has changed."""
         is_new = not self._size
-        descriptor = os.open(
-            self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if is_new else 0)
         try:
+            descriptor = os.open(self.path, flags, 0o600)
+        except FileNotFoundError as error:
+            raise OSError(errno.ENOENT, f"{FILE} was removed by somebody else") from error
+        try:
+            if self._is_torn:
+                os.ftruncate(descriptor, self._size)
+                self._is_torn = False
+            if os.fstat(descriptor).st_size != self._size:
+                raise OSError(errno.EINVAL, f"{FILE} was changed by somebody else")
+            self._is_torn = True
             try:
                 written = os.write(descriptor, line)
                 if written < len(line):
@@ -124,7 +135,9 @@ class Heads:
                 os.fdatasync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, self._size)
+                self._is_torn = False
                 raise
+            self._is_torn = False
         finally:
             os.close(descriptor)
         if is_new:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -231,3 +233,61 @@ def test_a_fault_with_one_head_is_not_the_end_of_sealing(keys, tmp_path, monkeyp
         assert (await asyncio.wait_for(offered(master, keys, log.head()), 5))[0] == ""
 
     run(keys, tmp_path, test)
+
+
+@pytest.mark.parametrize("how", ["cut", "added to", "removed", "put back"])
+def test_a_file_of_heads_that_is_changed_while_it_grows_seals_nothing_more(
+    keys, tmp_path, how
+) -> None:
+    log = Log()
+    log.grow(1)
+    file = tmp_path / "audit" / "heads.log"
+
+    async def test(master: Vouching) -> None:
+        for _ in range(3):
+            await offered(master, keys, log.head())
+            log.grow(1)
+        whole = file.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        if how == "removed":
+            file.unlink()
+        elif how == "put back":
+            (tmp_path / "earlier").write_bytes(lines[0])
+            (tmp_path / "earlier").rename(file)
+        else:
+            file.write_bytes(lines[0] if how == "cut" else whole + lines[0])
+        with pytest.raises(AuditUnavailable, match="somebody else"):
+            await offered(master, keys, log.head())
+        file.write_bytes(whole)
+        assert (await offered(master, keys, log.head()))[0] == "", "it is as it was"
+
+    run(keys, tmp_path, test)
+
+
+def test_what_a_broken_disk_took_of_an_entry_is_cut_off_later(keys, tmp_path, monkeypatch) -> None:
+    log = Log()
+    log.grow(1)
+    real = os.write
+
+    def part(descriptor: int, data: bytes) -> int:
+        return real(descriptor, data[:40])
+
+    def fails(descriptor: int, size: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def test(master: Vouching) -> None:
+        await offered(master, keys, log.head())
+        log.grow(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", part)
+            patch.setattr(os, "ftruncate", fails)
+            with pytest.raises(AuditUnavailable):
+                await offered(master, keys, log.head())
+        assert (await offered(master, keys, log.head()))[0] == ""
+
+    run(keys, tmp_path, test)
+
+    async def again(master: Vouching) -> None:
+        assert (master.trouble, master.standing[0]) == ("", 2)
+
+    run(keys, tmp_path, again)
