@@ -45,6 +45,7 @@ def body_of(inspected: Mapping[str, Any]) -> dict[str, Any]:
         "Image": str(config.get("Image") or ""),
         "Labels": config.get("Labels") or {},
         "User": str(config.get("User") or ""),
+        "WorkingDir": str(config.get("WorkingDir") or ""),
         "HostConfig": {
             **kept,
             "NetworkMode": _mode(str(host.get("NetworkMode") or ""), tuple(networks)),

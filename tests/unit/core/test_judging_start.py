@@ -282,3 +282,13 @@ def test_an_image_of_podmans_steers_its_runtime_by_no_annotation(name: str) -> N
     said["Annotations"] = {**podmans, name: "x"}
     assert start(said, "podman", policy()) == ["annotations"]
     assert start(said, "podman", policy({"annotations": (name,)})) == []
+
+
+@pytest.mark.parametrize("engine", sorted(SAID))
+def test_an_image_begins_in_no_folder_of_the_runtimes_own(engine: str) -> None:
+    """What an image says stands in no request. Runtimes before runc 1.1.12 left a way out of the container there."""
+    said = copy.deepcopy(SAID[engine])
+    said["Config"]["WorkingDir"] = "/srv"
+    assert start(said, engine, policy(STRICT)) == []
+    said["Config"]["WorkingDir"] = "/proc/self/fd/8"
+    assert start(said, engine, policy()) == ["request"]
