@@ -26,6 +26,10 @@ REMEDY = (
     "change the app, or have the rule changed by whoever keeps this host's policy; to try a Compose "
     "file on this host: hullmark policy test FILE"
 )
+EXEC_REMEDY = (
+    "whoever keeps this host's policy may allow it for a service (exec.allowed under apps); as whom it would run: "
+    "--user UID:GID"
+)
 
 TAKES_AWAY = frozenset(
     [
@@ -80,7 +84,8 @@ class Policing:
             raise PolicyRefused(f"nobody here knows how to judge {deed.kind.value}")
         found = judge(deed, policy)
         if found:
-            raise PolicyRefused(in_words(found), remedy=REMEDY)
+            asked_now = deed.kind is DeedKind.CONTAINER_EXEC
+            raise PolicyRefused(in_words(found), remedy=EXEC_REMEDY if asked_now else REMEDY)
 
     def ended(self, deed: Deed) -> None:
         """To be called for each deed that was judged and may be done, when it was."""

@@ -11,6 +11,7 @@ from hullmark.core.freezewindows import DAYS, minutes_of, moment_of
 from hullmark.core.ticketpattern import ALLOWED, pattern_problem
 from hullmark.errors import Problem
 from hullmark.model.changecontrol import ChangeKind, ControlDocument, ControlRule, FreezeWindow
+from hullmark.model.durations import age
 
 RULES_MOST = 100
 WINDOWS_MOST = 100
@@ -51,8 +52,8 @@ def _zone(zone: str, field: str, known: ZoneKnown) -> Iterator[Problem]:
 
 def _within(field: str, seconds: float, bounds: tuple[float, float]) -> Iterator[Problem]:
     if not bounds[0] <= seconds <= bounds[1]:
-        allowed = f"{bounds[0]:.0f} to {bounds[1]:.0f} seconds"
-        yield Problem(f"{seconds:.0f} s", field=field, allowed=allowed)
+        allowed = f"{age(bounds[0])} to {age(bounds[1])}"
+        yield Problem(age(seconds), field=field, allowed=allowed)
 
 
 def _rules(document: ControlDocument) -> Iterator[Problem]:
@@ -126,10 +127,12 @@ def _times(window: FreezeWindow, field: str) -> Iterator[Problem]:
 def warnings_of(
     document: ControlDocument, apps: Collection[str], ended: Mapping[str, bool]
 ) -> Sequence[str]:
-    """Rules that fit nothing, and windows that never hold. `apps` are those that there are; `ended` says of windows whether
+    """No rules at all, rules that fit nothing, and windows that never hold. `apps` are those that there are; `ended` says of windows whether
     they are over for good."""
     idle = (_idle(document, rule, apps) for rule in document.rules)
     found = [text for text in idle if text]
+    if not document.rules:
+        found.append("there are no rules in it: nothing is asked of any change")
     used = {name for rule in document.rules for name in rule.freeze}
     for window in document.freezes:
         if window.name not in used:

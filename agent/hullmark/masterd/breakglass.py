@@ -127,7 +127,7 @@ class BreakGlasses:
         if now_open is not None:
             raise Conflict(
                 f"break-glass {now_open.glass_id} of {now_open.opener.who} is open until {day(now_open.until)}",
-                remedy="use it; or close it first: hullmark break-glass close",
+                remedy=f"use it; or close it first: hullmark break-glass close {now_open.glass_id}",
             )
         if len(self.unsigned()) >= UNSIGNED_MOST:
             raise Refused(
@@ -233,5 +233,5 @@ def _problems(request: BreakGlassRequest, most_s: float) -> Iterator[Problem]:
         allowed = f"why, in one line of at most {REASON_MOST} characters"
         yield Problem("no reason", field="reason", allowed=allowed)
     if not BREAK_GLASS_S[0] <= request.for_s <= most_s:
-        allowed = f"{BREAK_GLASS_S[0]:.0f} to {most_s:.0f} seconds"
-        yield Problem(f"{request.for_s:.0f} s", field="for_s", allowed=allowed)
+        allowed = f"{age(BREAK_GLASS_S[0])} to {age(most_s)}"
+        yield Problem(f"open for {age(request.for_s)}", allowed=allowed)

@@ -154,7 +154,9 @@ def test_volumes_and_networks_belong_to_the_app_of_their_label(world: World) -> 
 def test_an_exec_is_judged_by_the_container_that_it_is_for(world: World) -> None:
     world.answers["c1"] = inspected()
     deed = Deed(DeedKind.CONTAINER_EXEC, ONE.container_name, {"Cmd": ["id"]}, "c1")
-    assert "exec.allowed: " in world.said(deed)
+    with pytest.raises(PolicyRefused, match=r"exec\.allowed: ") as refused:
+        world.policing.judge(deed)
+    assert "change the app" not in refused.value.remedy
     world.write("apps: {shop/web: {exec: {allowed: true}}}\n")
     assert world.said(deed) == ""
     del world.answers["c1"]

@@ -177,7 +177,7 @@ def test_rules_of_a_file(master: FakeMaster, run: Run, tmp_path: Path) -> None:
     assert sent["document"]["rules"][0]["freeze"] == ["nights"]
     master.answers["PUT /v1/change-control"] = ControlAnswer(True, 1, ("rule 'x' is idle",))
     done = run("change-control", "apply", str(file), "--ticket", "CHG-1")
-    assert done.out == "change control  applied, 1 rules\n"
+    assert done.out == "change control  applied, 1 rule\n"
     assert "warning: rule 'x' is idle" in done.err
 
 
@@ -237,4 +237,10 @@ def test_break_glass(master: FakeMaster, run: Run) -> None:
     signed = dataclasses.replace(GLASS, state="signed off", signed_by="bob")
     master.answers["POST /v1/break-glass/5d0a11f7/sign-off"] = signed
     assert "signed off by bob" in run("break-glass", "sign-off", "5d0a11f7").out
+    noted = dataclasses.replace(signed, ticket="INC-7", note="CHG-902 filed after")
+    master.answers["GET /v1/break-glass"] = BreakGlassList((noted,))
+    shown = run("break-glass", "show", "5d0a11f7").out
+    assert "  ticket INC-7\n  note CHG-902 filed after\n" in shown
+    run("break-glass", "open", "--reason", "shop is down")
+    assert "for_s" not in master.asked("POST")[-1].body, "the leader knows how long it may be"
     assert run("break-glass", "open").code == 64

@@ -325,6 +325,9 @@ def test_what_never_does_anything_is_told() -> None:
         ControlRule("idle"),
     )
     windows = (FreezeWindow("old", ends="2020-01-01T00:00"), FreezeWindow("unused", "01:00-02:00"))
+    assert warnings_of(document(), ["shop"], {}) == [
+        "there are no rules in it: nothing is asked of any change"
+    ]
     found = warnings_of(document(*rules, freezes=windows), ["shop"], {"old": True})
     assert found == [
         "rule 'shadowed' is never reached: 'apps' fits all of it before",

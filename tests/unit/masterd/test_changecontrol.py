@@ -439,6 +439,20 @@ def test_another_body_under_a_waiting_request_id_is_refused(tmp_path: Path) -> N
 GLASS = {"request_id": "g1", "reason": "shop is down", "for_s": 600}
 
 
+def test_break_glass_is_for_so_long_and_one_at_a_time(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        await control(served, RULE)
+        too_long = {**GLASS, "for_s": 90000, "request_id": "g9"}
+        status, answer = await says(served, ALICE, "POST", "/v1/break-glass", too_long)
+        assert (status, "open for 25 h (allowed: 60 s to " in answer["message"]) == (400, True)
+        _, glass = await says(served, ALICE, "POST", "/v1/break-glass", GLASS)
+        again = {**GLASS, "request_id": "g2"}
+        _, answer = await says(served, BOB, "POST", "/v1/break-glass", again)
+        assert answer["remedy"].endswith(f"hullmark break-glass close {glass['glass']}")
+
+    serve(tmp_path, test)
+
+
 def test_break_glass(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         await control(served, RULE)

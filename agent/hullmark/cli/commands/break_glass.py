@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import click
 
 from hullmark.cli import door, show
@@ -51,15 +53,20 @@ Example:
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Why; everybody sees it.")
 @click.option(
-    "--for", "life", default="1h", show_default=True, metavar="DURATION", help="How long."
+    "--for",
+    "life",
+    metavar="DURATION",
+    help="How long; if not given 1h, or as long as the rules allow at most.",
 )
 @ticket
 @online
-def open_glass(asked: Asked, reason: str, life: str, ticket: str) -> None:
+def open_glass(asked: Asked, reason: str, life: Optional[str], ticket: str) -> None:
     """Open it for a limited time. Tickets are asked for as ever, approvals and freeze windows are not."""
-    request = BreakGlassRequest(new_request_id(), reason, duration(life, "--for"), ticket)
+    body = to_wire(BreakGlassRequest(new_request_id(), reason, ticket=ticket))
+    if life is not None:  # else the leader knows how long it may be
+        body["for_s"] = duration(life, "--for")
     client = door.client(asked)
-    view = client.decoded(BreakGlassView, client.change("POST", PATH, to_wire(request)))
+    view = client.decoded(BreakGlassView, client.change("POST", PATH, body))
     _tell(asked, view, f"OPEN until {dated(view.until)}")
 
 
@@ -107,6 +114,8 @@ def show_glass(asked: Asked, glass: str) -> None:
         show.document("break-glass", view)
         return
     show.lines(*table(HEADS, [_row(view)], width()))
+    told = (("ticket", view.ticket), ("note", view.note))
+    show.lines(*(one_line(f"  {name} {text}") for name, text in told if text))
     show.lines(*(one_line(f"  {text}") for text in view.changes or ("nothing was changed",)))
 
 

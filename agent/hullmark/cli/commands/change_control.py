@@ -9,7 +9,7 @@ import click
 from hullmark.cli import door, failure, show
 from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, ticket
-from hullmark.cli.words import dated, one_line, span
+from hullmark.cli.words import count, dated, one_line, span
 from hullmark.errors import InvalidInput
 from hullmark.model.changecontrol import (
     ControlAnswer,
@@ -66,7 +66,7 @@ def apply(asked: Asked, file: str, ticket: str) -> None:
         return
     failure.warn(answer.warnings)
     what = "applied" if answer.changed else "unchanged"
-    show.lines(f"change control  {what}, {answer.rules} rules")
+    show.lines(f"change control  {what}, {count(answer.rules, 'rule')}")
 
 
 @command.command(

@@ -42,7 +42,7 @@ standard error says so: 2 refused or failed, 3 no answer, 64 wrong usage.
     help=f"Kill it after so long, {LIMIT_MOST_S / 60:g}m at most; {LIMIT_S:g}s if not given.",
 )
 @click.option(
-    "--user", default="", metavar="USER", help="As whom; the container's own if not given."
+    "--user", default="", metavar="USER[:GROUP]", help="As whom; the container's own if not given."
 )
 @click.option("--workdir", default="", metavar="DIR", help="In which folder of the container.")
 @online
