@@ -72,7 +72,11 @@ class Verifier:
             self.seen[place.seq] = place.hash
         if _REMOVED in text:
             self._note_removal(text)
-        if before is None or (place.prev == before.hash and place.seq == before.seq + 1):
+        if before is None or (place.log, place.prev, place.seq) == (
+            before.log,
+            before.hash,
+            before.seq + 1,
+        ):
             return None
         return self._broken(place.seq, _why(before, place))
 
@@ -154,7 +158,7 @@ def against(heads: Iterable[Head], verifier: Verifier) -> Testimony:
     for head in heads:
         if first is None or last is None:
             lists["beyond"].append(head)
-        elif head.log == last.log:
+        elif head.log in (first.log, last.log):
             lists[_place(head, first.seq, last.seq, verifier.seen)].append(head)
     return Testimony(**{name: tuple(found) for name, found in lists.items()})
 

@@ -196,9 +196,6 @@ def test_a_record_made_anew_is_found_at_the_next() -> None:
 
 def test_a_record_of_another_log_is_found() -> None:
     lines = chain(5)
-    other = chain(1, 6, hash_of(lines[-1]), "host:h2")
-    _, breaks = verified([*lines, *other])
-    assert breaks == []  # its place is right: only heads tell
     _, breaks = verified([*lines, *chain(1, 9, log="host:h2")])
     assert breaks == ["6 9: it is of the log host:h2, and the record before of host:h1"]
 
@@ -318,3 +315,13 @@ def test_half_a_character_hides_no_record() -> None:
     entry = Entry("container.start", "shop/\ud800", fields={"\udfff": "\U0001f600"})
     line = line_of(entry, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=AT)
     assert parse(line).entry == Entry("container.start", "shop/?", fields={"?": "\U0001f600"})
+
+
+def test_a_record_of_another_log_does_not_follow() -> None:
+    """Also where its number and its hash do: else heads of the one log would not be held against the other."""
+    lines = chain(5)
+    forged = chain(3)
+    stranger = chain(1, first=4, prev=hash_of(forged[-1]), log="host:h2")
+    verifier, found = verified([*forged, *stranger], range(6))
+    assert found == ["4 4: it is of the log host:h2, and the record before of host:h1"]
+    assert against(heads(lines), verifier).beyond
