@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core import judging, requestform
@@ -75,6 +75,7 @@ LIST_FIELDS = ("cap_add", "cap_drop", "security_opt", "group_add", "devices")
 
 
 @given(values(ContainerSpec), st.data(), ENGINE)
+@settings(max_examples=60)
 def test_whatever_passes_has_none_of_what_is_forbidden(
     spec: ContainerSpec, data: st.DataObject, engine: str
 ) -> None:
@@ -225,6 +226,7 @@ def test_every_field_that_the_engine_room_can_send_is_known(service: str, engine
 
 
 @given(values(ContainerSpec), ENGINE)
+@settings(max_examples=60)
 def test_all_that_the_engine_room_makes_can_be_judged(spec: ContainerSpec, engine: str) -> None:
     try:
         made = body(replace(spec, configs=(), secrets=(), image="a/b"), engine)
