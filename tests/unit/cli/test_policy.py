@@ -96,6 +96,8 @@ def test_an_app_is_handed_over_whole(
     ]
     app = from_wire(App, json.loads(given))
     assert app.services["web"].container.privileged
+    run("policy", "test", str(file))
+    assert "--policy-dir" not in handed[-1][1]
 
 
 @pytest.mark.parametrize("verb", ["show", "test"])
@@ -112,3 +114,10 @@ def test_a_policy_folder_that_is_named_has_to_be_there(
 def test_what_is_no_service_is_no_service_without_exemptions(run: Run, folder: str) -> None:
     done = run("policy", "show", "monitor/agent/1", "--policy-dir", folder)
     assert (done.code, "not a target: 'monitor/agent/1'" in done.err) == (64, True)
+
+
+def test_without_a_folder_it_is_the_one_in_force(run: Run, folder: str, tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text(f"policy_dir: {folder}\n")
+    done = run("policy", "show", "--config", str(config))
+    assert (done.code, row(done.out, "privileged ")[1]) == (0, "false")

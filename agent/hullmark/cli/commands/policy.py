@@ -21,7 +21,7 @@ _CONFIG = click.option(
     "--config", metavar="FILE", default=AGENT_FILE, show_default=True, help="The agent's."
 )
 _FOLDER = click.option(
-    "--policy-dir", metavar="DIR", default="", type=click.Path(exists=True, file_okay=False),
+    "--policy-dir", metavar="DIR", type=click.Path(exists=True, file_okay=False),
     help="Another policy than the one in force.",
 )  # fmt: skip
 
@@ -59,7 +59,7 @@ Exit codes: 0 all of it is allowed, 1 some of it would be refused, 2 failed
 @_CONFIG
 @_FOLDER
 @offline
-def test(asked: Asked, project: Project, config: str, policy_dir: str) -> NoReturn:
+def test(asked: Asked, project: Project, config: str, policy_dir: Optional[str]) -> NoReturn:
     """Say what this host's policy would refuse of the services of a Compose file, rule by rule.
 
     Run it on the host: paths are followed, and volumes, networks and images looked
@@ -92,7 +92,9 @@ Examples:
 @_CONFIG
 @_FOLDER
 @offline
-def show_rules(asked: Asked, service: Optional[str], config: str, policy_dir: str) -> None:
+def show_rules(
+    asked: Asked, service: Optional[str], config: str, policy_dir: Optional[str]
+) -> None:
     """Show every rule, its value, and the file and line that it comes from.
 
     With a service's name: as its exemptions have them.
