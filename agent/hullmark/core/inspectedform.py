@@ -66,11 +66,12 @@ def _mode(mode: str, networks: Sequence[str]) -> str:
 
 def _mount(mount: Mapping[str, Any]) -> dict[str, Any]:
     volume = mount.get("Type") == "volume"
+    relabels = not {"z", "Z"}.isdisjoint(str(mount.get("Mode") or "").split(","))
     return {
         "Type": str(mount.get("Type") or ""),
         "Source": str((mount.get("Name") if volume else mount.get("Source")) or ""),
         "Target": str(mount.get("Destination") or ""),
-        "ReadOnly": not mount.get("RW"),
+        "ReadOnly": not mount.get("RW") and not relabels,
         "BindOptions": {"Propagation": "" if volume else str(mount.get("Propagation") or "")},
     }
 

@@ -292,3 +292,12 @@ def test_an_image_begins_in_no_folder_of_the_runtimes_own(engine: str) -> None:
     assert start(said, engine, policy(STRICT)) == []
     said["Config"]["WorkingDir"] = "/proc/self/fd/8"
     assert start(said, engine, policy()) == ["request"]
+
+
+@pytest.mark.parametrize("mode", ["z", "ro,Z"])
+def test_relabelling_at_a_start_is_writing_too(mode: str) -> None:
+    said = copy.deepcopy(DOCKER)
+    said["Mounts"][1]["Mode"] = mode
+    assert start(said, "docker", policy(STRICT)) == ["mounts.write"]
+    said["Mounts"][1]["Mode"] = "ro"
+    assert start(said, "docker", policy(STRICT)) == []
