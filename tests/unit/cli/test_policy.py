@@ -108,7 +108,9 @@ def test_a_policy_folder_that_is_named_has_to_be_there(
     (tmp_path / "compose.yaml").write_text("services: {web: {image: 'localhost/web:1'}}\n")
     monkeypatch.chdir(tmp_path)
     done = run("policy", verb, "--policy-dir", f"{tmp_path}/policy.b")
-    assert (done.code, f"{tmp_path}/policy.b' does not exist" in done.err) == (64, True)
+    assert done.code == 64
+    assert f"{tmp_path}/policy.b" in done.err
+    assert "does not exist" in done.err
 
 
 def test_what_is_no_service_is_no_service_without_exemptions(run: Run, folder: str) -> None:
