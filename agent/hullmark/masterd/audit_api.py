@@ -23,6 +23,8 @@ from hullmark.model.moments import NS_PER_S, moment, nanoseconds
 
 AT_ONCE = 500
 """Lines that are written together."""
+ENTRIES_AT_ONCE = 50
+"""Of the file of heads: one may have thousands of them."""
 LOOK_S = 1.0
 """How often a follower looks for more."""
 LIMIT_MAX = 1_000_000
@@ -131,7 +133,7 @@ async def read_heads(desk: Desk, call: Call) -> web.StreamResponse:
     try:
         await response.prepare(call.request)
         while True:
-            some = await desk.auditing.reading(lambda: list(islice(lines, AT_ONCE)))
+            some = await desk.auditing.reading(lambda: list(islice(lines, ENTRIES_AT_ONCE)))
             if not some:
                 break
             kept = [line for line in some if not needles or any(each in line for each in needles)]

@@ -17,6 +17,7 @@ from typing import Optional
 from hullmark.core import auditquery, tracing
 from hullmark.errors import InvalidInput
 from hullmark.host.auditfile import AuditFile
+from hullmark.host.auditreading import seq_of
 from hullmark.masterd.received import Records
 from hullmark.model.audit import Record
 from hullmark.model.auditline import parse
@@ -117,10 +118,7 @@ class Trail:
             if not lines:
                 return
             yield from lines
-            last = _read(lines[-1])
-            if last is None:
-                return
-            first = last.seq + 1
+            first = max(first, seq_of(lines[-1])) + 1
 
 
 def _read(line: bytes) -> Optional[Record]:

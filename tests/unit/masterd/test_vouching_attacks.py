@@ -16,6 +16,8 @@ from hullmark.core import sealing
 from hullmark.core.headsfile import Known
 from hullmark.core.sealing import Relation
 from hullmark.errors import AuditUnavailable, HullmarkError, Refused
+from hullmark.host.auditfile import AuditFile, Limits
+from hullmark.masterd import trail
 from hullmark.masterd.received import Records
 from hullmark.masterd.trail import Trail
 from hullmark.masterd.vouching import Vouching, _Offered
@@ -157,9 +159,9 @@ def test_a_record_counts_only_in_the_log_that_it_names(keys, tmp_path) -> None:
     folder = tmp_path / "audit" / "received" / LOG
     folder.mkdir(parents=True)
     (folder / "001-000000000001.log").write_bytes(b"".join(log.lines))
-    trail = Trail("master:m2", None, Records(tmp_path / "audit"), {})
-    assert list(trail.find(Query(), {})) == []
-    assert trail.trace("shop/web.1").logs == ()
+    found = Trail("master:m2", None, Records(tmp_path / "audit"), {})
+    assert list(found.find(Query(), {})) == []
+    assert found.trace("shop/web.1").logs == ()
 
 
 def test_whatever_a_name_has_in_it_its_record_is_taken(keys, tmp_path) -> None:
@@ -291,3 +293,19 @@ def test_what_a_broken_disk_took_of_an_entry_is_cut_off_later(keys, tmp_path, mo
         assert (master.trouble, master.standing[0]) == ("", 2)
 
     run(keys, tmp_path, again)
+
+
+def test_a_changed_record_hides_none_after_it(tmp_path, monkeypatch) -> None:
+    """Root on a master, in its own log."""
+    monkeypatch.setattr(trail, "PAGE", 2)
+    path = tmp_path / "log" / "audit.log"
+    file = AuditFile(path, "master:m1", "b", limits=Limits(reserve_bytes=1024))
+    for number in range(6):
+        file.append(Entry("app.applied", f"shop{number}"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"shop2", b"shop9")
+    path.write_bytes(b"".join(lines))
+    own = Trail("master:m1", file, Records(tmp_path / "audit"), {})
+    shown = [found.record.entry.subject for found in own.find(Query(kind="app"), {})]
+    assert shown == ["shop0", "shop1", "shop3", "shop4", "shop5"]
+    file.close()
