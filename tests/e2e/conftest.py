@@ -25,11 +25,14 @@ ENGINE_NAMES = sorted(ENGINES)
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test marked `one_engine` is about what no engine has a part in. The everyday run tries every other one with
-    Docker and the rest with Podman; the full one tries all with both."""
+    Docker and the rest with Podman; the full one tries all with both. `one_engine(together=True)`: all of a file with
+    the same one."""
     tests: dict[str, list[pytest.Function]] = {}
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("one_engine"):
-            tests.setdefault(f"{item.module.__name__}.{item.originalname}", []).append(item)
+        mark = item.get_closest_marker("one_engine")
+        if isinstance(item, pytest.Function) and mark is not None:
+            name = "" if mark.kwargs.get("together") else f".{item.originalname}"
+            tests.setdefault(f"{item.module.__name__}{name}", []).append(item)
     for number, name in enumerate(sorted(tests)):
         chosen = ENGINE_NAMES[number % len(ENGINE_NAMES)]
         for item in tests[name]:

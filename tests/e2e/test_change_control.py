@@ -19,7 +19,7 @@ from tests.e2e.apps import SLEEPER, processes
 from tests.e2e.auditlog import records
 from tests.e2e.conftest import IMAGE
 
-pytestmark = pytest.mark.one_engine
+pytestmark = pytest.mark.one_engine(together=True)
 
 ANNA, BERT = 1201, 1202
 """Logins of people, who are root by sudo: the system has no names for them."""

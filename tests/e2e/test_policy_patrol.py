@@ -15,7 +15,7 @@ from tests.e2e.apps import apply_sleeper, problems, processes, wait_for_problem,
 from tests.e2e.conftest import IMAGE
 from tests.integration.engines import Engine
 
-pytestmark = pytest.mark.one_engine
+pytestmark = pytest.mark.one_engine(together=True)
 
 NOBODY_AS_ROOT = "user: {root: false}\n"
 

@@ -14,7 +14,7 @@ from tests.cluster import OneHostCluster, wait_until
 from tests.e2e.conftest import IMAGE
 from tests.integration.engines import Engine
 
-pytestmark = pytest.mark.one_engine
+pytestmark = pytest.mark.one_engine(together=True)
 
 POLICY = """\
 name: of the tests
