@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from hullmark.cli.auditverifying import GOOD, NOT_VOUCHED, Verdict, unvouched
 from hullmark.cli.words import count, one_line
 from hullmark.model.audit import Record
-from hullmark.model.audittrail import Trace, TracedContainer, TracedDeed, TracedRequest
+from hullmark.model.audittrail import (
+    Trace,
+    TracedContainer,
+    TracedDeed,
+    TracedFailure,
+    TracedRequest,
+)
 
 COLUMNS = (
     "at",
@@ -105,12 +111,19 @@ def trace_lines(trace: Trace) -> Iterator[str]:
             if request.request_id in _requests_of(container):
                 shown.add(container.container_id)
                 yield from _container_lines(container)
+        for failure in trace.failures:
+            if failure.request_id == request.request_id:
+                yield from _failure_lines(failure)
         yield ""
     rest = [each for each in trace.containers if each.container_id not in shown]
-    if rest:
+    known = {request.request_id for request in trace.requests}
+    failures = [each for each in trace.failures if each.request_id not in known]
+    if rest or failures:
         yield "no request at a master is known for"
         for container in rest:
             yield from _container_lines(container)
+        for failure in failures:
+            yield from _failure_lines(failure)
         yield ""
     if not trace.whole:
         yield "this is not all of it: name less, such as one request or one container"
@@ -144,6 +157,13 @@ def _container_lines(container: TracedContainer) -> Iterator[str]:
         yield f"      image {one_line(container.image_digest)}"
     for deed in container.deeds:
         yield "      " + one_line(_deed(deed))
+
+
+def _failure_lines(failure: TracedFailure) -> Iterator[str]:
+    yield "    " + one_line(f"{failure.host}  {failure.subject}")
+    more = f"  {failure.times} times, last {failure.last[:19]}Z" if failure.times > 1 else ""
+    what = f"{failure.kind} {failure.outcome}{more}  by {failure.by}"
+    yield "      " + one_line(f"{failure.at[:19]}Z  {what}  {failure.reason}")
 
 
 def _deed(deed: TracedDeed) -> str:

@@ -21,6 +21,7 @@ from hullmark.model.audittrail import (
     Trace,
     TracedContainer,
     TracedDeed,
+    TracedFailure,
     TracedRequest,
 )
 from hullmark.model.names import parse_container_name
@@ -30,6 +31,9 @@ UNMANAGED = "unmanaged."
 """What was done to a container past Hullmark."""
 CREATE = "container.create"
 CONTAINER_ID = re.compile(r"[0-9a-f]{12,64}")
+ID_OF_CHANGE = re.compile(r"[0-9a-f]{8}")
+"""Of a change that waits, and of a break-glass."""
+GLASS = "break_glass"
 PID = "pid"
 NAME = "name"
 GENERATION = "generation"
@@ -38,9 +42,11 @@ APPROVED_BY = "approved_by"
 
 def begins(record: Record, what: str) -> bool:
     """Whether a record belongs to what a person named: a container's id or the beginning of one, its name, an instance, an app, a user
-    or token, a request's id, or a ticket."""
+    or token, a request's id, a ticket, or the id of a change that waited or of a break-glass."""
     entry = record.entry
     if what in (entry.request_id, entry.by, entry.ticket, entry.subject, entry.fields.get(NAME)):
+        return True
+    if ID_OF_CHANGE.fullmatch(what) and what in (*entry.subject.split(), entry.fields.get(GLASS)):
         return True
     if CONTAINER_ID.fullmatch(what) and entry.container_id.startswith(what):
         return True
@@ -115,19 +121,42 @@ def trace(
     """`records` are all that were gathered, of any logs. `names` has for each log the name of its host or master."""
     ordered = sorted(records, key=lambda one: (one.at, one.log, one.seq))
     places = {(one.log, one.seq): one for one in ordered}
-    requests, deeds = defaultdict(list), defaultdict(list)
+    requests, deeds, failed = defaultdict(list), defaultdict(list), defaultdict(list)
     for record in ordered:
         entry = record.entry
         if entry.container_id and entry.kind.startswith((CONTAINER, UNMANAGED)):
             deeds[(record.log, entry.container_id)].append(record)
         elif entry.request_id and _of_master(record) and entry.actor is not Actor.SYSTEM:
             requests[entry.request_id].append(record)
+        elif entry.outcome in (Outcome.REFUSED, Outcome.FAILURE) and not _of_master(record):
+            failed[(record.log, entry.kind, entry.subject, entry.request_id, entry.reason)].append(
+                record
+            )
     return Trace(
         what,
         tuple(_request(each, names) for each in requests.values()),
         tuple(_container(each, places, names) for each in deeds.values()),
         tuple(sorted({record.log for record in ordered})),
         whole,
+        tuple(_failure(each, names) for each in failed.values()),
+    )
+
+
+def _failure(records: Sequence[Record], names: Mapping[str, str]) -> TracedFailure:
+    """An agent tries again and again: records that say the same are one."""
+    first, entry = records[0], records[0].entry
+    return TracedFailure(
+        entry.kind,
+        entry.subject,
+        _name(first.log, names),
+        first.log,
+        entry.outcome.value,
+        first.at,
+        records[-1].at,
+        len(records),
+        entry.reason,
+        entry.by,
+        entry.request_id,
     )
 
 

@@ -97,6 +97,24 @@ class TracedContainer:
 
 
 @dataclass(frozen=True)
+class TracedFailure:
+    """What a host did not do, so that there is no container of it: refused, or failed, `times` times with the same words. `at` is the
+    first time, `last` the last."""
+
+    kind: str
+    subject: str
+    host: str
+    log: str
+    outcome: str
+    at: str
+    last: str
+    times: int = 1
+    reason: str = ""
+    by: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
 class Trace:
     """`whole` False: there is more than is shown. `logs` are those that were looked through."""
 
@@ -105,3 +123,4 @@ class Trace:
     containers: tuple[TracedContainer, ...] = ()
     logs: tuple[str, ...] = ()
     whole: bool = True
+    failures: tuple[TracedFailure, ...] = ()

@@ -16,7 +16,13 @@ from hullmark.core.headsfile import FIRST_LINK, Acceptance, Break, Content
 from hullmark.core.headsfile import line_of as head_line
 from hullmark.model.audit import FIRST_PREV, Actor, Entry, Head, Outcome, SignedHead
 from hullmark.model.auditline import hash_of, line_of
-from hullmark.model.audittrail import Trace, TracedContainer, TracedDeed, TracedRequest
+from hullmark.model.audittrail import (
+    Trace,
+    TracedContainer,
+    TracedDeed,
+    TracedFailure,
+    TracedRequest,
+)
 from hullmark.model.moments import moment, nanoseconds
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakemaster import FakeMaster, Raw, Status
@@ -396,6 +402,17 @@ def test_a_trace_reads_from_person_to_process(run: Run, master: FakeMaster) -> N
         "c" * 64, "shop.web.1.g3", "web1", LOG, "shop", "shop/web.1", 3, "sha256:d", "r1", "alice",
         (start,),
     )  # fmt: skip
+    no = TracedFailure(
+        "volume.create", "shop_db", "web1", LOG, "refused", "2026-11-29T05:40:04Z", "2026-11-29T05:41:04Z", 4,
+        "mounts.read: / may not be mounted (10-a.yaml:3)", "alice", request.request_id,
+    )  # fmt: skip
+    master.answers["GET /v1/audit/trace"] = Trace("alice", (request,), (made,), (LOG,), True, (no,))
+    told = run("audit", "trace", "alice").out
+    assert (
+        "    web1  shop_db\n      2026-11-29T05:40:04Z  volume.create refused  4 times, last "
+        in told
+    )
+    assert "may not be mounted (10-a.yaml:3)\n" in told
     master.answers["GET /v1/audit/trace"] = Trace("alice", (request,), (made,), (LOG,))
     done = run("audit", "trace", "alice")
     assert done.code == 0

@@ -204,6 +204,35 @@ def test_what_somebody_did_past_hullmark_to_a_container_stands_with_it(world: Wo
     assert (alien.container_id, alien.host, len(alien.deeds)) == (other, "web1", 1)
 
 
+def test_what_a_host_refused_is_there_once(world: World) -> None:
+    """There is no container of it, and the agent tries again."""
+    world.asked(M1, "bob", "r4", app="bad")
+    for reason in ("no (10-a.yaml:1)", "no (10-a.yaml:1)", "not so (10-a.yaml:2)"):
+        entry = Entry(
+            "volume.create", "bad_data", Stage.EVENT, Outcome.REFUSED, "bob", Actor.HUMAN,
+            request_id="r4", reason=reason, fields={"app": "bad"},
+        )  # fmt: skip
+        world.add(H1, entry)
+    for what in ("bad", "r4", "bob"):
+        found = world.trace(what)
+        assert "r4" in requests(found)
+        assert [(each.host, each.times, each.reason) for each in found.failures] == [
+            ("web1", 2, "no (10-a.yaml:1)"),
+            ("web1", 1, "not so (10-a.yaml:2)"),
+        ]
+    assert not world.trace("shop").failures
+
+
+def test_a_change_that_waited_and_a_break_glass_lead_to_what_was_done(world: World) -> None:
+    approval = Entry("request.approve", "change d536105f", by="bob", actor=Actor.HUMAN)
+    world.add(M1, replace(approval, request_id="r5"))
+    broken = {"break_glass": "f0189727"}
+    world.add(M1, Entry("app.applied", "shop", by="alice", fields=broken, request_id="r1", actor=Actor.HUMAN))  # fmt: skip
+    assert requests(world.trace("d536105f")) == ["r5"]
+    assert requests(world.trace("f0189727")) == ["r1"]
+    assert containers(world.trace("f0189727")) == [A, B]
+
+
 def test_what_is_too_much_is_cut_and_said(world: World) -> None:
     found = world.trace("shop", most=3)
     assert (found.whole, len(found.logs)) == (False, 2)

@@ -171,10 +171,10 @@ Exit codes: 0 found, 1 there is nothing of it in the logs.
 @online
 def trace(asked: Asked, what: str) -> int:
     """Follow WHAT through all logs: a container's id (or its beginning) or name, APP/SERVICE.SLOT, an app, a user, a token,
-    a request's id, or a ticket.
+    a request's id, a ticket, or the id of a change that waited or of a break-glass.
 
-    It shows who asked for what at which master, and what hosts did because of that: containers, and their processes' ids
-    as they were started.
+    It shows who asked for what at which master, and what hosts did because of that: containers, their processes' ids
+    as they were started, and what was refused or failed.
     """
     from hullmark.model.audittrail import Trace
 
@@ -194,7 +194,7 @@ def trace(asked: Asked, what: str) -> int:
 
 
 def _is_found(found: Trace) -> bool:
-    return bool(found.requests or found.containers)
+    return bool(found.requests or found.containers or found.failures)
 
 
 @command.command(
