@@ -24,6 +24,7 @@ from hullmark.core.chain import Verifier
 from hullmark.core.headsfile import Break
 from hullmark.errors import AuditUnavailable
 from hullmark.model.audit import Head
+from hullmark.model.auditline import TAIL_BYTES
 from hullmark.pki.files import sync_folder
 
 FOLDER = "received"
@@ -185,14 +186,22 @@ class Records:
     def _lines(
         self, log_name: str, matches: Matches, after: int, texts: Collection[bytes]
     ) -> Iterator[tuple[str, bytes]]:
+        """A branch begins with what the one before it has too: that is given once."""
         files = self._files(log_name)
+        given: set[bytes] = set()
         for path, following in zip_longest(files, files[1:]):
             if _ends_by(path, following, after) or (texts and not _holds(path, texts)):
                 continue
+            is_last = path.name[:3] == files[-1].name[:3]
             with path.open("rb") as file:
                 for line in file:
-                    if line.endswith(b"\n") and matches(log_name, line[:-1]):
+                    if not line.endswith(b"\n") or not matches(log_name, line[:-1]):
+                        continue
+                    hash_ = line[-TAIL_BYTES:]
+                    if hash_ not in given:
                         yield log_name, line[:-1]
+                    if not is_last:
+                        given.add(hash_)
 
     def _files(self, log_name: str) -> list[Path]:
         """In the order of their records."""
