@@ -109,7 +109,7 @@ def test_what_is_out_of_scope_gets_no_place_here(policed: Policed) -> None:
     assert "scope cde" in cluster.hullmark("hosts")
     out = cluster.run("plan", policed.app("out", scope="out")).stdout
     assert "no place for web.1" in out
-    assert "scope out asked for, host is cde" in out
+    assert "x-hullmark.scope: cde not asked for, host is cde" in out
     cluster.hullmark("apply", policed.app("cards"))
     (labels,) = (one["Config"]["Labels"] for one in cluster.containers().values())
     assert labels["io.hullmark.scope"] == "cde"

@@ -160,7 +160,9 @@ def _rules(reading: _Reading, mapping: MapValue, where: str = "") -> dict[str, R
         try:
             value = policyvalues.read(key, RULES[key].form, container[name])
         except ValueError as error:
-            problem = problem_at(container, name, where + key, "bad value", str(error))
+            item = getattr(error, "item", "")
+            what = f"bad value {item[:80]!r}" if item else "bad value"
+            problem = problem_at(container, name, where + key, what, str(error))
             reading.problems.append(problem)
             continue
         found[key] = Rule(key, value, file, line or 0)

@@ -68,6 +68,14 @@ _SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))?\s*(?:([kmgt])(?:i?b)?|b)?"
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+class NotMeant(ValueError):
+    """`form` is what is allowed; `item` the one of a list that is none of it."""
+
+    def __init__(self, form: str, item: str = "") -> None:
+        super().__init__(form)
+        self.item = item
+
+
 def yes(value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -89,8 +97,9 @@ def some_of(*allowed: str) -> Callable[[Any], tuple[str, ...]]:
 
     def read(value: Any) -> tuple[str, ...]:
         found = texts(value, form)
-        if not set(found) <= set(allowed):
-            raise ValueError(form)
+        for item in found:
+            if item not in allowed:
+                raise NotMeant(form, item)
         return found
 
     return read
@@ -102,7 +111,7 @@ def capabilities(value: Any) -> tuple[str, ...]:
     found = tuple(name[4:] if name.startswith("CAP_") else name for name in names)
     wrong = sorted(set(found) - CAPABILITIES)
     if wrong:
-        raise ValueError(f"a list of capabilities such as NET_BIND_SERVICE; {wrong[0]} is none")
+        raise NotMeant("a list of capabilities such as NET_BIND_SERVICE", wrong[0])
     return found
 
 
@@ -112,15 +121,16 @@ def paths(value: Any) -> tuple[str, ...]:
     for item in found:
         plain = item == "/" or item.rstrip("/") == "/" + posixpath.normpath(item).lstrip("/")
         if not item.startswith("/") or not plain:
-            raise ValueError(form)
+            raise NotMeant(form, item)
     return tuple(item.rstrip("/") or "/" for item in found)
 
 
 def places(value: Any) -> tuple[str, ...]:
-    form = "a list of REGISTRY[/REPOSITORY][@sha256:...], such as docker.io/library"
+    form = "a list of REGISTRY[/REPOSITORY][@sha256:64 digits], such as docker.io/library"
     found = texts(value, form)
-    if not all(_IMAGES_FROM.fullmatch(item) for item in found):
-        raise ValueError(form)
+    for item in found:
+        if not _IMAGES_FROM.fullmatch(item):
+            raise NotMeant(form, item)
     return found
 
 
@@ -133,18 +143,18 @@ def ports(value: Any) -> tuple[str, ...]:
         parts = _PORTS.fullmatch(item)
         last = int(parts[2] or parts[1]) if parts else 0
         if not parts or not 0 < int(parts[1]) <= last <= 65535:
-            raise ValueError(form)
+            raise NotMeant(form, item)
     return found
 
 
 def addresses(value: Any) -> tuple[str, ...]:
     form = "a list of addresses and networks such as 127.0.0.1, 10.0.0.0/8"
     found = texts(value, form)
-    try:
-        for item in found:
+    for item in found:
+        try:
             ipaddress.ip_network(item)
-    except ValueError:
-        raise ValueError(form) from None
+        except ValueError:
+            raise NotMeant(form, item) from None
     return found
 
 
@@ -195,7 +205,7 @@ _NEVER_ANY = frozenset({"capabilities.drop", "limits.require"})
 
 
 def read(key: str, form: Form, value: Any) -> object:
-    """A rule's value."""
+    """A rule's value. Raises ValueError, of an item of a list NotMeant."""
     if value == "any" and form is not Form.YES:
         if key in _NEVER_ANY:
             raise ValueError("a list; [] for none")
@@ -204,4 +214,4 @@ def read(key: str, form: Form, value: Any) -> object:
         return _BY_KEY.get(key, _BY_FORM[form])(value)
     except ValueError as error:
         more = "" if form is Form.YES or key in _NEVER_ANY else ", or any"
-        raise ValueError(f"{error}{more}") from None
+        raise NotMeant(f"{error}{more}", getattr(error, "item", "")) from None

@@ -247,9 +247,9 @@ def _other_scope(service: str, host: str) -> Obstacle:
         return Obstacle(
             Filter.SCOPE, "its policy can't be read, so it starts nothing", nearness=1.0
         )
-    return Obstacle(
-        Filter.SCOPE, f"scope {service or scope.OUT} asked for", f", host is {host or scope.OUT}"
-    )
+    # Who says nothing of a scope is not told that another one was asked for.
+    asked = f"scope {service} asked for" if service else f"x-hullmark.scope: {host} not asked for"
+    return Obstacle(Filter.SCOPE, asked, f", host is {host or scope.OUT}")
 
 
 def _party(instance: InstanceId) -> str:

@@ -54,7 +54,7 @@ WRONG = [
     ("privileged", "yes", "true or false"),
     ("privileged", "any", "true or false"),
     ("host_namespaces", "[net]", "network"),
-    ("capabilities.add", "[NET_BIND_SERVIC]", "NET_BIND_SERVIC is none"),
+    ("capabilities.add", "[NET_BIND_SERVIC]", "NET_BIND_SERVICE"),
     ("capabilities.drop", "any", "[] for none"),
     ("limits.require", "[disk]", "memory"),
     ("mounts.read", "/srv", "a list"),
@@ -145,3 +145,21 @@ def test_the_digest_is_of_what_the_files_hold(tmp_path: Path) -> None:
     first = load(tmp_path, "privileged: false\n")
     assert load(tmp_path, "privileged: false\n") == first
     assert load(tmp_path, "privileged: false\n#\n").digest != first.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "item"),
+    [
+        ("host_namespaces: [pid, net]", "net"),
+        ("capabilities: {add: [CHOWN, NET_BIND]}", "NET_BIND"),
+        ("mounts: {read: [/srv, etc]}", "etc"),
+        ("images: {from: [docker.io, 'reg.example.com/x@sha256:5e1f...']}", "reg.example.com/x@sha256:5e1f..."),
+        ("ports: {published: [443, 99999]}", "99999"),
+        ("ports: {addresses: [127.0.0.1, 10.0.0.1/8]}", "10.0.0.1/8"),
+    ],
+)  # fmt: skip
+def test_the_item_of_a_list_that_is_wrong_is_named(tmp_path: Path, text: str, item: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        load(tmp_path, f"{text}\n")
+    (problem,) = caught.value.problems
+    assert problem.message == f"bad value {item!r}"

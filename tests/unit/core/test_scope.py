@@ -83,6 +83,16 @@ def test_each_goes_only_where_it_belongs(mode: DeployMode) -> None:
     assert hosts_of(world, "shop") == {"id3", "id4"}
 
 
+def test_who_says_nothing_of_a_scope_is_told_what_was_not_asked_for() -> None:
+    world = scoped(world_of(1), {"id1": "cde"})
+    world.apply(App("shop", {"web": Service(ContainerSpec("web"))}))
+    (found,) = explained(world, "web")[0].refusals
+    assert (found.text, found.nearest) == (
+        "x-hullmark.scope: cde not asked for",
+        "h1, host is cde",
+    )
+
+
 def test_why_it_fits_nowhere() -> None:
     world = scoped(world_of(3), {"id2": "out", "id3": "unknown"})
     world.apply(App("shop", {"web": dataclasses.replace(CARDS, deploy=DeploySpec())}))
