@@ -80,6 +80,12 @@ def query_of(filters: Mapping[str, Optional[str]]) -> dict[str, object]:
     for name in ("since", "until"):
         if filters.get(name):
             found[name] = _moment(str(filters[name]), f"--{name}")
+    since, until = (nanoseconds(str(found.get(name, ""))) for name in ("since", "until"))
+    if since is not None and until is not None and until <= since:
+        raise UsageError(
+            f"--until is {found['until']}, and --since is {found['since']}: nothing is between them",
+            remedy="the earlier one is --since, as in --since 2d --until 1d",
+        )
     return found
 
 

@@ -101,13 +101,14 @@ def outlook(
     findings = [
         *masters,
         *_claim_findings(snapshot, claims, len(hosts)),
-        *redundancy,
+        *(finding for finding in redundancy if finding[0]),
         *_brake_findings(snapshot),
         *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
         *_drain_findings(snapshot, hosts),
         *_app_findings(apps),
         *_invite_findings(invited if hosts else ()),
         *_orphan_findings(orphans),
+        *(finding for finding in redundancy if not finding[0]),
     ]
     return judged(findings)
 

@@ -329,6 +329,12 @@ def test_where_there_is_nothing_it_says_so(run: Run, master: FakeMaster) -> None
     assert (done.code, done.out) == (1, "no log has anything of nobody\n")
 
 
+def test_a_time_that_ends_before_it_begins_is_a_slip(run: Run, master: FakeMaster) -> None:
+    done = run("audit", "show", "--since", "1d", "--until", "2d")
+    assert (done.code, "nothing is between them" in done.err) == (64, True)
+    assert not master.requests
+
+
 def test_a_command_that_was_run_is_shown(run: Run, master: FakeMaster) -> None:
     for kind, field in (("container.exec", "command"), ("unmanaged.exec", "program")):
         entry = Entry(kind, "shop/web.1", by="alice", fields={field: "id -u"})

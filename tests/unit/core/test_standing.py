@@ -492,6 +492,15 @@ def seen(
     return outlook(one_host(), hosts, apps, orphans, **more)
 
 
+def test_what_is_only_worth_knowing_comes_after_what_is_wrong() -> None:
+    """The first note is what a person reads behind DEGRADED."""
+    waiting, broken = (0, "2 changes wait for approval", ""), (1, "break-glass is OPEN", "close it")
+    lost = HostView("id2", "h2", "lost", 60.4)
+    assert seen(READY, lost, redundancy=(waiting,)).notes[-1] == waiting[1]
+    found = seen(READY, lost, redundancy=(broken, waiting))
+    assert (found.notes[0], found.notes[-1]) == (broken[1], waiting[1])
+
+
 def test_all_is_well() -> None:
     assert seen(READY) == Outlook("ok", (), "")
     changing = seen(READY, apps=(AppSummary("shop", "changing", 1, CHANGE),))
