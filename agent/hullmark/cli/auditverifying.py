@@ -10,7 +10,7 @@ from typing import Optional
 
 from hullmark.cli import auditages
 from hullmark.cli.auditages import KEEP_S
-from hullmark.cli.auditfiles import lines, log_of
+from hullmark.cli.auditfiles import STANDARD, lines, log_of
 from hullmark.cli.auditheads import Known
 from hullmark.core.chain import Testimony, Verifier, against
 from hullmark.errors import EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
@@ -136,7 +136,8 @@ def _hold_against(verdict: Verdict, known: Known, testimony: Testimony) -> None:
         *_told(testimony.lost, "was vouched for, and is not there"),
         *_beyond(testimony.beyond, verdict.last),
     ]
-    if testimony.beyond and len(verdict.findings) == 1:
+    in_place = {str(place.log) for place in STANDARD} & set(verdict.files)
+    if testimony.beyond and len(verdict.findings) == 1 and not in_place:
         verdict.notes.append(OLD_COPY)
     for master, broken in known.refused[:SHOWN_MOST]:
         verdict.findings.append(f"master {master} refused record {broken.head.seq}: {broken.why}")
@@ -173,8 +174,10 @@ def _hold_against_each(verdict: Verdict, known: Known, testimony: Testimony, now
 
 
 def _told(heads: Sequence[Head], what: str) -> list[str]:
-    found = [f"record {head.seq} {what}" for head in _by_number(heads)[:SHOWN_MOST]]
-    more = len(heads) - len(found)
+    # A master that was started anew may have a head of the same record twice.
+    numbers = sorted({head.seq for head in heads})
+    found = [f"record {seq} {what}" for seq in numbers[:SHOWN_MOST]]
+    more = len(numbers) - len(found)
     return [*found, f"and {more} more such records"] if more > 0 else found
 
 
@@ -185,10 +188,6 @@ def _beyond(heads: Sequence[Head], last: int) -> list[str]:
     return [
         f"its end is missing: it ends with record {last}, and masters vouch for record {newest.seq}"
     ]
-
-
-def _by_number(heads: Sequence[Head]) -> list[Head]:
-    return sorted(heads, key=lambda head: head.seq)
 
 
 def worst(verdicts: Sequence[Verdict]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hullmark.cli.auditfiles import Standard
 from hullmark.core.headsfile import FIRST_LINK, Acceptance, Break, Content
 from hullmark.core.headsfile import line_of as head_line
 from hullmark.model.audit import FIRST_PREV, Actor, Entry, Head, Outcome, SignedHead
@@ -290,12 +291,28 @@ def test_heads_are_saved_and_shown(desk: Desk, run: Run, master: FakeMaster) -> 
     assert "--force" not in done.err, "an option that this command has not"
 
 
-def test_a_copy_that_is_older_than_the_heads_is_told_how_to_be_made(desk: Desk) -> None:
+def test_a_copy_that_is_older_than_the_heads_is_told_how_to_be_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (found,) = desk.verify(desk.lines[:15]).document["logs"]
     assert found["verdict"] == "broken"
     assert "first save heads" in found["notes"][0]
+    with monkeypatch.context() as there:
+        there.setattr(
+            "hullmark.cli.auditverifying.STANDARD",
+            (Standard(desk.log, desk.folder / "audit.last"),),
+        )
+        (found,) = desk.verify(desk.lines[:15]).document["logs"]
+        assert not found["notes"], "it is no copy"
     (found,) = desk.verify(edited(desk.lines)[:15]).document["logs"]
     assert not found["notes"]
+
+
+def test_a_record_that_was_vouched_for_twice_is_missed_once(desk: Desk) -> None:
+    heads = [head(desk.lines, 8), head(desk.lines, 8), head(desk.lines, 18)]
+    desk.heads.write_bytes(file_of_heads(heads))
+    (found,) = desk.verify(deleted(desk.lines)).document["logs"]
+    assert found["findings"].count("record 8 was vouched for, and is not there") == 1
 
 
 def test_an_export_of_several_logs_is_not_taken_for_one(desk: Desk) -> None:
