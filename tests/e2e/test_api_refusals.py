@@ -473,7 +473,7 @@ def test_what_a_query_may_not_be(master: LoneMaster, tokens: dict[Role, str]) ->
     for route in PEOPLE:
         if route.lines or route.method != "GET":
             continue
-        for query in ("what=ever", "%00=1", "app=%ff&%c0%ae=1"):
+        for query in ("whatever=1", "%00=1", "app=%ff&%c0%ae=1"):
             answer = master.api("GET", f"{path_of(route)}?{query}", token=tokens[Role.ADMIN])
             assert answer.status == 400, (named(route), query)
         for parameter in route.query:

@@ -99,8 +99,8 @@ def goes_on(own: OneHostCluster, folder: Path, stores: list[Optional[EtcdCluster
         file = folder / f"{number}.snapshot"
         with load(own) as loaded:
             wait_until(lambda: len(loaded) >= 3, "some of the load is there")
-            own.hullmark("snapshot", "save", str(file))
             before_save = list(loaded)
+            own.hullmark("snapshot", "save", str(file))
         assert file.stat().st_mode & 0o777 == 0o600
         own.hullmark("snapshot", "verify", str(file), "--config", str(own.master_config))
         # What follows is newer than the snapshot.
