@@ -83,10 +83,16 @@ def _command(found: click.Command, path: tuple[str, ...], summary: str) -> Comma
         summary,
         tuple(_paragraphs(found.help)),
         tuple(_paragraphs(found.epilog)),
-        (*(_option(each) for each in found.params if isinstance(each, click.Option)), HELP),
+        (*_options(found), HELP),
         tuple(_argument(each) for each in found.params if isinstance(each, click.Argument)),
         tuple(children),
     )
+
+
+def _options(found: click.Command) -> Iterator[Option]:
+    for each in found.params:
+        if isinstance(each, click.Option) and not each.hidden:
+            yield _option(each)
 
 
 HELP = Option(("-h", "--help"), "", (), "Show the help and exit.", False)

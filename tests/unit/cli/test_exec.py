@@ -43,6 +43,14 @@ def test_its_output_and_exit_code_are_the_commands(master: FakeMaster, run: Run)
     }
 
 
+@pytest.mark.parametrize("given", ["-it", "-i", "-t"])
+def test_a_terminal_is_not_there(master: FakeMaster, run: Run, given: str) -> None:
+    done = run("exec", given, "shop/web", "--", "sh")
+    assert (done.code, done.out, master.requests) == (64, "", [])
+    assert "there is no terminal" in done.err
+    assert "as its arguments" in done.err
+
+
 def test_as_documents(master: FakeMaster, run: Run) -> None:
     master.answers[EXEC] = Lines((part("stdout", b"\xff\0"), end(0)))
     done = run("exec", "shop/web", "-o", "json", "--", "cat", "/x")
