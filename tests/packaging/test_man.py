@@ -57,6 +57,8 @@ def test_every_option_is_in_the_page_of_its_command(name: str, made: Path) -> No
         if path[0] == name:
             assert f"hullmark {' '.join(path)} [OPTIONS]" in text
             for option in (each for each in command.params if isinstance(each, click.Option)):
+                if option.hidden:
+                    continue
                 for spelling in (*option.opts, *option.secondary_opts):
                     assert f" {spelling}" in text
     assert "EXAMPLES" in text

@@ -15,7 +15,7 @@ OPTIONS = {
     name
     for command in ALL.values()
     for parameter in command.params
-    if isinstance(parameter, click.Option)
+    if isinstance(parameter, click.Option) and not parameter.hidden
     for name in (*parameter.opts, *parameter.secondary_opts)
 }
 

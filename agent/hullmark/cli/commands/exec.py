@@ -30,6 +30,14 @@ standard error says so: 2 refused or failed, 3 no answer, 64 wrong usage.
 """
 
 
+def _no_terminal(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
+        raise UsageError(
+            "there is no terminal and no input for a command here",
+            remedy="leave -i and -t away, and give the command all that it needs as its arguments",
+        )
+
+
 @click.command(epilog=EPILOG)
 @click.argument("target", metavar="TARGET")
 @click.argument("words", nargs=-1, required=True, metavar="-- CMD [ARG]...")
@@ -45,7 +53,7 @@ standard error says so: 2 refused or failed, 3 no answer, 64 wrong usage.
     "--user", default="", metavar="USER[:GROUP]", help="As whom; the container's own if not given."
 )
 @click.option("--workdir", default="", metavar="DIR", help="In which folder of the container.")
-@click.option("-i", "-t", "terminal", is_flag=True, hidden=True, help="As other tools have it.")
+@click.option("-i", "-t", is_flag=True, hidden=True, expose_value=False, callback=_no_terminal)
 @online
 def command(
     asked: Asked,
@@ -56,18 +64,12 @@ def command(
     timeout: str,
     user: str,
     workdir: str,
-    terminal: bool,
 ) -> int:
     """Run CMD in a container of TARGET: APP/SERVICE, or APP/SERVICE.SLOT.
 
     Only where the policy of its host allows it. It gets no input and no terminal. The audit log keeps who ran what, why and
     how it ended; what it writes is kept nowhere. With --output json each part of it is a document.
     """
-    if terminal:
-        raise UsageError(
-            "there is no terminal and no input for a command here",
-            remedy="leave -i and -t away, and give the command all that it needs as its arguments",
-        )
     found = parse(target)
     if not found.service:
         raise UsageError(f"which service of {found.app}?", remedy=f"hullmark ps {found.app}")
