@@ -398,7 +398,7 @@ def subnet_of(yard: Yard, network: str) -> ipaddress.IPv4Network:
 # -- events
 
 
-def test_events_tell_what_happens_to_our_containers_only(yard: Yard) -> None:
+def test_events_tell_what_happens_and_whose_container_it_is(yard: Yard) -> None:
     events = Events.of(yard)
     foreign = yard.sdk.containers.run(IMAGE, ["true"], detach=True)
     foreign.wait()
@@ -413,7 +413,8 @@ def test_events_tell_what_happens_to_our_containers_only(yard: Yard) -> None:
     )
     yard.engine.remove(container_id)
     events.wait("destroy", container_id)
-    assert not [event for event in events.seen if event.container_id == foreign.id]
+    assert {one.ours for one in events.seen if one.container_id == container_id} == {True}
+    assert {one.ours for one in events.seen if one.container_id == foreign.id} == {False}
     yard.engine.close()
     assert events.ended()
     assert events.error is None
