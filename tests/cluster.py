@@ -309,8 +309,11 @@ def containers_in(engine_socket: str, cluster_id: str) -> dict[str, dict[str, An
         for row in client.containers(all=True, filters={"label": f"{LABEL_CLUSTER}={cluster_id}"}):
             try:
                 inspected = client.inspect_container(row["Id"])
-            except docker.errors.NotFound:
-                continue
+            except docker.errors.APIError as error:
+                # Podman calls it a fault where a container goes in the middle of a look.
+                if isinstance(error, docker.errors.NotFound) or "no such container" in str(error):
+                    continue
+                raise
             found[inspected["Name"].lstrip("/")] = inspected
         return found
     finally:
