@@ -43,6 +43,9 @@ _CONFLICTS = (
 """Words of Podman's, with status 500, for what Docker answers with 409."""
 
 
+_GONE = "does not exist in database: no such container"
+"""Words of Podman's, with status 500, for a container that goes while it is looked at."""
+
 _NETWORK_FULL = ("no available IPv4 addresses", "failed to find free IP in range")
 """Words of Docker's and of Podman's for a subnet whose addresses are all taken."""
 
@@ -52,7 +55,7 @@ def checked(answer: requests.Response) -> requests.Response:
     if answer.status_code < 400:
         return answer
     said = words(answer)
-    if answer.status_code == 404:
+    if answer.status_code == 404 or _GONE in said:
         raise NotFound(said)
     if answer.status_code == 409 or any(part in said for part in _CONFLICTS):
         raise Conflict(said)

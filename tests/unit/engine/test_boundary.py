@@ -30,6 +30,7 @@ def test_a_good_answer(status: int) -> None:
     ("status", "message", "kind"),
     [
         (404, "No such container", NotFound),
+        (500, "container 77 does not exist in database: no such container", NotFound),
         (409, "removal in progress", Conflict),
         (400, "bad parameter", Refused),
         (500, "no space left on device", Refused),
