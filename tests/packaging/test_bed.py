@@ -22,6 +22,8 @@ from tests.integration.workspace import RECORDS
 TESTER = """
 import signal
 from tests.hosts import Bed
+# A shell's background job is started with it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Bed() as bed:
     host = bed.host("web1", "bookworm", engine="docker")
     print(bed.workspace.path, host.pid, flush=True)
