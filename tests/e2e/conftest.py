@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests: dict[str, list[pytest.Function]] = {}
     for item in items:
         mark = item.get_closest_marker("one_engine")
-        if isinstance(item, pytest.Function) and mark is not None:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and mark is not None:
             name = "" if mark.kwargs.get("together") else f".{item.originalname}"
             tests.setdefault(f"{item.module.__name__}{name}", []).append(item)
     for number, name in enumerate(sorted(tests)):
