@@ -88,7 +88,9 @@ def locked_registry() -> Iterator[Registry]:
 def empty(engine: Engine) -> None:
     """Remove every container, network and volume. Images stay."""
     client = engine.client()
-    for container in client.containers.list(all=True, ignore_removed=True):
+    found = client.containers.list(all=True, ignore_removed=True)
+    # The newest first: Podman removes none whose namespaces another one has joined.
+    for container in sorted(found, key=lambda one: str(one.attrs["Created"]), reverse=True):
         # Podman, told to remove one by force, first waits as long as its grace says.
         with contextlib.suppress(docker.errors.APIError):
             container.kill()
