@@ -12,7 +12,6 @@ hosts that have nothing to say, too.
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import ssl
 import threading
@@ -42,9 +41,8 @@ from hullmark.errors import (
 from hullmark.host.auditfile import AuditFile
 from hullmark.model.audit import ALGORITHM, Entry, Head, Outcome, SignedHead
 from hullmark.model.protocol import HEADS_PATH, HeadAnswer
-from hullmark.model.wire import canonical, from_wire, to_wire
 from hullmark.pki import libcrypto, vouched
-from hullmark.pki.files import read_private, write_file
+from hullmark.pki.files import read_document, read_private, write_document
 
 FILE = "seals.json"
 LOOK_S = 1.0
@@ -321,16 +319,14 @@ class Heads:
 
     def _load(self) -> Seals:
         try:
-            return from_wire(Seals, json.loads(self._file.read_bytes()), ignore_unknown=True)
-        except FileNotFoundError:
-            return Seals()
-        except (OSError, ValueError, HullmarkError) as error:
-            _log.error("what the masters sealed can't be read; it begins anew", why=str(error))
+            return read_document(Seals, self._file) or Seals()
+        except BrokenState as error:
+            _log.error("what the masters sealed can't be read; it begins anew", why=error.message)
             return Seals()
 
     def _keep(self, seals: Seals) -> None:
         self._seals = seals
         try:
-            write_file(self._file, canonical(to_wire(seals)), 0o600)
+            write_document(self._file, seals)
         except OSError as error:
             _log.error("what the masters sealed is not kept", why=error.strerror)

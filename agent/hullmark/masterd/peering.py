@@ -7,7 +7,6 @@ What is known of the other is on the disk (`audit/seals.json`), so that both wou
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import ssl
 import time
@@ -24,7 +23,7 @@ from hullmark import log
 from hullmark.core.headsfile import Acceptance, Break
 from hullmark.core.sealing import Seals, answered, offer
 from hullmark.core.shipping import LINES_MOST, shipment_of
-from hullmark.errors import HullmarkError, InvalidInput, MasterUnavailable
+from hullmark.errors import BrokenState, HullmarkError, InvalidInput, MasterUnavailable
 from hullmark.masterd.answers import traced
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.cluster import Cluster
@@ -41,7 +40,7 @@ from hullmark.model.protocol import (
 )
 from hullmark.model.records import MasterRecord
 from hullmark.model.wire import canonical, from_wire, to_wire
-from hullmark.pki.files import write_file
+from hullmark.pki.files import read_document, write_document
 from hullmark.pki.signing import sign_head
 
 FILE = "seals.json"
@@ -269,18 +268,16 @@ class Peering:
 
     def _load(self) -> Seals:
         try:
-            return from_wire(Seals, json.loads(self._file.read_bytes()), ignore_unknown=True)
-        except FileNotFoundError:
-            return Seals()
-        except (OSError, ValueError, HullmarkError) as error:
-            _log.error("what was known of the other master can't be read", why=str(error))
+            return read_document(Seals, self._file) or Seals()
+        except BrokenState as error:
+            _log.error("what was known of the other master can't be read", why=error.message)
             return Seals()
 
     def _keep(self, seals: Seals) -> None:
         self._seals = seals
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_file(self._file, canonical(to_wire(seals)), 0o600)
+            write_document(self._file, seals)
         except OSError as error:
             _log.error("what is known of the other master is not kept", why=error.strerror)
 

@@ -6,8 +6,11 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from typing import Any, Optional
 
-from hullmark.errors import BrokenState, NotFound
+from hullmark.errors import BrokenState, InvalidInput, NotFound
+from hullmark.model import jsontext
+from hullmark.model.wire import T, canonical, from_wire, to_wire
 
 
 def write_file(path: Path, content: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
@@ -34,6 +37,21 @@ def write_file(path: Path, content: bytes, mode: int = 0o644, *, durable: bool =
 def write_private(path: Path, content: bytes) -> None:
     """A file with a secret: mode 0600 from its first byte on."""
     write_file(path, content, 0o600)
+
+
+def read_document(cls: type[T], path: Path) -> Optional[T]:
+    """A dataclass that `write_document` wrote; None where there is no file. Raises BrokenState where it can't be read."""
+    try:
+        return from_wire(cls, jsontext.loads(path.read_bytes()), ignore_unknown=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, InvalidInput) as error:
+        raise BrokenState(f"{path} can't be read: {error}") from error
+
+
+def write_document(path: Path, document: Any) -> None:
+    """A dataclass, mode 0600. Raises OSError."""
+    write_private(path, canonical(to_wire(document)))
 
 
 def sync_folder(folder: Path) -> None:
