@@ -310,8 +310,7 @@ def containers_in(engine_socket: str, cluster_id: str) -> dict[str, dict[str, An
             try:
                 inspected = client.inspect_container(row["Id"])
             except docker.errors.APIError as error:
-                # Podman calls it a fault where a container goes in the middle of a look.
-                if isinstance(error, docker.errors.NotFound) or "no such container" in str(error):
+                if is_gone(error):
                     continue
                 raise
             found[inspected["Name"].lstrip("/")] = inspected
@@ -320,13 +319,22 @@ def containers_in(engine_socket: str, cluster_id: str) -> dict[str, dict[str, An
         client.close()
 
 
+def is_gone(error: docker.errors.APIError) -> bool:
+    """Podman calls it a fault where a container goes in the middle of what is asked of it."""
+    return isinstance(error, docker.errors.NotFound) or "no such container" in str(error)
+
+
 def remove_all_in(engine_socket: str, cluster_id: str) -> None:
     """Remove all that a cluster made in an engine."""
     client = docker.APIClient(base_url=engine_socket, timeout=60)
     try:
         label = {"label": f"{LABEL_CLUSTER}={cluster_id}"}
         for row in client.containers(all=True, filters=label):
-            client.remove_container(row["Id"], force=True, v=True)
+            try:
+                client.remove_container(row["Id"], force=True, v=True)
+            except docker.errors.APIError as error:
+                if not is_gone(error):
+                    raise
         for row in client.networks(filters=label):
             client.remove_network(row["Id"])
         for row in client.volumes(filters=label)["Volumes"] or ():

@@ -46,6 +46,7 @@ def cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = Path(tmp_path_factory.mktemp("e2e"))
     with OneHostCluster(folder, engine.socket) as cluster:
         yield cluster
+        cluster.stop()
         cluster.remove_containers()
 
 

@@ -228,6 +228,26 @@ def by_hand(client: docker.APIClient, cluster: OneHostCluster, bundle: Bundle, e
     )
 
 
+def tampered(
+    policed: OneHostCluster,
+    folder: Path,
+    before: Orders,
+    orders: Orders,
+    tasks: tuple[Task, ...] = (),
+) -> FalseLeader:
+    """In place of the leader whose orders the agent has accepted."""
+    return FalseLeader(
+        folder / "false",
+        policed.folder / "master",
+        policed.cluster_id,
+        policed.agents_port,
+        name=before.leader,
+        polled_epoch=before.epoch,
+        orders=orders,
+        tasks=tasks,
+    )
+
+
 def test_nothing_that_is_forbidden_is_made_or_started(
     policed: OneHostCluster, engine: Engine, tmp_path: Path
 ) -> None:
@@ -241,15 +261,7 @@ def test_nothing_that_is_forbidden_is_made_or_started(
     by_hand(client, policed, there, before.epoch)
     policed.master.kill()
     orders = ordered(before, {**made, "there": there})
-    with FalseLeader(
-        tmp_path / "false",
-        policed.folder / "master",
-        policed.cluster_id,
-        policed.agents_port,
-        name=before.leader,
-        polled_epoch=before.epoch,
-        orders=orders,
-    ):
+    with tampered(policed, tmp_path, before, orders):
         wait_until(lambda: accepted(policed).revision == orders.revision, "the orders are taken")
         if engine.name == "podman":
             del made["hostnetwork"]  # it has no network of this name, so there is nothing to judge
@@ -294,26 +306,10 @@ def test_no_command_is_run_that_the_host_does_not_allow(
         "by": "alice",
         "request_id": "r1",
     }
-    with FalseLeader(
-        tmp_path / "false",
-        policed.folder / "master",
-        policed.cluster_id,
-        policed.agents_port,
-        name=before.leader,
-        polled_epoch=before.epoch,
-        orders=orders,
-    ):
+    with tampered(policed, tmp_path, before, orders):
         wait_until(lambda: running(policed) == {"fine.web.1.g1"}, "what is allowed runs", 30)
-    with FalseLeader(
-        tmp_path / "false",
-        policed.folder / "master",
-        policed.cluster_id,
-        policed.agents_port,
-        name=before.leader,
-        polled_epoch=before.epoch,
-        orders=orders,
-        tasks=(Task("t1", "exec", command), Task("t2", "commit", command)),
-    ) as false:
+    tasks = (Task("t1", "exec", command), Task("t2", "commit", command))
+    with tampered(policed, tmp_path, before, orders, tasks) as false:
         wait_until(lambda: "error" in false.told.get("t1", ""), "the command is refused", 30)
         wait_until(lambda: "t2" in false.told, "the other task is answered")
     assert "exec.allowed" in false.told["t1"]

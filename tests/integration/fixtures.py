@@ -13,6 +13,7 @@ from pathlib import Path
 import docker.errors
 import pytest
 
+from tests.cluster import is_gone
 from tests.integration.engines import ENGINES, Engine
 from tests.integration.namespaces import enter_private_network
 from tests.integration.registry import Registry
@@ -94,8 +95,11 @@ def empty(engine: Engine) -> None:
         # Podman, told to remove one by force, first waits as long as its grace says.
         with contextlib.suppress(docker.errors.APIError):
             container.kill()
-        with contextlib.suppress(docker.errors.NotFound):
+        try:
             container.remove(force=True, v=True)
+        except docker.errors.APIError as error:
+            if not is_gone(error):
+                raise
     for network in client.networks.list():
         if network.name not in {"bridge", "host", "none", "podman"}:
             network.remove()
