@@ -34,9 +34,10 @@ ROOMS: Mapping[str, Room] = {
     "agentd": room("core engine host model config pki", ANY),
     "masterd": room("core store compose config host pki model", ANY),
     "footprint": room("model engine host", ANY),
+    "evidence": room("model core pki", ANY),
     # engine: what checks a registry's credentials is what reads them. core: who verifies an audit log has neither daemon, and
     # what a chain is may not be said twice.
-    "cli": room("model core compose document config engine footprint", ANY),
+    "cli": room("model core compose document config engine footprint evidence", ANY),
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.

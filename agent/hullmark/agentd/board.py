@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Optional
 
+from hullmark.model.control import Posture
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import HostProblem, HostState, InstanceStatus, Phase
+from hullmark.model.outage import Outage
 
 
 class Board:
@@ -64,6 +66,11 @@ class Board:
     def set_problems(self, problems: tuple[HostProblem, ...]) -> None:
         with self._condition:
             self._put(replace(self._state, problems=problems))
+
+    def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
+        """The host's controls, settled, and its outages."""
+        with self._condition:
+            self._put(replace(self._state, posture=posture, outages=outages))
 
     def nudge(self) -> None:
         """Something else is to be reported."""

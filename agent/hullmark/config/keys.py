@@ -29,6 +29,8 @@ class AgentConfig:
     """Times in seconds; sizes in bytes; paths absolute. `host_name` and `engine_socket` empty: found out."""
 
     state_dir: str
+    run_dir: str
+    mode: str
     host_name: str
     masters: tuple[str, ...]
     engine_socket: str
@@ -44,6 +46,16 @@ class AgentConfig:
     audit_keep: float
     audit_reserve: int
     audit_copies: str
+    controls_dir: str
+    controls_budget: int
+    controls_watch: tuple[str, ...]
+    controls_receipts: tuple[str, ...]
+    framework: str
+    alerts_log: str
+    alerts_webhook: str
+    alerts_mail_to: tuple[str, ...]
+    alerts_mail_from: str
+    alerts_mail_server: str
     log_level: str
     log_form: str
     log_to: str
@@ -78,6 +90,12 @@ class MasterConfig:
     audit_keep: float
     audit_reserve: int
     audit_copies: str
+    framework: str
+    alerts_log: str
+    alerts_webhook: str
+    alerts_mail_to: tuple[str, ...]
+    alerts_mail_from: str
+    alerts_mail_server: str
     roles_viewer_users: tuple[str, ...]
     roles_viewer_groups: tuple[str, ...]
     roles_auditor_users: tuple[str, ...]
@@ -124,9 +142,35 @@ def _audit_keys(folder: str) -> tuple[Key, ...]:
     )
 
 
+_ALERT_KEYS = (
+    Key(
+        "framework",
+        values.name,
+        "pci-dss-4.0.1",
+        "which requirements controls are shown and recorded with",
+    ),
+    Key(
+        "alerts.log",
+        values.choice("auto", "journal", "syslog", "none"),
+        "auto",
+        "where alerts are logged; auto: the journal where there is systemd, else syslog",
+    ),
+    Key("alerts.webhook", values.url_or_none, "", "where alerts are sent as JSON; empty: nowhere"),
+    Key("alerts.mail.to", values.mails, (), "who gets alerts by mail; empty: nobody"),
+    Key("alerts.mail.from", values.mail_or_none, "", "whose mail it is; empty: hullmark@HOST"),
+    Key("alerts.mail.server", values.mail_server, "localhost:25", "the mail server, HOST:PORT"),
+)
+
 AGENT_KEYS = (
     Key(
         "state_dir", values.path, "/var/lib/hullmark/agent", "accepted orders, certificate, configs"
+    ),
+    Key("run_dir", values.path, "/run/hullmark-agent", "what the host's controls found last"),
+    Key(
+        "mode",
+        values.choice("run", "observe"),
+        "run",
+        "observe: only checks its host; has no engine, and refuses every order",
     ),
     Key("host_name", values.host_name, "", "the host's name in the cluster; empty: the system's"),
     Key("masters", values.urls, (), "the masters' agents port; empty: as told at enrolment"),
@@ -148,6 +192,31 @@ AGENT_KEYS = (
     Key("poll_hold", values.duration(0.2, 10), 4.0, "how long a poll may be held"),
     Key("resync", values.duration(5, 3600), 60.0, "how often everything is looked at afresh"),
     *_audit_keys("/var/log/hullmark"),
+    Key(
+        "controls.dir",
+        values.path,
+        "/etc/hullmark/controls.d",
+        "the site's own controls, beside those that are shipped",
+    ),
+    Key(
+        "controls.budget",
+        values.number(1, 100),
+        1,
+        "percent of one core that checks may use, their children included; more, and they are made rarer",
+    ),
+    Key(
+        "controls.watch",
+        values.paths,
+        (),
+        "files and folders to be watched for change, beside Hullmark's and the engine's own",
+    ),
+    Key(
+        "controls.receipts",
+        values.paths,
+        (),
+        "on a log host: where the logs of other hosts are, in which their canaries are looked for",
+    ),
+    *_ALERT_KEYS,
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
     Key("log_to", values.choice("stderr", "syslog"), "stderr", "where the log goes"),
@@ -195,6 +264,7 @@ MASTER_KEYS = (
         "how many events are kept, each for at most 30 days",
     ),
     *_audit_keys("/var/log/hullmark/master"),
+    *_ALERT_KEYS,
     Key("roles.viewer.users", values.accounts, (), "who may see how things stand"),
     Key("roles.viewer.groups", values.accounts, (), "groups of the same"),
     Key("roles.auditor.users", values.accounts, (), "who may see all but apps' output"),

@@ -14,6 +14,9 @@ from hullmark.model.sizes import compact, in_bytes
 ACCOUNT_MAX_CHARACTERS = 256
 
 _URL = re.compile(r"https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 _LISTENER = re.compile(r"(?P<address>[0-9.]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})")
 
 
@@ -23,8 +26,62 @@ def path(value: Any) -> str:
     raise ValueError("an absolute path")
 
 
+def paths(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(path(item) for item in value) if isinstance(value, list) else (path(None),)
+    except ValueError:
+        raise ValueError("a list of absolute paths") from None
+
+
 def path_or_none(value: Any) -> str:
     return "" if value == "" else path(value)
+
+
+def name(value: Any) -> str:
+    """Of a file, without its ending."""
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("a name of lower-case letters, digits, dots and hyphens")
+
+
+def url_or_none(value: Any) -> str:
+    """Without TLS on loopback only: who reads alerts knows what does not work."""
+    if value == "":
+        return ""
+    if isinstance(value, str) and value.isprintable() and " " not in value:
+        scheme, _, rest = value.partition("://")
+        host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        named = re.sub(r":[0-9]{1,5}$", "", host)
+        if named and "@" not in host and (scheme == "https" or _is_plain(scheme, named)):
+            return value
+    raise ValueError("https://HOST/PATH (or http:// on a loopback address), without a user")
+
+
+def _is_plain(scheme: str, host: str) -> bool:
+    return scheme == "http" and (host == "localhost" or _is_loopback(host))
+
+
+def mails(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list) and all(_is_mail(item) for item in value):
+        return tuple(value)
+    raise ValueError("a list of mail addresses")
+
+
+def mail_or_none(value: Any) -> str:
+    if value == "" or _is_mail(value):
+        return str(value)
+    raise ValueError("a mail address")
+
+
+def _is_mail(value: Any) -> bool:
+    return isinstance(value, str) and _MAIL.fullmatch(value) is not None
+
+
+def mail_server(value: Any) -> str:
+    found = _SERVER.fullmatch(value) if isinstance(value, str) else None
+    if found and 0 < int(found["port"]) < 65536:
+        return str(value)
+    raise ValueError("HOST:PORT, such as localhost:25")
 
 
 def host_name(value: Any) -> str:

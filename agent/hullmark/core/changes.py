@@ -41,6 +41,8 @@ def changes(
             orphans=after.orphans,
             problems=after.problems,
             removed_volumes=after.removed_volumes,
+            posture=after.posture,
+            outages=after.outages,
         )
     # One that moved between instances and orphans is taken out of both and sent again.
     gone = {name for name in before.instances if name not in after.instances}
@@ -54,6 +56,8 @@ def changes(
         gone=tuple(sorted(gone)),
         problems=None if after.problems == before.problems else after.problems,
         removed_volumes=None if same_volumes else after.removed_volumes,
+        posture=None if after.posture == before.posture else after.posture,
+        outages=None if after.outages == before.outages else after.outages,
     )
 
 

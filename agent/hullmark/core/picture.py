@@ -52,6 +52,8 @@ def merged(picture: Picture, report: Report) -> Picture:
         removed_volumes=(
             state.removed_volumes if report.removed_volumes is None else report.removed_volumes
         ),
+        posture=state.posture if report.posture is None else report.posture,
+        outages=state.outages if report.outages is None else report.outages,
     )
     new_instances, new_orphans = _texts(report.instances), _texts(report.orphans)
     return Picture(

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hullmark.model.control import Posture
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.event import Event
 from hullmark.model.host import NO_FACTS, HostFacts
 from hullmark.model.orders import InstanceId, PublishedPort
+from hullmark.model.outage import Outage
 
 
 class Phase(enum.Enum):
@@ -86,6 +88,8 @@ class HostState:
     orders that this state was made under: a tombstone is done with once a state made under the
     orders that hold it lacks its instance. `removed_volumes` are those of the orders' volume
     removals that are done, as `names.engine_name` gives them; they go when the orders no longer name them.
+    `posture` is None until the host's controls were looked at, and has nothing that always moves (`core/posture.settled`).
+    `outages` are those that last, and those that ended in the last seven days, at most 100, the newest first.
     """
 
     facts: HostFacts = NO_FACTS
@@ -94,6 +98,8 @@ class HostState:
     problems: tuple[HostProblem, ...] = ()
     accepted_revision: int = 0
     removed_volumes: tuple[str, ...] = ()
+    posture: Optional[Posture] = None
+    outages: tuple[Outage, ...] = ()
 
 
 NO_STATE = HostState()
@@ -105,7 +111,7 @@ class Report:
 
     `run` names one life of the agent's process. With `full`, the state replaces what the leader held;
     otherwise instances and orphans are merged into it, names in `gone` are taken out of both, facts,
-    problems and removed volumes replace theirs where not None, and `accepted_revision` always does.
+    problems, removed volumes, posture and outages replace theirs where not None, and `accepted_revision` always does.
     `sequence` starts at 1 with each run and grows by one with each report; a repeat keeps its number. `digest` is of
     the whole state after that: where the leader's own differs it answers `resend`. Events are delivered at least
     once; `event_id`s tell repeats.
@@ -124,4 +130,6 @@ class Report:
     problems: Optional[tuple[HostProblem, ...]] = None
     accepted_revision: int = 0
     removed_volumes: Optional[tuple[str, ...]] = None
+    posture: Optional[Posture] = None
+    outages: Optional[tuple[Outage, ...]] = None
     events: tuple[Event, ...] = ()

@@ -15,6 +15,8 @@
                              {Received}   <-    how far the leader has them on its disk
       POST /agent/v1/heads   {HeadOffer}  ->    to each master, also one that stands by
                              {HeadAnswer} <-    its seal, and what shows that its file of heads only grew
+      POST /agent/v1/receipts {ReceiptsRequest} -> canaries of other hosts that this one found in what it receives,
+                        {ReceiptsAnswer} <- and which of its own were found elsewhere
       POST /agent/v1/renew   {csr}        ->    a new certificate for the same host and a new key, asked for
                              {chain}      <-    when a third of the old one's life is left
 
@@ -41,6 +43,7 @@ REPORT_PATH = "/agent/v1/report"
 TASKS_PATH = "/agent/v1/tasks/"
 AUDIT_PATH = "/agent/v1/audit"
 HEADS_PATH = "/agent/v1/heads"
+RECEIPTS_PATH = "/agent/v1/receipts"
 RENEW_PATH = "/agent/v1/renew"
 
 

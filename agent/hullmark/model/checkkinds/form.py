@@ -1,0 +1,46 @@
+"""What a kind of check may be given in a controls file."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Form(enum.Enum):
+    TEXT = "text"
+    TEXTS = "a list of texts"
+    PATH = "an absolute path"
+    PATHS = "a list of absolute paths"  # with * and ? where the kind says so
+    NUMBER = "a whole number"
+    NUMBERS = "a list of whole numbers"
+    DURATION = "a duration, such as 90s, 10m, 25h or 7d"  # in seconds
+    PATTERN = "a regular expression"
+    MODE = "a file mode in octal, such as 0640"
+    YES_NO = "true or false"
+    CHOICE = "one of its choices"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`required` ones have no default. A CHOICE's `choices` are all it may be."""
+
+    form: Form
+    meaning: str
+    default: object = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`level` is the most that a pass of this kind can prove; a file may say less, never more. `needs`: `engine`, or empty.
+    `not_exercised`: what a pass never shows."""
+
+    meaning: str
+    level: int
+    interval_s: float
+    timeout_s: float
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    needs: str = ""
+    not_exercised: str = ""
