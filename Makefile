@@ -11,7 +11,7 @@ ARGS ?=
 # So that the tests package is found.
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-demo setup-engines demo check format test test-full test-unit test-arch test-roots \
+.PHONY: help setup setup-demo setup-engines setup-controls demo check format test test-full test-unit test-arch test-roots \
 	test-integration test-e2e test-fleet test-chaos test-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
 	hosts chaos bench failover-bench hosts-bench clean
 
@@ -30,6 +30,9 @@ setup-demo: setup ## Install what the demo needs: Docker, iptables, busybox
 setup-engines: setup ## Install what the tests need: Docker, Podman, a registry, mmdebstrap
 	@tools/setup.sh engines
 
+setup-controls: setup ## Install the security tools that the tests try the host's controls on
+	@tools/setup.sh controls
+
 demo: setup-demo ## See a Compose app run under Hullmark on this machine, in under 3 minutes
 	@$(PYTHON) -m tests.demo
 
@@ -43,7 +46,7 @@ format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff check --quiet --fix .
 	$(PYTHON) -m ruff format .
 
-test: setup-engines ## Every suite, with a table of results and times at the end
+test: setup-engines setup-controls ## Every suite, with a table of results and times at the end
 	@$(PYTHON) tools/suites.py check roots integration e2e fleet chaos packages
 
 test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
@@ -58,7 +61,7 @@ test-arch: setup ## The rules of the house: imports, names, sizes
 test-roots: setup-engines ## The unit suite in Debian 11 and 13, with their own Python packages
 	$(PYTHON) tests/roots/run.py $(ARGS)
 
-test-integration: setup-engines ## Against a real Docker, Podman and registry of its own
+test-integration: setup-engines setup-controls ## Against a real Docker, Podman and registry of its own
 	$(PYTEST) -v --timeout 300 --durations 10 --numprocesses 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them

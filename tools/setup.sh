@@ -7,6 +7,7 @@
 #   tools/setup.sh packages  what building the packages and repositories needs
 #   tools/setup.sh trials    what trying the packages needs besides: linters, dnf, Ansible, readers of what they ship
 #   tools/setup.sh hosts     what booting stock hosts for tests needs
+#   tools/setup.sh controls  security tools that checks are tried on; those that can't be beside others are unpacked to build/tools
 #
 # Only missing packages are installed. No service that they bring is started: the tests start engines
 # of their own, and a service that ran before keeps running.
@@ -43,7 +44,7 @@ apt_install() { # PACKAGE...
         { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null ||
         { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
     local started
-    for started in docker-registry auditd; do
+    for started in docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
             systemctl --quiet disable "$started" || true
         fi
@@ -109,6 +110,24 @@ setup_hosts() {
     apt_install systemd-container
 }
 
+setup_controls() {
+    apt_install auditd aide rsyslog chrony fail2ban clamav-daemon ufw firewalld nftables unattended-upgrades python3-pyinotify
+    # Two daemons for syslog can't be installed together: this one is only unpacked.
+    local tools=${HULLMARK_CACHE:-build}/tools draft
+    if [ ! -d "$tools/syslog-ng" ]; then
+        say "unpacking syslog-ng"
+        mkdir -p "$tools"
+        draft=$(mktemp -d "$tools/draft.XXXXXX")
+        chmod 755 "$draft"
+        local needed
+        needed=$(apt-get -qq --no-install-recommends --print-uris -o Dir::State::status=/var/lib/dpkg/status install syslog-ng-core rsyslog- 2>/dev/null |
+            sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p")
+        (cd "$draft" && mkdir debs && cd debs && chmod 777 . && apt-get -qq download ${needed:-syslog-ng-core} &&
+            for each in *.deb; do dpkg -x "$each" ..; done && cd .. && rm -r debs)
+        mv "$draft" "$tools/syslog-ng"
+    fi
+}
+
 case "${1-}" in
 venv) setup_venv ;;
 demo) setup_docker ;;
@@ -116,5 +135,6 @@ engines) setup_engines ;;
 packages) setup_packages ;;
 trials) setup_trials ;;
 hosts) setup_hosts ;;
+controls) setup_controls ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
 esac
