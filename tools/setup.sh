@@ -120,8 +120,9 @@ setup_controls() {
         draft=$(mktemp -d "$tools/draft.XXXXXX")
         chmod 755 "$draft"
         local needed
-        needed=$(apt-get -qq --no-install-recommends --print-uris -o Dir::State::status=/var/lib/dpkg/status install syslog-ng-core rsyslog- 2>/dev/null |
-            sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p")
+        # What would be installed, not what would be fetched: apt leaves out of that what it has in its cache.
+        needed=$(apt-get -qq -s --no-install-recommends install syslog-ng-core rsyslog- 2>/dev/null |
+            sed -n "s/^Inst \([^ ]*\) .*/\1/p")
         (cd "$draft" && mkdir debs && cd debs && chmod 777 . && apt-get -qq download ${needed:-syslog-ng-core} &&
             for each in *.deb; do dpkg -x "$each" ..; done && cd .. && rm -r debs)
         mv "$draft" "$tools/syslog-ng"
