@@ -22,10 +22,22 @@ PLACES = ("host/probes/*.py", "engine/probes.py")
 # What a probe has no need of, as it has its eye: other ways to run, signal or remove something.
 FORBIDDEN_IMPORTS = frozenset({"subprocess", "shutil", "signal", "multiprocessing", "pty"})
 FORBIDDEN_CALLS = frozenset(
-    ["system", "popen", "execv", "execve", "execvp", "spawnv", "spawnl", "posix_spawn", "fork"]
-    + ["kill", "killpg", "unlink", "rename", "replace", "rmdir", "remove", "removedirs"]
-    + ["chmod", "chown", "truncate", "mkdir", "makedirs", "symlink", "link", "mount", "umount"]
-    + ["write_text", "write_bytes", "touch"]
+    [
+        *(
+            "system",
+            "popen",
+            "execv",
+            "execve",
+            "execvp",
+            "spawnv",
+            "spawnl",
+            "posix_spawn",
+            "fork",
+        ),
+        *("kill", "killpg", "unlink", "rename", "replace", "rmdir", "remove", "removedirs"),
+        *("chmod", "chown", "truncate", "mkdir", "makedirs", "symlink", "link", "mount", "umount"),
+        *("write_text", "write_bytes", "touch"),
+    ]
 )
 
 
