@@ -38,7 +38,10 @@ LIBRARIES = {
     "click": ("python3-click", "python3-click", "BSD-3-Clause"),
     "cryptography": ("python3-cryptography", "python3-cryptography", "Apache-2.0 OR BSD-3-Clause"),
     "docker": ("python3-docker", "python3-docker", "Apache-2.0"),
+    "Jinja2": ("python3-jinja2", "python3-jinja2", "BSD-3-Clause"),
     "psutil": ("python3-psutil", "python3-psutil", "BSD-3-Clause"),
+    "pyasyncore": ("python3-pyasyncore", "", "Python-2.0.1"),
+    "pyinotify": ("python3-pyinotify", "python3-inotify", "MIT"),
     "PyYAML": ("python3-yaml", "python3-pyyaml", "MIT"),
     "requests": ("python3-requests", "python3-requests", "Apache-2.0"),
     "rich": ("python3-rich", "python3-rich", "MIT"),
@@ -139,8 +142,9 @@ def read_deb(file: Path) -> Package:
     files, newest = unpacked(run("dpkg-deb", "--fsys-tarfile", file))
     control, _ = unpacked(run("dpkg-deb", "--ctrl-tarfile", file))
     wanted = [(field(name), True) for name in ("Pre-Depends", "Depends")]
-    wanted.append((field("Recommends"), False))
-    dependencies = {one for text, needed in wanted for one in deb_dependencies(text, needed)}
+    wanted += [(field(name), False) for name in ("Recommends", "Suggests")]
+    found = {one for text, needed in wanted for one in deb_dependencies(text, needed)}
+    dependencies = {one for one in found if one.needed or one.name not in NAMES}
     return Package(
         "deb",
         field("Package"),
@@ -194,7 +198,9 @@ def read_rpm(file: Path) -> Package:
     )
     listing = (line.split("\t") for line in query("[%{FILENAMES}\t%{FILEDIGESTS}\n]"))
     scripts = ((name, text_of(f"%|{tag}?{{%{{{tag}}}}}|")) for name, tag in RPM_SCRIPTS.items())
-    requirements = query("[%{REQUIRENAME}\t%{REQUIREVERSION}\n]")
+    requirements = rpm_dependencies(query("[%{REQUIRENAME}\t%{REQUIREVERSION}\n]"), needed=True)
+    weak = "[%{RECOMMENDNAME}\t%{RECOMMENDVERSION}\n][%{SUGGESTNAME}\t%{SUGGESTVERSION}\n]"
+    dependencies = {*requirements, *rpm_dependencies(query(weak), needed=False)}
     return Package(
         "rpm",
         name,
@@ -204,25 +210,27 @@ def read_rpm(file: Path) -> Package:
         int(built),
         tuple(sorted((path, digest) for path, digest in listing if digest)),
         tuple((name, hashlib.sha256(text).hexdigest()) for name, text in scripts if text),
-        tuple(sorted(set(rpm_dependencies(requirements)))),
+        tuple(sorted(dependencies)),
     )
 
 
-def rpm_dependencies(lines: Iterable[str]) -> Iterator[Dependency]:
+def rpm_dependencies(lines: Iterable[str], *, needed: bool) -> Iterator[Dependency]:
     """Without what rpm asks of itself, and files, which belong to packages that are named as well."""
     for line in lines:
-        name, floor = line.split("\t")
+        name, _, floor = line.partition("\t")
+        if not name or name == "(none)":
+            continue
         if name.startswith("("):
             for choice in name.strip("()").split(" or "):
                 yield Dependency("rpm", choice, "", False)
         elif not name.startswith(("/", "rpmlib(", "config(")):
-            yield Dependency("rpm", name, floor, True)
+            yield Dependency("rpm", name, floor, needed)
 
 
 def pypi_dependencies(pyproject: str) -> list[Dependency]:
     """The tables `dependencies` and `master`. No TOML reader: Python 3.9 has none."""
     tables = re.findall(r"^(?:dependencies|master) = \[\n(.*?)^\]", pyproject, re.M | re.S)
-    found = re.findall(r'"([A-Za-z0-9_.-]+)>=([0-9.]+)"', "".join(tables))
+    found = re.findall(r'"([A-Za-z0-9_.-]+)>=([0-9.]+)(?:;[^"]*)?"', "".join(tables))
     return sorted(Dependency("pypi", name, floor, True) for name, floor in found)
 
 

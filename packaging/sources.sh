@@ -4,11 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 {
-    find agent/hullmark -type f -name '[!.]*.py' -print0
+    find agent/hullmark -type f \( -name '[!.]*.py' -o -name '[!.]*.j2' \) -print0
     find docs -type f -name '[!.]*.md' -print0
     # What makes the packages; they have of it what debian/ and hullmark.spec name.
     find packaging -type f ! -name '*.pyc' -print0
     printf '%s\0' conf/agent.yaml conf/master.yaml conf/examples/31_aide_hullmark conf/examples/hullmark.rules
-    find conf/policies -type f -name '[!.]*.yaml' -print0
+    find conf/controls.d conf/frameworks conf/policies -type f -name '[!.]*.yaml' -print0
     printf '%s\0' LICENSE README.md CHANGELOG.md SECURITY.md
 } | LC_ALL=C sort -z

@@ -95,7 +95,7 @@ setup_engines() {
 setup_packages() {
     apt_install debhelper dh-python rpm createrepo-c apt-utils gnupg
     # Man pages and completion are made from the command, by the distribution's own Python.
-    apt_install python3-click python3-cryptography python3-psutil python3-requests python3-rich python3-yaml
+    apt_install python3-click python3-cryptography python3-jinja2 python3-psutil python3-requests python3-rich python3-yaml
 }
 
 setup_trials() {

@@ -17,7 +17,7 @@ SYSTEM = (
 DEPENDENCIES = (
     "python3",
     *(f"python3-{name}" for name in ("aiohttp", "click", "cryptography", "docker", "psutil")),
-    *(f"python3-{name}" for name in ("requests", "rich", "yaml", "apt")),
+    *(f"python3-{name}" for name in ("requests", "rich", "yaml", "apt", "jinja2", "pyinotify")),
 )
 ENGINES = (
     *("docker.io", "podman", "runc", "conmon", "netavark", "aardvark-dns", "catatonit"),

@@ -21,7 +21,9 @@ from tests.hosts.images import SETTLE, SYSTEMD, Image
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
 ENGINES = ("podman", "docker-ce", "moby-engine", "docker")
-LIBRARIES = ("aiohttp", "click", "cryptography", "docker", "psutil", "requests", "rich", "yaml")
+LIBRARIES = (
+    *("aiohttp", "click", "cryptography", "docker", "jinja2", "psutil", "requests", "rich", "yaml"),
+)
 INSIDE = (
     *SYSTEMD,
     *("ca-certificates", "dnf", "iproute2", "passwd", "procps", "python3", "rpm"),
@@ -68,6 +70,7 @@ FAMILIES = {
                 "shadow-utils": "4.9",
                 "python3": "3.9.21",
                 "python3-cryptography": "36.0.1",
+                "python3-jinja2": "2.11.3",
                 "python3-psutil": "5.8.0",
                 "python3-pyyaml": "5.4.1",
                 "python3-requests": "2.25.1",
@@ -87,6 +90,7 @@ FAMILIES = {
                 "shadow-utils": "4.15.0",
                 "python3": "3.12.9",
                 "python3-cryptography": "43.0.0",
+                "python3-jinja2": "3.1.6",
                 "python3-psutil": "5.9.8",
                 "python3-pyyaml": "6.0.1",
                 "python3-requests": "2.32.3",

@@ -188,7 +188,8 @@ def test_versions_and_parts_belong_together() -> None:
     for package in PACKAGES[1:]:
         assert f"hullmark (= {VERSION}-1)" in control(package, "Depends").split(", ")
     engines = "docker.io | docker-ce | moby-engine | podman"
-    assert engines in control("hullmark-agent", "Depends").split(", ")
+    assert engines in control("hullmark-agent", "Suggests").split(", ")
+    assert "docker" not in control("hullmark-agent", "Depends").replace("python3-docker", "")
 
 
 @pytest.mark.parametrize("release", ["bookworm", "trixie"])

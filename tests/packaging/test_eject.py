@@ -51,7 +51,7 @@ def test_an_ejected_host_needs_nothing_of_ours(life: Life) -> None:
         web.run(["systemctl", "enable", "podman-restart.service"])
 
     web.run(["service", "hullmark-agent", "start"], check=False)
-    assert life.agents() == [], "it is not enrolled, so nothing starts"
+    assert life.agents() == [], "it has left its cluster, so nothing starts"
     _, pid, _ = next(iter(lives.values()))
     web.run(["kill", "-9", str(pid)])
     wait_until(lambda: len(life.lives()) == 3 and life.lives() != lives, "the engine starts it")

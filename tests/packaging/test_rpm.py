@@ -198,18 +198,19 @@ def test_rpmlint_finds_nothing() -> None:
 
 
 @on_both
-def test_installed_it_is_whole_and_runs_nothing(shop: Shop) -> None:
+def test_installed_it_is_whole_and_only_checks(shop: Shop) -> None:
     listening = shop.run("ss -Hltun")
     printed = shop.install()
-    assert "this host is not enrolled, so nothing was started" in printed
+    assert "this host is not enrolled: the agent checks its controls" in printed
     assert "there is no cluster yet, so nothing was started" in printed
     assert shop.run(f"rpm -V {' '.join(rhel.PACKAGES)}") == ""
     assert shop.run("hullmark version").split()[-1] == VERSION
     for service in ("hullmark-agent", "hullmark-master"):
         assert shop.run(f"systemctl is-enabled {service}").strip() == "enabled"
-        # Also when asked for: the unit's condition says no.
-        shop.run(f"systemctl start {service}")
-        assert not shop.succeeds(f"systemctl is-active {service}")
+    assert shop.succeeds("systemctl is-active hullmark-agent")
+    # Also when asked for: the unit's condition says no.
+    shop.run("systemctl start hullmark-master")
+    assert not shop.succeeds("systemctl is-active hullmark-master")
     assert shop.run("ss -Hltun") == listening
     assert shop.run("id -un hullmark; id -gn hullmark").split() == ["hullmark", "hullmark"]
     modes = shop.run(
@@ -327,33 +328,18 @@ def test_reinstalled_it_goes_on_with_what_was_kept(shop: Shop) -> None:
 
 
 @on_one
-@pytest.mark.parametrize("engine", rhel.ENGINES)
-def test_any_engine_of_the_family_will_do(shop: Shop, engine: str) -> None:
+def test_no_engine_comes_with_the_agent(shop: Shop) -> None:
     rhel.use_repository(shop.host, products().repo)
-    others = ",".join(one for one in rhel.ENGINES if one != engine)
-    assert engines_of(shop, f"--exclude={others}") == [engine]
-
-
-@on_one
-def test_where_there_is_a_choice_it_is_podman(shop: Shop) -> None:
-    rhel.use_repository(shop.host, products().repo)
-    assert engines_of(shop) == ["podman"]
-
-
-def engines_of(shop: Shop, *options: str) -> list[str]:
-    """What dnf would bring with the agent."""
-    ask = ["dnf", "--assumeno", *options, "install", "hullmark-agent"]
-    asked = shop.host.run(ask, check=False)
+    asked = shop.host.run(["dnf", "--assumeno", "install", "hullmark-agent"], check=False)
     assert "Operation aborted" in asked.stderr
     names = [line.split()[0] for line in asked.stdout.splitlines() if line.startswith(" ")]
-    return [name for name in names if name in rhel.ENGINES]
+    assert "hullmark-agent" in names
+    assert not set(names) & set(rhel.ENGINES)
 
 
 @on_one
 def test_what_is_missing_is_named(shop: Shop) -> None:
     rhel.use_repository(shop.host, products().repo)
-    none = f"--exclude={','.join(rhel.ENGINES)}"
-    assert "docker-ce" in rhel.refused(shop.host, none, "install", "hullmark-agent")
     without = rhel.refused(shop.host, "--exclude=python3-docker", "install", "hullmark-agent")
     assert "python3-docker" in without
     assert rhel.installed_version(shop.host, "hullmark-agent") is None

@@ -25,8 +25,8 @@ CACHE = Path(os.environ.get("HULLMARK_CACHE", CHECKOUT / "build")) / "roots"
 ENTER = Path(__file__).with_name("enter.sh")
 APART = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
 MODULES = (
-    *("aiohttp", "click", "cryptography", "docker", "hypothesis", "psutil", "pytest"),
-    *("requests", "rich", "yaml"),
+    *("aiohttp", "click", "cryptography", "docker", "hypothesis", "jinja2", "psutil", "pyinotify"),
+    *("pytest", "requests", "rich", "yaml"),
 )
 PACKAGES = (
     *("base-files", "ca-certificates", "coreutils", "dash", "python3"),
