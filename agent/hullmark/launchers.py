@@ -18,6 +18,13 @@ def is_packaged() -> bool:
     return any(launcher(daemon) is not None for daemon in ("agentd", "masterd"))
 
 
+def shipped(folder: str) -> Path:
+    """A folder of files that come with Hullmark, such as `controls.d`: beside the packages' tree, or in a clone's conf/."""
+    tree = Path(__file__).resolve().parent.parent
+    beside = tree / folder
+    return beside if beside.is_dir() else tree.parent / "conf" / folder
+
+
 def start_command(daemon: str) -> str:
     """What a person types to start `agentd` or `masterd`, also on another host, of which the init system isn't known."""
     name = daemon[:-1]

@@ -174,7 +174,8 @@ class Posture:
 class Requirement:
     """One requirement of a framework, and what gives evidence for it. `functions` are controls' functions or ids: each of
     them has to be proven. `covers` is what that shows, `gaps` what it does not, in our words. `sources` are other kinds of
-    evidence: `audit`, `inventory`, `outages`, `policy`, `people`, `ports`, `change-control`."""
+    evidence: `audit`, `inventory`, `outages`, `policy`, `people`, `ports`, `change-control`. `unseen`: what it asks about that a
+    host can't see at all, each in a few words."""
 
     requirement_id: str
     title: str
@@ -183,6 +184,7 @@ class Requirement:
     sources: tuple[str, ...] = ()
     covers: str = ""
     gaps: str = ""
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

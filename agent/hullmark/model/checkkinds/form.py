@@ -35,7 +35,8 @@ class Parameter:
 @dataclass(frozen=True)
 class Kind:
     """`level` is the most that a pass of this kind can prove; a file may say less, never more. `needs`: `engine`, or empty.
-    `not_exercised`: what a pass never shows."""
+    `not_exercised`: what a pass never shows. Of the parameters `one_of` at least one has to be given; `beside` says which one a
+    parameter means nothing without."""
 
     meaning: str
     level: int
@@ -44,3 +45,5 @@ class Kind:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     needs: str = ""
     not_exercised: str = ""
+    one_of: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
