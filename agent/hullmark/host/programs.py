@@ -1,0 +1,114 @@
+"""A host's programs and the processes that run them, for checks that ask whether a daemon is alive.
+
+A process is one of a program where its executable, or the script that an interpreter was given, is the program's own file in the
+system's folders: a name alone proves nothing. What runs in a container is not the host's: the kernel lists the number of such a
+process once for each namespace that it is in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from hullmark.host.eye import Eye
+from hullmark.model.control import Reading, Trouble
+
+FOLDERS = frozenset(
+    ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/systemd", "/lib/systemd", "/usr/libexec")
+)
+_STATUS_MOST = 4096
+_WORDS_MOST = 4096
+_SHOWN_MOST = 300
+_COMM_MOST = 15  # bytes of a process's name that the kernel keeps
+
+
+def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
+    """The first of these that is there, its path the text; `MISSING` where none is. One with a / is a path of the host."""
+    at = eye.wall()
+    for program in programs:
+        path = program if "/" in program and eye.at(program).is_file() else eye.program(program)
+        if path:
+            return Reading(name, path, text=path, at=at)
+    return Reading(name, ", ".join(programs), trouble=Trouble.MISSING, at=at)
+
+
+def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Reading:
+    """The host's processes of these programs, one a line: its number, state, user, executable and command line, with tabs between.
+    `words` have to be in the command line. Empty where none runs."""
+    at, source = eye.wall(), f"processes: {', '.join(programs)}"
+    names = frozenset(Path(one).name for one in programs)
+    try:
+        numbers = sorted(int(each) for each in os.listdir(eye.at("/proc")) if each.isdigit())
+    except OSError as error:
+        return Reading(name, source, errors=str(error), trouble=Trouble.FAILED, at=at)
+    found = (_process(eye.at(f"/proc/{number}"), names) for number in numbers)
+    lines = [
+        f"{one.number}\t{one.state}\t{one.user}\t{one.executable}\t{one.words[:_SHOWN_MOST]}"
+        for one in found
+        if one is not None and (words in one.words or one.state == "Z")
+    ]
+    return Reading(name, source, text="\n".join(lines), at=at)
+
+
+class _Process(NamedTuple):
+    number: int
+    state: str  # as in /proc: R, S, D, T, t, Z and so on
+    user: int
+    executable: str  # empty where it has none: a zombie
+    words: str
+
+
+def _process(folder: Path, names: frozenset[str]) -> Optional[_Process]:
+    """None where it is another program's, a container's, or gone."""
+    try:
+        fields = _fields((folder / "status").read_bytes()[:_STATUS_MOST])
+        if len(fields.get("NSpid", "").split()) > 1:
+            return None
+        state, user = fields["State"][:1], int(fields["Uid"].split()[0])
+    except (OSError, KeyError, ValueError, IndexError):
+        return None
+    if state == "Z":
+        wanted = {name[:_COMM_MOST] for name in names}
+        return _Process(int(folder.name), state, user, "", "") if fields["Name"] in wanted else None
+    words = _words(folder)
+    executable = _executable(folder)
+    if not _is_of(names, executable, words):
+        return None
+    return _Process(int(folder.name), state, user, executable, _on_one_line(" ".join(words)))
+
+
+def _fields(status: bytes) -> dict[str, str]:
+    lines = (line.partition(":") for line in status.decode("utf-8", "replace").splitlines())
+    return {key: value.strip() for key, _, value in lines}
+
+
+def _words(folder: Path) -> list[str]:
+    with suppress(OSError), (folder / "cmdline").open("rb") as file:
+        return file.read(_WORDS_MOST).decode("utf-8", "replace").rstrip("\0").split("\0")
+    return []
+
+
+def _executable(folder: Path) -> str:
+    """Also that of a process whose file was replaced since it began, as an upgrade does. Empty where it can't be read."""
+    with suppress(OSError):
+        return _on_one_line(str((folder / "exe").readlink())).replace(" (deleted)", "")
+    return ""
+
+
+def _is_of(names: frozenset[str], executable: str, words: Sequence[str]) -> bool:
+    if _is_systems(executable, names):
+        return True
+    interpreted = Path(executable).name.startswith(("python", "perl", "ruby"))
+    return interpreted and any(_is_systems(word, names) for word in words[1:4])
+
+
+def _is_systems(path: str, names: frozenset[str]) -> bool:
+    found = Path(path)
+    return found.name in names and str(found.parent) in FOLDERS
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)
