@@ -132,22 +132,22 @@ class Eye:
         deadline = time.monotonic() + limit_s
         assert process.stdout is not None
         assert process.stderr is not None
-        if process.stdin is not None:
-            with suppress(OSError), process.stdin as stdin:
-                stdin.write(given.encode())
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, output)
             selector.register(process.stderr, selectors.EVENT_READ, errors)
+            if process.stdin is not None:
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE, bytearray(given.encode()))
             while selector.get_map():
                 left_s = deadline - time.monotonic()
                 if left_s <= 0 or self._ending.is_set():
                     return False
                 for key, _ in selector.select(min(left_s, 0.5)):
-                    chunk = os.read(key.fd, _CHUNK)
-                    if chunk:
-                        key.data.take(chunk)
-                    else:
+                    go_on = _feed if key.fileobj is process.stdin else _drain
+                    if not go_on(key.fd, key.data):
                         selector.unregister(key.fileobj)
+                        if key.fileobj is process.stdin:
+                            process.stdin.close()
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -239,6 +239,22 @@ class _Kept:
     @property
     def text(self) -> str:
         return self._kept.decode("utf-8", "replace")
+
+
+def _feed(number: int, waiting: bytearray) -> bool:
+    """Whether there is more to write, and somebody who reads it."""
+    try:
+        del waiting[: os.write(number, waiting[:_CHUNK])]
+    except OSError:
+        return False
+    return bool(waiting)
+
+
+def _drain(number: int, kept: _Kept) -> bool:
+    """Whether more may come."""
+    chunk = os.read(number, _CHUNK)
+    kept.take(chunk)
+    return bool(chunk)
 
 
 def _trouble(error: OSError) -> Trouble:
