@@ -19,6 +19,10 @@ NOTES: Mapping[str, str] = {
 """What only a person can tell, of the seven things that 10.7.3 asks. That functions were restored, how long it lasted, and that
 monitoring resumed are known: `ended`, `began` and that checks pass since."""
 
+NOTES_MOST = 200
+"""Of one incident."""
+NOTE_LENGTH_MOST = 4000
+
 
 @dataclass(frozen=True)
 class Outage:
@@ -56,7 +60,8 @@ class Note:
 
 @dataclass(frozen=True)
 class Incident:
-    """`number` counts from 1 in the place that keeps it: a cluster's store, or an unenrolled host. `outages` are by id."""
+    """`number` counts from 1 in the place that keeps it: a cluster's store, or an unenrolled host. `outages` are by id. One with
+    `merged_into` is part of that other incident now, and has nothing of its own any more."""
 
     number: int
     function: str
@@ -64,6 +69,7 @@ class Incident:
     acknowledged_by: str = ""
     acknowledged_at: float = 0.0
     notes: tuple[Note, ...] = ()
+    merged_into: int = 0
 
     @property
     def began(self) -> float:
