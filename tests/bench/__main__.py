@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import audit, hosts, policy
+from tests.bench import audit, hashing, hosts, policy
 from tests.bench.contenders import (
     Contender,
     DockerRun,
@@ -104,12 +104,14 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     result["audit"] = audit.measured(quick)
+    result["hashing"] = hashing.measured(quick)
     result["hosts"] = hosts.measure(quick)
     result["policy"] = policy.measure(quick)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
     print_table(result)
     audit.print_table(result["audit"])
+    hashing.print_table(result["hashing"])
     hosts.print_tables(result["hosts"])
     print(f"\nwritten to {OUTPUT}")
 
