@@ -12,7 +12,13 @@ from pathlib import Path
 
 # program -> the words that its arguments begin with ("" where it has none, or they differ) -> why this only reads, or
 # writes nothing but a canary. Keep it in order.
-CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {}
+CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "auditctl": {
+        "-l": "lists the rules",
+        "-m": "writes one user message into the audit trail: our canary",
+        "-s": "tells the state",
+    },
+}
 
 # Functions that run what a site's own file says: the site answers for it. (module, function) -> why.
 BY_THE_SITE: Mapping[tuple[str, str], str] = {}

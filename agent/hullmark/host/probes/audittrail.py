@@ -1,7 +1,77 @@
+"""Looks at auditd: its process, what `auditctl` says, and a message of ours on its way to the record file."""
+
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
-from hullmark.host.eye import Probe
+from hullmark.host import programs
+from hullmark.host.eye import Eye, Probe
+from hullmark.host.logends import Ends
+from hullmark.model import canary
+from hullmark.model.control import Reading, Trouble
 
-PROBES: Mapping[str, Probe] = {}
+DAEMON = ("auditd",)
+CONFIGURATION = "/etc/audit/auditd.conf"
+LOG_FILE = "/var/log/audit/audit.log"  # where the configuration says none
+_LOG_FILE = re.compile(r"^\s*log_file\s*=\s*(/\S*)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+    return (
+        programs.installed(eye, "program", DAEMON),
+        programs.running(eye, "processes", DAEMON),
+    )
+
+
+def _kernel(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+    return (*_daemon(eye, given), eye.run("status", ["auditctl", "-s"]))
+
+
+def _rules(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+    return (
+        programs.installed(eye, "program", DAEMON),
+        eye.run("rules", ["auditctl", "-l"]),
+    )
+
+
+def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+    installed, running = _daemon(eye, given)
+    configuration = eye.file("configuration", str(given.get("configuration") or CONFIGURATION))
+    if installed.trouble is not Trouble.NONE or configuration.trouble is not Trouble.NONE:
+        return installed, running, configuration
+    told = _LOG_FILE.search(configuration.text)
+    path = told.group(1) if told else LOG_FILE
+    within = given.get("within")
+    seconds = float(within) if isinstance(within, (int, float)) else 5.0
+    nonce = eye.nonce()
+    with Ends(eye, [path]) as ends:
+        text = canary.make(os.uname().nodename, nonce)
+        sent = eye.run("sent", ["auditctl", "-m", text], timeout_s=5.0)
+        record = ends.wait("record", nonce, seconds)
+    return installed, running, configuration, sent, record, space(eye, "space", path)
+
+
+def space(eye: Eye, name: str, path: str) -> Reading:
+    """Of the file system that this file is on: `free_mib`, as auditd counts it, and `free_files`."""
+    at, folder = eye.wall(), str(Path(path).parent)
+    try:
+        found = os.statvfs(eye.at(folder))
+    except OSError as error:
+        return Reading(name, folder, errors=str(error), trouble=Trouble.FAILED, at=at)
+    facts = {
+        "free_mib": str(found.f_bavail * found.f_frsize >> 20),
+        "free_bytes": str(found.f_bavail * found.f_frsize),
+        "free_files": str(found.f_favail) if found.f_files else "",
+    }
+    return Reading(name, folder, facts=facts, at=at)
+
+
+PROBES: Mapping[str, Probe] = {
+    "audittrail.daemon": _daemon,
+    "audittrail.kernel": _kernel,
+    "audittrail.rules": _rules,
+    "audittrail.canary": _canary,
+}
