@@ -18,6 +18,15 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
         "-m": "writes one user message into the audit trail: our canary",
         "-s": "tells the state",
     },
+    "chronyc": {
+        "-n -c": "asks for `tracking` and `sources`, which follow where the daemon is",
+    },
+    "ntpq": {
+        "-n -c rv": "lists the daemon's variables",
+    },
+    "timedatectl": {
+        "show": "lists properties",
+    },
 }
 
 # Functions that run what a site's own file says: the site answers for it. (module, function) -> why.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hullmark.core.checks import JUDGES, Seen
 from hullmark.model.checkkinds import KINDS
-from hullmark.model.control import Finding, Reading, Status, Trouble
+from hullmark.model.control import Finding, Reading, Trouble
 
 NOW = 1_795_955_934.0  # 29 November 2026, 12:38:54 UTC
 HOUR, DAY = 3600.0, 86400.0
@@ -50,14 +50,14 @@ def missing(name: str) -> Reading:
     return reading(name, trouble=Trouble.MISSING)
 
 
-def given(kind: str, **changed: object) -> Mapping[str, Any]:
+def given(kind: str, **changed: Any) -> Mapping[str, Any]:
     """What a controls file gives where it says nothing but this."""
     defaults = {name: one.default for name, one in KINDS[kind].parameters.items()}
     return {**defaults, **changed}
 
 
 def judged(
-    kind: str, *readings: Reading, before: tuple[Reading, ...] = (), **changed: object
+    kind: str, *readings: Reading, before: tuple[Reading, ...] = (), **changed: Any
 ) -> Finding:
     level = KINDS[kind].level
     return JUDGES[kind](Seen(readings, given(kind, **changed), NOW, level, before))
@@ -90,6 +90,3 @@ def named(one: Reading, name: str) -> Reading:
     return Reading(
         name, name, one.text, one.errors, one.code, one.trouble, one.facts, one.cut, one.at
     )
-
-
-NEVER = frozenset({Status.PASS})
