@@ -14,39 +14,49 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.errors import InvalidInput
+from hullmark.host.logsocket import (
+    ENTERPRISE,
+    JOURNAL,
+    SYSLOG,
+    LogSocket,
+    destination,
+    escaped,
+    journal_field,
+)
 from hullmark.model.audit import Outcome, Record
 from hullmark.model.auditline import parse
 
-JOURNAL, SYSLOG = "/run/systemd/journal/socket", "/dev/log"
-BY_SYSTEMD = "/run/systemd/system"
 _log = log.get("audit")
 
 QUEUE_MAX = 2000
 """Groups of records that wait."""
-SEND_S = 0.5
 CLOSE_S = 2.0
 
 MESSAGE_IDS: Mapping[str, str] = {
     "agent": "6f0ad7e4c1a84b3f9b5c3a0e52d1f001",
+    "alert": "6f0ad7e4c1a84b3f9b5c3a0e52d1f019",
     "app": "6f0ad7e4c1a84b3f9b5c3a0e52d1f00f",
     "audit": "6f0ad7e4c1a84b3f9b5c3a0e52d1f002",
     "certificate": "6f0ad7e4c1a84b3f9b5c3a0e52d1f010",
     "change": "6f0ad7e4c1a84b3f9b5c3a0e52d1f003",
     "cluster": "6f0ad7e4c1a84b3f9b5c3a0e52d1f011",
     "container": "6f0ad7e4c1a84b3f9b5c3a0e52d1f004",
+    "control": "6f0ad7e4c1a84b3f9b5c3a0e52d1f01a",
+    "controls": "6f0ad7e4c1a84b3f9b5c3a0e52d1f01b",
     "exec": "6f0ad7e4c1a84b3f9b5c3a0e52d1f005",
     "host": "6f0ad7e4c1a84b3f9b5c3a0e52d1f012",
     "image": "6f0ad7e4c1a84b3f9b5c3a0e52d1f006",
+    "incident": "6f0ad7e4c1a84b3f9b5c3a0e52d1f018",
     "login": "6f0ad7e4c1a84b3f9b5c3a0e52d1f007",
     "master": "6f0ad7e4c1a84b3f9b5c3a0e52d1f008",
     "network": "6f0ad7e4c1a84b3f9b5c3a0e52d1f009",
     "order": "6f0ad7e4c1a84b3f9b5c3a0e52d1f00a",
     "orders": "6f0ad7e4c1a84b3f9b5c3a0e52d1f013",
+    "outage": "6f0ad7e4c1a84b3f9b5c3a0e52d1f017",
     "policy": "6f0ad7e4c1a84b3f9b5c3a0e52d1f00b",
     "request": "6f0ad7e4c1a84b3f9b5c3a0e52d1f00c",
     "rollout": "6f0ad7e4c1a84b3f9b5c3a0e52d1f014",
@@ -59,8 +69,6 @@ MESSAGE_IDS: Mapping[str, str] = {
 OTHER_ID = "6f0ad7e4c1a84b3f9b5c3a0e52d1f0ff"
 """Of every other kind."""
 
-_ENTERPRISE = 32473
-"""RFC 5612: a number for those who have none of their own."""
 _FACILITY = 13
 """Log audit (RFC 5424)."""
 _INFO, _WARNING = 6, 4
@@ -79,13 +87,6 @@ _FIELDS = (
 
 Send = Callable[[Record, bytes], None]
 """Raises OSError."""
-
-
-def destination(wanted: str, root: Path = Path("/")) -> str:
-    """`journal`, `syslog` or `none`: what `audit.copies` comes to on this host."""
-    if wanted != "auto":
-        return wanted
-    return "journal" if (root / BY_SYSTEMD.lstrip("/")).is_dir() else "syslog"
 
 
 class Copies:
@@ -184,15 +185,7 @@ def journal_datagram(record: Record, line: bytes, name: str) -> bytes:
         "HULLMARK_RECORD": line.decode("ascii", "replace"),
     }
     fields.update((f"HULLMARK_{key.upper()}", getattr(entry, key)) for key in _FIELDS)
-    return b"".join(_journal_field(key, value) for key, value in fields.items() if value)
-
-
-def _journal_field(key: str, value: str) -> bytes:
-    """A value with a line end goes with its length before it, so that it can't begin a field of its own."""
-    data = value.encode("utf-8", "replace")
-    if b"\n" not in data:
-        return b"%s=%s\n" % (key.encode(), data)
-    return b"%s\n%s%s\n" % (key.encode(), len(data).to_bytes(8, "little"), data)
+    return b"".join(journal_field(key, value) for key, value in fields.items() if value)
 
 
 def syslog_datagram(record: Record, line: bytes, name: str, host: str, pid: int) -> bytes:
@@ -205,38 +198,15 @@ def syslog_datagram(record: Record, line: bytes, name: str, host: str, pid: int)
         "hash": record.hash,
         **{key: getattr(entry, key) for key in _FIELDS},
     }
-    pairs = "".join(f' {key}="{_escaped(value)}"' for key, value in values.items() if value)
+    pairs = "".join(f' {key}="{escaped(value)}"' for key, value in values.items() if value)
     head = f"<{_FACILITY * 8 + priority(record)}>1 {record.at} {host} {name}-audit {pid}"
-    data = f"[hullmark@{_ENTERPRISE}{pairs}]"
+    data = f"[hullmark@{ENTERPRISE}{pairs}]"
     return f"{head} {message_id(entry.kind)} {data} {message(record)}".encode("utf-8", "replace")
-
-
-def _escaped(value: str) -> str:
-    plain = "".join(each if each.isprintable() else "?" for each in value)
-    return plain.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
-
-
-class _Socket:
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._socket: Optional[socket.socket] = None
-
-    def send(self, data: bytes) -> None:
-        if self._socket is None:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            made.settimeout(SEND_S)
-            self._socket = made
-        try:
-            self._socket.sendto(data, self._path)
-        except OSError:
-            self._socket.close()
-            self._socket = None
-            raise
 
 
 class _Journal:
     def __init__(self, name: str) -> None:
-        self._name, self._socket = name, _Socket(JOURNAL)
+        self._name, self._socket = name, LogSocket(JOURNAL)
 
     def __call__(self, record: Record, line: bytes) -> None:
         self._socket.send(journal_datagram(record, line, self._name))
@@ -244,7 +214,7 @@ class _Journal:
 
 class _Syslog:
     def __init__(self, name: str) -> None:
-        self._name, self._socket = name, _Socket(SYSLOG)
+        self._name, self._socket = name, LogSocket(SYSLOG)
 
     def __call__(self, record: Record, line: bytes) -> None:
         host = socket.gethostname() or "-"

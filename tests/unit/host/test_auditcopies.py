@@ -13,12 +13,12 @@ from hullmark.host.auditcopies import (
     MESSAGE_IDS,
     OTHER_ID,
     Copies,
-    destination,
     journal_datagram,
     message,
     message_id,
     syslog_datagram,
 )
+from hullmark.host.logsocket import destination
 from hullmark.model.audit import FIRST_PREV, Actor, Entry, Outcome, Record
 from hullmark.model.auditline import line_of, parse
 
