@@ -26,6 +26,7 @@ REOPENED_S = 300.0
 """A control that fails again within this time after an outage has the same outage."""
 KEPT_S = 7 * 86400.0
 KEPT_MOST = 100
+WORDS_MOST = 600
 WITHDRAWN = "; it ended without a pass: the control was withdrawn or switched off"
 GONE = "the tool is no longer there"
 
@@ -128,7 +129,7 @@ def _turn(
     last = max(of, key=lambda one: one.ended, default=None)
     began = min(now, max(since, passed_at, 0.0 if last is None else last.ended))
     if last is not None and began - last.ended <= REOPENED_S:
-        again = replace(last, ended=0.0, reopened=last.reopened + 1, reason=reason)
+        again = replace(last, ended=0.0, reopened=last.reopened + 1, reason=reason[:WORDS_MOST])
         return Told(Word.REOPENED, again)
     return Told(Word.BEGAN, _made(host, state, passed_at, began, reason, maintenance))
 
@@ -149,11 +150,11 @@ def _made(
         function=state.function,
         title=state.title,
         began=began,
-        reason=reason,
+        reason=reason[:WORDS_MOST],
         status=Status.ERROR.value if state.status is Status.ERROR else Status.FAIL.value,
         passed_at=passed_at,
         level=state.level,
-        remedy=state.remedy,
+        remedy=state.remedy[:WORDS_MOST],
         planned=planned,
         ticket=maintenance.ticket if planned and maintenance is not None else "",
     )
