@@ -26,6 +26,8 @@ from typing import Any, Optional, TypeVar
 import docker
 import docker.errors
 
+from tests.controls import own_controls
+
 PR_SET_PDEATHSIG = 1  # prctl(2)
 LABEL_CLUSTER = "io.hullmark.cluster"
 
@@ -258,6 +260,8 @@ class OneHostCluster(Cluster):
         self.host = host
         self.agent_config = folder / "agent.yaml"
         self.agent_options = agent_options
+        self.agent_controls = ""
+        """Lines of its agent's configuration that say which controls there are; empty: none."""
         self.agent = Daemon("agent", self.daemon("agentd", self.agent_config), folder / "agent.log")
 
     def set_up(self) -> None:
@@ -268,7 +272,9 @@ class OneHostCluster(Cluster):
             f"audit: {{dir: '{self.folder}/agent-audit', copies: none}}\n"
             f"host_name: {self.host}\n"
             f"engine: {{socket: '{self.engine_socket}'}}\n"
-            f"registries_dir: {self.folder}/registries.d\n{self.agent_options}"
+            f"registries_dir: {self.folder}/registries.d\n"
+            f"{self.agent_controls or own_controls(self.folder / 'agent-controls')}"
+            f"{self.agent_options}"
         )
         self.enroll()
         self.agent.start()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import Cluster, Daemon, containers_in, remove_all_in, wait_until
+from tests.controls import own_controls
 from tests.integration.engines import Engine, docker_engine, podman_engine
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
 
@@ -81,7 +82,8 @@ class Host:
             f"audit: {{dir: '{self.state}-audit', copies: none}}\n"
             f"host_name: {self.name}\n"
             f"engine: {{socket: '{self.engine.socket}'}}\n"
-            f"registries_dir: {self.registries}\n{self.options}"
+            f"registries_dir: {self.registries}\n"
+            f"{own_controls(self.state.with_name(self.name + '-controls'))}{self.options}"
         )
 
     def __repr__(self) -> str:

@@ -71,9 +71,11 @@ class Auditing:
 
     def serve(self, host_id: str) -> None:
         """The log is that of this host from now on. It is opened when it is first needed, by whoever needs it: a disk that does
-        not answer holds up nobody else."""
+        not answer holds up nobody else. What still waits is of the log before, and goes there if it can be written now."""
         with self._lock:
             if self._host_id != host_id:
+                if self._file is not None:
+                    self._catch_up()
                 self._close()
                 self._host_id = host_id
 
@@ -81,6 +83,16 @@ class Auditing:
         with self._lock:
             self._host_id = ""
             self._close()
+
+    @property
+    def host_id(self) -> str:
+        """Whose log it is; empty where that isn't known."""
+        return self._host_id
+
+    @property
+    def backlog(self) -> int:
+        """How many records wait to be written."""
+        return len(self._waiting)
 
     @property
     def file(self) -> AuditFile:

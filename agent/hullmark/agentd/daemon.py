@@ -20,6 +20,7 @@ from typing import Optional
 from hullmark import __version__, log
 from hullmark.agentd import preconditions
 from hullmark.agentd.asked import LOCAL
+from hullmark.agentd.attendance import Attendance
 from hullmark.agentd.bell import Bell
 from hullmark.agentd.duty import Duty
 from hullmark.agentd.ejected import is_ejected
@@ -31,7 +32,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.config import AgentConfig
 from hullmark.engine.docker_api import DockerApiEngine, find_engine
 from hullmark.engine.protocol import Engine, Gate
-from hullmark.errors import HullmarkError, InvalidInput
+from hullmark.errors import HullmarkError, InvalidInput, NotFound
 from hullmark.host.notify import ServiceManager
 from hullmark.host.routes import known_networks
 from hullmark.model.audit import Entry, Outcome
@@ -68,9 +69,10 @@ class Agent:
         self._is_ready = False
         self._duty: Optional[Duty] = None
         self._serving: Optional[Who] = None
-        self._began_as: Optional[Who] = None
+        self._began_as: Optional[str] = None
         self._problems = Problems()
         self._guard = Guard(config, self._problems, self._find_engine)
+        self._attendance = Attendance(config, self._host, self._guard, self._problems)
 
     def end(self) -> None:
         self._ending = True
@@ -86,12 +88,15 @@ class Agent:
         lock = self._lock()
         _log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         try:
+            if not self._ending:
+                self._attendance.start()
             while not self._ending:
                 identity = self._known()
                 if identity is not None:
                     self._serve(identity)
         finally:
             self._manager.stopping()
+            self._attendance.stop()
             self._guard.auditing.note(self._entry("agent.stopped"))
             self._guard.auditing.close()
             if lock is not None:
@@ -139,10 +144,15 @@ class Agent:
         return None
 
     def _known(self) -> Optional[Who]:
-        """Waits until the host is enrolled. None where the agent ends meanwhile."""
+        """Waits until the host is enrolled, and only checks it until then. None where the agent ends meanwhile."""
         while not self._ending:
             try:
                 found = who(self._folder)
+            except NotFound as error:
+                self._problems.clear("host.unenrolled")
+                self._only_check(error)
+                self._pause()
+                continue
             except HullmarkError as error:
                 self._problems.set("host.unenrolled", error.message, self._how_to_enroll(error))
                 self._pause()
@@ -151,18 +161,31 @@ class Agent:
             return found
         return None
 
+    def _only_check(self, error: HullmarkError) -> None:
+        """A host that was never enrolled, or was moved away from: nothing is wrong with it."""
+        if self._began_as == "":
+            return
+        _log.info("not enrolled: this host is only checked", how=self._how_to_enroll(error))
+        self._begin_as(None)
+
+    def _begin_as(self, identity: Optional[Who]) -> None:
+        """As this host of a cluster, or as none."""
+        host_id = "" if identity is None else identity.host_id
+        self._attendance.serve(host_id)
+        if host_id != self._began_as:
+            self._began_as = host_id
+            of = {} if identity is None else {"cluster": identity.cluster_id}
+            fields = {"version": __version__, "run": self._run, **of}
+            self._record("agent.started", Outcome.SUCCESS, "", **fields)
+
     def _serve(self, identity: Who) -> None:
         """Until the agent ends, has another configuration, or the host becomes another one."""
         _log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
         config = self._config
-        self._guard.auditing.serve(identity.host_id)
-        if identity != self._began_as:
-            self._began_as = identity
-            self._record(
-                "agent.started", version=__version__, run=self._run, cluster=identity.cluster_id
-            )
+        self._begin_as(identity)
         duty = Duty(config, identity, self._host, self._guard, self._problems, run=self._run)
         duty.start()
+        self._attendance.show_to(duty.show_posture)
         self._duty, self._serving = duty, identity
         try:
             while not self._ending and config is self._config:
@@ -175,6 +198,7 @@ class Agent:
                     return
         finally:
             self._duty = self._serving = None
+            self._attendance.show_to(None)
             duty.stop()
 
     def _became(self, identity: Who) -> bool:
@@ -190,18 +214,24 @@ class Agent:
             self._manager.ready()
             self._is_ready = True
         self._manager.status(self._standing())
-        if self._duty is None or self._duty.is_sound():
+        if self._is_sound():
             self._manager.beat()
         self._bell.wait(min(LOOK_S, self._manager.beat_s or LOOK_S))
         if self._reload_asked and not self._ending:
             self._reload_asked = False
             self._reload()
 
+    def _is_sound(self) -> bool:
+        """Whether every loop lives."""
+        attends = self._attendance.is_sound()
+        return (self._duty is None or self._duty.is_sound()) and attends
+
     def _standing(self) -> str:
         """In one sentence."""
         problems = self._problems.all()
         if self._serving is None:
-            doing = "Waits to serve"
+            only = "Only checks this host, which is not enrolled"
+            doing = only if self._began_as == "" else "Waits to serve"
         else:
             doing = f"Serves host {self._host} of cluster {self._serving.cluster_id}"
         if not problems:
@@ -219,6 +249,7 @@ class Agent:
             self._record("agent.reloaded", Outcome.FAILURE, preconditions.in_short(error))
             return
         self._problems.clear("config.invalid")
+        self._attendance.configure(config)
         if config == self._config:
             _log.info("configuration read afresh: no value is another")
             return

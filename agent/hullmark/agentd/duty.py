@@ -41,6 +41,8 @@ from hullmark.agentd.tasks import Tasks
 from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
 from hullmark.errors import PolicyRefused
+from hullmark.model.control import Posture
+from hullmark.model.outage import Outage
 
 STOP_S = 0.5
 
@@ -142,7 +144,6 @@ class Duty:
                 "by-hand": by_hand.run,
                 "health": self._health.run,
                 "renewal": renewal.run,
-                "audit": guard.auditing.run,
                 "heads": heads.run,
                 "shipping": Shipping(link, problems, sources).run,
                 "policy": patrol.run,
@@ -164,6 +165,10 @@ class Duty:
     def is_sound(self) -> bool:
         """Whether all of its loops live: see `pulse`."""
         return self._supervisor.is_sound()
+
+    def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
+        """To the leader, settled."""
+        self._board.show_posture(posture, outages)
 
     def stop(self) -> None:
         """Containers stay as they are; calls under way are left to the engine, and what they were a part of ends

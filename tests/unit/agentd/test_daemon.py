@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.agentd import daemon, enrolment, joining
+from hullmark.agentd import attendance, daemon, enrolment, joining
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.daemon import Agent, heed_signals
 from hullmark.agentd.ejected import mark
@@ -25,6 +25,8 @@ from hullmark.errors import EXIT_CONFIG, Conflict
 from hullmark.host.notify import ServiceManager
 from hullmark.model.audit import Record
 from hullmark.model.auditline import parse
+from hullmark.model.control import Posture
+from hullmark.model.outage import Outage
 
 PATIENCE_S = 5.0
 
@@ -38,6 +40,10 @@ def until(condition: Callable[[], object]) -> None:
 
 def config_in(folder: Path, more: str = "") -> str:
     file = folder / "agent.yaml"
+    (folder / "agent.d").mkdir(exist_ok=True)
+    (folder / "agent.d" / "controls.yaml").write_text(
+        f"run_dir: {folder}/run\ncontrols: {{dir: '{folder}/controls.d'}}\n"
+    )
     file.write_text(
         f"state_dir: {folder}/state\nhost_name: box\n"
         f"audit: {{dir: '{folder}/log', copies: none}}\n{more}"
@@ -51,6 +57,7 @@ class Served:
     served: list[Who]
     configs: list[AgentConfig]
     runs: list[str]
+    postures: list[Posture]
     began: threading.Event
     sound: bool
 
@@ -65,14 +72,22 @@ class Served:
     def is_sound(self) -> bool:
         return self.sound
 
+    def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
+        self.postures.append(posture)
+
     def stop(self) -> None:
         self.began.clear()
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> type[Served]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Served]:
     Served.served, Served.configs, Served.runs = [], [], []
+    Served.postures = []
     Served.began, Served.sound = threading.Event(), True
+    none = tmp_path / "shipped"
+    none.mkdir()
+    (none / "none.yaml").write_text("# no controls\n")
+    monkeypatch.setattr(attendance, "shipped_controls", lambda: str(none))
     monkeypatch.setattr(daemon, "Duty", Served)
     monkeypatch.setattr(daemon, "LOOK_S", 0.005)
     return Served
@@ -93,15 +108,15 @@ def test_it_waits_to_be_enrolled_goes_on_by_itself_and_follows_who_it_is(
         state = tmp_path / "state"
         until(state.is_dir)
         assert not served.began.wait(0.02)
-        (problem,) = agent._problems.all()
-        assert problem.code == "host.unenrolled"
-        assert "hullmark invite box" in problem.remedy
+        assert agent._problems.all() == (), "a host that nobody enrolled has no problem"
+        assert agent._standing() == "Only checks this host, which is not enrolled; no problems."
         enrolment.save(state, record("h1"))
         assert served.began.wait(PATIENCE_S)
         assert agent._problems.all() == ()
         enrolment.save(state, record("h2"))
         until(lambda: len(served.served) >= 2)
         assert served.served == [Who("c1", "h1"), Who("c1", "h2")]
+        until(lambda: served.postures and served.postures[-1].enrolled)
     finally:
         agent.end()
         thread.join(PATIENCE_S)
@@ -269,6 +284,7 @@ class Running:
 
     def reload(self) -> None:
         """Until it is done."""
+        until(lambda: "READY=1" in self.manager.told)
         before = self.manager.told.count("READY=1")
         self.agent.reload()
         until(lambda: self.manager.told.count("READY=1") > before)
@@ -285,7 +301,7 @@ def test_a_service_manager_hears_that_it_is_ready_whatever_it_waits_for(
     with Running(tmp_path) as running:
         until(lambda: "READY=1" in running.manager.told)
         until(lambda: running.manager.told.count("WATCHDOG=1") > 2)
-        assert any("host.unenrolled" in one for one in running.manager.told)
+        assert any("Only checks this host" in one for one in running.manager.told)
         enrolled_in(tmp_path)
         until(lambda: "STATUS=Serves host box of cluster c1; no problems." in running.manager.told)
         assert running.manager.told.count("READY=1") == 1

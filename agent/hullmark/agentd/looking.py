@@ -1,0 +1,95 @@
+"""One look of one check: its probe looks, its judge judges, and how long and how much that took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from hullmark.agentd.lookers import Lookers
+from hullmark.core.checks import JUDGES, Judge, Seen
+from hullmark.host.eye import Eye
+from hullmark.model.checkkinds import KINDS
+from hullmark.model.control import NOTHING_PROVEN, CheckSpec, Finding, Reading, Status
+
+Key = tuple[str, str]
+"""Of a control and one of its checks."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A check, as part of its control."""
+
+    control_id: str
+    check: CheckSpec
+
+    @property
+    def key(self) -> Key:
+        return self.control_id, self.check.check_id
+
+
+@dataclass(frozen=True)
+class Looked:
+    """`at` is seconds since 1970, when it began; `cpu_s` of the thread that looked, without programs."""
+
+    finding: Finding
+    readings: tuple[Reading, ...]
+    at: float
+    took_s: float
+    cpu_s: float = 0.0
+
+
+class Looking:
+    """May be used from any thread."""
+
+    def __init__(
+        self,
+        lookers: Lookers,
+        ending: threading.Event,
+        *,
+        judges: Mapping[str, Judge] = JUDGES,
+        wall: Callable[[], float] = time.time,
+        root: str = "/",
+    ) -> None:
+        self._lookers = lookers
+        self._ending = ending
+        self._judges = judges
+        self._wall = wall
+        self._root = root
+
+    def look(self, task: Task, before: tuple[Reading, ...]) -> Looked:
+        """Raises what a faulty probe or judge raises, which none should."""
+        check, at = task.check, self._wall()
+        began, cpu = time.monotonic(), time.thread_time()
+        finding, readings = self._found(check, before)
+        return Looked(
+            told(check.kind, finding),
+            readings,
+            at,
+            time.monotonic() - began,
+            time.thread_time() - cpu,
+        )
+
+    def _found(
+        self, check: CheckSpec, before: tuple[Reading, ...]
+    ) -> tuple[Finding, tuple[Reading, ...]]:
+        look, why_not = self._lookers.find(check.kind)
+        judge = self._judges.get(check.kind)
+        if look is None or judge is None:
+            return Finding(Status.NOT_RUN, reason=why_not or "it has no judge"), ()
+        eye = Eye(timeout_s=check.timeout_s, root=self._root, ending=self._ending, wall=self._wall)
+        readings = look(eye, check.given)
+        seen = Seen(readings, check.given, self._wall(), check.level, before)
+        return judge(seen), readings
+
+
+def told(kind: str, finding: Finding) -> Finding:
+    """With what a pass of this kind never shows, and without a level where it is none."""
+    if finding.status is not Status.PASS:
+        return replace(finding, level=NOTHING_PROVEN)
+    known = KINDS.get(kind)
+    if finding.not_exercised or known is None:
+        return finding
+    return replace(finding, not_exercised=known.not_exercised)

@@ -1,0 +1,113 @@
+"""The host's posture, shown: in a file for people on the host, and to whoever reports it to a leader.
+
+The file is written at most once a second where something changed, and every few seconds in any case, so that its age tells whether
+the agent still looks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from hullmark import __version__
+from hullmark.agentd.hearing import boot_clock
+from hullmark.agentd.problems import Problems
+from hullmark.core.posture import settled
+from hullmark.model.control import ControlState, Mode, Posture
+from hullmark.model.outage import Incident, Outage
+from hullmark.model.wire import canonical, to_wire
+from hullmark.pki.files import write_file
+
+FILE = "posture.json"
+SCHEMA = "hullmark.posture/1"
+SOON_S, EVERY_S = 1.0, 5.0
+PROBLEM = "posture.write"
+
+Show = Callable[[Posture, tuple[Outage, ...]], None]
+"""Is given a settled posture when it is another than before."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a posture is made of, beside times."""
+
+    controls: Mapping[str, ControlState]
+    outages: tuple[Outage, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    enrolled: bool = False
+    problems: tuple[str, ...] = ()
+
+
+class Posturing:
+    """Used by one thread at a time."""
+
+    def __init__(
+        self,
+        host: str,
+        problems: Problems,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = boot_clock,
+    ) -> None:
+        self._host = host
+        self._problems = problems
+        self._wall = wall
+        self._clock = clock
+        self._written_at = float("-inf")
+        self._settled: Optional[Posture] = None
+        self._outages: tuple[Outage, ...] = ()
+        self._listener: Optional[Show] = None
+        self._changed = False
+
+    def listen(self, listener: Optional[Show]) -> None:
+        """Who shows it to a leader from now on; None: nobody."""
+        self._listener = listener
+        if listener is not None and self._settled is not None:
+            listener(self._settled, self._outages)
+
+    def show(self, standing: Standing, folder: str, mode: Mode) -> None:
+        posture = Posture(
+            self._host,
+            mode,
+            standing.controls,
+            self._wall(),
+            EVERY_S,
+            standing.enrolled,
+            standing.problems,
+            __version__,
+        )
+        self._tell(posture, standing.outages)
+        since_s = self._clock() - self._written_at
+        if since_s >= EVERY_S or (self._changed and since_s >= SOON_S):
+            self._write(posture, standing, Path(folder))
+
+    def _tell(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
+        at_rest = settled(posture, self._settled)
+        if (at_rest, outages) == (self._settled, self._outages):
+            return
+        self._settled, self._outages, self._changed = at_rest, outages, True
+        listener = self._listener
+        if listener is not None:
+            listener(at_rest, outages)
+
+    def _write(self, posture: Posture, standing: Standing, folder: Path) -> None:
+        document = {
+            "schema": SCHEMA,
+            "posture": to_wire(posture),
+            "outages": [to_wire(one) for one in standing.outages],
+            "incidents": [to_wire(one) for one in standing.incidents],
+        }
+        self._written_at, self._changed = self._clock(), False
+        try:
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            write_file(folder / FILE, canonical(document), 0o640, durable=False)
+        except OSError as error:
+            self._problems.set(
+                PROBLEM,
+                f"what controls found can't be written to {folder}: {error.strerror}",
+                "see run_dir in agent.yaml; what they find is looked at, recorded and alerted all the same",
+            )
+        else:
+            self._problems.clear(PROBLEM)
