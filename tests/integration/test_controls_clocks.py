@@ -4,8 +4,6 @@ machine: all is on loopback."""
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import time
@@ -20,7 +18,7 @@ from hullmark.host.eye import Eye
 from hullmark.host.probes import PROBES
 from hullmark.model.checkkinds import KINDS
 from hullmark.model.control import Finding, Reading, Status
-from tests.integration.toolprocess import started, wait_for
+from tests.integration.toolprocess import started, stopped, wait_for
 
 KIND = "clocks.chrony_tracking"
 
@@ -143,12 +141,3 @@ def test_systemd_without_a_manager() -> None:
     found = judge("clocks.timesyncd_synchronized", (program, alive, seen), {})
     assert found.status is Status.ERROR
     assert "not understood, exit code 1" in found.reason
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
