@@ -14,6 +14,7 @@ from hullmark.masterd.accounting import Accounts
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.identity import Caller, may_not
+from hullmark.masterd.receiptbook import Receipts
 from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
 from hullmark.masterd.vouching import Vouching
@@ -45,7 +46,7 @@ class Desk:
     """`document` is the API's own description, JSON. `wall` is for records only. `told_resend` has for each host
     which life of its agent was last asked for a full report, and when. `under_way` is what goes on when whoever asked for
     it has gone. `auditing` is this master's own record, `accounts` what it has of requests, `vouching`
-    what it keeps of others' records."""
+    what it keeps of others' records, `receipts` which hosts' canaries others found."""
 
     cluster: Cluster
     hub: Hub
@@ -59,6 +60,7 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
     told_resend: dict[str, tuple[str, float]] = field(default_factory=dict)
     under_way: set[asyncio.Future[None]] = field(default_factory=set)
+    receipts: Receipts = field(default_factory=Receipts)
 
     def must_lead(self) -> None:
         """Raises StaleEpoch where this master does not lead."""

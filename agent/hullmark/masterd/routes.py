@@ -18,6 +18,7 @@ from hullmark.masterd import (
     peers_api,
     people_api,
     ports_api,
+    receipts_api,
     rollouts_api,
     snapshots_api,
 )
@@ -242,4 +243,5 @@ AGENTS: tuple[Route, ...] = (
         login=Login.HOST,
         body_max_bytes=ENROLL_BODY_MAX_BYTES,
     ),
+    *receipts_api.ROUTES,
 )

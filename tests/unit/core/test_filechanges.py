@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_times_sizes_and_inodes_alone_are_no_change() -> None:
     ],
 )
 def test_each_field_that_counts(field: str, value: object, words: str) -> None:
-    (change,) = compare({"/a": FILE}, {"/a": replace(FILE, **{field: value})})
+    other: Any = {field: value}
+    (change,) = compare({"/a": FILE}, {"/a": replace(FILE, **other)})
     assert change.fields == (field,)
     assert str(change) == words
 
