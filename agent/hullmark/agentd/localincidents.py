@@ -42,9 +42,15 @@ class LocalIncidents:
     ) -> None:
         self._file, self._note, self._wall = folder / FILE, note, wall
         self._lock = threading.RLock()
-        self._kept = read_kept(KeptIncidents, self._file) or KeptIncidents()
+        self._kept = KeptIncidents()
+        self._all: tuple[Incident, ...] = ()
         self._unwritten = False
-        self._all = _newest_first(self._kept)
+
+    def load(self) -> None:
+        """What an agent before this one left."""
+        with self._lock:
+            self._kept = read_kept(KeptIncidents, self._file) or KeptIncidents()
+            self._all = _newest_first(self._kept)
 
     def all(self) -> tuple[Incident, ...]:
         """The newest first."""

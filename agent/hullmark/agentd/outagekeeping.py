@@ -70,11 +70,18 @@ class Keeper:
         self.enrolled = False
         self.tell: Optional[Tell] = None
         self._lock = threading.RLock()
-        self._kept = read_kept(Kept, self._file) or Kept()
-        self._shown = self._kept.known.newest()[: outages.KEPT_MOST]
+        self._kept = Kept()
+        self._shown: tuple[Outage, ...] = ()
         self._unwritten = self._grouped = False
         self._written_at = 0.0
-        self._send_again()
+
+    def load(self) -> None:
+        """What an agent before this one left. Called once, by whoever holds the folder."""
+        with self._lock:
+            self.local.load()
+            self._kept = read_kept(Kept, self._file) or Kept()
+            self._shown = self._kept.known.newest()[: outages.KEPT_MOST]
+            self._send_again()
 
     # -- what the runner tells
 

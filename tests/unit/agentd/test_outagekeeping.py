@@ -37,6 +37,7 @@ class House:
             framework=FRAMEWORK,
             wall=lambda: self.host.now,
         )
+        self.keeper.load()
 
     def look(self, *statuses: Status, after_s: float = 10.0) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -132,7 +133,9 @@ def test_who_acknowledged_hears_no_more_of_it(house: House) -> None:
 def test_what_people_say_is_kept_and_recorded(house: House) -> None:
     house.look(FAIL)
     house.keeper.local.put_note(1, "bob", "cause", "the disk was full")
-    kept = LocalIncidents(house.folder, house.notes.append).named(1)
+    local = LocalIncidents(house.folder, house.notes.append)
+    local.load()
+    kept = local.named(1)
     assert [(note.by, note.topic, note.text) for note in kept.notes] == [
         ("bob", "cause", "the disk was full")
     ]
