@@ -49,7 +49,7 @@ class Attendance:
                 Definitions(shipped_controls(), problems, note),
                 Runner(host, looking.look, budget=lambda: self._config.controls_budget / 100),
                 Results(),
-                Diary(note),
+                Diary(note, lambda: guard.auditing.backlog),
                 Posturing(host, problems),
                 _Unkept(),
                 time.time,

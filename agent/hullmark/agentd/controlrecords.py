@@ -10,7 +10,7 @@ from itertools import islice
 
 from hullmark.agentd.asked import LOCAL
 from hullmark.agentd.hearing import boot_clock
-from hullmark.agentd.looking import Key
+from hullmark.agentd.looking import Key, as_text
 from hullmark.agentd.results import Taken
 from hullmark.core.scrub import scrubbed
 from hullmark.model.audit import Entry, Outcome
@@ -25,6 +25,9 @@ SUMMARY_MOST = 200
 """Checks in one record; more are in the next ones."""
 FULL_MOST = 6
 """Of one check in an hour are recorded with their readings; one that flips more often is recorded without."""
+BACKLOG_MOST = 200
+"""Where more records wait in memory, they wait without readings."""
+LEFT_OUT = "too many at a time"
 
 _GOOD = frozenset({Status.PASS, Status.NOT_APPLICABLE})
 
@@ -40,15 +43,17 @@ class _Noted:
 
 
 class Diary:
-    """One thread's. `note` records. `clock` is one that nobody sets."""
+    """One thread's. `note` records; `backlog` is how many records wait in memory for a log that can't be written. `clock` is one that nobody sets."""
 
     def __init__(
         self,
         note: Callable[[Entry], None],
+        backlog: Callable[[], int] = lambda: 0,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = boot_clock,
     ) -> None:
         self._note = note
+        self._backlog = backlog
         self._wall = wall
         self._clock = clock
         self._noted: dict[Key, _Noted] = {}
@@ -68,6 +73,8 @@ class Diary:
     def _is_full(self, noted: _Noted, now: float) -> bool:
         """Whether it is recorded with its readings."""
         full = noted.full_at
+        if self._backlog() > BACKLOG_MOST:
+            return False
         if len(full) == FULL_MOST and now - full[0] < HOUR_S:
             return False
         full.append(now)
@@ -131,7 +138,7 @@ def result(taken: Taken, *, full: bool = True) -> Entry:
         "level": str(state.level),
         "since": moment(state.since),
         "readings": readings_text(taken.readings) if full else "[]",
-        "readings_left_out": "" if full else f"more than {FULL_MOST} of this check in an hour",
+        "readings_left_out": "" if full else LEFT_OUT,
         "not_exercised": state.not_exercised,
     }
     return Entry(
@@ -173,8 +180,12 @@ def _shorter(reading: Reading) -> Reading:
 def _scrubbed(reading: Reading) -> Reading:
     return replace(
         reading,
-        source=scrubbed(reading.source),
-        text=scrubbed(reading.text),
-        errors=scrubbed(reading.errors),
-        facts={name: scrubbed(text) for name, text in reading.facts.items()},
+        source=_clean(reading.source),
+        text=_clean(reading.text),
+        errors=_clean(reading.errors),
+        facts={name: _clean(text) for name, text in reading.facts.items()},
     )
+
+
+def _clean(text: str) -> str:
+    return scrubbed(as_text(text))

@@ -86,10 +86,16 @@ class Looking:
 
 
 def told(kind: str, finding: Finding) -> Finding:
-    """With what a pass of this kind never shows, and without a level where it is none."""
+    """With what a pass of this kind never shows, and without a level where it is none. Names of files need not be text."""
+    finding = replace(finding, reason=as_text(finding.reason), remedy=as_text(finding.remedy))
     if finding.status is not Status.PASS:
         return replace(finding, level=NOTHING_PROVEN)
     known = KINDS.get(kind)
     if finding.not_exercised or known is None:
         return finding
     return replace(finding, not_exercised=known.not_exercised)
+
+
+def as_text(text: str) -> str:
+    """What can be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode()
