@@ -175,6 +175,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("POST", "/v1/apps/shop/scale", {"services": {"web": 2}, "request_id": "r2"})
         await ask("GET", "/v1/instances?app=shop")
         await ask("GET", "/v1/ports?host=h1")
+        await ask("GET", "/v1/posture?host=h1")
         await ask("GET", "/v1/apps/shop/explain?service=web")
         await ask("POST", "/v1/apps/shop/move", {"service": "web", "request_id": "r5"})
         rollout = await ask("GET", "/v1/apps/shop/rollout")
