@@ -18,12 +18,57 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
         "-m": "writes one user message into the audit trail: our canary",
         "-s": "tells the state",
     },
+    "busctl": {
+        "--json=short call org.fedoraproject.FirewallD1": "getSettings2 of a zone, whose path differs: tells its saved settings",
+        "--json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 org.fedoraproject.FirewallD1 "
+        "getDefaultZone": "tells a name",
+        "--json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 org.fedoraproject.FirewallD1 "
+        "getServiceSettings2 s": "tells what a service is",
+        "--json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 "
+        "org.fedoraproject.FirewallD1.zone getActiveZones": "tells names",
+        "--json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 "
+        "org.fedoraproject.FirewallD1.zone getZoneSettings2 s": "tells a zone's settings",
+        "--json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1/config "
+        "org.fedoraproject.FirewallD1.config getZoneByName s": "tells a path",
+        "--json=short call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus "
+        "GetConnectionUnixProcessID s org.fedoraproject.FirewallD1": "tells a process's number",
+        "--json=short get-property org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 "
+        "org.fedoraproject.FirewallD1 state": "tells the state",
+    },
     "chronyc": {
         "-n -c": "asks for `tracking` and `sources`, which follow where the daemon is",
+    },
+    "fail2ban-client": {
+        "": "asks for `ping`, `status` and the `status` of a jail, over the socket that is given before",
+    },
+    "fail2ban-regex": {
+        "": "tries a filter on a line that is given, and reads and writes no log",
+    },
+    "ip6tables-restore-translate": {
+        "-f /dev/stdin": "prints in nftables' words what it is given; does not load it",
+    },
+    "ip6tables-save": {
+        "": "lists the rules",
+    },
+    "iptables-restore-translate": {
+        "-f /dev/stdin": "prints in nftables' words what it is given; does not load it",
+    },
+    "iptables-save": {
+        "": "lists the rules",
+    },
+    "nft": {
+        "--check --debug=netlink -f -": "compiles rules and prints what it made of them; the kernel is asked whether it would take "
+        "them, and keeps nothing",
+        "--stateless list table": "lists rules",
+        "--stateless list table inet firewalld": "lists rules",
+        "list tables": "lists names",
     },
     "ntpq": {
         "-n -c rv": "lists the daemon's variables",
     },
+    "rsyslogd": {"-N1": "reads its configuration, says what is wrong in it, and ends"},
+    "syslog-ng": {"--syntax-only": "reads its configuration, says what is wrong in it, and ends"},
+    "syslog-ng-ctl": {"stats": "tells counters"},
     "timedatectl": {
         "show": "lists properties",
     },
