@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def version(text: str = YOUNG, **more: object) -> Reading:
     return reading("version", text, source="clamd: VERSION", **more)  # type: ignore[arg-type]
 
 
-def signatures(text: str, **changed: object) -> Finding:
+def signatures(text: str, **changed: Any) -> Finding:
     return judged("clamav.signatures", program(), CONFIG, version(text), **changed)
 
 
