@@ -21,11 +21,11 @@ from hullmark.agentd.keptfile import read_kept
 from hullmark.agentd.localincidents import LOCAL, LocalIncidents
 from hullmark.core import outagealerts, outages
 from hullmark.core.outages import Outages, Told, Word
-from hullmark.model.alert import Alert, Alerted, AlertWord
+from hullmark.model.alert import Alert, AlertWord
 from hullmark.model.audit import Entry, Outcome
 from hullmark.model.control import ControlState, Framework, Status
 from hullmark.model.moments import moment
-from hullmark.model.outage import Incident, Outage
+from hullmark.model.outage import Alerted, Incident, Outage
 from hullmark.model.wire import canonical, to_wire
 from hullmark.pki.files import write_file
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from hullmark.model.outage import Incident, Note, Outage
+from hullmark.model.outage import NOTES, Incident, Note, Outage
 
 TOUCH_S = 600.0
 MOST = 500
@@ -106,3 +106,18 @@ def _joined(target: int, parts: list[Incident]) -> Mapping[int, Incident]:
         target: whole,
         **{number: Incident(number, whole.function, merged_into=target) for number in gone},
     }
+
+
+def state(incident: Incident) -> str:
+    """One word: where it stands on its way from open to complete."""
+    if incident.merged_into:
+        return "merged"
+    if not incident.ended:
+        return "acknowledged" if incident.acknowledged_at else "open"
+    return "recovered" if missing(incident) else "complete"
+
+
+def missing(incident: Incident) -> tuple[str, ...]:
+    """Of what PCI DSS 10.7.3 asks, what nobody has told yet: `end` while it lasts, then topics of NOTES."""
+    told = {note.topic for note in incident.notes}
+    return (*(() if incident.ended else ("end",)), *(one for one in NOTES if one not in told))

@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Optional
 
 from hullmark.core.outages import REOPENED_S
-from hullmark.model.alert import Alert, Alerted, AlertWord
+from hullmark.model.alert import Alert, AlertWord
 from hullmark.model.moments import moment
-from hullmark.model.outage import Outage
+from hullmark.model.outage import Alerted, Outage
 
 DAY_S = 86400.0
+MORE_SHOWN = 10
 OLD_S = 86400.0
 """An outage that was over for longer than this when it was first heard of is news to nobody."""
 
@@ -65,19 +66,31 @@ def concluded(told: Alerted, alert_number: int) -> Alerted:
 
 
 def made(
-    outage: Outage, told: Alerted, *, sender: str, origin: str = "agent", incident: int = 0
+    outage: Outage,
+    told: Alerted,
+    *,
+    sender: str,
+    origin: str = "agent",
+    incident: int = 0,
+    more: tuple[str, ...] = (),
 ) -> Alert:
-    """The newest alert that was told of it: anew with the same id, as often as it is asked for."""
+    """The newest alert that was told of it: anew with the same id, as often as it is asked for. `more` are others that are told
+    with it."""
     word = AlertWord(told.word)
+    text = sentence(outage, word)
+    if more:
+        shown = ", ".join(more[:MORE_SHOWN]) + (", ..." if len(more) > MORE_SHOWN else "")
+        text += f" (and {len(more)} more: {shown})"
     return Alert(
         alert_id=f"{outage.outage_id}-{told.number}",
         word=word,
         outage=outage,
         at=told.at,
-        text=sentence(outage, word),
+        text=text,
         sender=sender,
         origin=origin,
         incident=incident,
+        more=more,
     )
 
 

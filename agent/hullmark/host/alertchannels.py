@@ -104,6 +104,7 @@ def fields(alert: Alert) -> Mapping[str, str]:
         "planned": "yes" if outage.planned else "",
         "ticket": outage.ticket,
         "requirements": ", ".join(outage.requirements),
+        "more": ", ".join(alert.more),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -158,6 +159,7 @@ def document(alert: Alert) -> Mapping[str, Any]:
     found: dict[str, Any] = {"schema": SCHEMA, "text": alert.text, **fields(alert)}
     found["requirements"] = list(alert.outage.requirements)
     found["planned"] = alert.outage.planned
+    found["more"] = list(alert.more)
     found["at"] = moment(alert.at)
     found["sender"] = {"machine": alert.sender, "part": alert.origin}
     if alert.incident:

@@ -2,7 +2,7 @@
 
     send ──▶ queue ──▶ thread: try, wait longer and longer, try again ──▶ delivered, or given up ──▶ `Outcome`
 
-An alert that was taken once is not taken again by the same process. `ended` is told once for each alert, when no channel has it any more.
+An alert that was taken once is not sent again by the same process. `ended` is told when no channel has it any more.
 What waits when the process ends is not lost where its owner remembers what has not ended.
 """
 
@@ -72,15 +72,15 @@ class Alerting:
     def send(self, alert: Alert) -> None:
         """Neither waits nor raises."""
         with self._lock:
-            if alert.alert_id in self._known:
-                return
+            new = alert.alert_id not in self._known
             self._known[alert.alert_id] = None
             while len(self._known) > KNOWN_MOST:
                 del self._known[next(iter(self._known))]
-            lines = self._lines
+            lines = self._lines if new else ()
             if lines:
                 self._left[alert.alert_id] = (alert, {line.name for line in lines})
-        if not lines:
+            under_way = alert.alert_id in self._left
+        if not under_way:
             self._ended(alert)
         for line in lines:
             line.take(alert)

@@ -35,7 +35,8 @@ first of them is lost, each other one has been silent for at least 0.6 of `lost_
 @dataclass
 class _Contact:
     """One host as this leader knows it. `word` is the last state that was told: ready, silent or lost.
-    `heard_at` of one that did not call yet is when this leader began to wait for it."""
+    `heard_at` of one that did not call yet is when this leader began to wait for it, and of one that got its time anew when
+    that was; `spoke_at` is when it really called."""
 
     heard_at: float
     called: bool = True
@@ -46,6 +47,7 @@ class _Contact:
     comparable: bool = True
     word: str = "ready"
     epoch: Epoch = NO_EPOCH
+    spoke_at: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,19 @@ class Fleet:
             if contact.called
         }
 
+    def quiet(self) -> Mapping[str, tuple[str, float, bool]]:
+        """Of each host that this leader heard or waits for: ready, silent or lost, as `tick` told it; for how many seconds it
+        said nothing; whether it spoke within the time that it has. One may be ready and not have spoken: it got its time anew."""
+        now = self._look()
+        return {
+            host_id: (
+                contact.word,
+                now - contact.heard_at,
+                contact.spoke_at is not None and now - contact.spoke_at <= self._silent_after_s,
+            )
+            for host_id, contact in self._contacts.items()
+        }
+
     def expect(self, host_ids: Iterable[str]) -> None:
         """Hosts enrolled under former leaders: each has its time to call, and is told where it doesn't."""
         now = self._waiting_since = self._looked_at = self._clock()
@@ -161,7 +176,7 @@ class Fleet:
         now = self._look()
         contact = self._contacts.setdefault(host_id, _Contact(now))
         silent_s = now - contact.heard_at
-        contact.heard_at, contact.called = now, True
+        contact.heard_at, contact.called, contact.spoke_at = now, True, now
         if contact.run != run:
             contact.run, contact.sequence, contact.in_step = run, 0, False
             contact.comparable = True

@@ -21,7 +21,8 @@ class AlertWord(enum.Enum):
 class Alert:
     """`alert_id` stays the same where an alert is sent again, so that a receiver can tell. `sender` is the daemon's machine, `origin` its
     part: `agent` or `master`. `incident` is 0 where no number is known: an enrolled host's own alerts have none. `text` is one
-    line. `at` is seconds since 1970."""
+    line. `at` is seconds since 1970. `more` are other outages of the same incident that began, or ended, at the same time, by host
+    and control: they have no alert of their own."""
 
     alert_id: str
     word: AlertWord
@@ -31,16 +32,4 @@ class Alert:
     sender: str
     origin: str = "agent"
     incident: int = 0
-
-
-@dataclass(frozen=True)
-class Alerted:
-    """What was told of an outage so far: which alerts there were in number, when the newest was, which word it had. `over`: its end was
-    told. `waiting`: the newest alert has not been delivered, or given up, as far as is known."""
-
-    number: int = 0
-    at: float = 0.0
-    word: str = ""
-    over: bool = False
-    reopened: int = 0
-    waiting: bool = False
+    more: tuple[str, ...] = ()

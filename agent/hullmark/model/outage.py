@@ -87,6 +87,27 @@ class Incident:
 
 
 @dataclass(frozen=True)
+class Alerted:
+    """What was told of an outage so far: which alerts there were in number, when the newest was, which word it had. `over`: its end was
+    told. `waiting`: the newest alert has not been delivered, or given up, as far as is known."""
+
+    number: int = 0
+    at: float = 0.0
+    word: str = ""
+    over: bool = False
+    reopened: int = 0
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
+class IncidentRecord:
+    """An incident as the store keeps it, with what was told of each of its outages."""
+
+    incident: Incident
+    alerted: Mapping[str, Alerted] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Receipt:
     """That the host `seen_by` found this canary in what it receives from others; `at` by its clock."""
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from hullmark.core import outagealerts
 from hullmark.core.outages import REOPENED_S
-from hullmark.model.alert import Alerted, AlertWord
+from hullmark.model.alert import AlertWord
 from hullmark.model.control import Status
-from hullmark.model.outage import Outage
+from hullmark.model.outage import Alerted, Outage
 from tests.unit.core.outageworld import Looked
 
 OUT = Outage("a1", "web1", "trail", "f", "Audit trail", 100.0, "stopped", remedy="start it")
