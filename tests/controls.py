@@ -17,7 +17,7 @@ def own_controls(folder: Path, *files: str, shipped: bool = False) -> str:
         (site / "00-none.yaml").write_text("controls:\n" + "".join(_switched_off(folder)))
     for number, text in enumerate(files, 10):
         (site / f"{number}-own.yaml").write_text(text)
-    return f"run_dir: {folder}/run\ncontrols: {{dir: '{site}'}}\n"
+    return f"run_dir: {folder}/run\ncontrols: {{dir: '{site}'}}\nalerts: {{log: none}}\n"
 
 
 def _switched_off(folder: Path) -> Iterator[str]:

@@ -1,30 +1,35 @@
-"""What the agent does for its host whomever it serves, also nobody: it looks at its controls, and looks after its audit log."""
+"""What the agent does for its host whomever it serves, also nobody: it looks at its controls, tells people what is out, and looks after
+its audit log. A `Duty` that reports to a leader is given the host's posture for as long as it lasts."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Mapping
-from typing import Optional
+from typing import Optional, Protocol
 
+from hullmark.agentd.alarm import Alarm
 from hullmark.agentd.controlling import Controlling, Makings
 from hullmark.agentd.controlrecords import Diary
 from hullmark.agentd.definitions import Definitions
+from hullmark.agentd.forwarding import Forwarding
 from hullmark.agentd.guard import Guard
+from hullmark.agentd.link import Link
 from hullmark.agentd.lookers import assemble
 from hullmark.agentd.looking import Looking
-from hullmark.agentd.posturing import Posturing, Show
+from hullmark.agentd.posturing import Posturing
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.results import Results
 from hullmark.agentd.runner import Runner
 from hullmark.agentd.supervisor import Supervisor
 from hullmark.config import AgentConfig, shipped_controls
 from hullmark.host.machineid import derived
-from hullmark.model.control import ControlState, Mode
-from hullmark.model.outage import Incident, Outage
+from hullmark.model.control import Mode, Posture
+from hullmark.model.outage import Outage
 
 STOP_S = 0.5
 UNENROLLED = "unenrolled-"
+RECEIPT = "forwarding.receipt"
 
 
 def unenrolled_id() -> str:
@@ -32,35 +37,59 @@ def unenrolled_id() -> str:
     return UNENROLLED + derived("hullmark audit log of a host that is not enrolled")
 
 
+class Reporting(Protocol):
+    """Who reports to a leader; see `duty`."""
+
+    @property
+    def link(self) -> Link: ...
+
+    def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None: ...
+
+    def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None: ...
+
+
 class Attendance:
-    """Started once, stopped once; for as long as the process lives."""
+    """Started once, when the state folder is this agent's, and stopped once: for as long as the process lives."""
 
     def __init__(self, config: AgentConfig, host: str, guard: Guard, problems: Problems) -> None:
         self._config = config
         self._guard = guard
+        self._host_id = ""
         self._ending = threading.Event()
         note = guard.auditing.later
+        self._alarm = Alarm(config, host, note, problems)
+        self._forwarding = Forwarding(config.controls_receipts)
         looking = Looking(
-            assemble(observing=lambda: self._config.mode == Mode.OBSERVE.value),
+            assemble(
+                {RECEIPT: self._forwarding.look},
+                observing=lambda: self._config.mode == Mode.OBSERVE.value,
+            ),
             self._ending,
         )
-        self.controlling = Controlling(
+        self._controlling = Controlling(
             Makings(
                 Definitions(shipped_controls(), problems, note),
                 Runner(host, looking.look, budget=lambda: self._config.controls_budget / 100),
                 Results(),
                 Diary(note, lambda: guard.auditing.backlog),
                 Posturing(host, problems),
-                _Unkept(),
+                self._alarm.keeper,
                 time.time,
             ),
             config,
         )
         self._supervisor = Supervisor(
-            {"audit": guard.auditing.run, "controls": self.controlling.run}, problems
+            {
+                "audit": guard.auditing.run,
+                "controls": self._controlling.run,
+                "asks": self._alarm.run,
+                "receipts": self._forwarding.run,
+            },
+            problems,
         )
 
     def start(self) -> None:
+        self._alarm.start()
         self._supervisor.start()
 
     def is_sound(self) -> bool:
@@ -68,11 +97,8 @@ class Attendance:
 
     def configure(self, config: AgentConfig) -> None:
         self._config = config
-        self.controlling.configure(config)
-
-    def show_to(self, show: Optional[Show]) -> None:
-        """Who shows the host's posture to a leader from now on."""
-        self.controlling.show_to(show)
+        self._alarm.configure(config)
+        self._controlling.configure(config)
 
     def serve(self, host_id: str) -> None:
         """The host's id in its cluster, empty while it has none."""
@@ -81,25 +107,26 @@ class Attendance:
         if not before:
             self._guard.auditing.serve(log_of)
         elif before != log_of:
-            self.controlling.end_log()
+            self._controlling.end_log()
             self._guard.auditing.serve(log_of)
-            self.controlling.begin_log()
-        self.controlling.serve(enrolled=bool(host_id))
+            self._controlling.begin_log()
+        self._host_id = host_id
+        self._alarm.serve(enrolled=bool(host_id))
+        self._controlling.serve(enrolled=bool(host_id))
+
+    def report_by(self, reporting: Optional[Reporting]) -> None:
+        """Who reports to a leader from now on; None: nobody."""
+        if reporting is None:
+            self._alarm.serve(enrolled=bool(self._host_id))
+            self._forwarding.serve(self._host_id, None)
+            self._controlling.show_to(None)
+            return
+        self._alarm.serve(enrolled=True, tell=reporting.tell)
+        self._forwarding.serve(self._host_id, reporting.link)
+        self._controlling.show_to(reporting.show_posture)
 
     def stop(self) -> None:
         self._ending.set()
-        self._supervisor.stop(self.controlling.wake, STOP_S)
-        self.controlling.close()
-
-
-class _Unkept:
-    """Makes no outages."""
-
-    def take(self, states: Mapping[str, ControlState], now: float) -> Mapping[str, str]:
-        return {}
-
-    def outages(self) -> tuple[Outage, ...]:
-        return ()
-
-    def incidents(self) -> tuple[Incident, ...]:
-        return ()
+        self._supervisor.stop(self._controlling.wake, STOP_S)
+        self._controlling.close()
+        self._alarm.close()

@@ -185,7 +185,7 @@ class Agent:
         self._begin_as(identity)
         duty = Duty(config, identity, self._host, self._guard, self._problems, run=self._run)
         duty.start()
-        self._attendance.show_to(duty.show_posture)
+        self._attendance.report_by(duty)
         self._duty, self._serving = duty, identity
         try:
             while not self._ending and config is self._config:
@@ -198,7 +198,7 @@ class Agent:
                     return
         finally:
             self._duty = self._serving = None
-            self._attendance.show_to(None)
+            self._attendance.report_by(None)
             duty.stop()
 
     def _became(self, identity: Who) -> bool:

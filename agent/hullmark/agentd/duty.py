@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ class Duty:
         hearing = Hearing(folder)
         observer = Observer(engine, who.cluster_id, config.resync)
         identity = Identity(folder)
-        link = Link(identity, config.masters)
+        self.link = link = Link(identity, config.masters)
         self._pools = Pools.of_threads(config.parallel)
         inventory = Inventory(
             lambda: replace(of_this_host(host, observer, self._ledger), scope=policing.folder.scope)
@@ -169,6 +170,10 @@ class Duty:
     def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
         """To the leader, settled."""
         self._board.show_posture(posture, outages)
+
+    def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None:
+        """An event of the host's, to the leader."""
+        self._outbox.add(kind, subject, message, **fields)
 
     def stop(self) -> None:
         """Containers stay as they are; calls under way are left to the engine, and what they were a part of ends

@@ -8,12 +8,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from hullmark.agentd import attendance, daemon, enrolment, joining
+from hullmark.agentd import alarm, attendance, daemon, enrolment, joining
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.daemon import Agent, heed_signals
 from hullmark.agentd.ejected import mark
@@ -25,7 +25,7 @@ from hullmark.errors import EXIT_CONFIG, Conflict
 from hullmark.host.notify import ServiceManager
 from hullmark.model.audit import Record
 from hullmark.model.auditline import parse
-from hullmark.model.control import Posture
+from hullmark.model.control import Framework, Posture
 from hullmark.model.outage import Outage
 
 PATIENCE_S = 5.0
@@ -42,7 +42,7 @@ def config_in(folder: Path, more: str = "") -> str:
     file = folder / "agent.yaml"
     (folder / "agent.d").mkdir(exist_ok=True)
     (folder / "agent.d" / "controls.yaml").write_text(
-        f"run_dir: {folder}/run\ncontrols: {{dir: '{folder}/controls.d'}}\n"
+        f"run_dir: {folder}/run\ncontrols: {{dir: '{folder}/controls.d'}}\nalerts: {{log: none}}\n"
     )
     file.write_text(
         f"state_dir: {folder}/state\nhost_name: box\n"
@@ -65,12 +65,16 @@ class Served:
         self.served.append(who)
         self.configs.append(config)
         self.runs.append(run)
+        self.link = None
 
     def start(self) -> None:
         self.began.set()
 
     def is_sound(self) -> bool:
         return self.sound
+
+    def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None:
+        """Nobody listens."""
 
     def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
         self.postures.append(posture)
@@ -88,6 +92,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Served]:
     none.mkdir()
     (none / "none.yaml").write_text("# no controls\n")
     monkeypatch.setattr(attendance, "shipped_controls", lambda: str(none))
+    monkeypatch.setattr(alarm, "load_framework", lambda *_: Framework("none", "None"))
     monkeypatch.setattr(daemon, "Duty", Served)
     monkeypatch.setattr(daemon, "LOOK_S", 0.005)
     return Served
