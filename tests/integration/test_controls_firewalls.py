@@ -1,0 +1,238 @@
+"""Checks of packet filters against nft, ufw and firewalld themselves, each in network and mount namespaces of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from hullmark.host.eye import Eye
+from hullmark.model.control import Trouble
+from tests.cluster import wait_until
+
+LOOK = """
+import json, sys
+from hullmark.core.checks import JUDGES, Seen
+from hullmark.host.eye import Eye
+from hullmark.host.probes import PROBES
+from hullmark.model.checkkinds import KINDS
+kind, changed = sys.argv[1], json.loads(sys.argv[2])
+given = {**{name: one.default for name, one in KINDS[kind].parameters.items()}, **changed}
+found = JUDGES[kind](Seen(PROBES[kind](Eye(timeout_s=15), given), given, 0.0, KINDS[kind].level))
+print(json.dumps([found.status.value, found.level, found.reason]))
+"""
+RULES = """flush ruleset
+table inet host {
+  set admins { type ipv4_addr; flags interval; elements = { 10.0.0.0/9, 10.128.0.0/9, 192.0.2.5 } }
+  set banned { type ipv4_addr; flags dynamic,timeout; timeout 1h; }
+  include "%s"
+}
+"""
+CHAIN = """
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iifname "lo" accept
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    tcp dport { 22, 2222-2230 } ip saddr @admins counter accept comment "people"
+    icmpv6 type { nd-neighbor-solicit, echo-request } limit rate 5/second accept
+    log prefix "no " group 2 reject with icmpx admin-prohibited
+  }
+"""
+
+
+class Room:
+    """Namespaces where rules, /run and the tools' files are the test's own."""
+
+    def __init__(self, pid: int) -> None:
+        self._inside = ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt", "--"]
+
+    def run(self, *words: str, given: str = "") -> str:
+        done = subprocess.run(
+            [*self._inside, *words], input=given, capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._inside, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def look(self, kind: str, **changed: Any) -> tuple[str, int, str]:
+        printed = self.run(sys.executable, "-c", LOOK, kind, json.dumps(changed))
+        status, level, reason = json.loads(printed)
+        return status, level, reason
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    script = "mount --make-rprivate /; mount -t tmpfs none /run; ip link set lo up; echo ready; exec sleep infinity"
+    holder = subprocess.Popen(
+        ["unshare", "--net", "--mount", "sh", "-ec", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    try:
+        with holder.stdout:
+            assert holder.stdout.readline() == "ready\n"
+        yield Room(holder.pid)
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_nftables_live_rules_against_the_saved_file(room: Room, tmp_path: Path) -> None:
+    saved, chain = tmp_path / "nftables.conf", tmp_path / "input.nft"
+    chain.write_text(CHAIN)
+    saved.write_text(RULES % chain)
+
+    def look() -> tuple[str, int, str]:
+        return room.look("firewalls.nftables", paths=[str(saved)])
+
+    assert look()[:1] == ("fail",)
+    room.run("nft", "-f", str(saved))
+    before = room.run("nft", "list", "ruleset")
+    assert look() == ("pass", 2, "")
+    assert room.run("nft", "list", "ruleset") == before
+    room.run("nft", "add", "element", "inet", "host", "banned", "{ 192.0.2.77 }")
+    room.run("iptables", "-A", "INPUT", "-j", "ACCEPT")
+    assert look() == ("pass", 2, "")
+    for change, reason in (
+        ("insert rule inet host input accept", "chain inet host input: 6 rules live, 5 saved"),
+        ("flush chain inet host input", "chain inet host input: 0 rules live, 5 saved"),
+        ("chain inet host input { policy accept ; }", "has policy accept, saved is drop"),
+        ("add element inet host admins { 198.51.100.1 }", "set host admins has other elements"),
+        ("add table inet mine", "table inet mine is in the kernel only"),
+        ("add table inet host { flags dormant ; }", "table inet host is switched off (dormant)"),
+        ("flush ruleset", "table inet host isn't in the kernel"),
+    ):
+        room.run("nft", change)
+        status, _, said = look()
+        assert (status, reason in said) == ("fail", True), said
+        room.run("nft", "-f", str(saved))
+        assert look() == ("pass", 2, "")
+    saved.write_text("gibberish\n")
+    assert look()[0] == "fail"
+    assert room.look("firewalls.nftables")[0] == "not_applicable"  # the package's own file
+    assert room.look("firewalls.nftables", paths=["/etc/nowhere"])[0] == "not_applicable"
+
+
+def test_a_list_that_nft_printed_is_a_saved_file_too(room: Room, tmp_path: Path) -> None:
+    first, printed = tmp_path / "first", tmp_path / "printed"
+    first.write_text(RULES.replace('include "%s"', CHAIN))
+    room.run("nft", "-f", str(first))
+    printed.write_text(room.run("nft", "list", "ruleset"))
+    assert room.look("firewalls.nftables", paths=[str(printed)]) == ("pass", 2, "")
+
+
+def test_ufw_live_rules_against_its_files(room: Room, tmp_path: Path) -> None:
+    room.run("cp", "-r", "/etc/ufw", str(tmp_path))
+    room.run("mount", "--bind", str(tmp_path / "ufw"), "/etc/ufw")
+    assert room.look("firewalls.ufw")[0] == "not_applicable"
+    room.run("ufw", "allow", "22/tcp")
+    assert "inactive" in room.run("ufw", "status")
+    assert room.look("firewalls.ufw") == ("fail", -1, "ufw has rules, and is not enabled")
+    for words in ("--force enable", "limit 2222/tcp", "reject out 25/tcp"):
+        room.run("ufw", *words.split())
+    room.run(*["ufw", "deny", "from", "192.0.2.9", "to", "any", "port", "80,443", "proto", "tcp"])
+    assert room.look("firewalls.ufw") == ("pass", 2, "")
+    for change, reason, undo in (
+        ("-I INPUT -s 192.0.2.1 -j ACCEPT", "INPUT has a rule that is not ufw's", "-D INPUT 1"),
+        ("-P INPUT ACCEPT", "INPUT has policy accept", "-P INPUT DROP"),
+        (
+            "-A ufw-user-input -p tcp --dport 99 -j ACCEPT",
+            "it has also: tcp dport 99",
+            "-D ufw-user-input -p tcp --dport 99 -j ACCEPT",
+        ),
+        ("-A ufw-track-input -j ACCEPT", "ufw-track-input has also", "-F ufw-track-input"),
+        ("-F ufw-user-input", "ufw-user-input: 0 rules live", ""),
+        ("-F INPUT", "INPUT does not jump to ufw-before-input", ""),
+    ):
+        room.run("iptables", *change.split())
+        status, _, said = room.look("firewalls.ufw")
+        assert (status, reason in said) == ("fail", True), said
+        if undo:
+            room.run("iptables", *undo.split())
+            assert room.look("firewalls.ufw") == ("pass", 2, "")
+    assert "Status: active" in room.run("ufw", "status")
+    # What the remedy says.
+    room.run("/usr/lib/ufw/ufw-init", "flush-all")
+    room.run("ufw", "--force", "enable")
+    assert room.look("firewalls.ufw") == ("pass", 2, "")
+    room.run("ip6tables", "-F", "ufw6-user-input")
+    assert "(IPv6): ufw6-user-input: 0 rules live" in room.look("firewalls.ufw")[2]
+
+
+@contextlib.contextmanager
+def _firewalld(room: Room, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    room.run("cp", "-r", "/etc/firewalld", str(folder))
+    room.run("mount", "--bind", str(folder / "firewalld"), "/etc/firewalld")
+    room.run("mkdir", "-p", "/run/dbus", "/run/systemd/system")
+    bus = room.start("dbus-daemon", "--system", "--nofork", "--nopidfile")
+    try:
+        socket = "/run/dbus/system_bus_socket"
+        wait_until(
+            lambda: "yes" in room.run("sh", "-c", f"[ -S {socket} ] && echo yes || true"), "a bus"
+        )
+        assert room.look("firewalls.firewalld") == ("fail", -1, "firewalld does not run")
+        daemon = room.start("/usr/sbin/firewalld", "--nofork", "--nopid")
+        try:
+            wait_until(lambda: room.look("firewalls.firewalld")[0] == "pass", "firewalld")
+            yield daemon
+        finally:
+            room.run("kill", "-CONT", str(daemon.pid))
+            daemon.terminate()
+            daemon.wait()
+    finally:
+        bus.terminate()
+        bus.wait()
+
+
+def test_firewalld_zones_and_the_kernel(room: Room, tmp_path: Path) -> None:
+    with _firewalld(room, tmp_path) as daemon:
+        ask: Callable[..., str] = lambda *words: room.run("firewall-cmd", "-q", *words)  # noqa: E731
+        assert room.look("firewalls.firewalld") == ("pass", 2, "")
+        ask("--add-port=8080/tcp")
+        ask("--add-service=samba")
+        assert "is otherwise than it was saved" in room.look("firewalls.firewalld")[2]
+        ask("--runtime-to-permanent")
+        assert room.look("firewalls.firewalld") == ("pass", 2, "")
+        for change, reason in (
+            (
+                "add rule inet firewalld filter_IN_public_allow tcp dport 4444 accept",
+                "has also: 4444/tcp",
+            ),
+            (
+                "insert rule inet firewalld filter_INPUT ip saddr 192.0.2.1 accept",
+                "filter_INPUT has also",
+            ),
+            ("flush chain inet firewalld filter_IN_public_allow", "zone public does not open"),
+            ("flush table inet firewalld", "filter_INPUT refuses nothing"),
+        ):
+            room.run("nft", change)
+            assert room.run("firewall-cmd", "--state") == "running\n"
+            status, _, said = room.look("firewalls.firewalld")
+            assert (status, reason in said) == ("fail", True), said
+            ask("--reload")
+            assert room.look("firewalls.firewalld") == ("pass", 2, "")
+        daemon.send_signal(19)
+        for kind in ("firewalls.firewalld_daemon", "firewalls.firewalld"):
+            assert room.look(kind)[2] == "firewalld's process is stopped (state T)"
+
+
+def test_a_command_that_reads_slowly_or_not_at_all_holds_nothing_up() -> None:
+    much = "0123456789\n" * 100_000
+    assert Eye(timeout_s=20).run("all", ["cat"], given=much, most=1 << 21).text == much
+    assert Eye(timeout_s=20).run("none", ["true"], given=much).code == 0
+    assert Eye(timeout_s=0.5).run("late", ["sleep", "20"], given=much).trouble is Trouble.TIMED_OUT
