@@ -35,6 +35,7 @@ class Filter(enum.Enum):
     PLATFORM = "platform"
     CONSTRAINT = "constraint"
     SCOPE = "scope"  # the one is in the cardholder data environment and the other is not
+    MARK = "mark"  # it does not prove a control that new work needs
     VOLUMES = "volumes"  # of a former app of this name, still being removed
     MOST = "max_replicas_per_node"
     PORT = "port"

@@ -15,6 +15,7 @@ from hullmark.core import absence
 from hullmark.core.berths import Berth
 from hullmark.core.homes import Homes
 from hullmark.core.ladder import Ladders
+from hullmark.core.loadline import Line
 from hullmark.model import names
 from hullmark.model.app import Resources
 from hullmark.model.explanation import Refusal
@@ -88,10 +89,11 @@ class Draft:
     have one of the service, for services that want one on each. `leaving` gives for each slot the hosts where
     a former instance has to go, and its ports; `under_way` how many slots of a service are about to leave a host
     that is drained, or that an operator moves them from. `emptied` are drained hosts on which nothing is left but what
-    runs on every host. `touched` names each host on which something was put or taken off, in this order."""
+    runs on every host. `line` is the mark. `touched` names each host on which something was put or taken off, in this order."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, line: Optional[Line] = None) -> None:
         self.snapshot = snapshot
+        self.line = Line(snapshot) if line is None else line
         self.berths = _berths(snapshot)
         self.brake = absence.brake(snapshot)
         self.homes = Homes(snapshot.homes)
@@ -153,6 +155,11 @@ class Draft:
             reserved = reserved_by(self.snapshot, instance)
             self.berths[host_id].give_back(instance, reserved, post.assignment.ports)
             self.touched.append(host_id)
+
+    def has(self, host_id: str, app: str, service: str, slot: int) -> bool:
+        """Whether a host has an instance of a slot that stays, of whatever generation."""
+        there = self.assignments.get(host_id, {})
+        return any(slot_of(instance) == (app, service, slot) for instance in there)
 
     def host_name(self, host_id: str) -> str:
         return self.snapshot.host_name(host_id)

@@ -12,6 +12,7 @@ from hullmark.core import absence
 from hullmark.core.berths import Filter
 from hullmark.core.constraints import LABEL
 from hullmark.core.homes import has_local_data
+from hullmark.core.loadline import BRAKED, control_in, named
 from hullmark.core.schedule import Unplaced
 from hullmark.core.standing import Standing
 from hullmark.errors import NotFound
@@ -165,6 +166,7 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
         Filter.ABSENCE: f"{name}, once it is heard again",
         Filter.AVAILABILITY: f"{name}, once it is no longer {last.text}",
         Filter.SCOPE: _scoped(name, last.text),
+        Filter.MARK: _marked(name, last),
         Filter.VOLUMES: f"{name}, once they are removed",
         Filter.MOST: f"{name}, with a higher max_replicas_per_node",
         Filter.PORT: f"{name}, once it is free: {last.text} {lacking}".rstrip(),
@@ -181,6 +183,13 @@ def _scoped(name: str, text: str) -> str:
         return f"{name}, once its policy can be read: on it, hullmark config check policy"
     wanted = text.split()[1]
     return f"a host whose own policy says scope: {wanted}; {name} is not one"
+
+
+def _marked(name: str, refusal: Refusal) -> str:
+    """A brake is a person's, what a host lacks is the host's."""
+    if refusal.text.endswith(BRAKED):
+        return f"any that fits, once a person decides: hullmark mark status; {name} is one"
+    return f"{name}, once {named(control_in(refusal.text))} is proven there"
 
 
 def _is_on_the_only_host(snapshot: Snapshot, unplaced: Unplaced) -> bool:
@@ -208,6 +217,9 @@ def _commands(record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]
             yield f"hullmark host uncordon {name}"
         elif kind is Filter.CONSTRAINT:
             yield from _labelling(refusal)
+    marked = [item for item in refusals if Filter(item.filter) is Filter.MARK]
+    for control in dict.fromkeys(control_in(refusal.text) for refusal in marked):
+        yield f"hullmark mark override {control} --ticket TEXT"
     kinds = {Filter(refusal.filter) for refusal in refusals}
     service = record.app.services[unplaced.service]
     lost = unplaced.kept_on and not refusals and service.deploy.mode is DeployMode.REPLICATED

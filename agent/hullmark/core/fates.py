@@ -49,7 +49,9 @@ def fate_of(draft: Draft, wish: Wish, post: Post) -> Optional[Fate]:
         return Fate.STAYS
     if leaves and not has_completed(draft, wish, post):
         return Fate.LEAVES
-    if absence.is_draining(draft.snapshot, post.host_id) and wish.may_move and not wish.one_shot:
+    drains = absence.is_draining(draft.snapshot, post.host_id)
+    drains = drains or draft.line.leaves(wish.app, wish.service, post.host_id)
+    if drains and wish.may_move and not wish.one_shot:
         return Fate.DRAINS
     reason = _superfluous(draft, wish, post)
     # One that runs on every host has no successor where it does not fit: it is no turn that it waits for.

@@ -1,7 +1,7 @@
 """Ladders: hosts in order of what is on them, so that the best one is found without a look at all of them.
 
-Services that ask for the same scope, platform, constraints and spread share a ladder: the hosts that are open to them,
-in groups of equal values of what they are spread over. A group is a heap of rungs. Rungs are mended when they come to
+Services that ask for the same scope, platform, constraints and spread, and are barred from the same hosts by the mark, share a
+ladder: the hosts that are open to them, in groups of equal values of what they are spread over. A group is a heap of rungs. Rungs are mended when they come to
 the top: a rung never stands above where its host really is, because hosts that move up get a new one (`follow`).
 
 One `Climb` uses a ladder at a time: a service's own view of it, in which a host's rung also counts how many
@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Optional
 
 from hullmark.core import absence, constraints
@@ -48,15 +49,16 @@ class Ladders:
             host_id: berth for host_id, berth in berths.items() if is_open(snapshot, berth)
         }
 
-    def of(self, service: Service) -> Ladder:
+    def of(self, service: Service, barred: AbstractSet[str] = frozenset()) -> Ladder:
+        """`barred`: hosts that get none of it for another reason than what they are."""
         placement = service.deploy.placement
         spec = service.container
-        kind = spec.scope, spec.platform, placement.constraints, placement.spread
+        kind = spec.scope, spec.platform, placement.constraints, placement.spread, barred
         if kind not in self._made:
             fitting = {
                 host_id: berth
                 for host_id, berth in self._open.items()
-                if berth.mismatch(service) is None
+                if host_id not in barred and berth.mismatch(service) is None
             }
             self._made[kind] = Ladder(
                 self._snapshot, self._berths, fitting, placement.spread, self._touched

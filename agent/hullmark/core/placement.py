@@ -79,7 +79,8 @@ class Search:
         """By the ladder: the hosts above the one that is found are all that are looked at."""
         draft, key = self._draft, (self._wish.app, self._wish.name)
         if self._climb is None:
-            ladder = draft.ladders.of(self._wish.service)
+            barred = draft.line.barred(self._wish.app, self._wish.service)
+            ladder = draft.ladders.of(self._wish.service, barred)
             self._climb = Climb(ladder, key, draft.serves_on[key])
         climb = self._climb
         climb.follow()
@@ -128,6 +129,23 @@ class Search:
             self._closed[host_id] = _closed(self._draft.snapshot, self._berths[host_id])
         return self._closed[host_id]
 
+    def marked(self, host_id: str) -> Optional[Obstacle]:
+        """Why the host gets nothing new of the service, by the mark."""
+        return self._draft.line.obstacle(self._wish.app, self._wish.service, host_id)
+
+    def _is_not_new(self, host_id: str, wanted: Wanted) -> bool:
+        """Whether the instance would be no new work there: its own data is there, a version is taken back there, or what began
+        there is ended there."""
+        draft, wish = self._draft, self._wish
+        home = draft.homes.find(wish.app, wish.name, wanted.slot)
+        if wish.keeps_home and home is not None and home.host_id == host_id and not home.leave:
+            return True
+        if draft.line.leaves(wish.app, wish.service, host_id):
+            return False
+        if wish.record.rolled_back_to and draft.has(host_id, wish.app, wish.name, wanted.slot):
+            return True
+        return host_id in wanted.former and (bool(wish.record.rolled_back_to) or not wish.one_shot)
+
     def _ranking(self) -> Callable[[str], _Rank]:
         draft, key = self._draft, (self._wish.app, self._wish.name)
         packs = draft.snapshot.strategy is Strategy.BINPACK
@@ -147,6 +165,8 @@ class Search:
     ) -> Union[Ports, Obstacle]:
         """The ports that the instance gets on this host, or the first filter that rules it out."""
         obstacle = self._ruled_out(host_id, wanted, where) or self.misfit(host_id)
+        if obstacle is None and not self._is_not_new(host_id, wanted):
+            obstacle = self.marked(host_id)
         return self._room(host_id, wanted) if obstacle is None else obstacle
 
     def _room(self, host_id: str, wanted: Wanted) -> Union[Ports, Obstacle]:
@@ -181,6 +201,7 @@ class Search:
             return wanted.avoid[host_id]
         # What was there is made again there, whatever may not come anew.
         draining = absence.is_draining(self._draft.snapshot, host_id)
+        draining |= self._draft.line.leaves(self._wish.app, self._wish.service, host_id)
         if host_id in wanted.former and not (draining and self._wish.may_move):
             return None
         return self.closed(host_id)

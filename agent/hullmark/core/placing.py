@@ -79,7 +79,9 @@ def _place_global(draft: Draft, wish: Wish) -> None:
         if host_id in draft.serves_on[app, name]:
             continue
         had = 0 if host_id in draft.emptied else formers.get(host_id, 0)
-        misfit = search.misfit(host_id) or (None if had else search.closed(host_id))
+        misfit = search.misfit(host_id)
+        if misfit is None and not had:
+            misfit = search.closed(host_id) or search.marked(host_id)
         if misfit is not None:
             misfits[host_id] = misfit
             continue
@@ -178,7 +180,9 @@ def _let_go(
     for post in pending.leaving:
         home = draft.homes.find(wish.app, wish.name, slot)
         moved = home is not None and home.leave == post.host_id
-        draft.retire(post, "an operator moves it" if moved else "its host is drained")
+        drained = absence.is_draining(draft.snapshot, post.host_id)
+        why = "its host is drained" if drained else "its host does not prove what the mark asks for"
+        draft.retire(post, "an operator moves it" if moved else why)
     draft.under_way[wish.app, wish.name] += 1
     return _place_slot(draft, wish, search, slot, dataclasses.replace(pending, leaving=()))
 
@@ -198,15 +202,18 @@ def _avoided(
 ) -> Iterator[tuple[str, Obstacle]]:
     for post in (*pending.lost, *pending.draining, *pending.leaving):
         # Its own state says why; where that has changed since, it is still not where to go.
-        yield post.host_id, _own_state(draft, post.host_id)
+        yield post.host_id, _own_state(draft, wish, post.host_id)
     home = draft.homes.find(wish.app, wish.name, slot)
     if home is not None and home.leave:
         yield home.leave, Obstacle(Filter.DATA, "an operator moves it away from here")
 
 
-def _own_state(draft: Draft, host_id: str) -> Obstacle:
+def _own_state(draft: Draft, wish: Wish, host_id: str) -> Obstacle:
     if absence.is_draining(draft.snapshot, host_id):
         return Obstacle(Filter.AVAILABILITY, "draining")
+    marked = draft.line.obstacle(wish.app, wish.service, host_id)
+    if marked is not None and draft.line.leaves(wish.app, wish.service, host_id):
+        return marked
     heard_s = absence.silence_s(draft.snapshot, host_id)
     return Obstacle(Filter.ABSENCE, "silent", f" for {heard_s:.0f} s", -heard_s)
 
@@ -223,6 +230,8 @@ def _stuck(
         host_id = pending.lost[0].host_id
         gone = absence.is_gone(draft.snapshot, host_id)
         why = f"its host {draft.host_name(host_id)} {'was removed' if gone else 'is lost'}"
+    elif pending.draining and not absence.is_draining(draft.snapshot, posts[0].host_id):
+        why = f"its host {name} does not prove what the mark asks for"
     elif pending.draining:
         why = f"its host {name} is draining"
     elif pending.leaving and not absence.is_draining(draft.snapshot, posts[0].host_id):

@@ -21,6 +21,7 @@ from typing import Optional
 
 from hullmark.core import absence
 from hullmark.core.dependencies import waits
+from hullmark.core.loadline import Line
 from hullmark.core.pace import Pace, places, turns_s
 from hullmark.core.progress import Progress, SlotProgress, Turn, pace_of, survey
 from hullmark.core.roster import Roster
@@ -71,8 +72,11 @@ def undone(record: AppRecord, rollout: Rollout, taken: AppRecord) -> Rollout:
     )
 
 
-def course(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
-    """How far the app's newest generation has come, and what of it may be done now."""
+def course(
+    snapshot: Snapshot, record: AppRecord, roster: Roster, line: Optional[Line] = None
+) -> Course:
+    """How far the app's newest generation has come, and what of it may be done now. `line` is the mark of this snapshot."""
+    line = Line(snapshot) if line is None else line
     outdated = [name for name in record.app.services if _is_outdated(record, roster, name)]
     rollout = _current(snapshot, record, roster, outdated)
     if rollout.state is RolloutState.DONE and not outdated:
@@ -81,7 +85,7 @@ def course(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
     found = survey(snapshot, record, roster, rollout)
     rollout = _judged(snapshot, record, roster, rollout, found)
     paces = {
-        name: _pace(snapshot, record, roster, rollout, found[name])
+        name: _pace(snapshot, record, roster, rollout, found[name], line)
         for name in outdated
         if found[name].slots
     }
@@ -245,7 +249,12 @@ def _reason(snapshot: Snapshot, item: Progress, failed: Sequence[SlotProgress]) 
 
 
 def _pace(
-    snapshot: Snapshot, record: AppRecord, roster: Roster, rollout: Rollout, item: Progress
+    snapshot: Snapshot,
+    record: AppRecord,
+    roster: Roster,
+    rollout: Rollout,
+    item: Progress,
+    line: Line,
 ) -> Pace:
     retire = frozenset(s.slot for s in item.slots if s.turn is Turn.GOOD and s.beside)
     candidates = sorted(
@@ -257,7 +266,10 @@ def _pace(
         # While so many hosts are silent, those that can be seen may be all that serve.
         if not go_on or absence.brake(snapshot) or waits(roster, record, item.service):
             candidates = []
-        candidates = candidates[: places(record, item)]
+        # What can't be made anew on its host goes on running there, and is not in the others' way.
+        order = pace_of(record, record.app.services[item.service]).order
+        free = [s for s in candidates if not line.holds(record, item.service, s.host_id, order)]
+        candidates = free[: places(record, item)]
     return Pace(frozenset(slot.slot for slot in candidates), retire)
 
 

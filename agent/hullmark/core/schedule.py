@@ -29,6 +29,7 @@ from hullmark.core import absence
 from hullmark.core.adoption import Releases, adopted
 from hullmark.core.dependencies import waits
 from hullmark.core.draft import Draft, Unplaced
+from hullmark.core.loadline import Line
 from hullmark.core.placing import place
 from hullmark.core.rollout import Course, course
 from hullmark.core.roster import Roster
@@ -60,9 +61,10 @@ def plan(snapshot: Snapshot) -> Plan:
     """What the hosts' orders should be, given all that is known."""
     before = snapshot.assignments
     snapshot = dataclasses.replace(snapshot, assignments=adopted(snapshot))
-    courses = _courses(snapshot)
+    line = Line(snapshot)
+    courses = _courses(snapshot, line)
     wanted = wishes(snapshot, courses)
-    draft = Draft(snapshot)
+    draft = Draft(snapshot, line)
     sweep(draft, wanted)
     for wish in wanted.values():
         place(draft, wish)
@@ -80,27 +82,30 @@ def plan(snapshot: Snapshot) -> Plan:
         if item.rollout != snapshot.rollouts.get(name)
     }
     unplaced = tuple(sorted(draft.unplaced, key=lambda item: (item.app, item.service, item.slot)))
-    again_in_s = _again_in_s(snapshot, courses, wanted)
+    again_in_s = _again_in_s(snapshot, courses, wanted, line)
     return Plan(
         draft.changed(before), unplaced, finished, draft.homes.changed(), rollouts, again_in_s
     )
 
 
-def _courses(snapshot: Snapshot) -> dict[str, Course]:
+def _courses(snapshot: Snapshot, line: Line) -> dict[str, Course]:
     roster = Roster.of(snapshot)
     return {
-        name: course(snapshot, snapshot.apps[name], roster)
+        name: course(snapshot, snapshot.apps[name], roster, line)
         for name in sorted(snapshot.apps)
         if not snapshot.apps[name].removing
     }
 
 
 def _again_in_s(
-    snapshot: Snapshot, courses: Mapping[str, Course], wanted: Mapping[tuple[str, str], Wish]
+    snapshot: Snapshot,
+    courses: Mapping[str, Course],
+    wanted: Mapping[tuple[str, str], Wish],
+    line: Line,
 ) -> Optional[float]:
     waits_s = frozenset(wish.stopped_after_s for wish in wanted.values() if wish.stop_unheard_s)
     turns = [item.again_in_s for item in courses.values()]
-    turns.append(absence.next_turn_s(snapshot, waits_s))
+    turns += [absence.next_turn_s(snapshot, waits_s), line.next_turn_s()]
     return min((turn for turn in turns if turn is not None), default=None)
 
 

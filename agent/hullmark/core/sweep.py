@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from hullmark.core import absence
+from hullmark.core.berths import Obstacle
 from hullmark.core.draft import (
     Draft,
     Pending,
@@ -33,6 +34,7 @@ from hullmark.core.fates import (
     is_given_up,
     why_kept,
 )
+from hullmark.core.placement import refusals
 from hullmark.core.wishes import Wish
 from hullmark.model.app import DeployMode
 from hullmark.model.orders import Assignment, Tombstone
@@ -114,7 +116,9 @@ def _settle(draft: Draft, wish: Wish, slot: int, posts: Sequence[Post]) -> None:
         return
     begun = any(groups[True, fate] for fate in Fate)
     replace = begun or slot in wish.pace.replace or wish.one_shot
-    if outdated is not None and replace and not wish.start_first:
+    order = wish.update.order
+    held = outdated and draft.line.holds(wish.record, wish.name, outdated.host_id, order)
+    if outdated is not None and replace and not wish.start_first and not held:
         draft.retire(outdated, f"replaced by generation {wish.generation}")
         outdated = None
     elif outdated is not None and not begun and slot not in wish.pace.replace:
@@ -171,8 +175,11 @@ def _keep_outdated(
     outdated: Post,
     groups: Mapping[tuple[bool, Fate], Sequence[Post]],
 ) -> None:
-    """The slot's turn to be replaced has not come."""
+    """The slot's turn to be replaced has not come, or it can't be on its host."""
     _keep(draft, wish, slot, outdated)
+    held = draft.line.holds(wish.record, wish.name, outdated.host_id, wish.update.order)
+    if held is not None and absence.is_ready(draft.snapshot, outdated.host_id):
+        draft.unplaced.append(_held(draft, wish, slot, outdated, held))
     _let_go(draft, wish, outdated, groups)
 
 
@@ -185,6 +192,13 @@ def _keep(draft: Draft, wish: Wish, slot: int, post: Post) -> None:
         name = draft.host_name(post.host_id)
         generation = post.instance.generation
         draft.unplaced.append(Unplaced(wish.app, wish.name, slot, generation, (why,), (), name))
+
+
+def _held(draft: Draft, wish: Wish, slot: int, post: Post, held: Obstacle) -> Unplaced:
+    name = draft.host_name(post.host_id)
+    found = refusals(draft, {post.host_id: held})
+    why = f"generation {wish.generation} waits, and the former runs on; elsewhere: {held.group}{held.detail}"
+    return Unplaced(wish.app, wish.name, slot, post.instance.generation, (why,), found, name)
 
 
 def _let_go(
@@ -206,9 +220,14 @@ def _let_go(
                 draft.assign(post.host_id, post.assignment)
                 under_way = True
             else:
-                verb = "drained" if fate is Fate.DRAINS else "left"
-                draft.retire(post, f"{here} is {verb}; it runs on {where}")
+                verb = _drained(draft, post) if fate is Fate.DRAINS else "is left"
+                draft.retire(post, f"{here} {verb}; it runs on {where}")
     draft.under_way[wish.app, wish.name] += under_way
+
+
+def _drained(draft: Draft, post: Post) -> str:
+    drains = absence.is_draining(draft.snapshot, post.host_id)
+    return "is drained" if drains else "does not prove what the mark asks for"
 
 
 def _best(draft: Draft, wish: Wish, posts: Sequence[Post]) -> Optional[Post]:

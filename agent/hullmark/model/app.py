@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional, TypeVar
 
+from hullmark.model.loadline import Required
+
 _Item = TypeVar("_Item")
 
 
@@ -252,11 +254,13 @@ class UpdateConfig:
 
 @dataclass(frozen=True)
 class Placement:
-    """Constraints and preferences as written, such as `node.labels.zone == a` and `node.labels.rack`."""
+    """Constraints and preferences as written, such as `node.labels.zone == a` and `node.labels.rack`. `require`: the controls
+    that a host has to prove before it gets a new instance, beside those of the cluster's mark."""
 
     constraints: tuple[str, ...] = ()
     spread: tuple[str, ...] = ()
     max_replicas_per_node: int = 0
+    require: tuple[Required, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.model.host import HostRecord
+from hullmark.model.loadline import NO_RECORD, LoadLineRecord
 from hullmark.model.observed import HostState
 from hullmark.model.records import (
     AppRecord,
@@ -37,7 +38,8 @@ class Snapshot:
     all counted when the first of them is lost. `calm_s`: how long ago so many were quiet that nothing moved,
     None: never. `serving_s` is for how long each instance has served without a break, as far as this leader
     knows, by (host id, container name). `now` is the wall clock. `revisions` gives the
-    modified revision of each store key that was read, so that a plan can be committed only if they stand.
+    modified revision of each store key that was read, so that a plan can be committed only if they stand. `loadline` is the
+    mark, `incidents` gives the number of the incident that an open outage belongs to, by its id.
     """
 
     cluster: ClusterRecord
@@ -58,6 +60,8 @@ class Snapshot:
     now: float = 0.0
     revision: int = 0
     revisions: Mapping[str, int] = field(default_factory=dict)
+    loadline: LoadLineRecord = NO_RECORD
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
     def host_name(self, host_id: str) -> str:
         """The id itself of a host that is no more."""

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core import schedule
+from hullmark.core.loadline import Line
 from hullmark.core.rollout import Course, Pace, course
 from hullmark.core.roster import Roster
 from hullmark.model.app import (
@@ -184,7 +185,7 @@ def _watched(service: Service, fails_s: float) -> Service:
 # What the tests above would say of a course that keeps no promise.
 
 
-def _reckless(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
+def _reckless(snapshot: Snapshot, record: AppRecord, roster: Roster, line: Line) -> Course:
     """As the course is, but with everything at once."""
     found = course(snapshot, record, roster)
     slots = {item.assignment.instance.slot for item in roster.placed("shop", "web")}
@@ -192,7 +193,7 @@ def _reckless(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
     return dataclasses.replace(found, paces=dict.fromkeys(found.paces, everything))
 
 
-def _forgetful(snapshot: Snapshot, record: AppRecord, roster: Roster) -> Course:
+def _forgetful(snapshot: Snapshot, record: AppRecord, roster: Roster, line: Line) -> Course:
     """As if every instance had served for ever."""
     keys = {
         (item.host_id, item.assignment.instance.container_name)

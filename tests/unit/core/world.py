@@ -14,7 +14,9 @@ from hullmark.core.generations import highest_generation, next_record
 from hullmark.core.homes import key_of, volumes_of
 from hullmark.core.schedule import Plan, plan
 from hullmark.model.app import App
+from hullmark.model.control import Posture
 from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.loadline import NO_RECORD
 from hullmark.model.names import APPS, ASSIGNMENTS, engine_name
 from hullmark.model.observed import HostState, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId
@@ -62,6 +64,7 @@ class Machine:
     revision: int = 0
     synced_at: float = 0.0
     containers: dict[str, Container] = field(default_factory=dict)
+    posture: Optional[Posture] = None
 
     def state(self) -> HostState:
         instances: dict[str, InstanceStatus] = {}
@@ -84,6 +87,7 @@ class Machine:
             orphans,
             accepted_revision=self.revision,
             removed_volumes=removed,
+            posture=self.posture,
         )
 
 
@@ -108,6 +112,7 @@ class World:
         self.served: dict[tuple[str, str], float] = {}
         self.strategy = Strategy.SPREAD
         self.torn = False
+        self.loadline = NO_RECORD
         self.checks: list[Callable[[Snapshot, Plan, Snapshot], None]] = []
 
     # what the leader knows
@@ -129,6 +134,7 @@ class World:
             now=self.now,
             revision=self.revision,
             revisions=dict(self.revisions),
+            loadline=self.loadline,
         )
         if absence.brake(seen) is not None:
             self.restless_at = self.now
