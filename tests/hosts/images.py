@@ -78,7 +78,10 @@ printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime =
 
 
 # What else the audited host runs. Its firewall keeps a table of its own, and lets all traffic pass.
-AUDITED = ("aide", "aide-common", "chrony", "fail2ban", "python3-systemd", "rsyslog")
+AUDITED = (
+    *("aide", "aide-common", "chrony", "clamav-daemon", "fail2ban", "python3-systemd", "rsyslog"),
+    "unattended-upgrades",
+)
 SETTLE_AUDITED = r"""
 chroot "$1" systemctl --quiet enable ssh.service nftables.service
 cat >"$1"/etc/nftables.conf <<'END'
@@ -117,6 +120,13 @@ cat >"$1"/etc/fail2ban/jail.d/defaults-debian.conf <<'END'
 enabled = true
 backend = systemd
 END
+# Signatures can't be had here: clamd knows the EICAR test file alone, and starts without the others.
+printf '%s\n' 'Eicar-Test:0:0:58354f2150254041505b345c505a58353428505e2937434329377d2445494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a' \
+    >"$1"/var/lib/clamav/shop.ndb
+mkdir -p "$1"/etc/systemd/system/clamav-daemon.service.d
+printf '[Unit]\nConditionPathExistsGlob=\n' >"$1"/etc/systemd/system/clamav-daemon.service.d/signatures.conf
+chroot "$1" systemctl --quiet enable clamav-daemon.service
+chroot "$1" systemctl --quiet disable clamav-freshclam.service
 # The clock is the machine's: chrony runs, and may not set it.
 mkdir -p "$1"/etc/systemd/system/chrony.service.d
 printf '[Unit]\nConditionCapability=\n' >"$1"/etc/systemd/system/chrony.service.d/clock.conf
