@@ -69,6 +69,9 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
     "rsyslogd": {"-N1": "reads its configuration, says what is wrong in it, and ends"},
     "syslog-ng": {"--syntax-only": "reads its configuration, says what is wrong in it, and ends"},
     "syslog-ng-ctl": {"stats": "tells counters"},
+    "systemctl": {
+        "show": "lists properties of units",
+    },
     "timedatectl": {
         "show": "lists properties",
     },
