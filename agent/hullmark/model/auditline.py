@@ -28,6 +28,8 @@ TAIL_BYTES = len(TAIL) + 64 + len(b'"}')
 """From the comma before `hash` to the closing brace."""
 VALUE_MAX_CHARACTERS = 4096
 """A longer value is cut and says how long it was: a record is no place for a document."""
+LONGER = {"readings": 32 << 10, "results": 32 << 10}
+"""Fields whose value is JSON of a bounded length, which is worth nothing once it is cut."""
 FIELDS_MAX = 64
 REST_MAX_BYTES = 160 << 10
 """Where an entry takes more than this its values are cut shorter, so that every line is one that masters take in."""
@@ -173,7 +175,10 @@ def _of_whole_characters(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fields(entry: Entry, most: int) -> dict[str, object]:
     kept = list(entry.fields.items())[:FIELDS_MAX]
-    return {str(key)[:most]: _short(value, most) for key, value in kept}
+    return {
+        str(key)[:most]: _short(value, LONGER.get(key, most) if most == _SHORTER[0] else most)
+        for key, value in kept
+    }
 
 
 def _short(value: object, most: int) -> object:

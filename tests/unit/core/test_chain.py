@@ -325,3 +325,15 @@ def test_a_record_of_another_log_does_not_follow() -> None:
     verifier, found = verified([*forged, *stranger], range(6))
     assert found == ["4 4: it is of the log host:h2, and the record before of host:h1"]
     assert against(heads(lines), verifier).beyond
+
+
+def test_what_a_check_read_is_kept_whole_up_to_a_bound() -> None:
+    """JSON that is cut is none."""
+    text = "[" + "1," * 10_000 + "1]"
+    entry = Entry("control.result", "s", fields={"readings": text, "results": text, "other": text})
+    fields = parse(line_of(entry, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=AT)).entry.fields
+    assert fields["readings"] == fields["results"] == text
+    assert fields["other"].endswith("characters)")
+    huge = Entry("control.result", "s", fields={"readings": "\u2028" * (64 << 10)})
+    line = line_of(huge, seq=1, prev=FIRST_PREV, log=LOG, boot="b", at=AT)
+    assert len(line) <= LINE_MAX_BYTES
