@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 import uuid
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Optional
+from typing import Optional, Union
 
 from hullmark import __version__, log
 from hullmark.agentd import preconditions
@@ -28,14 +29,17 @@ from hullmark.agentd.enrolment import BACK
 from hullmark.agentd.guard import Guard
 from hullmark.agentd.identity import Who, who
 from hullmark.agentd.lock import FolderLock
+from hullmark.agentd.lookers import NO_ENGINE
+from hullmark.agentd.observing import Observing
 from hullmark.agentd.problems import Problems
 from hullmark.config import AgentConfig
 from hullmark.engine.docker_api import DockerApiEngine, find_engine
 from hullmark.engine.protocol import Engine, Gate
-from hullmark.errors import HullmarkError, InvalidInput, NotFound
+from hullmark.errors import EngineUnavailable, HullmarkError, InvalidInput, NotFound
 from hullmark.host.notify import ServiceManager
 from hullmark.host.routes import known_networks
 from hullmark.model.audit import Entry, Outcome
+from hullmark.model.control import Mode
 
 _log = log.get("agent")
 
@@ -67,7 +71,7 @@ class Agent:
         self._ending = False
         self._reload_asked = False
         self._is_ready = False
-        self._duty: Optional[Duty] = None
+        self._duty: Union[Duty, Observing, None] = None
         self._serving: Optional[Who] = None
         self._began_as: Optional[str] = None
         self._problems = Problems()
@@ -183,7 +187,8 @@ class Agent:
         _log.info("serving", cluster=identity.cluster_id, host_id=identity.host_id)
         config = self._config
         self._begin_as(identity)
-        duty = Duty(config, identity, self._host, self._guard, self._problems, run=self._run)
+        of_mode = Observing if config.mode == Mode.OBSERVE.value else Duty
+        duty = of_mode(config, identity, self._host, self._guard, self._problems, run=self._run)
         duty.start()
         self._attendance.report_by(duty)
         self._duty, self._serving = duty, identity
@@ -232,6 +237,8 @@ class Agent:
         if self._serving is None:
             only = "Only checks this host, which is not enrolled"
             doing = only if self._began_as == "" else "Waits to serve"
+        elif isinstance(self._duty, Observing):
+            doing = f"Observes host {self._host} of cluster {self._serving.cluster_id}"
         else:
             doing = f"Serves host {self._host} of cluster {self._serving.cluster_id}"
         if not problems:
@@ -256,13 +263,18 @@ class Agent:
         log.setup(config.log_level, config.log_form, config.log_to, TAG)
         _log.info("configuration read afresh", host=config.host_name or self._host)
         self._record("agent.reloaded", changed=", ".join(_changed(self._config, config)))
-        self._config = config
+        was, self._config = self._config, config
+        if config.mode != was.mode:
+            # What was found in the other mode is not asked any more; closing it may take its time.
+            threading.Thread(target=self._guard.engine.close, name="close", daemon=True).start()
 
     def _how_to_enroll(self, error: HullmarkError) -> str:
         return error.remedy.replace("invite HOST", f"invite {self._host}")
 
     def _find_engine(self, gate: Gate) -> Engine:
         config = self._config
+        if config.mode == Mode.OBSERVE.value:
+            raise EngineUnavailable(NO_ENGINE)
         return DockerApiEngine(
             find_engine(config.engine_socket),
             registries=Path(config.registries_dir),

@@ -113,6 +113,11 @@ class Ledger:
         if same and stored.epoch >= self._held.epoch:
             self._held = stored
 
+    def _take_held_of(self, orders: Orders) -> None:
+        # Another leader may have shown itself while the disk was written.
+        if orders.epoch >= self._held.epoch:
+            self._held = _held_by(self._held, orders)
+
     @property
     def held(self) -> Held:
         with self._lock:
@@ -190,9 +195,7 @@ class Ledger:
                 return False
             with self._lock:
                 self._orders = orders
-                # Another leader may have shown itself while the disk was written.
-                if orders.epoch >= self._held.epoch:
-                    self._held = _held_by(self._held, orders)
+                self._take_held_of(orders)
         self._problems.clear("state.write", "order.refused")
         _log.info("orders accepted", epoch=orders.epoch, revision=orders.revision)
         self._note(_acceptance(orders))

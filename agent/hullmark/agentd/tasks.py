@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
-from typing import Callable, Optional
+from collections.abc import Generator, Iterator, Mapping
+from typing import Callable, Optional, Protocol
 
 from hullmark import log
 from hullmark.agentd import foretelling
-from hullmark.agentd.executing import Executing
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import LogQuestion, Logs
 from hullmark.engine.protocol import Engine
@@ -28,6 +27,12 @@ AT_ONCE = 16
 REMEMBERED = 1000
 
 
+class Executes(Protocol):
+    """Who runs commands in containers, or refuses to."""
+
+    def lines(self, given: Mapping[str, str]) -> Iterator[bytes]: ...
+
+
 class Tasks:
     """`take` may be called from any thread and returns at once."""
 
@@ -37,7 +42,7 @@ class Tasks:
         engine: Engine,
         logs: Logs,
         *,
-        executing: Optional[Executing] = None,
+        executing: Optional[Executes] = None,
         foretell: Optional[foretelling.Ask] = None,
         start: Optional[Callable[[Callable[[], None]], None]] = None,
     ) -> None:

@@ -17,6 +17,7 @@ from hullmark.model.snapshot import Snapshot
 ENGINE_AWAY = {
     "engine.unavailable": "the host's engine does not answer",
     "engine.refuses": "the host's engine refuses the agent",
+    "mode.observe": "the host only observes",
 }
 """By the code of a host's problem: nothing can be said of its containers while it lasts."""
 A_MOMENT_S = 0.05

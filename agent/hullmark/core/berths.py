@@ -14,6 +14,7 @@ from typing import Optional, Union
 from hullmark.core import constraints
 from hullmark.model import scope
 from hullmark.model.app import EVERY_ADDRESS, PortSpec, Resources, Service
+from hullmark.model.control import Mode
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.sizes import in_words
@@ -32,6 +33,7 @@ class Filter(enum.Enum):
     DATA = "data"  # its local data is on another host
     ABSENCE = "absence"  # the host is not heard
     AVAILABILITY = "availability"  # cordoned, draining or in maintenance
+    MODE = "mode"  # its agent only observes
     PLATFORM = "platform"
     CONSTRAINT = "constraint"
     SCOPE = "scope"  # the one is in the cardholder data environment and the other is not
@@ -94,6 +96,11 @@ class Berth:
         self.cpus = 0.0
         self.memory_bytes = 0
         self._holds: dict[tuple[int, str], list[Hold]] = {}
+
+    @property
+    def observes(self) -> bool:
+        """Whether its agent refuses every order."""
+        return self.facts is not None and self.facts.mode == Mode.OBSERVE.value
 
     def take(
         self, instance: InstanceId, reserved: Resources, ports: Iterable[PublishedPort]

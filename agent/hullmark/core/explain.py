@@ -165,6 +165,7 @@ def _nearest(snapshot: Snapshot, unplaced: Optional[Unplaced], refusals: Sequenc
         Filter.DATA: "the host where its data is",
         Filter.ABSENCE: f"{name}, once it is heard again",
         Filter.AVAILABILITY: f"{name}, once it is no longer {last.text}",
+        Filter.MODE: f"{name}, once its agent.yaml says mode: run",
         Filter.SCOPE: _scoped(name, last.text),
         Filter.MARK: _marked(name, last),
         Filter.VOLUMES: f"{name}, once they are removed",

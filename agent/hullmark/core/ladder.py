@@ -33,7 +33,7 @@ _Head = tuple[bool, tuple[int, ...], _OwnRung, Group]
 
 def is_open(snapshot: Snapshot, berth: Berth) -> bool:
     """Whether the host gets anything new at all."""
-    active = berth.host.availability is Availability.ACTIVE
+    active = berth.host.availability is Availability.ACTIVE and not berth.observes
     return berth.ready and active and not absence.in_maintenance(snapshot, berth.host.host_id)
 
 

@@ -219,9 +219,11 @@ def _closed(snapshot: Snapshot, berth: Berth) -> Optional[Obstacle]:
             Filter.AVAILABILITY, "in maintenance", f", {left}", (snapshot.now - until) / 60
         )
     word = berth.host.availability
-    if word is Availability.ACTIVE:
-        return None
-    return Obstacle(Filter.AVAILABILITY, word.value)
+    if word is not Availability.ACTIVE:
+        return Obstacle(Filter.AVAILABILITY, word.value)
+    if berth.observes:
+        return Obstacle(Filter.MODE, "observes only")
+    return None
 
 
 def _absent(snapshot: Snapshot, host_id: str) -> Obstacle:

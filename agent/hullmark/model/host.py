@@ -22,7 +22,7 @@ class Listener:
 @dataclass(frozen=True)
 class HostFacts:
     """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
-    policy says, `unknown` where that can't be read."""
+    policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order."""
 
     hostname: str = ""
     os: str = ""
@@ -38,6 +38,7 @@ class HostFacts:
     boot_id: str = ""
     listeners: tuple[Listener, ...] = ()
     scope: str = ""
+    mode: str = ""
 
 
 NO_FACTS = HostFacts()
