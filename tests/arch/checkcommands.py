@@ -13,6 +13,12 @@ from pathlib import Path
 # program -> the words that its arguments begin with ("" where it has none, or they differ) -> why this only reads, or
 # writes nothing but a canary. Keep it in order.
 CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
+    "apt-config": {
+        "": "prints a part of the configuration",
+    },
+    "apt-get": {
+        "--simulate": "says what it would install, takes no lock, and writes no cache",
+    },
     "auditctl": {
         "-l": "lists the rules",
         "-m": "writes one user message into the audit trail: our canary",
@@ -56,6 +62,10 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
     "iptables-save": {
         "": "lists the rules",
     },
+    "journalctl": {
+        "--disk-usage": "tells how much room the journal takes",
+        "--quiet --output=json": "reads entries",
+    },
     "nft": {
         "--check --debug=netlink -f -": "compiles rules and prints what it made of them; the kernel is asked whether it would take "
         "them, and keeps nothing",
@@ -78,7 +88,13 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Functions that run what a site's own file says: the site answers for it. (module, function) -> why.
-BY_THE_SITE: Mapping[tuple[str, str], str] = {}
+BY_THE_SITE: Mapping[tuple[str, str], str] = {
+    (
+        "host/probes/generic.py",
+        "_command",
+    ): "the kind `command`, whose program only root may change",
+    ("host/probes/generic.py", "_log_canary"): "`write_by` of the kind `log_canary`, the same",
+}
 
 # Where probes are.
 PLACES = ("host/probes/*.py", "engine/probes.py")
@@ -173,11 +189,20 @@ def _words(call: ast.Call) -> list[str]:
         if keyword.arg == "argv":
             argv = keyword.value
     words: list[str] = []
-    for each in argv.elts if isinstance(argv, (ast.List, ast.Tuple)) else ():
+    for each in _flat(argv) if argv is not None else ():
         if not (isinstance(each, ast.Constant) and isinstance(each.value, str)):
             break
         words.append(each.value)
     return words
+
+
+def _flat(argv: ast.expr) -> Iterator[ast.expr]:
+    """The items of a list, and of those that are written out within it."""
+    for each in argv.elts if isinstance(argv, (ast.List, ast.Tuple)) else ():
+        if isinstance(each, ast.Starred) and isinstance(each.value, (ast.List, ast.Tuple)):
+            yield from _flat(each.value)
+        else:
+            yield each
 
 
 def _called(call: ast.Call) -> str:

@@ -53,6 +53,7 @@ def test_what_is_listed_is_run_and_says_why() -> None:
         ("eye.run('a', argv=['rm', '-r'])", "rm isn't listed"),
         ("eye.run('a', argv)", "doesn't say as a list"),
         ("eye.run('a', [program, '-s'])", "doesn't say as a list"),
+        ("eye.run('a', [*('auditctl', '-D'), '-s'])", "auditctl -D -s: these words aren't listed"),
         ("eye.run('a', ['fwtool', 'reset'])", "fwtool reset: these words aren't listed"),
         ("import subprocess", "may not import subprocess"),
         ("from signal import SIGKILL", "may not import signal"),
@@ -72,6 +73,7 @@ def test_others_are_seen(monkeypatch: pytest.MonkeyPatch, source: str, what: str
     [
         "eye.run('a', ['auditctl', '-s'])",
         "eye.run('a', ['auditctl', '-s', *more], most=9)",
+        "eye.run('a', [*('auditctl', '-s'), *more])",
         "eye.run('a', ['date'])",
         "eye.run('a', ['date', *words])",
         "eye.run('a', ['fwtool', 'status', name])",
