@@ -22,6 +22,8 @@ def read(parameter: Parameter, value: Any) -> object:
     """Lists as tuples, durations as seconds, modes as numbers. Raises ValueError."""
     if parameter.form is Form.CHOICE:
         return values.choice(*parameter.choices)(value)
+    if parameter.bounds is not None:
+        return values.number(*parameter.bounds)(value)
     return _BY_FORM[parameter.form](value)
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from hullmark.host.eye import Eye
 from hullmark.model.control import Reading, Trouble
@@ -38,17 +38,42 @@ def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
 def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Reading:
     """The host's processes of these programs, one a line: its number, state, user, executable and command line, with tabs between.
     `words` have to be in the command line. Empty where none runs."""
-    at, source = eye.wall(), f"processes: {', '.join(programs)}"
     names = frozenset(Path(one).name for one in programs)
+    comms = frozenset(one[:_COMM_MOST] for one in names)
+
+    def is_one(found: _Process) -> bool:
+        if found.state == "Z":
+            return found.comm in comms
+        return words in found.words and _is_of(names, found.executable, found.argv)
+
+    return _listed(eye, name, f"processes: {', '.join(programs)}", is_one)
+
+
+def named(eye: Eye, name: str, process: str, executable: str = "") -> Reading:
+    """The host's processes of this name, as `running` lists them, wherever their program is; of `executable` only where that is
+    said. A name alone anybody may give to a process."""
+    comm = process[:_COMM_MOST]
+
+    def is_one(found: _Process) -> bool:
+        if found.state == "Z":
+            return found.comm == comm
+        called = {found.comm, Path(found.executable).name}
+        return bool(called & {comm, process}) and executable in ("", found.executable)
+
+    return _listed(eye, name, f"processes: {executable or process}", is_one)
+
+
+def _listed(eye: Eye, name: str, source: str, is_one: Callable[[_Process], bool]) -> Reading:
+    at = eye.wall()
     try:
         numbers = sorted(int(each) for each in os.listdir(eye.at("/proc")) if each.isdigit())
     except OSError as error:
         return Reading(name, source, errors=str(error), trouble=Trouble.FAILED, at=at)
-    found = (_process(eye.at(f"/proc/{number}"), names) for number in numbers)
+    found = (_process(eye.at(f"/proc/{number}")) for number in numbers)
     lines = [
         f"{one.number}\t{one.state}\t{one.user}\t{one.executable}\t{one.words[:_SHOWN_MOST]}"
         for one in found
-        if one is not None and (words in one.words or one.state == "Z")
+        if one is not None and is_one(one)
     ]
     return Reading(name, source, text="\n".join(lines), at=at)
 
@@ -58,26 +83,25 @@ class _Process(NamedTuple):
     state: str  # as in /proc: R, S, D, T, t, Z and so on
     user: int
     executable: str  # empty where it has none: a zombie
-    words: str
+    comm: str  # its name, of 15 bytes at most
+    argv: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        return _on_one_line(" ".join(self.argv))
 
 
-def _process(folder: Path, names: frozenset[str]) -> Optional[_Process]:
-    """None where it is another program's, a container's, or gone."""
+def _process(folder: Path) -> Optional[_Process]:
+    """None where it is a container's, or gone."""
     try:
         fields = _fields((folder / "status").read_bytes()[:_STATUS_MOST])
         if len(fields.get("NSpid", "").split()) > 1:
             return None
-        state, user = fields["State"][:1], int(fields["Uid"].split()[0])
+        state, user, comm = fields["State"][:1], int(fields["Uid"].split()[0]), fields["Name"]
     except (OSError, KeyError, ValueError, IndexError):
         return None
-    if state == "Z":
-        wanted = {name[:_COMM_MOST] for name in names}
-        return _Process(int(folder.name), state, user, "", "") if fields["Name"] in wanted else None
-    words = _words(folder)
-    executable = _executable(folder)
-    if not _is_of(names, executable, words):
-        return None
-    return _Process(int(folder.name), state, user, executable, _on_one_line(" ".join(words)))
+    executable = "" if state == "Z" else _executable(folder)
+    return _Process(int(folder.name), state, user, executable, comm, tuple(_words(folder)))
 
 
 def _fields(status: bytes) -> dict[str, str]:

@@ -89,7 +89,6 @@ def test_a_control_has_all_that_its_file_and_kinds_say(folders: Folders) -> None
             {
                 "name": "x",
                 "executable": None,
-                "user": None,
                 "at_least": 1,
                 "if_missing": "fail",
             },

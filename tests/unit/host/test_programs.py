@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hullmark.host.eye import Eye
-from hullmark.host.programs import installed, running
+from hullmark.host.programs import installed, named, running
 from hullmark.model.control import Trouble
 
 
@@ -116,3 +116,21 @@ def test_installed(tmp_path) -> None:
     assert installed(eye, "program", ["other", "tool"]).text == str(tool)
     assert installed(eye, "program", ["/bin/tool"]).text == "/bin/tool"
     assert installed(eye, "program", ["/bin/other"]).trouble is Trouble.MISSING
+
+
+def of_name(root: Path, process: str, executable: str = "") -> list[str]:
+    seen = named(Eye(root=str(root)), "processes", process, executable)
+    assert seen.trouble is Trouble.NONE
+    return [line.split("\t")[0] for line in seen.text.splitlines()]
+
+
+def test_processes_by_their_name(root) -> None:
+    add(root, 40, "/opt/edr/falcon-sensor-with-a-long-name", "falcon", name="falcon-sensor-w")
+    add(root, 41, "/tmp/falcon", "falcon", name="falcon-sensor-w")
+    add(root, 42, "/usr/bin/other", "falcon", spaces="42\t3", name="falcon-sensor-w")
+    add(root, 43, "", name="falcon-sensor-w", state="Z (zombie)")
+    add(root, 44, "/usr/bin/other", "falcon-sensor-with-a-long-name", name="other")
+    assert of_name(root, "falcon-sensor-with-a-long-name") == ["40", "41", "43"]
+    program = "/opt/edr/falcon-sensor-with-a-long-name"
+    assert of_name(root, "falcon-sensor-with-a-long-name", program) == ["40", "43"]
+    assert of_name(root, "nothing") == []

@@ -7,7 +7,7 @@ from typing import Optional
 from hullmark.core.checks.judge import Seen, failed, not_understood, untold
 from hullmark.model.control import Finding, Reading, Trouble
 
-_STATES = {"T": "stopped by a signal", "t": "stopped by a debugger", "Z": "a zombie", "X": "dead"}
+STATES = {"T": "stopped by a signal", "t": "stopped by a debugger", "Z": "a zombie", "X": "dead"}
 _COLUMNS = 5
 
 
@@ -22,20 +22,28 @@ def look(seen: Seen, name: str) -> Reading:
     return seen.find(name) or nothing
 
 
+def rows(processes: Reading) -> Optional[list[tuple[str, str]]]:
+    """Number and state of each; None where it is no such list."""
+    lines = [line.split("\t") for line in processes.text.splitlines() if line]
+    if not all(len(line) == _COLUMNS and line[0].isdigit() and len(line[1]) == 1 for line in lines):
+        return None
+    return [(line[0], line[1]) for line in lines]
+
+
 def dead(processes: Reading) -> Optional[Finding]:
     """The finding where no process of these is well; None where one is. One that is stopped is a failure also beside others: it
     may be the one that does the work."""
     if processes.trouble is not Trouble.NONE:
         return untold(processes)
-    lines = [line.split("\t") for line in processes.text.splitlines() if line]
-    if not all(len(line) == _COLUMNS and line[0].isdigit() and len(line[1]) == 1 for line in lines):
+    lines = rows(processes)
+    if lines is None:
         return not_understood(processes)
     what = processes.source.rpartition(": ")[2]
     stopped = [line for line in lines if line[1] in ("T", "t")]
-    well = [line for line in lines if line[1] not in _STATES]
+    well = [line for line in lines if line[1] not in STATES]
     if not lines:
         return failed(f"no process of {what} runs")
     if stopped or not well:
         line = stopped[0] if stopped else lines[0]
-        return failed(f"{what}: process {line[0]} is {_STATES[line[1]]}")
+        return failed(f"{what}: process {line[0]} is {STATES[line[1]]}")
     return None

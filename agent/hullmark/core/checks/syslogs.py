@@ -41,10 +41,10 @@ def _judge_canary(seen: Seen) -> Finding:
         )
     if seen.find("sent") is None or seen.find("record") is None:
         return error("there was no time to look")
-    return _unsent(seen["sent"]) or arrived(seen, seen["record"]) or _lost(seen, seen["record"])
+    return unsent(seen["sent"]) or arrived(seen, seen["record"]) or _lost(seen, seen["record"])
 
 
-def _unsent(sent: Reading) -> Optional[Finding]:
+def unsent(sent: Reading) -> Optional[Finding]:
     """A socket that takes nothing is a failure: no program on the host can log."""
     if sent.trouble is Trouble.NONE:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Optional
 
 
 class Form(enum.Enum):
@@ -23,13 +24,15 @@ class Form(enum.Enum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """`required` ones have no default. A CHOICE's `choices` are all it may be."""
+    """`required` ones have no default. A CHOICE's `choices` are all it may be; a NUMBER is at least the first of `bounds`, and at
+    most the second."""
 
     form: Form
     meaning: str
     default: object = None
     required: bool = False
     choices: tuple[str, ...] = ()
+    bounds: Optional[tuple[int, int]] = None
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,14 @@ KINDS: Mapping[str, Kind] = {
         timeout_s=5.0,
         parameters={
             "name": Parameter(Form.TEXT, "its name, as ps -C has it", required=True),
-            "executable": Parameter(Form.PATH, "which program it has to be"),
-            "user": Parameter(Form.TEXT, "whose it has to be"),
-            "at_least": Parameter(Form.NUMBER, "how many have to run", default=1),
+            "executable": Parameter(
+                Form.PATH, "which program it has to be; without it, anybody's process of this name will do"
+            ),
+            "at_least": Parameter(Form.NUMBER, "how many have to run", default=1, bounds=(1, 10000)),
             "if_missing": _IF_MISSING,
         },
         not_exercised="that it does its work",
+        beside={"if_missing": "executable"},
     ),
     "unit": Kind(
         "a unit that systemd says is active",
@@ -103,7 +105,7 @@ KINDS: Mapping[str, Kind] = {
         interval_s=30.0,
         timeout_s=5.0,
         parameters={
-            "port": Parameter(Form.NUMBER, "1 to 65535", required=True),
+            "port": Parameter(Form.NUMBER, "1 to 65535", required=True, bounds=(1, 65535)),
             "protocol": Parameter(
                 Form.CHOICE, "of the port", default="tcp", choices=("tcp", "udp")
             ),
@@ -120,20 +122,14 @@ KINDS: Mapping[str, Kind] = {
         interval_s=60.0,
         timeout_s=20.0,
         parameters={
-            "found_in": Parameter(
-                Form.PATH, "the file that the tool writes; only the tool does", required=True
+            "files": Parameter(
+                Form.PATHS, "where the tool writes the line, in one of them; nobody else writes there", required=True
             ),
             "within": Parameter(Form.DURATION, "how soon it has to be there", default=15.0),
-            "facility": Parameter(
-                Form.CHOICE,
-                "of the line, on the syslog socket",
-                default="daemon",
-                choices=("auth", "authpriv", "daemon", "user", "local0", "local1", "local2",
-                         "local3", "local4", "local5", "local6", "local7"),
-            ),
+            "socket": Parameter(Form.PATH, "where it is logged", default="/dev/log"),
             "write_by": Parameter(
                 Form.TEXTS,
-                "a command that logs in place of the socket; {text} in it becomes the line. As argv of command",
+                "a command that logs it in place of the socket; {text} in a word becomes the line. As argv of command",
             ),
             "if_missing": _IF_MISSING,
         },
