@@ -17,6 +17,7 @@ _SEE = {
     ChangeKind.MOVE: "hullmark ps {subject}",
     ChangeKind.ROLLOUT: "hullmark rollout status {subject}",
     ChangeKind.CHANGE_CONTROL: "hullmark change-control show",
+    ChangeKind.MARK: "hullmark mark show",
 }
 
 

@@ -103,6 +103,7 @@ async def apply(desk: Desk, call: Call) -> ApplyAnswer:
     if body.app.name != name:
         problem = Problem(f"the app is {body.app.name!r}", field="app.name", allowed=name)
         raise InvalidInput([problem])
+    _may_override(call)
     change = call.change(desk, body.request_id, body.ticket)
     return await desk.cluster.apply(body, change, resolving.resolver(desk, name))
 
@@ -111,7 +112,13 @@ async def app(desk: Desk, call: Call) -> AppDetail:
     return await desk.held(call, partial(desk.cluster.app_detail, call.names["app"]))
 
 
+def _may_override(call: Call) -> None:
+    if call.body.override_mark:
+        call.must_be(ADMINS, "an override of the mark")
+
+
 async def scale(desk: Desk, call: Call) -> ApplyAnswer:
+    _may_override(call)
     change = call.change(desk, call.body.request_id, call.body.ticket)
     return await desk.cluster.scale(call.names["app"], call.body, change)
 

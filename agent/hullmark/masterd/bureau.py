@@ -6,14 +6,16 @@ refused by the term's leadership.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Callable
 
+from hullmark.core.overview import Finding
 from hullmark.masterd.admission import Admission
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.loadlines import LoadLines
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
 from hullmark.masterd.peers import Peers
@@ -63,8 +65,13 @@ class Bureau:
         self.reads = Reads(
             term, settings, self.sights, self.hostlife, self.admission.invited, shown
         )
-        self.reads.control = self.changecontrol.findings
+        self.loadlines = LoadLines(term, wall, settings.clock, tell, self.teller.add)
+        self.reads.control = self._told
         self.shown = shown
+
+    def _told(self) -> Sequence[Finding]:
+        """What the status says of the mark, then of change control."""
+        return [*self.loadlines.findings(), *self.changecontrol.findings()]
 
     def _forget(self, host_id: str) -> None:
         """An operator removed the host: what it said is nothing to anybody, and what it holds open ends."""

@@ -11,8 +11,9 @@ from hullmark.errors import NotFound
 from hullmark.masterd.view import View
 from hullmark.model.changecontrol import OF_APPS, ChangeKind, ControlRecord
 from hullmark.model.host import HostRecord
+from hullmark.model.loadline import LoadLineRecord
 from hullmark.model.moments import day
-from hullmark.model.names import APPS, CONTROL_KEY, HOSTS
+from hullmark.model.names import APPS, CONTROL_KEY, HOSTS, LOADLINE_KEY
 from hullmark.model.records import AppRecord
 from hullmark.model.wire import canonical, to_wire
 from hullmark.store.protocol import Compare
@@ -44,6 +45,8 @@ def base_of(view: View, kind: ChangeKind, names: Mapping[str, str], body: Any) -
         return _app(view, kind, names["app"])
     if kind is ChangeKind.CHANGE_CONTROL:
         return _base([view.control], _control_words(view.control), [CONTROL_KEY], view)
+    if kind is ChangeKind.MARK:
+        return _base([view.loadline], _mark_words(view.loadline), [LOADLINE_KEY], view)
     if kind in OF_HOSTS:
         return _hosts(view, kind, names, body)
     return Base()
@@ -87,6 +90,16 @@ def _app_words(record: Optional[AppRecord]) -> str:
 def _host_words(host: HostRecord) -> str:
     labels = ", ".join(f"{key}={value}" for key, value in sorted(host.labels.items()))
     return f"{host.name}: {host.availability.value}{', ' if labels else ''}{labels}"
+
+
+def _mark_words(record: LoadLineRecord) -> str:
+    change = record.change
+    if change is None:
+        return f"no mark, {len(record.overrides)} overrides"
+    number = len(record.line.require)
+    return (
+        f"{number} controls of {day(change.at)} by {change.by}, {len(record.overrides)} overrides"
+    )
 
 
 def _control_words(record: Optional[ControlRecord]) -> str:

@@ -135,7 +135,7 @@ async def _hold(
 ) -> Held:
     control, body = desk.cluster.changecontrol, call.body
     assert control.document is not None
-    needs = ADMINS if changekinds.gives_up_data(kind, body) else route.roles
+    needs = ADMINS if changekinds.is_for_admins(kind, body) else route.roles
     call.must_be(needs, "this")
     base = control.base(kind, call.names, body)
     summary, digests = await _described(desk, call, kind)

@@ -25,6 +25,10 @@ KINDS: Mapping[tuple[str, str], ChangeKind] = {
     ("POST", "/v1/master/forget"): ChangeKind.MASTER,
     ("PUT", "/v1/change-control"): ChangeKind.CHANGE_CONTROL,
     ("DELETE", "/v1/change-control"): ChangeKind.CHANGE_CONTROL,
+    ("PUT", "/v1/mark"): ChangeKind.MARK,
+    ("DELETE", "/v1/mark"): ChangeKind.MARK,
+    ("POST", "/v1/mark/override"): ChangeKind.MARK,
+    ("DELETE", "/v1/mark/override"): ChangeKind.MARK,
 }
 
 FREE: Mapping[tuple[str, str], str] = {
@@ -61,9 +65,10 @@ def kind_of(method: str, path: str, body: Any) -> Optional[ChangeKind]:
     return kind
 
 
-def gives_up_data(kind: ChangeKind, body: Any) -> bool:
-    """Only an administrator may."""
-    return kind is ChangeKind.VOLUMES or bool(getattr(body, "accept_data_loss", False))
+def is_for_admins(kind: ChangeKind, body: Any) -> bool:
+    """Only an administrator gives up data, or goes past the mark."""
+    asks = ("accept_data_loss", "override_mark")
+    return kind is ChangeKind.VOLUMES or any(getattr(body, name, False) for name in asks)
 
 
 def subject_of(kind: ChangeKind, names: Mapping[str, str], body: Any) -> str:
@@ -72,6 +77,8 @@ def subject_of(kind: ChangeKind, names: Mapping[str, str], body: Any) -> str:
         return names["app"]
     if kind is ChangeKind.CHANGE_CONTROL:
         return "change control"
+    if kind is ChangeKind.MARK:
+        return "the mark"
     hosts = getattr(body, "hosts", None) or [names.get("host") or getattr(body, "host", "")]
     if any(hosts):
         return f"host {', '.join(hosts)}"[:200]

@@ -15,6 +15,7 @@ from hullmark.masterd import pinning
 from hullmark.masterd.events import Tell
 from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.loadlines import AppWord, of_app, tell_word
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.view import View, encode
@@ -75,7 +76,10 @@ class Changes:
             record = _next_record(self._snapshot(), old, app, change)
             if record is not old:
                 record = dataclasses.replace(record, warnings=warnings)
-            answer = await self._write(old, record, asked_for, change, warnings)
+            word = of_app(self._view, name, change) if request.override_mark else None
+            answer = await self._write(old, record, asked_for, change, warnings, word)
+        if word is not None:
+            tell_word(self._tell, word[0], change)
         if answer.changed:
             self._tell("app.applied", name, change, {"generation": str(answer.generation)})
         return answer
@@ -92,7 +96,10 @@ class Changes:
             if record is not old:
                 record = dataclasses.replace(record, warnings=old.warnings)
             warnings = tuple(_shared_data(app, request.services))
-            answer = await self._write(old, record, asked_for, change, warnings)
+            word = of_app(self._view, name, change) if request.override_mark else None
+            answer = await self._write(old, record, asked_for, change, warnings, word)
+        if word is not None:
+            tell_word(self._tell, word[0], change)
         if answer.changed:
             wanted = {key: str(value) for key, value in sorted(request.services.items())}
             self._tell("app.scaled", name, change, wanted)
@@ -143,11 +150,17 @@ class Changes:
         request: Asked,
         change: Change,
         warnings: tuple[str, ...],
+        word: Optional[AppWord] = None,
     ) -> ApplyAnswer:
-        """Record, history and answer in one transaction; an unchanged record is not written, its answer is."""
+        """Record, history and answer in one transaction, and what is said of the mark with it; an unchanged record is not
+        written, its answer is."""
         name = record.app.name
         key = APPS + name
+        compares = [Compare(key, self._view.modified(key))]
         writes: list[Write] = []
+        if word is not None:
+            compares.append(word[1])
+            writes.append(word[2])
         if record is not old:
             writes.append(Put(key, encode(record)))
         if old is None or record.generation != old.generation:
@@ -157,7 +170,7 @@ class Changes:
             request,
             ApplyAnswer(name, record.generation, record is not old, warnings),
             change.at,
-            [Compare(key, self._view.modified(key))],
+            compares,
             writes,
             subject=f"app {name}",
             remedy=TOO_LARGE,

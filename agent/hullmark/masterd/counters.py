@@ -14,6 +14,7 @@ from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.loadlines import LoadLines
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
 from hullmark.masterd.peers import Peers
@@ -95,6 +96,10 @@ class Counters:
     @property
     def changecontrol(self) -> ChangeControl:
         return self._bureau.changecontrol
+
+    @property
+    def loadlines(self) -> LoadLines:
+        return self._bureau.loadlines
 
     def shown(self, app: App) -> Mapping[str, object]:
         """An app for people, values of its environment masked."""

@@ -13,6 +13,7 @@ from hullmark.masterd import (
     exec_api,
     explain_api,
     hostlife_api,
+    loadline_api,
     moving_api,
     operating_api,
     peers_api,
@@ -192,6 +193,7 @@ API: tuple[Route, ...] = (
     *snapshots_api.ROUTES,
     *operating_api.ROUTES,
     *changecontrol_api.ROUTES,
+    *loadline_api.ROUTES,
 )
 
 AGENTS: tuple[Route, ...] = (

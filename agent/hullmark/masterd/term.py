@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional, TypeVar
 
@@ -47,9 +47,6 @@ UPKEEP_S = 60.0
 RETRY_S = 1.0
 LOG_KEPT = 1000
 """Revisions of the store's change log that compaction leaves."""
-
-_PLANNED = (names.APPS, names.HOSTS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS)
-"""Keys that a plan is made from."""
 
 NOBODY = LeaderRecord(Epoch(1, 0), "", "", 0.0)
 
@@ -101,6 +98,8 @@ class Term:
         self.fell: Optional[Callable[[], None]] = None
         """Called where it can't follow the store any more, and does not lead."""
         self.over = False
+        self.incident_of: Callable[[], Mapping[str, int]] = dict
+        """The number of the incident that each open outage belongs to, by the outage's id."""
         self.fleet = Fleet(
             settings.clock,
             silent_after_s=min(settings.silent_after_s, settings.lost_after_s),
@@ -226,6 +225,8 @@ class Term:
             rollouts=self.view.rollouts,
             serving_s=self.ages.serving_s(),
             strategy=self._settings.strategy,
+            loadline=self.view.loadline,
+            incidents=self.incident_of(),
             revisions=self.view.revisions(
                 names.APPS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS
             ),
@@ -283,7 +284,7 @@ class Term:
     def _notice(self, key: str, revision: int) -> None:
         if key == names.LEADER_KEY:
             self.leadership.saw_leader_change(revision)
-        elif key.startswith(_PLANNED):
+        elif key.startswith(names.PLANNED):
             if key.startswith(names.HOSTS):
                 self.fleet.know(self.view.hosts)
             self.changed()

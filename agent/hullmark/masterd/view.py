@@ -17,6 +17,7 @@ from hullmark.model import names, wire
 from hullmark.model.app import Bundle, bundle
 from hullmark.model.changecontrol import BreakGlassRecord, ControlRecord, PendingRecord
 from hullmark.model.host import HostRecord
+from hullmark.model.loadline import NO_RECORD, LoadLineRecord
 from hullmark.model.records import (
     AppRecord,
     ClusterRecord,
@@ -48,6 +49,7 @@ _TABLES: Mapping[str, type] = {
     names.CONTROL: ControlRecord,
     names.PENDING: PendingRecord,
     names.BREAK_GLASS: BreakGlassRecord,
+    names.LOADLINE: LoadLineRecord,
 }
 
 
@@ -135,6 +137,12 @@ class View:
     @property
     def glasses(self) -> Mapping[str, BreakGlassRecord]:
         return self._tables[names.BREAK_GLASS]
+
+    @property
+    def loadline(self) -> LoadLineRecord:
+        """The mark, and people's words against it."""
+        found: LoadLineRecord = self._tables[names.LOADLINE].get("document", NO_RECORD)
+        return found
 
     def app(self, name: str) -> AppRecord:
         """Raises NotFound."""

@@ -253,21 +253,24 @@ class PlanAnswer:
 
 @dataclass(frozen=True)
 class ApplyRequest:
-    """`expected_generation`: refuse with a conflict unless the app is at it (0: must not exist)."""
+    """`expected_generation`: refuse with a conflict unless the app is at it (0: must not exist). `override_mark`: for some hours
+    the app's new work needs no control; an administrator's word, with a ticket."""
 
     app: App
     request_id: str
     ticket: str = ""
     expected_generation: Optional[int] = None
+    override_mark: bool = False
 
 
 @dataclass(frozen=True)
 class ScaleRequest:
-    """Replicas by service name."""
+    """Replicas by service name. `override_mark` as in `ApplyRequest`."""
 
     services: Mapping[str, int]
     request_id: str
     ticket: str = ""
+    override_mark: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class ChangeKind(enum.Enum):
     TOKEN = "token"  # noqa: S105
     MASTER = "master"
     CHANGE_CONTROL = "change-control"
+    MARK = "mark"
 
 
 OF_APPS = frozenset(

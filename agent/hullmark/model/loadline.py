@@ -1,10 +1,10 @@
 """The mark: which controls a host has to prove before it gets new work, and what a person decided about that.
 
-    GET    /v1/mark                            -> MarkView
-    PUT    /v1/mark            MarkRequest     -> MarkAnswer
-    DELETE /v1/mark            MarkRemoval     -> MarkAnswer
-    POST   /v1/mark/override   OverrideRequest -> MarkAnswer
-    DELETE /v1/mark/override   OverrideEnd     -> MarkAnswer
+    GET    /v1/mark                            -> LoadLineView
+    PUT    /v1/mark            LoadLineRequest     -> LoadLineAnswer
+    DELETE /v1/mark            LoadLineRemoval     -> LoadLineAnswer
+    POST   /v1/mark/override   OverrideRequest -> LoadLineAnswer
+    DELETE /v1/mark/override   OverrideEnd     -> LoadLineAnswer
 
 The code calls it the load line, for a mark there is already: the one that a term has.
 """
@@ -112,14 +112,14 @@ class Miss:
 
 
 @dataclass(frozen=True)
-class MarkRequest:
+class LoadLineRequest:
     line: LoadLine
     request_id: str
     ticket: str = ""
 
 
 @dataclass(frozen=True)
-class MarkRemoval:
+class LoadLineRemoval:
     request_id: str
     ticket: str = ""
 
@@ -144,7 +144,7 @@ class OverrideEnd:
 
 
 @dataclass(frozen=True)
-class MarkAnswer:
+class LoadLineAnswer:
     """`changed` False: it was so before. `warnings` are for people."""
 
     changed: bool
@@ -171,7 +171,7 @@ class BrakeView:
 
 
 @dataclass(frozen=True)
-class MarkView:
+class LoadLineView:
     """`applied` False: the cluster has no mark; services may ask for controls all the same. `overrides` are those in force."""
 
     applied: bool

@@ -100,4 +100,6 @@ INCIDENTS = ROOT + "incidents/"
 LOADLINE = ROOT + "loadline/"
 LOADLINE_KEY = LOADLINE + "document"
 """The mark: which controls a host has to prove before it gets new work."""
+PLANNED = (APPS, HOSTS, ASSIGNMENTS, HOMES, ROLLOUTS, LOADLINE)
+"""What a plan is made from."""
 EVENTS = ROOT + "events/"

@@ -44,6 +44,20 @@ OF_MASTERS: list[tuple[str, str, Any]] = [
     ("POST", "/v1/master/mark", {"mark": "d1.1"}),
 ]
 
+TRAIL = {"control": "audit-trail", "request_id": "k2", "ticket": "T"}
+OF_MARK: list[tuple[str, str, Any]] = [
+    ("PUT", "/v1/mark", {"line": {"require": [{"control": "audit-trail"}]}, "request_id": "k1"}),
+    ("POST", "/v1/mark/override", TRAIL),
+    ("GET", "/v1/mark", None),
+    ("DELETE", "/v1/mark/override", {"control": "audit-trail", "request_id": "k3"}),
+    ("DELETE", "/v1/mark", {"request_id": "k4"}),
+]
+
+WRONG: list[tuple[str, str, Any, int]] = [
+    ("GET", "/v1/apps/none", None, 404),
+    ("PUT", "/v1/apps/shop", {"app": 1}, 400),
+]
+
 LISTED = re.compile(r"^ *(GET|POST|PUT|DELETE) +(/v1/\S+)", re.MULTILINE)
 """In the docstrings of the modules that have the forms."""
 NAMES = re.compile(r"\{(\w+)\}")
@@ -147,7 +161,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
     seen: set[tuple[str, str]] = set()
 
     async def test(served: Served) -> None:
-        _, made = await served.local("GET", "/v1/openapi.json")
+        made = (await served.local("GET", "/v1/openapi.json"))[1]
         schemas = made["components"]["schemas"]
 
         async def ask(method: str, path: str, body: Any = None, status: int = 200) -> Any:
@@ -193,10 +207,10 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/events?limit=1000")
         await ask("GET", "/v1/audit/trace?what=shop")
         await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
-        for method, path, body in (*OF_HOSTS, *OF_MASTERS):
+        for method, path, body in (*OF_MARK, *OF_HOSTS, *OF_MASTERS):
             await ask(method, path, body)
-        await ask("GET", "/v1/apps/none", status=404)
-        await ask("PUT", "/v1/apps/shop", {"app": 1}, status=400)
+        for method, path, body, status in WRONG:
+            await ask(method, path, body, status)
         await asyncio.sleep(0)
 
     serve(tmp_path, test)
