@@ -24,7 +24,6 @@ from hullmark.core.outages import Outages, Told, Word
 from hullmark.model.alert import Alert, AlertWord
 from hullmark.model.audit import Entry, Outcome
 from hullmark.model.control import ControlState, Framework, Status
-from hullmark.model.moments import moment
 from hullmark.model.outage import Alerted, Incident, Outage
 from hullmark.model.wire import canonical, to_wire
 from hullmark.pki.files import write_file
@@ -189,17 +188,7 @@ class Keeper:
 
     def _tell_of(self, told: Told) -> None:
         outage = told.outage
-        fields = {
-            "outage": outage.outage_id,
-            "control": outage.control_id,
-            "function": outage.function,
-            "requirements": ", ".join(outage.requirements),
-            "began": moment(outage.began),
-            "ended": moment(outage.ended) if outage.ended else "",
-            "passed_at": moment(outage.passed_at) if outage.passed_at else "",
-            "planned": "yes" if outage.planned else "",
-        }
-        fields = {key: value for key, value in fields.items() if value}
+        fields = outages.recorded(outage)
         kind = f"outage.{told.word.value}"
         bad = told.word in (Word.BEGAN, Word.REOPENED)
         subject = f"control {outage.control_id}"

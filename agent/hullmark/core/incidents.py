@@ -99,7 +99,7 @@ def _joined(target: int, parts: list[Incident]) -> Mapping[int, Incident]:
         outages,
         acknowledged_by="" if first is None else first.acknowledged_by,
         acknowledged_at=0.0 if first is None else first.acknowledged_at,
-        notes=tuple(sorted(notes, key=lambda one: one.at)),
+        notes=tuple(sorted(dict.fromkeys(notes), key=lambda one: one.at)),
     )
     gone = (one.number for one in parts if one.number not in (0, target))
     return {

@@ -19,6 +19,7 @@ from typing import Optional
 
 from hullmark.model.control import CheckState, ControlState, Status
 from hullmark.model.host import Maintenance
+from hullmark.model.moments import moment
 from hullmark.model.outage import Outage
 
 STANDS_S = 300.0
@@ -158,6 +159,21 @@ def _made(
         planned=planned,
         ticket=maintenance.ticket if planned and maintenance is not None else "",
     )
+
+
+def recorded(outage: Outage) -> dict[str, str]:
+    """The fields of its records and events, without what is empty."""
+    found = {
+        "outage": outage.outage_id,
+        "control": outage.control_id,
+        "function": outage.function,
+        "requirements": ", ".join(outage.requirements),
+        "began": moment(outage.began),
+        "ended": moment(outage.ended) if outage.ended else "",
+        "passed_at": moment(outage.passed_at) if outage.passed_at else "",
+        "planned": "yes" if outage.planned else "",
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def outage_id(host: str, control_id: str, began: float) -> str:

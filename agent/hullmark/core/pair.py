@@ -12,6 +12,7 @@ from hullmark.core.redundancy import Redundancy, redundancy
 from hullmark.model.api import AppSummary, ClusterStatus, HostView
 from hullmark.model.durations import age
 from hullmark.model.epoch import Epoch
+from hullmark.model.incidentapi import IncidentNumbers
 from hullmark.model.records import LeaderRecord
 from hullmark.model.redundancy import MasterView, StoreCondition
 from hullmark.model.snapshot import Snapshot
@@ -50,7 +51,8 @@ class Seat:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of hosts and apps. `claims` and `invited` are as in `overview.outlook`, `control` is told of change control."""
+    """What is known of hosts and apps. `claims` and `invited` are as in `overview.outlook`, `control` is told of change control,
+    `outages` of incidents."""
 
     snapshot: Snapshot
     hosts: Sequence[HostView]
@@ -59,6 +61,8 @@ class Known:
     claims: Sequence[tuple[str, Epoch]] = ()
     invited: Sequence[str] = ()
     control: Sequence[Finding] = ()
+    outages: Sequence[Finding] = ()
+    incidents: Optional[IncidentNumbers] = None
 
 
 def cluster_status(seat: Seat, known: Optional[Known], version: str) -> ClusterStatus:
@@ -90,6 +94,7 @@ def cluster_status(seat: Seat, known: Optional[Known], version: str) -> ClusterS
         read_only=seat.read_only,
         stale_s=round(seat.stale_s, 3),
         known=known is not None,
+        incidents=None if known is None else known.incidents,
     )
 
 
@@ -111,7 +116,7 @@ def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
         known.claims,
         known.invited,
         masters,
-        [*known.control, *lost],
+        [*known.control, *known.outages, *lost],
     )
 
 

@@ -15,6 +15,8 @@ from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.incidentnotes import IncidentNotes
+from hullmark.masterd.incidents import Incidents
 from hullmark.masterd.loadlines import LoadLines
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
@@ -67,6 +69,10 @@ class Bureau:
         )
         self.loadlines = LoadLines(term, wall, settings.clock, tell, self.teller.add)
         self.reads.control = self._told
+        self.incidents = Incidents(term, master, settings, self.teller)
+        self.incidentnotes = IncidentNotes(term, wall, tell)
+        self.reads.incidents = self.incidentnotes
+        term.incident_of = self.incidents.open_numbers
         self.shown = shown
 
     def _told(self) -> Sequence[Finding]:

@@ -40,6 +40,8 @@ FREE: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/changes/{change}/approve"): "the second person's own word",
     ("POST", "/v1/changes/{change}/refuse"): "the second person's own word",
     ("POST", "/v1/changes/{change}/collect"): "of what was approved",
+    ("POST", "/v1/incidents/{number}/acknowledge"): "nothing changes but that somebody knows of it",
+    ("POST", "/v1/incidents/{number}/notes"): "what people say of what happened",
     ("POST", "/v1/break-glass"): "the way round, which is told to everybody",
     ("POST", "/v1/break-glass/{glass}/close"): "its end",
     ("POST", "/v1/break-glass/{glass}/sign-off"): "the second person's own word",

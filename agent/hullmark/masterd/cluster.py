@@ -124,6 +124,8 @@ class Cluster(Counters):
         term, settings = bureau.term, self._settings
         term.also(bureau.hostlife.run())
         term.also(bureau.changecontrol.run())
+        settings.alarm.ended = bureau.incidents.ended
+        term.also(bureau.incidents.run())
         term.also(bureau.loadlines.run())
         watch = RedundancyWatch(
             term, bureau.teller, settings, self.masters, lambda: self.store_condition

@@ -14,6 +14,7 @@ from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.credentials import Credentials
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.incidentnotes import IncidentNotes
 from hullmark.masterd.loadlines import LoadLines
 from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
@@ -100,6 +101,10 @@ class Counters:
     @property
     def loadlines(self) -> LoadLines:
         return self._bureau.loadlines
+
+    @property
+    def incidentnotes(self) -> IncidentNotes:
+        return self._bureau.incidentnotes
 
     def shown(self, app: App) -> Mapping[str, object]:
         """An app for people, values of its environment masked."""

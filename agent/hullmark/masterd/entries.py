@@ -137,10 +137,13 @@ def of_event(event: Event) -> Entry:
     """What a leader tells of itself, and of what people asked for."""
     fields = dict(event.fields)
     word = event.kind.rpartition(".")[2]
+    outcome = Outcome.REFUSED if word in REFUSED else Outcome.SUCCESS
+    if fields.pop("failed", ""):
+        outcome = Outcome.FAILURE
     return Entry(
         event.kind,
         event.subject,
-        outcome=Outcome.REFUSED if word in REFUSED else Outcome.SUCCESS,
+        outcome=outcome,
         by=event.by or DAEMON,
         actor=actor_of(event.by),
         origin=fields.pop("from", "") or event.origin,

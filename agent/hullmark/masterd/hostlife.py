@@ -280,7 +280,13 @@ def _told(old: HostRecord, new: HostRecord) -> Mapping[str, str]:
 
 def planned(host: Optional[HostRecord], now: float) -> Mapping[str, str]:
     """What an event says of a silence that is expected; nothing of any other."""
-    work = None if host is None else host.maintenance
-    if work is None or now >= work.until:
+    work = None if host is None else working_now(host, now)
+    if work is None:
         return {}
     return {"planned": "maintenance", **({"ticket": work.ticket} if work.ticket else {})}
+
+
+def working_now(host: HostRecord, now: float) -> Optional[Maintenance]:
+    """The maintenance that a host is in."""
+    work = host.maintenance
+    return None if work is None or now >= work.until else work

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Callable
+from typing import Callable, Optional
 
 from hullmark.core.explain import explanation
 from hullmark.core.orphans import orphan_views
@@ -11,6 +11,7 @@ from hullmark.core.overview import Finding
 from hullmark.core.pair import Known
 from hullmark.core.standing import Standing
 from hullmark.masterd.hostlife import HostLife
+from hullmark.masterd.incidentnotes import IncidentNotes
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.sights import Sights
 from hullmark.masterd.term import Term
@@ -49,6 +50,7 @@ class Reads:
         self._shown = shown
         self.control: Callable[[], Sequence[Finding]] = tuple
         """What the status tells of change control."""
+        self.incidents: Optional[IncidentNotes] = None
 
     def app_list(self) -> AppList:
         return AppList(self._standing().summaries())
@@ -97,6 +99,8 @@ class Reads:
             self._sights.claims(snapshot.leader.epoch),
             self._invited(),
             self.control(),
+            () if self.incidents is None else tuple(self.incidents.findings()),
+            None if self.incidents is None else self.incidents.numbers(),
         )
 
     def _standing(self) -> Standing:

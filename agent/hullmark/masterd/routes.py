@@ -13,6 +13,7 @@ from hullmark.masterd import (
     exec_api,
     explain_api,
     hostlife_api,
+    incidents_api,
     loadline_api,
     moving_api,
     operating_api,
@@ -193,6 +194,7 @@ API: tuple[Route, ...] = (
     *snapshots_api.ROUTES,
     *operating_api.ROUTES,
     *changecontrol_api.ROUTES,
+    *incidents_api.ROUTES,
     *loadline_api.ROUTES,
 )
 

@@ -18,6 +18,7 @@ from hullmark.model.app import Bundle, bundle
 from hullmark.model.changecontrol import BreakGlassRecord, ControlRecord, PendingRecord
 from hullmark.model.host import HostRecord
 from hullmark.model.loadline import NO_RECORD, LoadLineRecord
+from hullmark.model.outage import IncidentRecord
 from hullmark.model.records import (
     AppRecord,
     ClusterRecord,
@@ -49,6 +50,7 @@ _TABLES: Mapping[str, type] = {
     names.CONTROL: ControlRecord,
     names.PENDING: PendingRecord,
     names.BREAK_GLASS: BreakGlassRecord,
+    names.INCIDENTS: IncidentRecord,
     names.LOADLINE: LoadLineRecord,
 }
 
@@ -143,6 +145,10 @@ class View:
         """The mark, and people's words against it."""
         found: LoadLineRecord = self._tables[names.LOADLINE].get("document", NO_RECORD)
         return found
+
+    @property
+    def incidents(self) -> Mapping[str, IncidentRecord]:
+        return self._tables[names.INCIDENTS]
 
     def app(self, name: str) -> AppRecord:
         """Raises NotFound."""

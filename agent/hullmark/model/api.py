@@ -39,6 +39,7 @@ from hullmark.model.event import Event
 from hullmark.model.explanation import SlotExplanation
 from hullmark.model.foresight import PolicyRefusal
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
+from hullmark.model.incidentapi import IncidentNumbers
 from hullmark.model.observed import HostProblem, InstanceStatus
 from hullmark.model.records import Rollout
 from hullmark.model.redundancy import MasterView, StoreCondition
@@ -391,3 +392,4 @@ class ClusterStatus:
     read_only: str = ""
     stale_s: float = 0.0
     known: bool = True
+    incidents: Optional[IncidentNumbers] = None

@@ -13,12 +13,14 @@ from hullmark.masterd.view import encode
 from hullmark.model.api import ApplyRequest, InviteRequest
 from hullmark.model.app import App, ContainerSpec, DeploySpec, Service
 from hullmark.model.change import Change
+from hullmark.model.control import Posture
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.event import Event
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.names import CLUSTER_KEY, engine_name
 from hullmark.model.observed import HostProblem, InstanceStatus, Phase, Report
 from hullmark.model.orders import InstanceId, Orders
+from hullmark.model.outage import Outage
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.records import ClusterRecord, InviteRecord
 from hullmark.store.memory import MemoryStore
@@ -102,6 +104,8 @@ class FakeAgent:
         events: tuple[Event, ...] = (),
         removed_volumes: tuple[str, ...] = (),
         problems: tuple[HostProblem, ...] = (),
+        outages: Optional[tuple[Outage, ...]] = None,
+        posture: Optional[Posture] = None,
     ) -> bool:
         """Whether the leader asks for all of it again."""
         self.sequence += 1
@@ -120,6 +124,8 @@ class FakeAgent:
             problems=problems,
             accepted_revision=0 if accepted is None else accepted.revision,
             removed_volumes=removed_volumes,
+            outages=outages,
+            posture=posture,
         )
         self.picture = merged(self.picture, report)
         report = dataclasses.replace(report, digest=self.picture.digest())
