@@ -29,8 +29,8 @@ def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
     """The first of these that is there, its path the text; `MISSING` where none is. One with a / is a path of the host."""
     at = eye.wall()
     for program in programs:
-        path = program if "/" in program and eye.at(program).is_file() else eye.program(program)
-        if path:
+        path = program if "/" in program else eye.program(program)
+        if path and ("/" not in program or eye.at(path).is_file()):
             return Reading(name, path, text=path, at=at)
     return Reading(name, ", ".join(programs), trouble=Trouble.MISSING, at=at)
 
