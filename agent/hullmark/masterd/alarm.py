@@ -21,14 +21,14 @@ _log = log.get("alerts")
 
 
 class MasterAlarm:
-    """Made and used on the loop; the channels have threads of their own. `happened` records."""
+    """Used on the loop; the channels have threads of their own. `happened` records."""
 
     def __init__(
         self, config: MasterConfig, master: str, happened: Callable[[Event], None]
     ) -> None:
         self.ended: Callable[[Alert], None] = lambda _alert: None
         self._master, self._happened = master, happened
-        self._loop = asyncio.get_running_loop()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._alerting = Alerting(
             channels(config, master),
             told=lambda outcome: self._soon(self._told, outcome),
@@ -36,14 +36,16 @@ class MasterAlarm:
         )
 
     def send(self, alert: Alert) -> None:
+        self._loop = asyncio.get_running_loop()
         self._alerting.send(alert)
 
     async def close(self) -> None:
-        await self._loop.run_in_executor(None, self._alerting.close)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._alerting.close)
 
     def _soon(self, call: Callable[..., None], what: object) -> None:
         # A loop that has ended takes nothing any more; the next leader sends again what had not ended.
-        if not self._loop.is_closed():
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, what)
 
     def _told(self, outcome: Outcome) -> None:

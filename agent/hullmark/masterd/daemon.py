@@ -33,6 +33,7 @@ from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.host.notify import ServiceManager, service_manager
 from hullmark.masterd import certificate, doors, routes
 from hullmark.masterd.accounting import Accounts
+from hullmark.masterd.alarm import MasterAlarm, framework_of
 from hullmark.masterd.answers import traced
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.belonging import check_belongs
@@ -86,6 +87,8 @@ class Master:
         self._rules = Rules.of(config)
         self._directory = Directory(self._rules, time.monotonic)
         self._auditing = Auditing.of(config, self._name)
+        self._happened = lambda event: self._auditing.event(of_event(event))
+        self._alarm = MasterAlarm(config, self._name, self._happened)
         self._vouching = Vouching(
             self._folder.path, self._name, signer_in(self._folder.pki), keep_s=config.audit_keep
         )
@@ -231,7 +234,9 @@ class Master:
             agents_urls=agents_urls,
             api_urls=api_urls,
             api_address=api_urls[0][len("https://") :],
-            happened=lambda event: self._auditing.event(of_event(event)),
+            happened=self._happened,
+            framework=framework_of(config),
+            alarm=self._alarm,
         )
         address = agents_urls[0][len("https://") :]
         return Cluster(store, self._name, address, settings, check=self._check, shown=self._shown)
@@ -249,8 +254,7 @@ class Master:
             invite_valid_s=config.invite_valid,
         )
         document = document_bytes(routes.API, hullmark.__version__)
-        accounts = Accounts(self._auditing, cluster, time.monotonic)
-        records = self._auditing, accounts, self._vouching
+        records = self._auditing, Accounts(self._auditing, cluster, time.monotonic), self._vouching
         return Desk(cluster, hub, authority, terms, *records, document)
 
     def _peering(self, cluster: Cluster) -> Peering:
@@ -279,6 +283,7 @@ class Master:
         await cluster.stop()
         self._directory.close()
         await asyncio.gather(*(listener.stop(STOP_S) for listener in self._listeners))
+        await self._alarm.close()
         await self._vouching.close()
         await self._auditing.close()
 
@@ -315,7 +320,7 @@ class Master:
             fields={"until": until},
         )
         cluster.record(event)
-        self._auditing.event(of_event(event))
+        self._happened(event)
 
     async def _keep_certificate(
         self, cluster: Cluster, authority: Authority, cluster_id: str
