@@ -21,8 +21,8 @@ from hullmark.model.wire import canonical, to_wire
 RESULT, SUMMARY = "control.result", "controls.summary"
 READINGS_MOST = 16 << 10
 DAY_S, HOUR_S = 86400.0, 3600.0
-SUMMARY_MOST = 200
-"""Checks in one record; more are in the next ones."""
+SUMMARY_MOST = 100
+"""Checks in one record, so that it is not cut; more are in the next ones."""
 FULL_MOST = 6
 """Of one check in an hour are recorded with their readings; one that flips more often is recorded without."""
 BACKLOG_MOST = 200

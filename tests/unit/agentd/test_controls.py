@@ -271,7 +271,7 @@ def test_looks_are_summed_up_each_hour_and_at_the_end() -> None:
 def test_many_checks_are_summed_up_in_several_records() -> None:
     counted = {f"control-{number}/check": {"status": "pass"} for number in range(450)}
     entries = list(controlrecords.summaries(counted, 0.0, 3600.0))
-    assert [len(json.loads(one.fields["results"])) for one in entries] == [200, 200, 50]
+    assert [len(json.loads(one.fields["results"])) for one in entries] == [100, 100, 100, 100, 50]
     assert list(controlrecords.summaries({}, 0.0, 3600.0)) == []
 
 
