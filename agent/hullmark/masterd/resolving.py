@@ -15,6 +15,7 @@ from hullmark.masterd.desk import Desk
 from hullmark.masterd.pinning import Resolver
 from hullmark.masterd.tasks import Mark
 from hullmark.model import jsontext
+from hullmark.model.control import Mode
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.wire import from_wire
 
@@ -64,14 +65,18 @@ async def _hosts_soon(desk: Desk, app: str) -> list[str]:
 
 
 def _hosts(desk: Desk, app: str) -> list[str]:
-    """Ready hosts, those that run the app first."""
+    """Ready hosts that have an engine to ask, those that run the app first."""
     assignments = desk.cluster.snapshot().assignments
     runs_it = {
         host_id
         for host_id, orders in assignments.items()
         if any(item.instance.app == app for item in orders.assignments)
     }
-    ready = [host.host_id for host in desk.cluster.hosts().hosts if host.state == "ready"]
+    ready = [
+        host.host_id
+        for host in desk.cluster.hosts().hosts
+        if host.state == "ready" and host.facts.mode != Mode.OBSERVE.value
+    ]
     return sorted(ready, key=lambda host_id: host_id not in runs_it)
 
 
