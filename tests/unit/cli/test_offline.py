@@ -175,7 +175,7 @@ def test_config_check_says_where_there_is_no_policy(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "policy.d"
-    monkeypatch.setattr(config_command, "POLICY_DIR", str(folder))
+    monkeypatch.setitem(config_command.FOLDERS, "policy", str(folder))
     told = run("config", "check", "policy").out
     assert told == f"{folder}  not there; this host has no policy\n"
     folder.mkdir(mode=0o755)
@@ -207,6 +207,61 @@ def test_config_check_of_the_standard_place_looks_at_credentials(
     assert [each["file"] for each in problems] == [str(policies / "web.yaml"), str(credential)]
     assert "chmod 600" in problems[1]["allowed"]
     assert "s3cret" not in done.out + done.err
+
+
+CONTROL = """\
+controls:
+- id: edr
+  function: site-edr
+  title: Ours
+  checks: [{id: daemon, kind: process, name: edr}]
+"""
+
+
+def test_config_check_of_controls_and_frameworks(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {"control": CONTROL, "framework": "title: x\nrequirements: [{id: a, title: b}]\n"}
+    for kind, folder in (("control", "controls.d"), ("framework", "frameworks")):
+        place = tmp_path / folder
+        monkeypatch.setitem(config_command.FOLDERS, kind, str(place))
+        assert f"{place}  not there; only the shipped" in run("config", "check", kind).out
+        place.mkdir(mode=0o755)
+        file = place / "site.yaml"
+        file.write_text(texts[kind])
+        if kind == "control":
+            assert run("config", "check", kind).out.splitlines() == [
+                f"{place}  valid, 1 file",
+                f"{file}  valid",
+            ]
+            assert run("config", "check", str(file)).out == f"{file}  valid\n"
+            file.write_text(CONTROL.replace("proc", "prok"))
+        for asked in ((kind,), (str(file),)):
+            done = run("config", "check", *asked, "-o", "json")
+            assert done.code == 2
+            assert {each["file"] for each in done.error["problems"]} == {str(file)}
+            assert f"config check {kind} FILE" in done.error["remedy"]
+
+
+def test_config_check_of_the_agent_looks_at_its_controls(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, controls = tmp_path / "agent.yaml", tmp_path / "controls.d"
+    controls.mkdir(mode=0o755)
+    (controls / "edr.yaml").write_text(CONTROL)
+    empty = tmp_path / "none"
+    file.write_text(
+        f"controls: {{dir: {controls}}}\npolicy_dir: {empty}\nregistries_dir: {empty}\n"
+    )
+    monkeypatch.setattr(loading, "AGENT_FILE", str(file))
+    monkeypatch.setitem(config_command.STANDARD, "agent", str(file))
+    assert run("config", "check", "agent").out.splitlines() == [
+        f"{file}  valid",
+        f"{controls}/edr.yaml  valid",
+    ]
+    (controls / "edr.yaml").write_text(CONTROL.replace("kind", "kid"))
+    (problem, *_) = run("config", "check", "agent", "-o", "json").error["problems"]
+    assert problem["file"] == f"{controls}/edr.yaml"
 
 
 def test_config_check_of_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

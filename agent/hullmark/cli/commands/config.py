@@ -16,12 +16,20 @@ from hullmark.cli.words import count, span
 from hullmark.errors import InvalidInput, Problem, UsageError
 
 STANDARD = {"agent": AGENT_FILE, "master": MASTER_FILE}
-POLICY = "policy"
-POLICY_DIR = "/etc/hullmark/policy.d"
-"""As `config` has it, which imports a YAML reader."""
+POLICY, CONTROL, FRAMEWORK = "policy", "control", "framework"
+FOLDERS = {
+    POLICY: "/etc/hullmark/policy.d",
+    CONTROL: "/etc/hullmark/controls.d",
+    FRAMEWORK: "/etc/hullmark/frameworks",
+}
+"""As `config` has them, which imports a YAML reader."""
 STDIN = "-"
-KINDS = (*STANDARD, POLICY)
-_FOLDERS = {f"{kind}.d": kind for kind in KINDS}
+KINDS = (*STANDARD, *FOLDERS)
+_BY_FOLDER = {
+    **{f"{kind}.d": kind for kind in KINDS},
+    "controls.d": CONTROL,
+    "frameworks": FRAMEWORK,
+}
 
 
 @click.group(
@@ -43,6 +51,7 @@ Example:
   hullmark config check agent
   hullmark config check master ./master.yaml
   hullmark config check policy ./web.yaml
+  hullmark config check control ./edr.yaml
   hullmark config check --kind agent /tmp/copy
 
 \b
@@ -55,18 +64,35 @@ Exit codes: 0 valid, 2 not valid, 64 wrong usage.
 def check(asked: Asked, what: tuple[str, ...], kind: Optional[str]) -> None:
     """Check FILE with its drop-ins (FILE's name with .d/*.yaml) as the daemon reads them at its start.
 
-    KIND is agent, master or policy. Without FILE: the standard place, and also that
-    nobody else may write there. FILE may be a copy of the main file or of one
-    drop-in, under any name: no network and no state folder is needed.
+    KIND is agent, master, policy, control or framework. Without FILE: the standard
+    place, and also that nobody else may write there. FILE may be a copy of the main
+    file or of one drop-in, under any name: no network and no state folder is needed.
     """
     kind, file = _asked_for(what, kind)
-    told, files = _check_policy(file) if kind == POLICY else _check_daemon(kind, file)
-    place = file or STANDARD.get(kind, POLICY_DIR)
+    told, files = _check(kind, file)
+    place = file or {**STANDARD, **FOLDERS}[kind]
     if asked.json:
         document = {"kind": kind, "file": place, "valid": True, "files": files}
         show.document("config-check", document)
     else:
         show.lines(told, *(f"{each}  valid" for each in files if each != place))
+
+
+def _check(kind: str, file: Optional[str]) -> tuple[str, list[str]]:
+    """What to say of it, and which files were read. Raises InvalidInput."""
+    if kind in STANDARD:
+        return _check_daemon(kind, file)
+    if file is None:
+        return _check_folder(kind)
+    from hullmark import config  # imports a YAML reader
+
+    if kind == POLICY:
+        config.load_policy(file)
+    elif kind == CONTROL:
+        config.load_controls_file(file, config.shipped_controls())
+    else:
+        config.load_framework_file(file)
+    return f"{file}  valid", [file]
 
 
 def _asked_for(what: tuple[str, ...], kind: Optional[str]) -> tuple[str, Optional[str]]:
@@ -94,7 +120,7 @@ def _kind_of(file: Path) -> Optional[str]:
     """By its name or its folder's, as they are below /etc/hullmark."""
     if file.stem in STANDARD and file.suffix == ".yaml":
         return file.stem
-    return _FOLDERS.get(file.absolute().parent.name)
+    return _BY_FOLDER.get(file.absolute().parent.name)
 
 
 def _check_daemon(kind: str, file: Optional[str]) -> tuple[str, list[str]]:
@@ -104,21 +130,26 @@ def _check_daemon(kind: str, file: Optional[str]) -> tuple[str, list[str]]:
     rows, files = _read(kind, path, owned=at_its_place)
     if at_its_place:
         values = {row["key"]: row["value"] for row in rows}
-        files += _check_beside(values.get("policy_dir"), values.get("registries_dir"))
+        files += _check_beside(values)
     if path == STDIN or Path(path).exists():
         return f"{path}  valid", files
     given = any(row["source"] != "default" for row in rows)
     return f"{path}  not there; " + ("its drop-ins are valid" if given else "all defaults"), files
 
 
-def _check_beside(policies: Optional[str], registries: Optional[str]) -> list[str]:
+def _check_beside(values: Mapping[str, Any]) -> list[str]:
     """The files that only an agent has, and reads from other folders. Raises InvalidInput with every problem found."""
     files: list[str] = []
     problems: list[Problem] = []
-    for folder, read in ((policies, _policies), (registries, _check_credentials)):
+    beside = {
+        "policy_dir": _policies,
+        "registries_dir": _check_credentials,
+        "controls.dir": _controls,
+    }
+    for key, read in beside.items():
         try:
-            if folder is not None:
-                files += read(folder)
+            if key in values:
+                files += read(values[key])
         except InvalidInput as error:
             problems += error.problems
     if problems:
@@ -135,16 +166,17 @@ def _check_credentials(folder: str) -> list[str]:
     return credentials.check(Path(folder))
 
 
-def _check_policy(file: Optional[str]) -> tuple[str, list[str]]:
-    from hullmark import config  # imports a YAML reader
-
-    if file is None:
-        files = _policies(POLICY_DIR)
-        if not files and not Path(POLICY_DIR).exists():
-            return f"{POLICY_DIR}  not there; this host has no policy", files
-        return f"{POLICY_DIR}  valid, {count(len(files), 'file')}", files
-    config.load_policy(file)
-    return f"{file}  valid", [file]
+def _check_folder(kind: str) -> tuple[str, list[str]]:
+    read, lacks = {
+        POLICY: (_policies, "this host has no policy"),
+        CONTROL: (_controls, "only the shipped controls are looked at"),
+        FRAMEWORK: (_frameworks, "only the shipped frameworks are there"),
+    }[kind]
+    place = FOLDERS[kind]
+    files = read(place)
+    if not files and not Path(place).exists():
+        return f"{place}  not there; {lacks}", files
+    return f"{place}  valid, {count(len(files), 'file')}", files
 
 
 def _policies(folder: str) -> list[str]:
@@ -152,6 +184,24 @@ def _policies(folder: str) -> list[str]:
     from hullmark import config  # imports a YAML reader
 
     return list(config.load_policy_folder(folder).files)
+
+
+def _controls(folder: str) -> list[str]:
+    """The site's files. Raises InvalidInput."""
+    from hullmark import config  # imports a YAML reader
+
+    files = config.load_controls(config.shipped_controls(), folder).files
+    return [file for file in files if Path(file).parent == Path(folder)]
+
+
+def _frameworks(folder: str) -> list[str]:
+    """The site's files. Raises InvalidInput."""
+    from hullmark import config  # imports a YAML reader
+
+    files = sorted(Path(folder).glob("*.yaml"))
+    for file in files:
+        config.load_framework(file.stem, site_dir=folder)
+    return [str(file) for file in files]
 
 
 @command.command(
