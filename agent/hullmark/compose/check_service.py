@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hullmark.compose import forms
 from hullmark.compose.containers import shared_targets, ulimit_fits
 from hullmark.compose.deploy import swap_problem
@@ -26,6 +28,7 @@ from hullmark.model.app import (
     Service,
     UpdateConfig,
 )
+from hullmark.model.loadline import REQUIRED_MOST, Required
 
 
 def check_service(probe: Probe, at: str, app: App, service: Service) -> None:
@@ -158,6 +161,7 @@ def _check_deploy(probe: Probe, at: str, deploy: DeploySpec) -> None:
     probe.each(f"{at}.placement.constraints", place.constraints, forms.CONSTRAINT)
     probe.each(f"{at}.placement.spread", place.spread, forms.SPREAD)
     probe.form(f"{at}.placement.max_replicas_per_node", place.max_replicas_per_node, forms.REPLICAS)
+    _check_required(probe, f"{at}.placement.require", place.require)
     _check_resources(probe, f"{at}.reservations", deploy.reservations)
     probe.pairs(f"{at}.labels", deploy.labels, forms.LABEL)
     _check_update(probe, f"{at}.update", deploy.update)
@@ -171,6 +175,18 @@ def _check_resources(probe: Probe, at: str, wanted: Resources) -> None:
     probe.form(f"{at}.cpus", wanted.cpus, forms.CPUS)
     probe.form(f"{at}.memory_bytes", wanted.memory_bytes, forms.MEMORY)
     probe.form(f"{at}.pids", wanted.pids, forms.PIDS)
+
+
+def _check_required(probe: Probe, at: str, require: Sequence[Required]) -> None:
+    if len(require) > REQUIRED_MOST:
+        probe.wrong(at, f"{len(require)} of them", f"at most {REQUIRED_MOST}")
+    seen = set()
+    for index, each in enumerate(require[:REQUIRED_MOST]):
+        probe.form(f"{at}[{index}].control", each.control, forms.CONTROL)
+        probe.form(f"{at}[{index}].level", each.level, forms.LEVEL)
+        if each.control in seen:
+            probe.wrong(f"{at}[{index}]", "stands there twice")
+        seen.add(each.control)
 
 
 def _check_update(probe: Probe, at: str, update: UpdateConfig) -> None:

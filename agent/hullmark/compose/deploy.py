@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterator
 from typing import Any, Optional, TypeVar
 
 from hullmark.compose import forms, values
 from hullmark.compose.findings import Node
 from hullmark.compose.judging import OWN, judge
 from hullmark.compose.variables import read_pairs
+from hullmark.document import MapValue
 from hullmark.model.app import (
     DeployMode,
     DeploySpec,
@@ -21,6 +24,7 @@ from hullmark.model.app import (
     UpdateConfig,
     UpdateOrder,
 )
+from hullmark.model.loadline import Required
 
 N = TypeVar("N", int, float)
 
@@ -38,9 +42,11 @@ def read_deploy(service: Node) -> DeploySpec:
     deploy = _mapping(service, "deploy", "services.*.deploy")
     own = _mapping(service, OWN, f"services.*.{OWN}")
     lost = own and own.field_of("on_host_lost", values.choice("replace", "keep", "stop"), "")
+    require = tuple(_required(own))
     if deploy is None:
         return DeploySpec(
             replicas=_replicas(service, None, DeployMode.REPLICATED),
+            placement=Placement(require=require),
             reservations=Resources(memory_bytes=_reserved(service, None)),
             on_host_lost=HostLoss(lost) if lost else None,
         )
@@ -52,7 +58,7 @@ def read_deploy(service: Node) -> DeploySpec:
     return DeploySpec(
         mode,
         _replicas(service, deploy, mode),
-        _placement(deploy),
+        dataclasses.replace(_placement(deploy), require=require),
         Resources(cpus, _reserved(service, reserved)),
         read_pairs(deploy.get("labels"), forms.LABEL),
         _update(deploy, "update_config", ("pause", "continue", "rollback")),
@@ -194,6 +200,28 @@ def _placement(deploy: Node) -> Placement:
         tuple(filter(None, spread)),
         node.field_of("max_replicas_per_node", values.whole(forms.REPLICAS), 0),
     )
+
+
+def _required(own: Optional[Node]) -> Iterator[Required]:
+    """`audit-trail`, or `{control: audit-trail, level: 3}`; one twice is wrong."""
+    listed = own.get("require") if own is not None else None
+    seen: set[str] = set()
+    for item in listed.items("a list of controls") if listed is not None else ():
+        level = 0
+        if isinstance(item.value, MapValue):
+            if not judge(item, f"services.*.{OWN}.require[]"):
+                continue
+            if not item.has("control"):
+                item.wrong("names no control", "control: NAME")
+            control = item.field_of("control", values.text(forms.CONTROL), "")
+            level = item.field_of("level", values.whole(forms.LEVEL), 0)
+        else:
+            control = item.read(values.text(forms.CONTROL), "")
+        if control in seen:
+            item.wrong(f"{control} stands there twice")
+        elif control:
+            seen.add(control)
+            yield Required(control, level)
 
 
 def _update(deploy: Node, name: str, actions: tuple[str, ...]) -> UpdateConfig:

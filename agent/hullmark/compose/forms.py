@@ -10,6 +10,8 @@ from typing import Any
 
 from hullmark.errors import InvalidInput
 from hullmark.model import names, reference, scope
+from hullmark.model.control import LEVELS
+from hullmark.model.loadline import CONTROL_NAME
 
 MAX_TEXT_BYTES = 128 << 10
 """Linux takes no longer argument or variable (MAX_ARG_STRLEN, execve(2))."""
@@ -185,6 +187,13 @@ CGROUP = choice("host", "private")
 IPC = choice("host", "private", "shareable", "none")
 HOSTS_OWN = choice("host")
 SCOPE = choice(scope.CDE, scope.OUT)
+CONTROL = Form(
+    lambda text: bool(CONTROL_NAME.fullmatch(text)), "a control or a function, such as audit-trail"
+)
+LEVEL = Form(
+    lambda level: level in LEVELS,
+    ", ".join(f"{level} ({text})" for level, text in LEVELS.items()),
+)
 
 # Networks
 HOST = pattern(

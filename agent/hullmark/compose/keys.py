@@ -147,6 +147,11 @@ x-hullmark      honoured
 on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
 one_shot        honoured runs once for each generation of the app; see below
 scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see below
+require         honoured controls that a host has to prove before it gets new instances; see below
+
+[services.*.x-hullmark.require[]] A required control
+control         honoured a control, or a function that several controls stand for each other in
+level           honoured the least that it has to prove, 0 to 4; without it any pass will do
 
 [services.*.depends_on.*] A dependency
 condition       honoured `service_started`, `service_healthy` or `service_completed_successfully`

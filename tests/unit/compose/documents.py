@@ -73,7 +73,10 @@ ENTRIES: dict[str, list[object]] = {
     "stop_signal": ["SIGINT", 9, "SIGRTMIN+3"],
     "dns_search": [".", ["a.b"]],
     "mac_address": ["02:42:ac:11:00:02"],
-    "x-hullmark": [{"one_shot": True, "on_host_lost": "stop", "scope": "cde"}],
+    "x-hullmark": [
+        {"one_shot": True, "on_host_lost": "stop", "scope": "cde"},
+        {"require": ["audit-trail", {"control": "time", "level": 3}]},
+    ],
 }
 TOP = {
     "networks": {

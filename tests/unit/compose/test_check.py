@@ -45,6 +45,7 @@ from hullmark.model.app import (
     UpdateConfig,
     Volume,
 )
+from hullmark.model.loadline import Required
 from hullmark.model.names import parse_container_name
 from hullmark.model.orders import InstanceId
 
@@ -109,7 +110,9 @@ CONTAINER = ContainerSpec(
 UPDATE = UpdateConfig(2, 1.0, monitor_s=2.0, max_failure_ratio=0.5)
 DEPLOY = DeploySpec(
     replicas=2,
-    placement=Placement(("node.id == 1",), ("node.labels.a",), 3),
+    placement=Placement(
+        ("node.id == 1",), ("node.labels.a",), 3, (Required("audit-trail", 3), Required("time"))
+    ),
     reservations=Resources(1.0, 64 << 20),
     labels={"a": "b"},
     update=UPDATE,
@@ -329,6 +332,26 @@ def with_web(**changes: Any) -> App:
             with_web(deploy=DeploySpec(DeployMode.GLOBAL, 2)),
             "services.web.deploy.replicas",
             "once on each host",
+        ),
+        (
+            with_web(deploy=DeploySpec(placement=Placement(require=(Required("A B"),)))),
+            "services.web.deploy.placement.require[0].control",
+            '"A B" does not fit',
+        ),
+        (
+            with_web(deploy=DeploySpec(placement=Placement(require=(Required("a", 5),)))),
+            "services.web.deploy.placement.require[0].level",
+            "5 does not fit",
+        ),
+        (
+            with_web(deploy=DeploySpec(placement=Placement(require=(Required("a"),) * 2))),
+            "services.web.deploy.placement.require[1]",
+            "stands there twice",
+        ),
+        (
+            with_web(deploy=DeploySpec(placement=Placement(require=(Required("a"),) * 101))),
+            "services.web.deploy.placement.require",
+            "101 of them",
         ),
         (
             with_web(deploy=DeploySpec(placement=Placement(("node.role == manager",)))),

@@ -14,6 +14,7 @@ from hullmark.model.app import (
     UpdateConfig,
     UpdateOrder,
 )
+from hullmark.model.loadline import Required
 from tests.unit.compose.apps import build, web, web_problems, web_text, web_warnings
 
 ANY, ON_FAILURE, NEVER = RestartCondition.ANY, RestartCondition.ON_FAILURE, RestartCondition.NONE
@@ -38,6 +39,14 @@ GIB = 1 << 30
         ),
         ("mem_reservation: 1g", DeploySpec(reservations=Resources(memory_bytes=GIB))),
         ("x-hullmark: {on_host_lost: keep}", DeploySpec(on_host_lost=HostLoss.KEEP)),
+        (
+            "x-hullmark: {require: [audit-trail, {control: time, level: 3}]}",
+            DeploySpec(placement=Placement(require=(Required("audit-trail"), Required("time", 3)))),
+        ),
+        (
+            "deploy: {replicas: 2}\nx-hullmark: {require: [{control: firewall}]}",
+            DeploySpec(replicas=2, placement=Placement(require=(Required("firewall"),))),
+        ),
         (
             """
             deploy:
@@ -245,6 +254,20 @@ def test_a_job_without_an_end() -> None:
         ("restart: sometimes", "restart", "no, always, unless-stopped or on-failure[:ATTEMPTS]"),
         ("x-hullmark: {on_host_lost: move}", "x-hullmark.on_host_lost", "replace, keep, stop"),
         ("x-hullmark: {one_shot: x}", "x-hullmark.one_shot", "true or false"),
+        ("x-hullmark: {require: audit-trail}", "x-hullmark.require", "a list of controls"),
+        ("x-hullmark: {require: [Audit]}", "x-hullmark.require[0]", "such as audit-trail"),
+        ("x-hullmark: {require: [{level: 3}]}", "x-hullmark.require[0]", "control: NAME"),
+        (
+            "x-hullmark: {require: [{control: time, level: 9}]}",
+            "x-hullmark.require[0].level",
+            "3 (canary)",
+        ),
+        (
+            "x-hullmark: {require: [{control: a, name: time}, time]}",
+            "x-hullmark.require[0].name",
+            "unknown key",
+        ),
+        ("x-hullmark: {require: [time, time]}", "x-hullmark.require[1]", "time stands there twice"),
         ("x-hullmark: {oneshot: true}", "x-hullmark.oneshot", "did you mean one_shot?"),
         ("x-hullmark: true", "x-hullmark", "a mapping with on_host_lost, one_shot"),
     ],
