@@ -249,10 +249,10 @@ class Evidence:
 
 def raw_name(host: str, result: Result) -> str:
     """The file in the pack with a check's newest readings."""
-    return "/".join(("raw", *map(_plain, (host, result.control_id, result.check_id)))) + ".txt"
+    return "/".join(("raw", *map(plain, (host, result.control_id, result.check_id)))) + ".txt"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """As a file's name: letters, digits, dots, hyphens and underscores, and no dot at first."""
     kept = "".join(
         each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in text

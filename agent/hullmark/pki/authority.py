@@ -115,7 +115,7 @@ def create_authority(folder: Path, cluster_id: str, now: float) -> Authority:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     root_key, key = certificates.new_key(), certificates.new_key()
-    root = _self_signed(ROOT_NAME + cluster_id, root_key, now)
+    root = self_signed(ROOT_NAME + cluster_id, root_key, now)
     name = f"Hullmark intermediate {cluster_id}"
     made = intermediate(name, key.public_key(), root, root_key, now)
     write_private(folder / ROOT_KEY, certificates.key_pem(root_key))
@@ -203,7 +203,8 @@ def _builder(
     )
 
 
-def _self_signed(common_name: str, key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificate:
+def self_signed(common_name: str, key: ec.EllipticCurvePrivateKey, now: float) -> x509.Certificate:
+    """A root: of a cluster, or of what a host without one signs."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
     builder = _builder(common_name, name, key.public_key(), now, now + ROOT_LIFE_S)
     builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
