@@ -87,8 +87,8 @@ class Master:
         self._rules = Rules.of(config)
         self._directory = Directory(self._rules, time.monotonic)
         self._auditing = Auditing.of(config, self._name)
-        self._happened = lambda event: self._auditing.event(of_event(event))
-        self._alarm = MasterAlarm(config, self._name, self._happened)
+        self._told: Callable[[Event], None] = lambda event: self._auditing.event(of_event(event))
+        self._alarm = MasterAlarm(config, self._name, self._told)
         self._vouching = Vouching(
             self._folder.path, self._name, signer_in(self._folder.pki), keep_s=config.audit_keep
         )
@@ -234,7 +234,7 @@ class Master:
             agents_urls=agents_urls,
             api_urls=api_urls,
             api_address=api_urls[0][len("https://") :],
-            happened=self._happened,
+            happened=self._told,
             framework=framework_of(config),
             alarm=self._alarm,
         )
@@ -258,10 +258,8 @@ class Master:
         return Desk(cluster, hub, authority, terms, *records, document)
 
     def _peering(self, cluster: Cluster) -> Peering:
-        context = self._contexts[2]
-        return Peering(
-            self._folder.path, self._name, cluster, self._auditing, self._vouching, context
-        )
+        where, context = self._folder.path, self._contexts[2]
+        return Peering(where, self._name, cluster, self._auditing, self._vouching, context)
 
     async def _listen(self, desk: Desk, sockets: list[socket.socket]) -> None:
         pki = self._folder.pki
@@ -320,7 +318,7 @@ class Master:
             fields={"until": until},
         )
         cluster.record(event)
-        self._happened(event)
+        self._told(event)
 
     async def _keep_certificate(
         self, cluster: Cluster, authority: Authority, cluster_id: str

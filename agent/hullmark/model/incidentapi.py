@@ -1,4 +1,10 @@
-"""Incidents as the API has them."""
+"""Incidents as the API has them.
+
+GET  /v1/incidents                       -> IncidentList
+GET  /v1/incidents/NUMBER                -> IncidentDetail
+POST /v1/incidents/NUMBER/acknowledge    AcknowledgeRequest -> IncidentDetail
+POST /v1/incidents/NUMBER/notes          NoteRequest -> IncidentDetail
+"""
 
 from __future__ import annotations
 

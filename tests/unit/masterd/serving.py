@@ -22,6 +22,7 @@ from hullmark.model.app import App
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import HostState
+from hullmark.model.outage import Outage
 from hullmark.model.wire import from_wire, to_wire
 from hullmark.pki import certificates
 from hullmark.pki.invites import Invite
@@ -32,7 +33,7 @@ def config_in(folder: Path, **more: Any) -> MasterConfig:
     """All defaults, except that everything is below the folder, and ports are free ones."""
     main = folder / "master.yaml"
     main.write_text(
-        f"audit: {{dir: '{folder}/audit', copies: none}}\n"
+        f"audit: {{dir: '{folder}/audit', copies: none}}\nalerts: {{log: none}}\n"
         f"state_dir: {folder}/master\nname: m1\nsocket: {folder}/m.sock\naddresses: [127.0.0.1]\n"
     )
     config = load_master(str(main)).config
@@ -65,11 +66,12 @@ class Host:
         url = f"https://127.0.0.1:{self._served.agents_port}{path}"
         return await self._served.ask("POST", url, body, context=self.context)
 
-    async def begin(self, run: str = "run-1") -> None:
+    async def begin(self, run: str = "run-1", outages: tuple[Outage, ...] = ()) -> None:
         """Be heard, with a full report."""
         status, _ = await self.post("/agent/v1/poll", {"run": run, "hold_s": 0})
         assert status == 200
-        state = HostState(facts=HostFacts(architecture="x86_64", cpus=4, memory_bytes=8 << 30))
+        facts = HostFacts(architecture="x86_64", cpus=4, memory_bytes=8 << 30)
+        state = HostState(facts=facts, outages=outages)
         report = changes(
             None, state, host_id=self.host_id, run=run, sequence=1, epoch=Epoch(1, 1), events=()
         )

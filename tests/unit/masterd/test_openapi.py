@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import pkgutil
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from hullmark.masterd.openapi import document, schema_of
 from hullmark.masterd.route import Login, Route, find
 from hullmark.masterd.routes import API
 from hullmark.model import api
+from hullmark.model.outage import Outage
 from hullmark.model.people import Role
 from tests.unit.masterd.serving import APP, Served, apply_body, serve
 
 TOKEN = {"name": "ci", "role": "deployer", "request_id": "t1", "networks": ["10.0.0.0/8"]}
+
+OUTAGE = Outage("o1", "h1", "trail", "audit-trail", "Audit trail", 1000.0, "stopped")
 
 H1 = ["h1"]
 OF_HOSTS: list[tuple[str, str, Any]] = [
@@ -51,6 +55,15 @@ OF_MARK: list[tuple[str, str, Any]] = [
     ("GET", "/v1/mark", None),
     ("DELETE", "/v1/mark/override", {"control": "audit-trail", "request_id": "k3"}),
     ("DELETE", "/v1/mark", {"request_id": "k4"}),
+]
+
+CAUSE = {"text": "a full disk", "topic": "cause", "request_id": "i2"}
+OF_INCIDENTS: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/incidents?open=true&host=h1", None),
+    ("GET", "/v1/incidents/1", None),
+    ("POST", "/v1/incidents/1/acknowledge", {"request_id": "i1"}),
+    ("POST", "/v1/incidents/1/notes", CAUSE),
+    ("GET", "/v1/status", None),
 ]
 
 WRONG: list[tuple[str, str, Any, int]] = [
@@ -157,6 +170,15 @@ def test_operations_names_every_route_with_its_roles() -> None:
     assert found == expected
 
 
+async def until_told(ask: Callable[..., Awaitable[Any]]) -> None:
+    """Until there is an incident."""
+    for _ in range(100):
+        if (await ask("GET", "/v1/incidents"))["incidents"]:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no incident within 5 s")
+
+
 def test_every_answer_is_as_described(tmp_path: Path) -> None:
     seen: set[tuple[str, str]] = set()
 
@@ -179,7 +201,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         host = await served.enroll()
         seen.update({("POST", "/v1/enroll"), ("POST", "/v1/master/forget")})  # of a second master
         seen.update({("POST", "/v1/master-invites"), ("POST", "/v1/master-joins")})  # likewise
-        await host.begin()
+        await host.begin(outages=(OUTAGE,))
         for path in ("ca", "openapi.json", "status", "apps", "hosts", "orphans", "instances"):
             await ask("GET", f"/v1/{path}")
         await ask("POST", "/v1/plan", {"app": APP})
@@ -187,8 +209,8 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         detail = await ask("GET", "/v1/apps/shop")
         await ask("GET", f"/v1/apps/shop?after={detail['version']}&hold_s=0.01")
         await ask("POST", "/v1/apps/shop/scale", {"services": {"web": 2}, "request_id": "r2"})
-        await ask("GET", "/v1/instances?app=shop")
-        await ask("GET", "/v1/ports?host=h1")
+        for path in ("instances?app=shop", "ports?host=h1"):
+            await ask("GET", f"/v1/{path}")
         await ask("GET", "/v1/posture?host=h1")
         await ask("GET", "/v1/apps/shop/explain?service=web")
         await ask("POST", "/v1/apps/shop/move", {"service": "web", "request_id": "r5"})
@@ -207,7 +229,8 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/events?limit=1000")
         await ask("GET", "/v1/audit/trace?what=shop")
         await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
-        for method, path, body in (*OF_MARK, *OF_HOSTS, *OF_MASTERS):
+        await until_told(ask)
+        for method, path, body in (*OF_INCIDENTS, *OF_MARK, *OF_HOSTS, *OF_MASTERS):
             await ask(method, path, body)
         for method, path, body, status in WRONG:
             await ask(method, path, body, status)
