@@ -23,6 +23,7 @@ _STATUS_MOST = 4096
 _WORDS_MOST = 4096
 _SHOWN_MOST = 300
 _COMM_MOST = 15  # bytes of a process's name that the kernel keeps
+_INTERPRETERS = ("python", "perl", "ruby")
 
 
 def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
@@ -37,7 +38,8 @@ def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
 
 def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Reading:
     """The host's processes of these programs, one a line: its number, state, user, executable and command line, with tabs between.
-    `words` have to be in the command line. Empty where none runs."""
+    `words` have to be in the command line. Empty where none runs. A daemon that gives itself another name than its program's or
+    an interpreter's is not found: most processes of a host are told apart by that alone, as this runs each few seconds."""
     names = frozenset(Path(one).name for one in programs)
     comms = frozenset(one[:_COMM_MOST] for one in names)
 
@@ -46,7 +48,10 @@ def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Re
             return found.comm in comms
         return words in found.words and _is_of(names, found.executable, found.argv)
 
-    return _listed(eye, name, f"processes: {', '.join(programs)}", is_one)
+    def may_be(comm: str) -> bool:
+        return comm in comms or comm.startswith(_INTERPRETERS)
+
+    return _listed(eye, name, f"processes: {', '.join(programs)}", is_one, may_be)
 
 
 def named(eye: Eye, name: str, process: str, executable: str = "") -> Reading:
@@ -63,12 +68,21 @@ def named(eye: Eye, name: str, process: str, executable: str = "") -> Reading:
     return _listed(eye, name, f"processes: {executable or process}", is_one)
 
 
-def _listed(eye: Eye, name: str, source: str, is_one: Callable[[_Process], bool]) -> Reading:
+def _listed(
+    eye: Eye,
+    name: str,
+    source: str,
+    is_one: Callable[[_Process], bool],
+    may_be: Optional[Callable[[str], bool]] = None,
+) -> Reading:
     at = eye.wall()
     try:
         numbers = sorted(int(each) for each in os.listdir(eye.at("/proc")) if each.isdigit())
     except OSError as error:
         return Reading(name, source, errors=str(error), trouble=Trouble.FAILED, at=at)
+    if may_be is not None:
+        folder = str(eye.at("/proc"))
+        numbers = [each for each in numbers if may_be(_comm(folder, each))]
     found = (_process(eye.at(f"/proc/{number}")) for number in numbers)
     lines = [
         f"{one.number}\t{one.state}\t{one.user}\t{one.executable}\t{one.words[:_SHOWN_MOST]}"
@@ -76,6 +90,20 @@ def _listed(eye: Eye, name: str, source: str, is_one: Callable[[_Process], bool]
         if one is not None and is_one(one)
     ]
     return Reading(name, source, text="\n".join(lines), at=at)
+
+
+def _comm(folder: str, number: int) -> str:
+    """A process's name; empty where it is gone."""
+    try:
+        file = os.open(f"{folder}/{number}/comm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(file, 64).decode("utf-8", "replace").rstrip("\n")
+    except OSError:
+        return ""
+    finally:
+        os.close(file)
 
 
 class _Process(NamedTuple):
@@ -125,7 +153,7 @@ def _executable(folder: Path) -> str:
 def _is_of(names: frozenset[str], executable: str, words: Sequence[str]) -> bool:
     if _is_systems(executable, names):
         return True
-    interpreted = Path(executable).name.startswith(("python", "perl", "ruby"))
+    interpreted = Path(executable).name.startswith(_INTERPRETERS)
     return interpreted and any(_is_systems(word, names) for word in words[1:4])
 
 

@@ -23,6 +23,7 @@ def add(
     folder = root / "proc" / str(number)
     folder.mkdir(parents=True)
     name = name or Path(words[0] if words else executable).name[:15]
+    (folder / "comm").write_text(name + "\n")
     (folder / "status").write_text(
         f"Name:\t{name}\nState:\t{state}\nUid:\t7\t7\t7\t7\nNSpid:\t{spaces or number}\n"
     )
@@ -90,7 +91,7 @@ def test_words_of_its_command_line(root) -> None:
 
 
 def test_a_process_can_not_break_the_list(root) -> None:
-    add(root, 40, "/usr/sbin/clamd", "clamd\n1\tS\t0\t/usr/sbin/clamd\tx")
+    add(root, 40, "/usr/sbin/clamd", "clamd\n1\tS\t0\t/usr/sbin/clamd\tx", name="clamd")
     assert [line.split("\t")[0] for line in lines(root, "clamd")] == ["40"]
 
 

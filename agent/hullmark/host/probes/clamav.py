@@ -17,6 +17,8 @@ SELF_CHECK_S = 600.0
 """How often clamd looks for new signatures, where its configuration does not say."""
 SETTLING_S = 60.0
 """How long it may take to load them."""
+_AGAIN_S = (45.0, 105.0)
+"""When it is sent again after a change: freshclam tells clamd at once to load what it brought."""
 _DATABASES = "/var/lib/clamav"
 _LENGTH = struct.Struct(">I")
 
@@ -51,7 +53,6 @@ class Canary:
         with self._lock:
             sent = self._sent.get(where.address)
         if sent is None or sent.is_due(eye.wall(), state, every_s, where.self_check_s + SETTLING_S):
-            changed = sent is None or sent.state != state
             answer = ask(
                 eye,
                 "eicar",
@@ -61,7 +62,9 @@ class Canary:
                 end=b"\0",
                 timeout_s=ANSWER_S,
             )
-            changed_at = answer.at if sent is None or changed else sent.changed_at
+            changed_at = 0.0
+            if sent is not None:
+                changed_at = sent.changed_at if sent.state == state else answer.at
             sent = _Sent(state, changed_at, answer)
             with self._lock:
                 self._sent[where.address] = sent
@@ -77,20 +80,16 @@ class Canary:
 
 class _Sent(NamedTuple):
     state: tuple[str, ...]
-    changed_at: float
+    changed_at: float  # 0.0 where it has not since the first time
     answer: Reading
 
     def is_due(self, now: float, state: tuple[str, ...], every_s: float, loading_s: float) -> bool:
-        """Signatures that have changed on disk are loaded later: then it is sent once more."""
+        """Signatures that have changed on disk are loaded later, and nothing tells when: it is sent some times more."""
         found = self.answer.trouble is Trouble.NONE and self.answer.text.endswith(" FOUND")
         at = self.answer.at
-        loaded_at = self.changed_at + loading_s
-        return (
-            not found
-            or state != self.state
-            or not at <= now < at + every_s
-            or at < loaded_at <= now
-        )
+        later = (*_AGAIN_S, *range(600, int(loading_s), 600), loading_s)
+        again = any(at < self.changed_at + each_s <= now for each_s in later)
+        return not found or state != self.state or again or not at <= now < at + every_s
 
 
 def eicar_file() -> bytes:
