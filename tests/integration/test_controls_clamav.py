@@ -22,7 +22,7 @@ from hullmark.host.probes import PROBES
 from hullmark.host.probes.clamav import Canary, eicar_file
 from hullmark.model.checkkinds import KINDS
 from hullmark.model.control import Finding, Status
-from tests.integration.toolprocess import started, stopped, wait_for
+from tests.integration.toolprocess import started, state, stopped, wait_for
 
 DAY = 86400.0
 _KNOWN = f"{hashlib.md5(eicar_file()).hexdigest()}:68:Eicar\n"
@@ -145,7 +145,8 @@ def test_freshclam(tmp_path) -> None:
         with stopped(process.pid):
             assert look().status is Status.FAIL
         process.kill()
-        assert look().status is Status.FAIL  # a zombie: nobody has waited for it
+        wait_for(lambda: state(process.pid), lambda found: found == "Z")
+        assert "is a zombie" in look().reason
 
 
 def reload(clamd: Clamd) -> None:

@@ -43,9 +43,15 @@ def stopped(pid: int) -> Iterator[None]:
     """As a process that hangs: it is there, and does nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:
+        wait_for(lambda: state(pid), lambda found: found == "T")
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def state(pid: int) -> str:
+    """As in /proc: T stopped, Z ended and not waited for, and so on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def wait_for(look: Callable[[], T], good: Callable[[T], bool], limit_s: float = 20.0) -> T:
