@@ -111,6 +111,11 @@ def waiting(default: str) -> Callable[[Decorated], Decorated]:
 ticket = click.option(
     "--ticket", metavar="TEXT", default="", help="The shop's change number; kept with the change."
 )
+override_mark = click.option(
+    "--override-mark",
+    is_flag=True,
+    help="Place the app's new work for 8 hours without the controls that the mark asks for. Administrators only; needs a ticket.",
+)
 hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print only what went wrong.")
 

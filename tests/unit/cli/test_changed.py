@@ -12,6 +12,7 @@ from hullmark.model.changecontrol import ControlAnswer, DecisionAnswer
 from hullmark.model.drill import ForgetAnswer, StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
+from hullmark.model.loadline import LoadLineAnswer
 from hullmark.model.move import MoveAnswer, MovedSlot
 from hullmark.model.peers import MasterInviteAnswer
 from hullmark.model.people import RevokeAnswer, Role, TokenAnswer
@@ -27,6 +28,7 @@ ASKS = {
     *("orphans", "version", "host show", "maintenance list", "token list", "config check"),
     *("config show", "rollout status", "rollout history", "footprint", "snapshot verify"),
     *("changes list", "changes show", "changes wait", "change-control show"),
+    *("mark show", "mark status"),
     *("break-glass list", "break-glass show"),
     *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
     *("policy show", "policy test"),
@@ -56,6 +58,7 @@ APPLIED = [ApplyAnswer("shop", 3, changed) for changed in (False, True)]
 ROLLED = [RolloutAnswer("shop", 3, changed, "paused") for changed in (False, True)]
 MOVED = [MoveAnswer("shop", ()), MoveAnswer("shop", (MovedSlot("shop/web.1", "web3"),))]
 CONTROLLED = [ControlAnswer(changed, 1) for changed in (False, True)]
+MARKED = [LoadLineAnswer(changed) for changed in (False, True)]
 DECIDED = DecisionAnswer(WAITS)
 DETAIL = HostDetail(answers.HOST, 1.0, (), (), (), 2)
 
@@ -103,6 +106,13 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         "DELETE /v1/change-control",
         [ControlAnswer(True, 0)],
     ),
+    "mark set": ("mark set MARK", "PUT /v1/mark", MARKED),
+    "mark clear": ("mark clear", "DELETE /v1/mark", [LoadLineAnswer(True)]),
+    "mark override": (
+        "mark override time --ticket T",
+        "POST /v1/mark/override",
+        [LoadLineAnswer(True)],
+    ),
     "approve": ("approve 3f9a01c2", "POST /v1/changes/3f9a01c2/approve", [DECIDED]),
     "changes refuse": ("changes refuse 3f9a01c2", "POST /v1/changes/3f9a01c2/refuse", [DECIDED]),
     "break-glass open": ("break-glass open --reason x", "POST /v1/break-glass", [GLASS]),
@@ -129,7 +139,9 @@ def test_a_change_says_whether_it_was_one(
     compose.write_text("name: shop\nservices: {web: {image: localhost/web:1}}\n")
     rules = tmp_path / "rules.yaml"
     rules.write_text("rules: [{name: all}]\n")
-    files = {"FILE": str(compose), "RULES": str(rules)}
+    mark = tmp_path / "mark.yaml"
+    mark.write_text("require: [time]\n")
+    files = {"FILE": str(compose), "RULES": str(rules), "MARK": str(mark)}
     words = [files.get(word, word) for word in line.split()]
     master.answers = {"GET /v1/hosts": HostList(()), "GET /v1/status": answers.STATUS}
     for host in ("web3", "web4"):

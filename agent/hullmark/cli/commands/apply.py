@@ -9,7 +9,7 @@ import click
 from hullmark.cli import composefiles, door
 from hullmark.cli.client import new_request_id
 from hullmark.cli.composefiles import Project
-from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.options import Asked, online, override_mark, quiet, ticket, waiting
 from hullmark.cli.words import duration
 from hullmark.model.wire import to_wire
 
@@ -37,6 +37,7 @@ somebody changed the app meanwhile.
     metavar="N",
     help="Refuse unless the app is at this generation (0: new).",
 )
+@override_mark
 @quiet
 @online
 def command(
@@ -46,6 +47,7 @@ def command(
     timeout: str,
     ticket: str,
     expected_generation: Optional[int],
+    override_mark: bool,
     quiet: bool,
 ) -> int:
     """Run the app of the Compose files, or change it to what they say.
@@ -62,6 +64,7 @@ def command(
         "request_id": new_request_id(),
         "ticket": ticket,
         "expected_generation": expected_generation,
+        **({"override_mark": True} if override_mark else {}),
     }
     text = client.change("PUT", f"/v1/apps/{app.name}", request)
 

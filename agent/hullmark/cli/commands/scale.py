@@ -8,7 +8,7 @@ import click
 
 from hullmark.cli import changing, door, failure
 from hullmark.cli.client import new_request_id
-from hullmark.cli.options import Asked, online, quiet, ticket, waiting
+from hullmark.cli.options import Asked, online, override_mark, quiet, ticket, waiting
 from hullmark.cli.waiting import settle
 from hullmark.cli.words import duration, whole_number
 from hullmark.errors import UsageError
@@ -32,10 +32,17 @@ somebody changed the app meanwhile.
 @click.argument("targets", metavar="APP/SERVICE=N...", nargs=-1, required=True)
 @waiting("10m")
 @ticket
+@override_mark
 @quiet
 @online
 def command(
-    asked: Asked, targets: tuple[str, ...], wait: bool, timeout: str, ticket: str, quiet: bool
+    asked: Asked,
+    targets: tuple[str, ...],
+    wait: bool,
+    timeout: str,
+    ticket: str,
+    override_mark: bool,
+    quiet: bool,
 ) -> int:
     """Change the numbers of replicas of services of one app.
 
@@ -44,7 +51,7 @@ def command(
     timeout_s = duration(timeout, "--timeout")
     app, services = parse(targets)
     client = door.client(asked)
-    request = ScaleRequest(services, new_request_id(), ticket)
+    request = ScaleRequest(services, new_request_id(), ticket, override_mark)
     answer = client.decoded(
         ApplyAnswer, client.change("POST", f"/v1/apps/{app}/scale", to_wire(request))
     )
