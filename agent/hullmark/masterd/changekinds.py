@@ -33,6 +33,7 @@ KINDS: Mapping[tuple[str, str], ChangeKind] = {
 
 FREE: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/plan"): "a question",
+    ("POST", "/v1/evidence/sign"): "nothing changes: a signature under what was recorded",
     ("POST", "/v1/sessions"): "a login, of a role that somebody has already",
     ("POST", "/v1/master/step-down"): "nothing that was asked for changes: the pair's own business",
     ("POST", "/v1/master/kill"): "a drill of the same",

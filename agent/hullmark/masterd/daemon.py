@@ -252,6 +252,7 @@ class Master:
             poll_hold_max_s=min(10.0, config.lost_after * HOLD_SHARE),
             session_valid_s=config.session_valid,
             invite_valid_s=config.invite_valid,
+            roles=self._rules.views,
         )
         document = document_bytes(routes.API, hullmark.__version__)
         records = self._auditing, Accounts(self._auditing, cluster, time.monotonic), self._vouching

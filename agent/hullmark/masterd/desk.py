@@ -19,6 +19,7 @@ from hullmark.masterd.refusals import not_leading
 from hullmark.masterd.tasks import Hub
 from hullmark.masterd.vouching import Vouching
 from hullmark.model.change import Change
+from hullmark.model.evidence import RoleView
 from hullmark.model.people import Role
 from hullmark.pki.authority import Authority
 
@@ -30,7 +31,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Terms:
-    """Times in seconds. `api_urls` and `agents_urls`: where people and agents reach the masters."""
+    """Times in seconds. `api_urls` and `agents_urls`: where people and agents reach the masters.
+    `roles`: who has one by this master's configuration."""
 
     cluster_id: str
     api_urls: tuple[str, ...]
@@ -39,6 +41,7 @@ class Terms:
     poll_hold_max_s: float = 4.0
     session_valid_s: float = 28800.0
     invite_valid_s: float = 3600.0
+    roles: tuple[RoleView, ...] = ()
 
 
 @dataclass(frozen=True)

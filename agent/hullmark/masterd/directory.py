@@ -18,6 +18,7 @@ from typing import Callable, Optional, TypeVar
 
 from hullmark.config import MasterConfig
 from hullmark.errors import Unavailable
+from hullmark.model.evidence import RoleView
 from hullmark.model.people import Role
 
 ANSWER_S = 5.0
@@ -44,6 +45,15 @@ class Rules:
             users.update(dict.fromkeys(getattr(config, f"roles_{role.value}_users"), role))
             groups.update(dict.fromkeys(getattr(config, f"roles_{role.value}_groups"), role))
         return cls(users, groups)
+
+    @property
+    def views(self) -> tuple[RoleView, ...]:
+        kinds = (("user", self.users), ("group", self.groups))
+        return tuple(
+            RoleView(kind, name, role.value)
+            for kind, of in kinds
+            for name, role in sorted(of.items())
+        )
 
     @property
     def empty(self) -> bool:

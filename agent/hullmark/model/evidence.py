@@ -1,6 +1,7 @@
 """The signature of an evidence pack, and how it is asked for.
 
 POST   /v1/evidence/sign   SignRequest -> PackSignature    by the leader's certificate key; for auditors and administrators
+GET    /v1/people                      -> RoleList         for the same
 """
 
 from __future__ import annotations
@@ -36,3 +37,17 @@ class PackSignature:
     signature: str
     algorithm: str = ALGORITHM
     chain_pem: str = ""
+
+
+@dataclass(frozen=True)
+class RoleView:
+    """`kind` is `user` or `group`, of the master's system."""
+
+    kind: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class RoleList:
+    roles: tuple[RoleView, ...] = ()

@@ -58,6 +58,10 @@ OF_MARK: list[tuple[str, str, Any]] = [
 ]
 
 CAUSE = {"text": "a full disk", "topic": "cause", "request_id": "i2"}
+OF_EVIDENCE: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/v1/people", None),
+    ("POST", "/v1/evidence/sign", {"digest": "ab" * 32, "what": "pci-dss-4.0.1"}),
+)
 OF_INCIDENTS: list[tuple[str, str, Any]] = [
     ("GET", "/v1/incidents?open=true&host=h1", None),
     ("GET", "/v1/incidents/1", None),
@@ -230,7 +234,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         await ask("GET", "/v1/audit/trace?what=shop")
         await ask("DELETE", "/v1/apps/shop", {"request_id": "r3"})
         await until_told(ask)
-        for method, path, body in (*OF_INCIDENTS, *OF_MARK, *OF_HOSTS, *OF_MASTERS):
+        for method, path, body in (*OF_INCIDENTS, *OF_EVIDENCE, *OF_MARK, *OF_HOSTS, *OF_MASTERS):
             await ask(method, path, body)
         for method, path, body, status in WRONG:
             await ask(method, path, body, status)
