@@ -100,7 +100,8 @@ def test_no_dated_signatures(clamd) -> None:
         assert clamd.look("clamav.signatures").reason == "clamd has no daily signatures loaded"
 
 
-def test_the_age_of_signatures(clamd) -> None:
+def test_the_age_of_signatures(clamd, monkeypatch) -> None:
+    monkeypatch.setattr("hullmark.host.probes.clamav.ANSWER_S", 2.0)
     daily(clamd.signatures, time.time() - 2 * DAY)
     with clamd.running() as process:
         found = clamd.look("clamav.signatures")

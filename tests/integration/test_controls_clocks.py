@@ -68,7 +68,7 @@ def server(tmp_path_factory, server_port) -> Iterator[Chrony]:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory, server, server_port) -> Iterator[Chrony]:
-    source = f"server 127.0.0.1 port {server_port} iburst minpoll 0 maxpoll 0"
+    source = f"server 127.0.0.1 port {server_port} iburst minpoll -3 maxpoll -3"
     with chronyd(tmp_path_factory.mktemp("client"), "client", source, "port 0") as one:
         yield one
 
@@ -81,7 +81,7 @@ def test_one_that_follows_a_server(client) -> None:
 
 def test_one_whose_clock_is_far(tmp_path, server, server_port) -> None:
     """Told to take the server's time for one that is 2.5 s off, and not allowed to set the clock."""
-    source = f"server 127.0.0.1 port {server_port} iburst minpoll 0 maxpoll 0 offset 2.5"
+    source = f"server 127.0.0.1 port {server_port} iburst minpoll -3 maxpoll -3 offset 2.5"
     with chronyd(tmp_path, "far", source, "port 0") as far:
         found = wait_for(far.look, lambda found: "ms off" in found.reason)
         assert (found.status, found.reason) == (

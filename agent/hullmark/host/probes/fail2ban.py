@@ -12,7 +12,7 @@ from hullmark.model.control import Reading, Trouble
 
 JAILS_MOST = 100
 FILES_MOST = 40
-_ANSWER_S = 8.0
+ANSWER_S = 8.0
 _JAIL_LIST = re.compile(r"Jail list:[ \t]*(.*)")
 _JAIL = re.compile(r"[\w.][\w.-]{0,63}", re.ASCII)
 _FILE_LIST = re.compile(r"File list:[ \t]*(/.*)")
@@ -68,7 +68,7 @@ def files_of(status: str) -> tuple[str, ...]:
 def _ask(eye: Eye, name: str, given: Mapping[str, object], *words: str) -> Reading:
     socket = given.get("socket")
     where = ["-s", str(socket)] if socket else []
-    return eye.run(name, ["fail2ban-client", *where, *words], timeout_s=_ANSWER_S)
+    return eye.run(name, ["fail2ban-client", *where, *words], timeout_s=ANSWER_S)
 
 
 PROBES: Mapping[str, Probe] = {
