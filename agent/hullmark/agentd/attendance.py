@@ -23,6 +23,7 @@ from hullmark.agentd.results import Results
 from hullmark.agentd.runner import Runner
 from hullmark.agentd.supervisor import Supervisor
 from hullmark.config import AgentConfig, shipped_controls
+from hullmark.engine import probes
 from hullmark.host.machineid import derived
 from hullmark.model.control import Mode, Posture
 from hullmark.model.outage import Outage
@@ -61,6 +62,7 @@ class Attendance:
         self._forwarding = Forwarding(config.controls_receipts)
         looking = Looking(
             assemble(
+                probes.looks(guard.engine),
                 {RECEIPT: self._forwarding.look},
                 observing=lambda: self._config.mode == Mode.OBSERVE.value,
             ),

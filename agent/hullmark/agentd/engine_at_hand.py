@@ -76,6 +76,14 @@ class EngineAtHand:
         with self._engine() as engine:
             return engine.hands()
 
+    def told(self, path: str, **parameters: str) -> Any:
+        with self._engine() as engine:
+            return engine.told(path, **parameters)
+
+    def stat(self, container_id: str, path: str) -> Mapping[str, Any]:
+        with self._engine() as engine:
+            return engine.stat(container_id, path)
+
     def inspected_image(self, image: str) -> Mapping[str, Any]:
         with self._engine() as engine:
             return engine.inspected_image(image)

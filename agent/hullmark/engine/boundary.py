@@ -16,6 +16,10 @@ class EngineSilent(EngineUnavailable):
     """The engine took the call and gave no answer in time."""
 
 
+class EngineMissing(EngineUnavailable):
+    """No engine is on this host, as far as can be seen."""
+
+
 @contextlib.contextmanager
 def translated(socket_url: str) -> Iterator[None]:
     """EngineUnavailable where no answer came, or none that can be read; EngineSilent where time ran out."""

@@ -23,7 +23,7 @@ from hullmark.engine import (
     restarts,
     sources,
 )
-from hullmark.engine.boundary import EngineSilent
+from hullmark.engine.boundary import EngineMissing, EngineSilent
 from hullmark.engine.connection import CALL_TIMEOUT_S, Connection, segment
 from hullmark.engine.places import HostNetworks, Places
 from hullmark.engine.protocol import (
@@ -74,7 +74,7 @@ def find_engine(configured: str = "") -> str:
     for path in SOCKETS:
         if is_socket(Path(path)):
             return f"unix://{path}"
-    raise EngineUnavailable(
+    raise EngineMissing(
         f"no container engine found: none of {', '.join(SOCKETS)} is there",
         remedy="start one (systemctl start docker, or: service docker start, or start dockerd), or install "
         "one: apt install docker.io, or apt install podman and systemctl enable --now podman.socket; "
@@ -303,6 +303,14 @@ class DockerApiEngine:
 
     def hands(self) -> Sequence[Hand]:
         return tuple(inspection.hands(self._connection.get("/containers/json", all="true")))
+
+    def told(self, path: str, **parameters: str) -> Any:
+        return self._connection.get(path, **parameters)
+
+    def stat(self, container_id: str, path: str) -> Mapping[str, Any]:
+        place = f"/containers/{segment(container_id)}/archive"
+        answer = self._connection.call("HEAD", place, {"path": path})
+        return inspection.file_stat(answer.headers.get("X-Docker-Container-Path-Stat", ""))
 
     # -- images
 

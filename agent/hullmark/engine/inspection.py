@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
@@ -141,6 +142,15 @@ def hands(rows: Sequence[Mapping[str, Any]]) -> Iterator[Hand]:
         for mount in row.get("Mounts") or () if one.state in UP else ():
             if mount.get("RW") and str(mount.get("Source") or "").startswith("/"):
                 yield Hand(one.container_id, one.name, str(mount["Source"]))
+
+
+def file_stat(header: str) -> dict[str, Any]:
+    """Of the header that tells what is at a path. Empty where it can't be read."""
+    try:
+        found = json.loads(base64.b64decode(header))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def events_wanted(engine: str) -> dict[str, str]:

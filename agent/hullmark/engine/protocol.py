@@ -254,6 +254,14 @@ class Engine(Protocol):
         """What containers that are up, ours or not, may write to on this host."""
         ...
 
+    def told(self, path: str, **parameters: str) -> Any:
+        """What the engine answers to a GET of its API, for checks: they read what nothing else needs. Raises NotFound."""
+        ...
+
+    def stat(self, container_id: str, path: str) -> Mapping[str, Any]:
+        """`mode` (as Go has it), `size`, `linkTarget` of what is at a path of a container. Raises NotFound."""
+        ...
+
     def inspected_image(self, image: str) -> Mapping[str, Any]:
         """By reference or id. Raises NotFound."""
         ...

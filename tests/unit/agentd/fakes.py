@@ -232,6 +232,12 @@ class FakeEngine:
         self._ask("inspected_network")
         return self._place(name, self.network_names)
 
+    def told(self, path: str, **parameters: str) -> Any:
+        raise NotFound(path)
+
+    def stat(self, container_id: str, path: str) -> Mapping[str, Any]:
+        raise NotFound(path)
+
     def inspected_volume(self, name: str) -> Mapping[str, Any]:
         self._ask("inspected_volume")
         return self._place(name, self.volume_names)

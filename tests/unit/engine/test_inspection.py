@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
@@ -255,3 +256,10 @@ def test_what_containers_that_are_up_write_to() -> None:
         ("paused", "/srv"),
         ("restarting", "/srv"),
     ]
+
+
+def test_what_is_at_a_path() -> None:
+    header = base64.b64encode(b'{"name": "sh", "size": 9, "mode": 493}').decode()
+    assert inspection.file_stat(header) == {"name": "sh", "size": 9, "mode": 493}
+    for nothing in ("", "gibberish", base64.b64encode(b"[7]").decode()):
+        assert inspection.file_stat(nothing) == {}

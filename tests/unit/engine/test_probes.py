@@ -1,0 +1,215 @@
+"""What checks read of an engine, and what becomes of what it doesn't answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import pytest
+
+from hullmark.engine import probes
+from hullmark.engine.boundary import EngineMissing
+from hullmark.engine.containerlooks import First
+from hullmark.engine.protocol import EngineInfo
+from hullmark.errors import EngineUnavailable, HullmarkError, NotFound
+from hullmark.model.control import Reading, Trouble
+
+GIVEN: Mapping[str, object] = {
+    "settings": "/etc/docker/daemon.json",
+    "pid_file": "/run/p",
+    "most": 2,
+}
+ROW = {"Id": "1", "Names": ["/web"]}
+
+
+class Sight:
+    left_s = 9.0
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+
+    def wall(self) -> float:
+        return 7.0
+
+    def file(self, name: str, path: str) -> Reading:
+        there = path in self._files
+        return Reading(
+            name,
+            path,
+            self._files.get(path, ""),
+            trouble=Trouble.NONE if there else Trouble.MISSING,
+            at=7.0,
+        )
+
+    def stat(self, name: str, path: str) -> Reading:
+        return Reading(name, path, facts={"mode": "0660"}, at=7.0)
+
+
+class Engine:
+    """Answers what it is given; raises what is an error."""
+
+    def __init__(self, answers: Mapping[str, Any], name: str = "docker") -> None:
+        self.answers = answers
+        self.name = name
+        self.asked: list[str] = []
+
+    def info(self) -> EngineInfo:
+        self._give("info", None)
+        return EngineInfo(self.name, "1", "unix:///run/docker.sock")
+
+    def told(self, path: str, **parameters: str) -> Any:
+        return self._give(path, {})
+
+    def inspected(self, container_id: str) -> Any:
+        return self._give(f"inspect {container_id}", {"Id": container_id})
+
+    def inspected_network(self, name: str) -> Any:
+        return self._give(f"network {name}", {})
+
+    def inspected_image(self, name: str) -> Any:
+        return self._give(f"image {name}", {})
+
+    def stat(self, container_id: str, path: str) -> Any:
+        return self._give(f"stat {path}", {"mode": 0o755})
+
+    def _give(self, what: str, usual: Any) -> Any:
+        self.asked.append(what)
+        answer = self.answers.get(what, usual)
+        if isinstance(answer, HullmarkError):
+            raise answer
+        return answer
+
+
+def look(
+    kind: str, engine: Engine, files: Optional[Mapping[str, str]] = None
+) -> dict[str, Reading]:
+    looks: Any = probes.looks(engine)  # type: ignore[arg-type]
+    return {each.name: each for each in looks[kind](Sight(files or {}), GIVEN)}
+
+
+@pytest.mark.parametrize(
+    "kind", ["engines.settings", "containers.settings", "containers.drift", "containers.files"]
+)
+def test_no_engine_and_one_that_does_not_answer(kind: str) -> None:
+    found = look(kind, Engine({"info": EngineMissing("no container engine found")}))
+    assert found["engine"].trouble is Trouble.MISSING
+    found = look(kind, Engine({"info": EngineUnavailable("it does not answer")}))
+    assert (found["engine"].trouble, found["engine"].errors) == (
+        Trouble.FAILED,
+        "it does not answer",
+    )
+    found = look(
+        kind,
+        Engine({"/info": EngineUnavailable("gone"), "/containers/json": EngineUnavailable("gone")}),
+    )
+    assert found["engine"].trouble is Trouble.FAILED
+
+
+def test_of_the_file_of_settings_only_what_is_judged_is_kept() -> None:
+    secret = '{"icc": false, "proxies": {"http-proxy": "http://me:secret@proxy"}}'
+    files = {
+        "/etc/docker/daemon.json": secret,
+        "/run/p": "12\n",
+        "/proc/12/cmdline": "dockerd\0--icc",
+    }
+    found = look("engines.settings", Engine({"network bridge": NotFound("none")}), files)
+    assert found["settings"].text == '{"icc": false}'
+    assert found["arguments"].text == "dockerd\0--icc"
+    assert found["bridge"].trouble is Trouble.MISSING
+    assert found["socket"].source == "/run/docker.sock"
+    garbled = look("engines.settings", Engine({}), {"/etc/docker/daemon.json": "gibberish"})
+    assert garbled["settings"].text == "gibberish"
+
+
+def test_a_containers_environment_is_not_read() -> None:
+    said = {"Id": "1", "Name": "/web", "Config": {"Env": ["PASSWORD=secret"], "User": "9"}}
+    said["HostConfig"] = {"Memory": 7, "Binds": ["/x:/y"]}
+    found = look("containers.settings", Engine({"/containers/json": [ROW], "inspect 1": said}))
+    assert "secret" not in found["container:web"].text
+    assert json.loads(found["container:web"].text)["host"] == {"Memory": 7}
+
+
+def test_one_that_goes_while_it_is_looked_at_is_left_out() -> None:
+    engine = Engine(
+        {
+            "/containers/json": [ROW],
+            "inspect 1": NotFound("gone"),
+            "/containers/1/changes": NotFound("gone"),
+        }
+    )
+    for kind in ("containers.settings", "containers.drift", "containers.files"):
+        assert not any(name.endswith(":web") for name in look(kind, engine))
+
+
+@pytest.mark.parametrize(
+    ("groups", "path"),
+    [
+        (
+            "0::/system.slice/docker-1.scope\n",
+            "/sys/fs/cgroup/system.slice/docker-1.scope/memory.max",
+        ),
+        (
+            "5:memory:/docker/1\n4:pids:/docker/1\n",
+            "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes",
+        ),
+        ("5:cpu,memory:/docker/1\n0::/x\n", "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes"),
+    ],
+)
+def test_limits_as_the_kernel_has_them(groups: str, path: str) -> None:
+    said = {"Id": "1", "Name": "/web", "State": {"Pid": 5}, "Image": "i"}
+    files = {
+        "/proc/5/cgroup": groups,
+        "/proc/5/status": "Name:\tx\nUid:\t0\t0\nSeccomp:\t2\n",
+        path: "64\n",
+    }
+    found = look("containers.drift", Engine({"/containers/json": [ROW], "inspect 1": said}), files)
+    assert found["memory:web"].text == "64\n"
+    assert found["status:web"].text == "Uid:\t0\t0\nSeccomp:\t2"
+
+
+def test_how_a_container_was_at_first_is_remembered_as_long_as_it_is_up() -> None:
+    first = First()
+    assert first.of("1", "a") == "a"
+    assert first.of("1", "b") == "a"
+    first.keep({"2"})
+    assert first.of("1", "b") == "b"
+
+
+def test_changed_files_are_looked_at_up_to_a_number() -> None:
+    changes = [
+        {"Path": "/opt", "Kind": 0},
+        {"Path": "/opt/a", "Kind": 1},
+        {"Path": "/opt/gone", "Kind": 2},
+        {"Path": "/opt/b", "Kind": 1},
+        {"Path": "/opt/c", "Kind": 0},
+    ]
+    engine = Engine({"/containers/json": [ROW], "/containers/1/changes": changes})
+    found = look("containers.files", engine)["changes:web"]
+    said = json.loads(found.text)
+    assert (said["changed"], said["looked"], found.cut) == (3, 2, True)
+    assert [one["path"] for one in said["executables"]] == ["/opt/a", "/opt/b"]
+    assert [each for each in engine.asked if each.startswith("stat")] == [
+        "stat /opt/a",
+        "stat /opt/b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown"),
+    [
+        (0o755, "0755"),
+        (0o755 | 1 << 23, "4755"),
+        (0o2755 & 0o777 | 1 << 22, "2755"),
+        (0o644, None),
+        (0o777 | 1 << 27, None),
+        (0o755 | 1 << 31, None),
+    ],
+)
+def test_what_is_executable(mode: int, shown: Optional[str]) -> None:
+    changes = [{"Path": "/x", "Kind": 1}]
+    engine = Engine(
+        {"/containers/json": [ROW], "/containers/1/changes": changes, "stat /x": {"mode": mode}}
+    )
+    entries = json.loads(look("containers.files", engine)["changes:web"].text)["executables"]
+    assert [one["mode"] for one in entries] == ([shown] if shown else [])
