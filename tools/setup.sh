@@ -111,7 +111,7 @@ setup_hosts() {
 }
 
 setup_controls() {
-    apt_install auditd aide rsyslog chrony fail2ban clamav-daemon ufw firewalld nftables unattended-upgrades python3-pyinotify
+    apt_install auditd aide rsyslog logrotate chrony fail2ban clamav-daemon ufw firewalld nftables unattended-upgrades python3-pyinotify
     # Two daemons for syslog can't be installed together: this one is only unpacked.
     local tools=${HULLMARK_CACHE:-build}/tools draft
     if [ ! -d "$tools/syslog-ng" ]; then

@@ -9,6 +9,7 @@ FUNCTIONS: Mapping[str, str] = {
     "local-logging": "local logs",
     "log-forwarding": "logs sent to another host",
     "log-protection": "logs kept from change",
+    "log-retention": "logs kept for long enough",
     "file-integrity": "watch on files' integrity",
     "anti-malware": "malware scanner",
     "intrusion-prevention": "blocking of attackers",
@@ -24,3 +25,5 @@ FUNCTIONS: Mapping[str, str] = {
 """Each with a few words for people."""
 OF_A_SITE = "site-"
 """How a function begins that only a site has."""
+ONLY_WHERE_THERE = frozenset({"engine-hardening", "container-hardening", "container-drift"})
+"""Those about something that a host need not have: without it nothing is missing."""

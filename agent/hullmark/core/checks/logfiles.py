@@ -1,7 +1,140 @@
+"""Whether logs can be read by few only, and whether the end of our own is sound. What became of logs is in `logkeeping`."""
+
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Optional
 
-from hullmark.core.checks.judge import Judge
+from hullmark.core.chain import Verifier
+from hullmark.core.checks import ages, logkeeping, programs
+from hullmark.core.checks.judge import (
+    Judge,
+    Seen,
+    error,
+    failed,
+    first_line,
+    not_applicable,
+    not_understood,
+    untold,
+)
+from hullmark.model.control import Finding, Reading, Trouble
 
-JUDGES: Mapping[str, Judge] = {}
+FULL_BYTES = 64 << 10
+_FOLDER = "40000"
+_OCTAL = re.compile(r"[0-7]{1,6}")
+_READ, _ENTER = 0o444, 0o111
+
+
+def _judge_permissions(seen: Seen) -> Finding:
+    files = programs.look(seen, "files")
+    told = untold(files)
+    if told is not None:
+        return told
+    lines = [line.split("\t") for line in files.text.splitlines() if line]
+    if not all(len(line) == 5 and _OCTAL.fullmatch(line[1]) for line in lines):
+        return not_understood(files)
+    for line in lines:
+        wrong = _open_to_others(seen, *line)
+        if wrong is not None:
+            return wrong
+    if files.errors.strip():
+        return error(first_line(files.errors))
+    if files.cut:
+        return error(f"{files.source}: more files than are looked at")
+    if not lines:
+        return not_applicable(f"{files.source}: none of these logs is on this host")
+    return seen.passed(f"{len(lines)} files and folders")
+
+
+def _open_to_others(
+    seen: Seen, path: str, mode: str, what: str, owner: str, group: str
+) -> Optional[Finding]:
+    bits, most = int(mode, 8) & 0o777, int(seen.number("mode"))
+    if what == _FOLDER:
+        most |= (most & _READ) >> 2  # who may read may enter
+    else:
+        bits &= ~_ENTER
+    extra = bits & ~most
+    whose = (
+        "others"
+        if extra & 0o007
+        else f"the group {group}"
+        if extra & 0o070
+        else f"its owner {owner}"
+    )
+    if extra:
+        can = "change" if extra & 0o222 else "read" if extra & _READ else "enter"
+        return failed(
+            f"{path} has the mode {mode}: {whose} can {can} it", f"`chmod` it to {most:04o}"
+        )
+    if owner not in seen.texts("owners"):
+        return failed(f"{path} belongs to {owner}, who is none of those that may change logs")
+    if bits & 0o070 and group not in seen.texts("groups"):
+        return failed(f"{path} can be read by the group {group}, which is none of those that may")
+    return None
+
+
+def _judge_own_chain(seen: Seen) -> Finding:
+    remembered, log = programs.look(seen, "remembered"), programs.look(seen, "log")
+    if log.trouble is Trouble.MISSING and remembered.trouble is Trouble.MISSING:
+        return not_applicable(f"{log.source}: there is no audit log of Hullmark on this host")
+    if log.trouble is Trouble.MISSING:
+        return failed(f"{log.source} isn't there, though its end is remembered: it was removed")
+    told = untold(log)
+    if told is not None:
+        return told
+    verifier = Verifier()
+    for line in log.text.splitlines(keepends=True):
+        broken = verifier.feed(line.encode("utf-8", "replace"))
+        if broken is not None:
+            where = f"record {broken.seq}" if broken.seq else "a line"
+            return failed(
+                f"{log.source}: {where} near its end: {broken.why}", "`hullmark audit verify`"
+            )
+    if verifier.head is None:
+        return error(f"{log.source} has no whole record")
+    return (
+        _unlike_remembered(seen, verifier, log)
+        or _no_room(seen, log)
+        or ages.unlike(
+            f"the newest record of {log.source}", ages.mtime(log), seen.now, seen.number("at_most")
+        )
+        or seen.passed(f"record {verifier.head.seq}")
+    )
+
+
+def _unlike_remembered(seen: Seen, verifier: Verifier, log: Reading) -> Optional[Finding]:
+    remembered, head = programs.look(seen, "remembered"), verifier.head
+    if remembered.trouble is Trouble.MISSING or head is None:
+        return error(f"{remembered.source} can't be read: nobody knows whether the log was cut")
+    told = untold(remembered)
+    facts = remembered.facts
+    seq = facts.get("seq", "")
+    if told is not None or not seq.isdecimal() or len(seq) > 18:
+        return told or not_understood(remembered)
+    if facts.get("log") != head.log:
+        return failed(f"{log.source} is another log than the one whose end is remembered")
+    if head.seq < int(seq):
+        return failed(
+            f"{log.source} ends with record {head.seq}, and record {seq} was written: its end was cut off",
+            "`hullmark audit verify`",
+        )
+    if head.seq == int(seq) and head.hash != facts.get("hash"):
+        return failed(f"record {seq} of {log.source} is not the one that was written")
+    return None
+
+
+def _no_room(seen: Seen, log: Reading) -> Optional[Finding]:
+    free = programs.look(seen, "space").facts.get("free_bytes", "")
+    if free.isdecimal() and int(free) < FULL_BYTES:
+        return failed(f"the disk of {log.source} is full", "make room")
+    return None
+
+
+JUDGES: Mapping[str, Judge] = {
+    "logfiles.permissions": _judge_permissions,
+    "logfiles.truncation": logkeeping.judge_truncation,
+    "logfiles.retention": logkeeping.judge_retention,
+    "logfiles.own_chain": _judge_own_chain,
+}
