@@ -115,35 +115,38 @@ class Controlling:
     def turn(self) -> None:
         of = self._of
         with self._lock:
-            self._follow()
+            followed = self._follow()
             of.runner.begin()
         wait_s = of.runner.wait_s(TURN_S)
         pulse.within(wait_s)
         ended = of.runner.finished(wait_s)
         with self._lock:
-            self._take(ended)
+            moved = self._take(ended)
             of.runner.reckon()
             of.diary.turn()
-            self._show()
+            self._show(moved=moved or followed)
 
-    def _follow(self) -> None:
-        """The files of controls."""
+    def _follow(self) -> bool:
+        """The files of controls. Whether others are in force than before."""
         of, now = self._of, self._of.clock()
         if self._reread:
             self._reread = False
             of.definitions.outdated()
         elif now - self._looked_at < DEFINITIONS_S:
-            return
+            return False
         self._looked_at = now
-        if of.definitions.look(self._config.controls_dir) and of.definitions.in_force:
+        changed = of.definitions.look(self._config.controls_dir)
+        if changed and of.definitions.in_force:
             specs = of.definitions.in_force.specs
             tasks = tuple(tasks_of(specs))
             of.results.define(specs)
             of.runner.define(tasks)
             of.diary.keep(task.key for task in tasks)
             self._keep_outages()
+        return changed
 
-    def _take(self, ended: Iterable[tuple[Task, Looked]]) -> None:
+    def _take(self, ended: Iterable[tuple[Task, Looked]]) -> bool:
+        """Whether a check has another status than before."""
         of = self._of
         taken = [of.results.take(task, looked) for task, looked in ended]
         now = of.clock()
@@ -154,12 +157,13 @@ class Controlling:
             of.diary.take(one)
         if taken:
             self._keep_outages()
+        return any(one.changed for one in taken)
 
     def _keep_outages(self) -> None:
         of = self._of
         of.results.note_outages(of.keeper.take(of.results.states(), of.wall()))
 
-    def _show(self) -> None:
+    def _show(self, *, moved: bool) -> None:
         of = self._of
         standing = Standing(
             of.results.states(),
@@ -168,7 +172,7 @@ class Controlling:
             self._enrolled,
             (RARER,) if of.runner.stretch > 1.0 else (),
         )
-        of.posturing.show(standing, self._config.run_dir, Mode(self._config.mode))
+        of.posturing.show(standing, self._config.run_dir, Mode(self._config.mode), moved=moved)
 
     def close(self) -> None:
         """After the loop has ended: what was looked at since the last summary is recorded."""

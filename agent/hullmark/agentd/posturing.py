@@ -60,6 +60,8 @@ class Posturing:
         self._outages: tuple[Outage, ...] = ()
         self._listener: Optional[Show] = None
         self._changed = False
+        self._beside: object = None
+        self._settled_at = float("-inf")
 
     def listen(self, listener: Optional[Show]) -> None:
         """Who shows it to a leader from now on; None: nobody."""
@@ -67,7 +69,14 @@ class Posturing:
         if listener is not None and self._settled is not None:
             listener(self._settled, self._outages)
 
-    def show(self, standing: Standing, folder: str, mode: Mode) -> None:
+    def show(self, standing: Standing, folder: str, mode: Mode, *, moved: bool = False) -> None:
+        """`moved`: a check has another status than when this was called last."""
+        now = self._clock()
+        beside = (standing.enrolled, standing.problems, standing.outages, mode)
+        tells = moved or beside != self._beside or now - self._settled_at >= EVERY_S
+        since_s = now - self._written_at
+        if not tells and not self._is_due(since_s):
+            return
         posture = Posture(
             self._host,
             mode,
@@ -78,10 +87,15 @@ class Posturing:
             standing.problems,
             __version__,
         )
-        self._tell(posture, standing.outages)
-        since_s = self._clock() - self._written_at
-        if since_s >= EVERY_S or (self._changed and since_s >= SOON_S):
+        if tells:
+            self._beside, self._settled_at = beside, now
+            self._tell(posture, standing.outages)
+        if self._is_due(since_s):
             self._write(posture, standing, Path(folder))
+
+    def _is_due(self, since_s: float) -> bool:
+        """Whether the file is to be written, that long after it was."""
+        return since_s >= EVERY_S or (self._changed and since_s >= SOON_S)
 
     def _tell(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
         at_rest = settled(posture, self._settled)

@@ -346,8 +346,9 @@ def test_the_posture_is_written_soon_after_a_change_and_now_and_then(tmp_path: P
     results = Results(clock.wall, clock)
     results.define([SPEC])
 
-    def show() -> Optional[float]:
-        made.show(posturing.Standing(results.states()), str(tmp_path / "run"), Mode.OBSERVE)
+    def show(*, moved: bool = False) -> Optional[float]:
+        standing = posturing.Standing(results.states())
+        made.show(standing, str(tmp_path / "run"), Mode.OBSERVE, moved=moved)
         file = tmp_path / "run" / "posture.json"
         return float(json.loads(file.read_text())["posture"]["at"])
 
@@ -360,7 +361,8 @@ def test_the_posture_is_written_soon_after_a_change_and_now_and_then(tmp_path: P
     assert (posture.host, posture.mode, posture.interval_s) == ("web1", Mode.OBSERVE, 5.0)
     clock.now += 0.5
     results.take(DAEMON, looked(clock))
-    assert show() == began, "not twice in a second"
+    assert show(moved=True) == began, "not twice in a second"
+    assert len(told) == 2, "a leader hears at once"
     clock.now += 0.5
     changed = show()
     assert changed is not None
