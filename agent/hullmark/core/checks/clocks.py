@@ -186,21 +186,31 @@ def judge_ntpd_tracking(seen: Seen) -> Finding:
     if absent is not None:
         return absent
     reading = look(seen, "variables")
-    silent = _silent(reading, "ntpq", "Connection refused")
+    silence = _NO_NTPD.search(reading.text + reading.errors)
+    if silence is not None and reading.trouble is Trouble.NONE:
+        return failed(f"{reading.source}: {silence[0]}")
+    silent = _silent(reading, "ntpq", "")
     if silent is not None:
         return silent
     said = dict(re.findall(r"\b(stratum|offset|leap)=([-+0-9.]+)", reading.text))
-    offset_ms, stratum, leap = (
-        ages.number(said.get(name, "")) for name in ("offset", "stratum", "leap")
-    )
-    if "timed out" in reading.text + reading.errors:
-        return failed(f"{reading.source}: no answer")
-    if offset_ms is None or stratum is None or leap is None:
+    measured = re.search(r"\breftime=(?:0x)?([0-9a-f]{8})\.", reading.text)
+    offset_ms, stratum = ages.number(said.get("offset", "")), said.get("stratum", "")
+    if offset_ms is None or not stratum.isdigit() or "leap" not in said or measured is None:
         return not_understood(reading)
-    if leap in (3, 11) or not 0 < stratum < _UNSYNCHRONIZED:  # 11: binary, as older ones print it
-        return failed(f"ntpd is not synchronised: stratum {stratum:.0f}")
-    far = _far(offset_ms, seen)
-    return far or seen.passed(f"stratum {stratum:.0f}, {abs(offset_ms):.3f} ms off")
+    if said["leap"] in _NTP_ALARMS or not 0 < int(stratum) < _UNSYNCHRONIZED:
+        return failed(f"ntpd is not synchronised: stratum {stratum}")
+    measured_at = int(measured[1], 16) - _SINCE_1900
+    old = ages.unlike("the last measurement", measured_at, seen.now, seen.number("max_age"))
+    return (
+        old
+        or _far(offset_ms, seen)
+        or seen.passed(f"stratum {stratum}, {abs(offset_ms):.3f} ms off")
+    )
+
+
+_NO_NTPD = re.compile(r"Connection refused|ntpd is not running|[Tt]imed out")
+_NTP_ALARMS = ("11", "3", "03")  # in binary, or as some print it
+_SINCE_1900 = 2_208_988_800  # seconds from there to 1970
 
 
 JUDGES: Mapping[str, Judge] = {

@@ -71,15 +71,18 @@ KINDS: Mapping[str, Kind] = {
         not_exercised="that it has a source, or sets the clock",
     ),
     "clocks.ntpd_tracking": Kind(
-        "ntpd says that it follows a source: with a stratum and a small offset",
+        "ntpd says that it follows a source: with a stratum, a small offset and a fresh measurement",
         SELF_REPORT,
         interval_s=30,
         timeout_s=10,
         parameters={
+            "max_age": Parameter(
+                Form.DURATION, "how long ago the clock may have been measured last", 2 * 3600
+            ),
             "max_offset_ms": Parameter(
                 Form.NUMBER, "how far the clock may be from the sources, in milliseconds", 1000
             ),
         },
-        not_exercised=_NOT_HERE + "; nor when it was measured last",
+        not_exercised=_NOT_HERE,
     ),
 }

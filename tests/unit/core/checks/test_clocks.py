@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -197,31 +198,67 @@ def test_another_daemon_keeps_the_time() -> None:
     assert judged("clocks.timesyncd_running", *found).status is Status.FAIL
 
 
+SINCE_1900 = 2_208_988_800
 RV = (
     "associd=0 status=0615 leap_none, sync_ntp, 1 event, clock_sync,\n"
     'version="ntpd 4.2.8p15@1.3728-o", processor="x86_64", leap=00, stratum=3,\n'
     "precision=-24, rootdelay=10.212, rootdisp=22.1, refid=192.0.2.9,\n"
+    f"reftime={int(NOW) + SINCE_1900 - 60:08x}.00000000 2026-11-29T12:37:54.000Z, tc=6,\n"
     "offset=-0.270129, frequency=-10.4, sys_jitter=0.39\n"
 )
+RV_ALONE = """\
+associd=0 status=c016 leap_alarm, sync_unspec, 1 event, restart,
+leap=11, stratum=16, precision=-24, rootdelay=0.0, rootdisp=0.015,
+refid=INIT, reftime=00000000.00000000 2036-02-07T06:28:16.000Z, tc=0, peer=0,
+offset=0.0, frequency=0.0, sys_jitter=0.0, clk_jitter=6e-05,
+clock=eeb6a142.eb6ca6ee 2026-11-29T13:04:02.919Z, processor="x86_64",
+system="Linux/6.1", version="ntpd ntpsec-1.2.2", clk_wander=0.0,
+mintc=0
+"""
 
 
-def ntpd(said: str, errors: str = "", code: int = 0) -> Finding:
-    variables = reading("variables", said, errors=errors, code=code)
+def ntpd(said: str, errors: str = "", code: int = 0, **more: Any) -> Finding:
+    variables = reading("variables", said, errors=errors, code=code, **more)
     return judged("clocks.ntpd_tracking", program(), variables)
 
 
-def test_ntpd() -> None:
-    assert ntpd(RV).reason == "stratum 3, 0.270 ms off"
-    assert ntpd(RV).status is Status.PASS
-    assert (
-        ntpd(RV.replace("leap=00", "leap=11").replace("stratum=3", "stratum=16")).status
-        is Status.FAIL
-    )
-    assert ntpd(RV.replace("-0.270129", "4000.1")).status is Status.FAIL
-    assert ntpd("", "ntpq: read: Connection refused", code=1).status is Status.FAIL
-    assert ntpd("", "localhost: timed out, nothing received").status is Status.FAIL
-    assert ntpd(RV.replace("stratum=3", "")).status is Status.ERROR
-    assert ntpd("hello").status is Status.ERROR
+def test_ntpd_follows_a_source() -> None:
+    assert ntpd(RV) == Finding(Status.PASS, 2, "stratum 3, 0.270 ms off")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ntpd(RV_ALONE),
+        ntpd(RV.replace("stratum=3", "stratum=16")),
+        ntpd(RV.replace("leap=00", "leap=11")),
+        ntpd(RV.replace("-0.270129", "4000.1")),
+        ntpd(re.sub("reftime=.{8}", f"reftime={int(NOW) + SINCE_1900 - 8000:08x}", RV)),
+        ntpd("", "***Socket error; probably ntpd is not running\n"),
+        ntpd("", "***Request timed out\n"),
+        ntpd("", "ntpq: read: Connection refused", code=1),
+        ntpd("", "localhost: timed out, nothing received\n***Request timed out"),
+        ntpd("", trouble=Trouble.TIMED_OUT),
+    ],
+)
+def test_ntpd_follows_nothing(found) -> None:
+    assert found.status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ntpd(RV.replace("stratum=3", "")),
+        ntpd(RV.replace("reftime", "time")),
+        ntpd(RV.replace("leap=", "hop=")),
+        ntpd(RV.replace("offset=-0.270129", "offset=-.-")),
+        ntpd("hello"),
+        ntpd("", code=1),
+        ntpd("", trouble=Trouble.MISSING),
+    ],
+)
+def test_ntpq_says_what_nobody_knows(found) -> None:
+    assert found.status is Status.ERROR
 
 
 OURS = [kind for kind in KINDS if kind.startswith("clocks.")]
