@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Optional, Protocol
 
 from hullmark.agentd.alarm import Alarm
@@ -22,6 +23,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.results import Results
 from hullmark.agentd.runner import Runner
 from hullmark.agentd.supervisor import Supervisor
+from hullmark.agentd.watchedfiles import UNCHANGED, WatchedFiles
 from hullmark.config import AgentConfig, shipped_controls
 from hullmark.engine import probes
 from hullmark.host.machineid import derived
@@ -60,10 +62,17 @@ class Attendance:
         note = guard.auditing.later
         self._alarm = Alarm(config, host, note, problems)
         self._forwarding = Forwarding(config.controls_receipts)
+        self._watched = WatchedFiles(
+            Path(config.state_dir),
+            Path(config.run_dir),
+            config.controls_watch,
+            note,
+            lambda: self._controlling.hurry(UNCHANGED),
+        )
         looking = Looking(
             assemble(
                 probes.looks(guard.engine),
-                {RECEIPT: self._forwarding.look},
+                {RECEIPT: self._forwarding.look, **self._watched.looks()},
                 observing=lambda: self._config.mode == Mode.OBSERVE.value,
             ),
             self._ending,
@@ -86,6 +95,7 @@ class Attendance:
                 "controls": self._controlling.run,
                 "asks": self._alarm.run,
                 "receipts": self._forwarding.run,
+                "files": self._watched.run,
             },
             problems,
         )

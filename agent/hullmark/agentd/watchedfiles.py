@@ -1,8 +1,8 @@
 """Watched files: what changed is recorded and told, at once where inotify works, and by comparing all of them in any case.
 
-What the files were is kept in the state folder, so that a change while the agent was not running is told at its start. A change is
-told once: as a record, an event, and an alert for all that changed within a second. It is no outage, as finding a change is what
-the control is for; whether it was meant is for people to say.
+What the files were is kept in the state folder, so that a change while the agent was not running is told at its start. Each change
+is a record; what changed lately makes a check fail for some time, and so an outage with its alert. What an upgrade of Hullmark changed of
+its own program is recorded, and no more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
+import hullmark
 from hullmark import log
 from hullmark.agentd import pulse
 from hullmark.agentd.asked import LOCAL
@@ -32,6 +33,7 @@ from hullmark.model.wire import from_wire, to_wire
 
 FILE = "watched.json"
 CHANGED = "file.changed"
+UNCHANGED = "watchedfiles.unchanged"
 LOOK_S = 1.0
 SETTLE_S = 0.5
 """What is written in parts is looked at when it is done."""
@@ -45,11 +47,19 @@ RECORDED_MOST = 100
 
 _log = log.get("files")
 
-Tell = Callable[[tuple[FileChange, ...]], None]
+OWN = str(Path(hullmark.__file__).parent)
+PROGRAMS = (
+    *(OWN, "/usr/bin/hullmark", "/usr/share/hullmark"),
+    "/usr/lib/systemd/system/hullmark-agent.service",
+)
+RECENT_MOST = 50
+RECENT_S = 86400.0
+"""Changes that checks are told of."""
+UPGRADED = "with an upgrade of Hullmark from"
 
 
 class WatchedFiles:
-    """`run` is one thread's; the looks are anybody's. `tell` is given what changed at one time."""
+    """`run` is one thread's; the looks are anybody's. `changed` is called after something did."""
 
     def __init__(
         self,
@@ -57,13 +67,13 @@ class WatchedFiles:
         run_dir: Path,
         also: tuple[str, ...],
         note: Callable[[Entry], None],
-        tell: Tell,
+        changed: Callable[[], None],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._file = folder / FILE
         self._canaries = run_dir / "canaries"
         self._note = note
-        self._tell = tell
+        self._changed = changed
         self._wall = wall
         self._lock = threading.Condition()
         self._wanted: set[str] = set(also)
@@ -74,10 +84,20 @@ class WatchedFiles:
         self._compared_at = 0.0
         self._read_at = 0.0
         self._changes = 0
+        self._recent: list[tuple[float, str]] = []
+        self._former = hullmark.__version__
         self._seen: set[str] = set()
         self._watch: Optional[FileWatch] = None
 
     # -- looks of checks
+
+    def looks(self) -> Mapping[str, Callable[[Eye, Mapping[str, object]], tuple[Reading, ...]]]:
+        """By kind of check."""
+        return {
+            "watchedfiles.watch": self.look_watch,
+            UNCHANGED: self.look_unchanged,
+            "watchedfiles.safe": self.look_safe,
+        }
 
     def look_watch(self, eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
         self._want(given)
@@ -125,6 +145,18 @@ class WatchedFiles:
         return (
             Reading("safe", "owner and mode of watched files", text, facts=facts, at=self._wall()),
         )
+
+    def look_unchanged(self, eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+        self._want(given)
+        with self._lock:
+            places, compared = _paths(given), bool(self._compared_at)
+            recent = [one for one in self._recent if is_within(one[1].split(" ", 1)[0], places)]
+        facts = {}
+        if compared:
+            newest = max((at for at, _ in recent), default=0.0)
+            facts = {"changes": str(len(recent)), "newest": f"{newest:.3f}"}
+        text = "\n".join(text for _, text in reversed(recent))
+        return (Reading("changes", "watched files", text, facts=facts, at=self._wall()),)
 
     def _want(self, given: Mapping[str, object]) -> None:
         with self._lock:
@@ -226,15 +258,30 @@ class WatchedFiles:
             self._picture, self._known = picture, known
             self._changes += len(changes)
         if changes:
-            for change in changes[:RECORDED_MOST]:
-                self._note(_entry(change))
-            if len(changes) > RECORDED_MOST:
-                self._note(
-                    _entry(FileChange(f"{len(changes) - RECORDED_MOST} more files", "changed"))
-                )
-            self._tell(changes)
+            self._record(changes)
         if moved:
             self._save()
+        if changes:
+            self._changed()
+
+    def _record(self, changes: tuple[FileChange, ...]) -> None:
+        former, self._former = self._former, hullmark.__version__
+        upgraded = former != hullmark.__version__
+        news = [one for one in changes if not (upgraded and is_within(one.path, PROGRAMS))]
+        for change in news[:RECORDED_MOST]:
+            self._note(_entry(change))
+        for number, what in (
+            (len(news) - RECORDED_MOST, "and more at the same time"),
+            (len(changes) - len(news), f"{UPGRADED} {former} to {hullmark.__version__}"),
+        ):
+            if number > 0:
+                fields = {"files": str(number)}
+                entry = Entry(CHANGED, f"{number} files", origin=LOCAL, reason=what, fields=fields)
+                self._note(entry)
+        now = self._wall()
+        with self._lock:
+            kept = [one for one in self._recent if now - one[0] < RECENT_S]
+            self._recent = [*kept, *((now, str(one)) for one in news)][-RECENT_MOST:]
 
     # -- between two lives of the agent
 
@@ -242,6 +289,10 @@ class WatchedFiles:
         try:
             kept = jsontext.loads(self._file.read_text())
             files = {path: from_wire(FileState, state) for path, state in kept["files"].items()}
+            recent = [(float(at), str(text)) for at, text in kept["recent"]]
+            with self._lock:
+                self._recent = [*recent, *self._recent]
+            self._former = str(kept["version"])
             return files, tuple(str(place) for place in kept["places"])
         except FileNotFoundError:
             return {}, ()
@@ -260,7 +311,9 @@ class WatchedFiles:
 
     def _save(self) -> None:
         kept: dict[str, Any] = {
+            "version": hullmark.__version__,
             "places": list(self._known),
+            "recent": [list(one) for one in self._recent],
             "files": {path: to_wire(state) for path, state in self._picture.items()},
         }
         draft = self._file.with_name(f".{FILE}.new")

@@ -8,7 +8,8 @@ from typing import Optional
 from hullmark.core.checks.judge import Judge, Seen, error, failed, untold
 from hullmark.model.control import RUNNING, Finding, Reading
 
-WATCH, CANARY_READING, SAFE = "watch", "canary", "safe"
+WATCH, CANARY_READING, SAFE, CHANGES = "watch", "canary", "safe", "changes"
+JUDGE_IT = "find out who changed it, and whether it was meant: hullmark audit show --kind file"
 NAMED = 3
 
 
@@ -33,6 +34,22 @@ def judge_watch(seen: Seen) -> Finding:
     canary = seen.find(CANARY_READING)
     if canary is None or canary.facts.get("seen") != "yes":
         return failed("a file that was made for the purpose was not noticed by inotify")
+    return seen.passed()
+
+
+def judge_unchanged(seen: Seen) -> Finding:
+    reading = seen.find(CHANGES)
+    if reading is None:
+        return error("it is not known yet how the files are")
+    trouble = untold(reading)
+    if trouble is not None:
+        return trouble
+    newest, number = _number(reading, "newest"), _number(reading, "changes")
+    if newest is None or number is None:
+        return error("the files were not compared yet")
+    # After a clock was set back the change lies ahead, and is as new as one can be.
+    if number and seen.now - newest <= seen.number("quiet"):
+        return failed(_some(reading.text) or f"{number:.0f} changes", JUDGE_IT)
     return seen.passed()
 
 
@@ -65,5 +82,6 @@ def _number(reading: Reading, name: str) -> Optional[float]:
 
 JUDGES: Mapping[str, Judge] = {
     "watchedfiles.watch": judge_watch,
+    "watchedfiles.unchanged": judge_unchanged,
     "watchedfiles.safe": judge_safe,
 }

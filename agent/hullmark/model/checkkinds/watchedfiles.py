@@ -21,7 +21,20 @@ KINDS: Mapping[str, Kind] = {
                 Form.DURATION, "how old the newest comparison of all files may be", 1800.0
             ),
         },
-        not_exercised="that a change is legitimate: each is an alert and a record, to be judged by people",
+        not_exercised="who made a change, and whether it was meant",
+    ),
+    "watchedfiles.unchanged": Kind(
+        "none of these files has changed lately; each change is a record, and all that belong together one outage",
+        level=SELF_REPORT,
+        interval_s=30.0,
+        timeout_s=10.0,
+        parameters={
+            "paths": _PATHS,
+            "quiet": Parameter(
+                Form.DURATION, "how long after the newest change it passes again", 600.0
+            ),
+        },
+        not_exercised="who made a change, and whether it was meant",
     ),
     "watchedfiles.safe": Kind(
         "nobody but root can write these files",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hullmark.core.checks.judge import Seen
-from hullmark.core.checks.watchedfiles import judge_safe, judge_watch
+from hullmark.core.checks.watchedfiles import judge_safe, judge_unchanged, judge_watch
 from hullmark.model.control import CANARY, RUNNING, SELF_REPORT, Reading, Status, Trouble
 
 NOW = 1_800_000_000.0
@@ -83,6 +83,31 @@ def test_files_that_others_can_write_fail() -> None:
     assert found.reason == "/a can be written; /b too; /c; and 1 more"
     assert safe(Reading("safe", "owner")).status is Status.ERROR
     assert safe().status is Status.ERROR
+
+
+def unchanged(*readings: Reading) -> Any:
+    return judge_unchanged(Seen(readings, {"quiet": 600.0}, NOW, SELF_REPORT))
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ({"changes": "0", "newest": "0.000"}, Status.PASS),
+        ({"changes": "2", "newest": f"{NOW - 601}"}, Status.PASS),
+        ({"changes": "2", "newest": f"{NOW - 5}"}, Status.FAIL),
+        ({"changes": "2", "newest": f"{NOW + 500}"}, Status.FAIL),  # the clock was set back
+        ({"changes": "2"}, Status.ERROR),
+        ({"changes": "two", "newest": "0"}, Status.ERROR),
+        ({}, Status.ERROR),
+    ],
+)
+def test_a_change_fails_for_some_time(facts: dict[str, str], status: Status) -> None:
+    reading = Reading("changes", "files", "/etc/a changed: mode 0644 -> 0666", facts=facts)
+    found = unchanged(reading)
+    assert found.status is status
+    if status is Status.FAIL:
+        assert found.reason == "/etc/a changed: mode 0644 -> 0666"
+    assert unchanged().status is Status.ERROR
 
 
 @given(st.text(max_size=200), st.dictionaries(st.sampled_from(sorted(FACTS)), st.text(max_size=20)))
