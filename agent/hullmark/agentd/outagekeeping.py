@@ -154,7 +154,7 @@ class Keeper:
     def _with_requirements(self, outage: Outage) -> Outage:
         if self.framework is None or outage.requirements:
             return outage
-        of = self.framework.of(outage.control_id, outage.function)
+        of = self.framework.of_failure(outage.control_id, outage.function)
         return replace(outage, requirements=tuple(of))
 
     def _due(self, now: float) -> list[Alert]:

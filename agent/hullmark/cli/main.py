@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "exec": "Run a command in a container",
     "hosts": "List hosts",
     "host": "Cordon, drain, label, show or remove a host",
+    "controls": "What is proven of this host's security tools",
     "maintenance": "Planned work on hosts: start, end, list",
     "ports": "List host ports that are held, and by whom",
     "status": "How the cluster stands, and what to do next",

@@ -141,7 +141,7 @@ class Incidents:
     def _with_requirements(self, outage: Outage) -> Outage:
         if self._framework is None or outage.requirements:
             return outage
-        of = self._framework.of(outage.control_id, outage.function)
+        of = self._framework.of_failure(outage.control_id, outage.function)
         return replace(outage, requirements=tuple(of))
 
     def _withdrawn(self, known: Known, now: float) -> list[Outage]:

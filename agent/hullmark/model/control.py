@@ -202,3 +202,14 @@ class Framework:
             for each in self.requirements
             if control in each.functions or function in each.functions
         )
+
+    def of_failure(self, control: str, function: str) -> tuple[str, ...]:
+        """Which requirements a failure of it is about: also those that ask how failures are dealt with, whatever failed."""
+        return (
+            *self.of(control, function),
+            *(
+                each.requirement_id
+                for each in self.requirements
+                if "outages" in each.sources and not each.functions and each.coverage == "direct"
+            ),
+        )

@@ -109,3 +109,11 @@ def test_what_is_no_framework_is_refused(ours: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InvalidInput, match=str(file)):
         load_framework_file(str(file))
+
+
+def test_a_failure_is_also_about_how_failures_are_dealt_with(tmp_path: Path) -> None:
+    found = load_framework("pci-dss-4.0.1", site_dir=str(tmp_path))
+    assert found.of("time-chrony", "time") == ("10.2.2", "10.6.1", "10.6.2", "10.6.3")
+    assert found.of_failure("time-chrony", "time")[-2:] == ("10.7.2", "10.7.3")
+    assert found.of_failure("x", "site-edr") == ("10.7.2", "10.7.3")
+    assert next(one for one in found.requirements if one.requirement_id == "10.7.2").unseen
