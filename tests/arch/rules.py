@@ -36,8 +36,8 @@ ROOMS: Mapping[str, Room] = {
     "footprint": room("model engine host", ANY),
     "evidence": room("model core pki", ANY),
     # engine: what checks a registry's credentials is what reads them. core: who verifies an audit log has neither daemon, and
-    # what a chain is may not be said twice.
-    "cli": room("model core compose document config engine footprint evidence", ANY),
+    # what a chain is may not be said twice. host: who types a command is found out in one way.
+    "cli": room("model core compose document config engine footprint evidence host", ANY),
 }
 
 # Modules beside the rooms, which all rooms may import. They import no room and no library.

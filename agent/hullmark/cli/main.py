@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, str] = {
     "changes": "Changes that wait for a second person",
     "approve": "Approve another person's change",
     "change-control": "Tickets, approvals, freeze windows: the rules",
+    "outages": "Controls that were out: list, show, acknowledge, note",
     "mark": "Which controls a host has to prove for new work",
     "break-glass": "Go round change control in an emergency",
     "config": "Check and show the daemons' configuration",

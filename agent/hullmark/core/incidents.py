@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from hullmark.model.incidentapi import IncidentView
 from hullmark.model.outage import NOTES, Incident, Note, Outage
 
 TOUCH_S = 600.0
@@ -121,3 +122,21 @@ def missing(incident: Incident) -> tuple[str, ...]:
     """Of what PCI DSS 10.7.3 asks, what nobody has told yet: `end` while it lasts, then topics of NOTES."""
     told = {note.topic for note in incident.notes}
     return (*(() if incident.ended else ("end",)), *(one for one in NOTES if one not in told))
+
+
+def view(incident: Incident) -> IncidentView:
+    outages = sorted(incident.outages.values(), key=lambda one: (one.began, one.outage_id))
+    return IncidentView(
+        incident.number,
+        incident.function,
+        state(incident),
+        incident.began,
+        incident.ended,
+        incident.planned,
+        incident.acknowledged_by,
+        incident.acknowledged_at,
+        tuple(outages),
+        incident.notes,
+        () if incident.merged_into else missing(incident),
+        incident.merged_into,
+    )

@@ -21,7 +21,6 @@ from hullmark.model.incidentapi import (
     IncidentDetail,
     IncidentList,
     IncidentNumbers,
-    IncidentView,
     NoteRequest,
 )
 from hullmark.model.outage import (
@@ -59,14 +58,14 @@ class IncidentNotes:
             and (not one.ended or one.ended >= since)
         ]
         found.sort(key=lambda one: -one.number)
-        return IncidentList(tuple(map(view, found[:limit])), len(found) > limit)
+        return IncidentList(tuple(map(incidents.view, found[:limit])), len(found) > limit)
 
     def shown(self, number: str) -> IncidentDetail:
         """Raises NotFound."""
         record = self._term.view.incidents.get(number)
         if record is None:
             raise _none(number)
-        return IncidentDetail(view(record.incident))
+        return IncidentDetail(incidents.view(record.incident))
 
     def numbers(self) -> IncidentNumbers:
         lasting = [one for one in self._all() if not one.ended and not one.merged_into]
@@ -147,7 +146,7 @@ class IncidentNotes:
             key = key_of(after.number)
             answer = await self._repeats.commit(
                 asked_for,
-                IncidentDetail(view(after)),
+                IncidentDetail(incidents.view(after)),
                 change.at,
                 [Compare(key, term.view.modified(key))],
                 [Put(key, encode(replace(record, incident=after)))],
@@ -168,24 +167,6 @@ class IncidentNotes:
         if record is None:
             raise _none(number)
         return record
-
-
-def view(incident: Incident) -> IncidentView:
-    outages = sorted(incident.outages.values(), key=lambda one: (one.began, one.outage_id))
-    return IncidentView(
-        incident.number,
-        incident.function,
-        incidents.state(incident),
-        incident.began,
-        incident.ended,
-        incident.planned,
-        incident.acknowledged_by,
-        incident.acknowledged_at,
-        tuple(outages),
-        incident.notes,
-        () if incident.merged_into else incidents.missing(incident),
-        incident.merged_into,
-    )
 
 
 def told(incident: Incident, now: float) -> str:

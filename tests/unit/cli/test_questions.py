@@ -70,6 +70,7 @@ def test_status_document(master: FakeMaster, run: Run) -> None:
         "read_only": "",
         "stale_s": 0.0,
         "known": True,
+        "incidents": None,
     }
     assert next(iter(done.document)) == "schema"
 

@@ -13,9 +13,10 @@ from hullmark.cli.client import Client
 from hullmark.cli.options import Asked, online
 from hullmark.cli.polling import UNREACHED
 from hullmark.cli.table import width, wrapped
-from hullmark.cli.words import count, duration, one_line
+from hullmark.cli.words import age, count, duration, one_line
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
 from hullmark.model.api import ClusterStatus, HostList
+from hullmark.model.incidentapi import IncidentNumbers
 
 EPILOG = """\b
 Example:
@@ -87,8 +88,19 @@ def _known(status: ClusterStatus, columns: int) -> Iterator[str]:
     yield f"hosts     {head[0].strip()}"
     yield from head[1:]
     yield f"apps      {_of(status.apps_ok, status.apps_total, 'app')}"
+    if status.incidents is not None and status.incidents.open:
+        yield f"controls  {_incidents(status.incidents)}"
     if status.orphans:
         yield f"orphans   {count(status.orphans, 'container')}, kept"
+
+
+def _incidents(numbers: IncidentNumbers) -> str:
+    """`2 incidents, oldest 26 min, 1 unacknowledged`"""
+    new = numbers.unacknowledged
+    told = "acknowledged" if not new else "unacknowledged"
+    if 0 < new < numbers.open:
+        told = f"{new} unacknowledged"
+    return f"{count(numbers.open, 'incident')}, oldest {age(numbers.oldest_s)}, {told}"
 
 
 def _hosts(status: ClusterStatus) -> str:
