@@ -85,6 +85,7 @@ class Attendance:
                 Diary(note, lambda: guard.auditing.backlog),
                 Posturing(host, problems),
                 self._alarm.keeper,
+                problems,
                 time.time,
             ),
             config,

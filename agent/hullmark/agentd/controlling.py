@@ -9,7 +9,7 @@ All of it is one loop's; looks have threads of their own (`lanes`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional, Protocol
 
@@ -19,6 +19,7 @@ from hullmark.agentd.definitions import Definitions
 from hullmark.agentd.hearing import boot_clock
 from hullmark.agentd.looking import Looked, Task
 from hullmark.agentd.posturing import Posturing, Show, Standing
+from hullmark.agentd.problems import Problems
 from hullmark.agentd.results import Results, tasks_of
 from hullmark.agentd.runner import Runner
 from hullmark.config import AgentConfig
@@ -32,6 +33,8 @@ RARER = (
     "checks cost more than controls.budget allows: those that are not looked at every few seconds are "
     "made rarer"
 )
+CONCERNS = frozenset({"alerts", "audit", "controls", "framework", "posture"})
+"""First words of problems that are shown with the posture: a host in no cluster has no other place for them."""
 
 
 class Keeping(Protocol):
@@ -54,6 +57,7 @@ class Makings:
     diary: Diary
     posturing: Posturing
     keeper: Keeping
+    problems: Problems
     wall: Callable[[], float]
     clock: Callable[[], float] = boot_clock
 
@@ -170,9 +174,17 @@ class Controlling:
             of.keeper.outages(),
             of.keeper.incidents(),
             self._enrolled,
-            (RARER,) if of.runner.stretch > 1.0 else (),
+            tuple(self._remarks()),
         )
         of.posturing.show(standing, self._config.run_dir, Mode(self._config.mode), moved=moved)
+
+    def _remarks(self) -> Iterator[str]:
+        """What is wrong with looking itself, and with telling of it."""
+        if self._of.runner.stretch > 1.0:
+            yield RARER
+        for problem in self._of.problems.all():
+            if problem.code.partition(".")[0] in CONCERNS:
+                yield f"{problem.code}: {problem.message}"
 
     def close(self) -> None:
         """After the loop has ended: what was looked at since the last summary is recorded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import resource
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,7 +24,9 @@ _log = log.get("controls")
 GRACE_S = 5.0
 """A look that takes so much longer than its timeout hangs: its eye has given up long before."""
 WINDOW_S = 60.0
-"""How often it is looked what checks cost."""
+WINDOWS_LEAST, WINDOWS_MOST = 5, 60
+"""How often it is looked what checks cost, and over how many of these times that is told: what is looked at once a day, or at the start, is
+no reason to look less often at the rest."""
 
 Look = Callable[[Task, tuple[Reading, ...]], Looked]
 
@@ -71,6 +74,8 @@ class Runner:
         self._faulty: set[Key] = set()
         self._cost = _Cost(clock)
         self.stretch = 1.0
+        self.used = (0.0, 0.0)
+        """Parts of one core: what can't be made rarer, and the rest."""
 
     def define(self, tasks: Iterable[Task]) -> None:
         """These checks from now on; those that were there before, unchanged, stay in their step."""
@@ -150,7 +155,7 @@ class Runner:
         turn.future = None
         looked = self._outcome(turn, future)
         turn.before = looked.readings
-        self._cost.add(looked.cpu_s)
+        self._cost.add(lane, looked.cpu_s)
         if self._turns.get(turn.task.key) is turn:
             yield turn.task, looked
 
@@ -183,20 +188,18 @@ class Runner:
         took_s = self._clock() - turn.began
         return Looked(Finding(Status.ERROR, reason=reason), (), self._wall() - took_s, took_s)
 
-    def reckon(self) -> bool:
-        """Whether checks are rarer, or less rare, than before, by what they cost of late."""
-        used = self._cost.share()
-        if used is None:
-            return False
-        before, self.stretch = self.stretch, timetable.stretch(self.stretch, used, self._budget())
+    def reckon(self) -> None:
+        """Make checks rarer, or less rare, by what they cost of late."""
+        found = self._cost.look()
+        if found is None:
+            return
+        fixed, slow = self.used = found
+        left = timetable.left_of(self._budget(), fixed)
+        before, self.stretch = self.stretch, timetable.stretch(self.stretch, slow, left)
         if self.stretch != before:
-            _log.info("checks are made rarer", times=f"{self.stretch:.1f}", cores=f"{used:.4f}")
-        return self.stretch != before
-
-    @property
-    def used(self) -> float:
-        """The part of one core that checks used in the last window."""
-        return self._cost.last
+            self._cost.forget()
+            used = f"{fixed + slow:.4f}"
+            _log.info("how rare checks are made", times=f"{self.stretch:.1f}", cores=used)
 
     def close(self) -> None:
         self._lanes.close()
@@ -218,26 +221,34 @@ class _Cost:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._windows: deque[tuple[float, float, float]] = deque(maxlen=WINDOWS_MOST)
+        self._threads_s = {True: 0.0, False: 0.0}
         self._since = clock()
-        self._threads_s = 0.0
-        self._own_s = time.thread_time()
-        self._programs_s = _programs_s()
-        self.last = 0.0
+        self._own_s, self._programs_s = time.thread_time(), _programs_s()
 
-    def add(self, cpu_s: float) -> None:
-        self._threads_s += cpu_s
+    def add(self, lane: str, cpu_s: float) -> None:
+        self._threads_s[lane == QUICK] += cpu_s
 
-    def share(self) -> Optional[float]:
-        """Of one core, in the window that is over; None while it isn't."""
+    def look(self) -> Optional[tuple[float, float]]:
+        """Of one core, what can't be made rarer and the rest, over the last hour at most; None where no window is over, or too few
+        are to tell."""
         now = self._clock()
         if now - self._since < WINDOW_S:
             return None
         own_s, programs_s = time.thread_time(), _programs_s()
-        used_s = self._threads_s + own_s - self._own_s + programs_s - self._programs_s
-        self.last = max(0.0, used_s) / (now - self._since)
-        self._since, self._threads_s = now, 0.0
-        self._own_s, self._programs_s = own_s, programs_s
-        return self.last
+        fixed_s = self._threads_s[True] + own_s - self._own_s
+        slow_s = self._threads_s[False] + programs_s - self._programs_s
+        self._windows.append((now - self._since, max(0.0, fixed_s), max(0.0, slow_s)))
+        self._threads_s = {True: 0.0, False: 0.0}
+        self._since, self._own_s, self._programs_s = now, own_s, programs_s
+        if len(self._windows) < WINDOWS_LEAST:
+            return None
+        whole_s, fixed_s, slow_s = (sum(each) for each in zip(*self._windows))
+        return fixed_s / whole_s, slow_s / whole_s
+
+    def forget(self) -> None:
+        """What was before tells nothing of what is from now on."""
+        self._windows.clear()
 
 
 def _programs_s() -> float:

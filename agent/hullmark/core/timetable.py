@@ -53,6 +53,12 @@ def stretch(before: float, used: float, budget: float) -> float:
     return before
 
 
+def left_of(budget: float, fixed: float) -> float:
+    """What of a budget is there for checks that can be made rarer, where the others take so much; half of it in any case, as a host
+    that is only asked whether its daemons live is not checked."""
+    return max(budget - fixed, budget / 2)
+
+
 def _share(name: str) -> float:
     """From 0 to 1, the same for the same name."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32

@@ -437,6 +437,7 @@ class World:
                 Diary(self.entries.append, lambda: 0, self.clock.wall, self.clock),
                 Posturing("web1", self.problems, self.clock.wall, self.clock),
                 self.keeper,
+                self.problems,
                 self.clock.wall,
                 self.clock,
             ),
@@ -510,4 +511,8 @@ def test_a_reload_reads_definitions_again_and_rarer_looks_are_told(tmp_path: Pat
     state = world.shown().controls["our-file"]
     assert (state.status, state.reason.startswith("switched off by ")) == (Status.NOT_RUN, True)
     assert world.shown().problems == (RARER,)
+    (tmp_path / "site" / "off.yaml").write_text("no controls\n")
+    world.problems.set("host.unenrolled", "no concern of controls")
+    world.go(8.0)
+    assert [one.partition(":")[0] for one in world.shown().problems[1:]] == ["controls.invalid"]
     assert looking.as_text("ü") == "ü"
