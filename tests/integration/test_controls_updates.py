@@ -110,7 +110,8 @@ def test_one_that_waits_where_no_tool_installs(host) -> None:
 
 def test_an_update_that_is_not_for_security(host) -> None:
     host.offers("1.1", label="Debian", suite="-updates")
-    assert host.look().reason == "apt has no list of a security archive"
+    assert host.look().reason == "apt has no list of an archive that is called security"
+    assert "1 security updates" in host.look(source="updates").reason
 
 
 def test_lists_that_are_old(host) -> None:

@@ -112,7 +112,10 @@ def judge_pending(seen: Seen) -> Finding:
     if stale is not None:
         return stale
     if not look(seen, "security").text.strip():
-        return failed("apt has no list of a security archive", "See apt's sources.")
+        return failed(
+            f"apt has no list of an archive that is called {seen.text('source')}",
+            "See apt's sources; where security updates come from an archive of another name, say it in `source`.",
+        )
     upgrade = look(seen, "upgrade")
     unread = untold(upgrade)
     if unread is not None:
@@ -120,11 +123,8 @@ def judge_pending(seen: Seen) -> Finding:
     lines = [line for line in upgrade.text.splitlines() if line.strip()]
     if upgrade.code or not all(_LINE.match(line) for line in lines[: -1 if upgrade.cut else None]):
         return not_understood(upgrade)
-    waiting = [
-        package
-        for package, origin in _INSTALL.findall(upgrade.text)
-        if "security" in origin.lower()
-    ]
+    found, source = _INSTALL.findall(upgrade.text), seen.text("source").lower()
+    waiting = [package for package, origin in found if source in origin.lower()]
     if upgrade.cut and not waiting:
         return error("apt would upgrade more packages than are read here")
     return _judge_waiting(waiting, seen) if waiting else seen.passed("none is pending")

@@ -50,14 +50,15 @@ def see_pending(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     program = installed(eye, "program", ["apt-get"])
     if program.trouble is not Trouble.NONE:
         return (program,)
-    security = "\n".join(eye.paths(f"{LISTS}/*[Ss]ecurity*"))
+    source = str(given.get("source") or "security").lower()
+    found = [path for path in eye.paths(f"{LISTS}/*") if source in path.lower()]
     return (
         program,
         eye.stat("stamp", UNATTENDED_STAMP),
         eye.stat("lists", LISTS),
         eye.stat("packages", _PACKAGES),
         *_fetched(eye),
-        Reading("security", f"{LISTS}/*security*", text=security, at=eye.wall()),
+        Reading("security", f"{LISTS}/*{source}*", text="\n".join(found), at=eye.wall()),
         _simulated(eye, given),
     )
 

@@ -43,6 +43,12 @@ KINDS: Mapping[str, Kind] = {
                 30 * 86400,
             ),
             "max_list_age": _LISTS_AGE,
+            "source": Parameter(
+                Form.TEXT,
+                "what the names of archives of security updates have in common, in any case: of apt's files of lists, and of "
+                "labels or suites",
+                "security",
+            ),
             "config": _CONFIG,
         },
         not_exercised="packages that are held, or in no list of apt; when an update came out, which apt does not know",

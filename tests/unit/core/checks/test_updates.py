@@ -147,6 +147,7 @@ def pending(
     security: str = "/var/lib/apt/lists/x-security_InRelease",
     lists_age: float = HOUR,
     code: int = 0,
+    source: str = "security",
     **more: Any,
 ) -> Finding:
     return judged(
@@ -158,6 +159,7 @@ def pending(
         fetched(lists_age),
         reading("security", security),
         reading("upgrade", upgrade, code=code, **more),
+        source=source,
     )
 
 
@@ -181,7 +183,7 @@ def test_some_have_just_come() -> None:
         (pending(SECURITY, ran=HOUR / 2), "and unattended-upgrades has left them behind"),
         (pending(SECURITY, changed=31 * DAY), "and no package has changed for 31 d"),
         (pending("", lists_age=4 * DAY), "the list of packages is 4 d old"),
-        (pending("", security=""), "apt has no list of a security archive"),
+        (pending("", security=""), "apt has no list of an archive that is called security"),
     ],
 )
 def test_some_are_left(found, reason) -> None:
@@ -207,6 +209,12 @@ def test_some_are_left(found, reason) -> None:
 )
 def test_what_is_pending_can_not_be_told(found) -> None:
     assert found.status is Status.ERROR
+
+
+def test_an_archive_of_another_name() -> None:
+    ours = "Inst openssl [3.0.15-1] (3.0.17-1 Corp-Prod:12/prod [amd64])\n"
+    assert pending(ours).reason == "none is pending"
+    assert "1 security updates" in pending(ours, source="corp-prod").reason
 
 
 def test_more_than_is_read() -> None:
