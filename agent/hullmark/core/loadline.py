@@ -109,6 +109,7 @@ class Line:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._record: LoadLineRecord = snapshot.loadline
+        self._required: dict[tuple[str, tuple[Required, ...]], tuple[Required, ...]] = {}
         self._groups: dict[tuple[object, ...], _Group] = {}
         self._known: dict[tuple[str, Required], Optional[Miss]] = {}
         self._all_told: Optional[bool] = None
@@ -118,7 +119,10 @@ class Line:
         own = service.deploy.placement.require
         if not own and not self._record.line.require:
             return ()
-        return self._left(app, merged(self._record.line.require, own))
+        key = app, own
+        if key not in self._required:
+            self._required[key] = self._left(app, merged(self._record.line.require, own))
+        return self._required[key]
 
     def _left(self, app: str, required: tuple[Required, ...]) -> tuple[Required, ...]:
         now, overrides = self._snapshot.now, self._record.overrides
@@ -207,6 +211,8 @@ class Line:
     def cluster_brakes(self) -> tuple[Brake, ...]:
         """Of what the cluster requires, over all hosts that take new work."""
         required = self._left("", merged(self._record.line.require))
+        if not required:
+            return ()
         return tuple(self._judged(required, [b.host.host_id for b in self._open()]).values())
 
     def _group(self, app: str, service: Service) -> _Group:

@@ -9,7 +9,14 @@ from hullmark.core.loadline import Brake, Line, named
 from hullmark.core.loadlinecheck import asked_for, warnings_of
 from hullmark.core.overview import Finding
 from hullmark.model.durations import age
-from hullmark.model.loadline import EVERY_CONTROL, BrakeView, LoadLineView, MarkedHost, Override
+from hullmark.model.loadline import (
+    EVERY_CONTROL,
+    BrakeView,
+    Lack,
+    LoadLineView,
+    MarkedHost,
+    Override,
+)
 from hullmark.model.snapshot import Snapshot
 
 NAMED = 3
@@ -95,7 +102,9 @@ def override_note(word: Override, now: float) -> str:
     return f"{what} is not asked for{whom}: {word.by}, ticket {word.ticket}, {left} left"
 
 
-def _hosts(hosts: Sequence[MarkedHost]) -> Iterator[Finding]:
+def _hosts(every: Sequence[MarkedHost]) -> Iterator[Finding]:
+    """Of hosts that speak: that one is silent is told elsewhere."""
+    hosts = [host for host in every if host.misses[0].lack is not Lack.SILENT]
     if not hosts:
         return
     told = [f"{host.host} ({host.misses[0].text})" for host in hosts[:NAMED]]

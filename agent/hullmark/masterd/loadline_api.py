@@ -28,13 +28,13 @@ async def clear_mark(desk: Desk, call: Call) -> LoadLineAnswer:
     return await desk.cluster.loadlines.clear(body, call.change(desk, body.request_id, body.ticket))
 
 
-async def override(desk: Desk, call: Call) -> LoadLineAnswer:
+async def override_mark(desk: Desk, call: Call) -> LoadLineAnswer:
     body: OverrideRequest = call.body
     change = call.change(desk, body.request_id, body.ticket)
     return await desk.cluster.loadlines.override(body, change)
 
 
-async def end_override(desk: Desk, call: Call) -> LoadLineAnswer:
+async def end_mark_override(desk: Desk, call: Call) -> LoadLineAnswer:
     body: OverrideEnd = call.body
     change = call.change(desk, body.request_id, body.ticket)
     return await desk.cluster.loadlines.end_override(body, change)
@@ -63,7 +63,7 @@ ROUTES = (
     Route(
         "POST",
         "/v1/mark/override",
-        override,
+        override_mark,
         "Let new work through that needs a control, for some time",
         LoadLineAnswer,
         OverrideRequest,
@@ -72,7 +72,7 @@ ROUTES = (
     Route(
         "DELETE",
         "/v1/mark/override",
-        end_override,
+        end_mark_override,
         "End an override before its time",
         LoadLineAnswer,
         OverrideEnd,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,11 @@ def test_a_word_needs_a_ticket_is_recorded_and_ends(tmp_path: Path) -> None:
         await eventually(lambda: is_placed(served), "it is placed")
         (told,) = await events(served, "mark.overridden")
         assert (told["by"], told["fields"]["ticket"]) == ("alice", "CHG-2")
+        asked = {"request.set-mark": "CHG-1", "request.override-mark": "CHG-2"}
+        lines = (served.folder / "audit" / "audit.log").read_text().splitlines()
+        seen = [entry for entry in map(json.loads, lines) if entry["kind"] in asked]
+        done = [entry for entry in seen if entry.get("outcome") == "success"]
+        assert {(entry["kind"], entry["ticket"]) for entry in done} == set(asked.items())
         _, view = await says(served, ALICE, "GET", "/v1/mark")
         (word,) = view["overrides"]
         assert word["until"] - word["at"] == 3600
