@@ -174,6 +174,7 @@ class Cluster(ABC):
             f"addresses: [{self.address}]\n"
             f"api: {{listen: '{self.address}:{self.api_port}'}}\n"
             f"agents: {{listen: '{self.address}:{self.agents_port}'}}\n"
+            f"{'' if 'alerts:' in self.master_options else 'alerts: {log: none}'}\n"
             f"{self.master_options}"
         )
 

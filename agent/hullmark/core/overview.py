@@ -89,13 +89,13 @@ def outlook(
     snapshot: Snapshot,
     hosts: Sequence[HostView],
     apps: Sequence[AppSummary],
-    orphans: int,
+    others: Sequence[Finding] = (),
     claims: Sequence[tuple[str, Epoch]] = (),
     invited: Sequence[str] = (),
     masters: Sequence[Finding] = (),
     redundancy: Sequence[Finding] = (),
 ) -> Outlook:
-    """What is wrong, worst first, and the next thing to type. `claims` are hosts that obey a later epoch
+    """What is wrong, worst first, and the next thing to type. `others` are told after hosts and apps. `claims` are hosts that obey a later epoch
     than this leader's, with that epoch. `invited` are hosts with an invite that can still be used. `masters` and
     `redundancy` are what is wrong with who leads, and with what stands behind it (`core.pair`)."""
     findings = [
@@ -107,7 +107,7 @@ def outlook(
         *_drain_findings(snapshot, hosts),
         *_app_findings(apps),
         *_invite_findings(invited if hosts else ()),
-        *_orphan_findings(orphans),
+        *others,
         *(finding for finding in redundancy if not finding[0]),
     ]
     return judged(findings)
@@ -206,7 +206,7 @@ def _app_findings(apps: Sequence[AppSummary]) -> Iterable[Finding]:
             yield 0, f"app {app.name} is changing" + (f": {why}" if why else ""), ""
 
 
-def _orphan_findings(orphans: int) -> Iterable[Finding]:
+def orphan_findings(orphans: int) -> Iterable[Finding]:
     if orphans:
         noun = "container" if orphans == 1 else "containers"
         yield 0, f"{orphans} {noun} of ours that no order names; kept", "hullmark orphans"

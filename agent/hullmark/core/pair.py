@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.overview import Finding, Outlook, host_groups, judged, outlook
+from hullmark.core.overview import (
+    Finding,
+    Outlook,
+    host_groups,
+    judged,
+    orphan_findings,
+    outlook,
+)
 from hullmark.core.redundancy import Redundancy, redundancy
 from hullmark.model.api import AppSummary, ClusterStatus, HostView
 from hullmark.model.durations import age
@@ -112,11 +119,11 @@ def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
         known.snapshot,
         known.hosts,
         known.apps,
-        known.orphans,
+        [*known.outages, *orphan_findings(known.orphans)],
         known.claims,
         known.invited,
         masters,
-        [*known.control, *known.outages, *lost],
+        [*known.control, *lost],
     )
 
 

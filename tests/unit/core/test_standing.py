@@ -16,6 +16,7 @@ from hullmark.core.overview import (
     Outlook,
     host_groups,
     host_views,
+    orphan_findings,
     outlook,
 )
 from hullmark.core.roster import Roster
@@ -489,7 +490,17 @@ def test_orphans() -> None:
 def seen(
     *hosts: HostView, apps: tuple[AppSummary, ...] = (), orphans: int = 0, **more: Any
 ) -> Outlook:
-    return outlook(one_host(), hosts, apps, orphans, **more)
+    return outlook(one_host(), hosts, apps, list(orphan_findings(orphans)), **more)
+
+
+def test_incidents_are_told_after_the_hosts_that_are_lost() -> None:
+    lost = HostView("id2", "h2", "lost", 60.4)
+    out = [(1, "incident 7, since 1 min: host on h2", "hullmark outages ack 7")]
+    found = outlook(one_host(), [READY, lost], (), out)
+    assert found.state == "degraded"
+    assert found.notes[-1].startswith("incident 7")
+    assert "hullmark-agent" in found.next
+    assert outlook(one_host(), [READY], (), out).next == "hullmark outages ack 7"
 
 
 def test_what_is_only_worth_knowing_comes_after_what_is_wrong() -> None:
