@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "How the cluster stands, and what to do next",
     "events": "What happened",
     "audit": "The record of all that was done: show, trace, verify",
+    "evidence": "Packs for assessors: make, verify, trace",
     "orphans": "List containers that no order names",
     "invite": "Make a token with which a host joins",
     "login": "Make a token for use from another machine",

@@ -84,6 +84,19 @@ def issuing(function: Decorated) -> Decorated:
     return file(_MASTER(_CA(offline(function))))
 
 
+def writing(function: Decorated) -> Decorated:
+    """As `online`, for a command that writes a file: its `-o` is where to (`file`), and `--output` is only written out."""
+    file = click.option(
+        "-o", "file", required=True, metavar="FILE", help="Write to this new file, mode 0600."
+    )
+    output = _option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        help="text for people (the default), or one JSON document.",
+    )
+    return file(_MASTER(_TOKEN_FILE(_CA(_PASS_ASKED(output(function))))))
+
+
 def waiting(default: str) -> Callable[[Decorated], Decorated]:
     """`--wait/--no-wait` and `--timeout` of commands that change something."""
 

@@ -70,12 +70,11 @@ def verified(lines: Iterable[bytes], heads: Mapping[str, Sequence[Head]]) -> Sta
     )
 
 
-def heads_of(lines: Iterable[bytes]) -> Iterator[tuple[str, tuple[Head, ...], bytes]]:
-    """Of each entry of masters' files of heads: the master, its heads, the line. Raises InvalidInput for what is none, or was changed."""
+def heads_of(lines: Iterable[bytes]) -> Iterator[tuple[headsfile.Content, bytes]]:
+    """What each entry of masters' files of heads says, and its line. Raises InvalidInput for what is none, or was changed."""
     for line in lines:
         text = line.rstrip(b"\n")
-        entry = headsfile.parse(text)
-        yield entry.content.master, tuple(each.head for each in entry.content.heads), text
+        yield headsfile.parse(text).content, text
 
 
 class Vouched:
@@ -86,6 +85,7 @@ class Vouched:
         self._after: dict[tuple[str, str], tuple[Head, bytes]] = {}
         self._before: dict[tuple[str, str], tuple[Head, bytes]] = {}
         self._used: dict[str, int] = {}
+        self.remarks: list[str] = []
 
     def use(self, log: str, seq: int) -> None:
         """Told before any entry is taken: `seq` is the last record of the log that the pack rests on."""
@@ -93,10 +93,26 @@ class Vouched:
 
     def take(self, lines: Iterable[bytes]) -> None:
         """Of one master, in order. Raises InvalidInput."""
-        for master, heads, line in heads_of(lines):
-            for head in heads:
+        for content, line in heads_of(lines):
+            self._note(content)
+            for head in (each.head for each in content.heads):
                 if head.log in self._used:
-                    self._keep((head.log, master), head, line)
+                    self._keep((head.log, content.master), head, line)
+
+    def _note(self, content: headsfile.Content) -> None:
+        """What a master refused, and what an operator accepted: earlier heads of that log don't count then."""
+        for one in content.accepted:
+            if one.log in self._used:
+                self._after.pop((one.log, content.master), None)
+                self._before.pop((one.log, content.master), None)
+                self.remarks.append(
+                    f"{one.log}: {one.by} had it go on at {content.master} from what it was at {content.at}"
+                )
+        for broken in content.refused:
+            if broken.head.log in self._used:
+                self.remarks.append(
+                    f"{broken.head.log}: {content.master} refused it at {content.at}: {broken.why}"
+                )
 
     def _keep(self, key: tuple[str, str], head: Head, line: bytes) -> None:
         if head.seq >= self._used[head.log]:

@@ -154,8 +154,9 @@ def _check_logs(
     heads: dict[str, list[Head]] = {}
     for name in manifest.heads:
         try:
-            for master, found, _ in heads_of(_lines(archive, members[name])):
-                heads.setdefault(master, []).extend(found)
+            for content, _ in heads_of(_lines(archive, members[name])):
+                known = heads.setdefault(content.master, [])
+                known.extend(each.head for each in content.heads)
         except KeyError:
             verdict.findings.append(f"{name}: it is missing")
         except HullmarkError as error:

@@ -1,0 +1,184 @@
+"""Making a pack from what was gathered, of a cluster or of one host: the story, the verification of records, the file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Optional
+
+from hullmark import __version__
+from hullmark.cli.logparts import Part
+from hullmark.cli.newfile import new_file
+from hullmark.cli.words import duration
+from hullmark.config import load_controls, load_framework, shipped_controls
+from hullmark.errors import HullmarkError, UsageError
+from hullmark.evidence import tables
+from hullmark.evidence.manifest import Manifest
+from hullmark.evidence.pack import Content, write
+from hullmark.evidence.signers import Signer
+from hullmark.evidence.slices import Standing, Vouched, verified
+from hullmark.evidence.story import Story, Table
+from hullmark.evidence.telling import Evidence, Question
+from hullmark.model.audit import Record
+from hullmark.model.auditline import parse
+from hullmark.model.control import ControlSpec, Framework
+from hullmark.model.moments import NS_PER_S, nanoseconds
+from hullmark.model.outage import Incident
+from hullmark.model.people import TokenView
+
+BEFORE_S = 90_000.0
+"""Records of a day and an hour before the period are read too: what a check found last before it, told once a day, stands in them."""
+SUMMED_S = 3900.0
+"""And of the hour after it: its last hour is summed up then."""
+AFTER_S = 7200.0
+"""By then masters have sealed that."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """In seconds since 1970."""
+
+    begins: float
+    ends: float
+
+
+@dataclass
+class Gathered:
+    """`hosts` are names by log. `roles` (who, which) by the masters' configuration."""
+
+    of: str
+    hosts: Mapping[str, str]
+    parts: list[Part] = field(default_factory=list)
+    vouched: Vouched = field(default_factory=Vouched)
+    incidents: tuple[Incident, ...] = ()
+    tables: list[Table] = field(default_factory=list)
+    roles: list[tuple[str, str]] = field(default_factory=list)
+    tokens: tuple[TokenView, ...] = ()
+    remarks: list[str] = field(default_factory=list)
+
+
+def period(begins: str, ends: str, now: float) -> Period:
+    """Of days or times (RFC 3339), days in UTC: `--to` is the first moment that is not in it. Raises UsageError."""
+    found = Period(_moment(begins, "--from", now), _moment(ends, "--to", now))
+    if found.ends <= found.begins:
+        raise UsageError(
+            f"--to {ends} is not after --from {begins}: nothing is between them",
+            remedy="of a day: --from 2026-11-01 --to 2026-11-02",
+        )
+    return found
+
+
+def _moment(text: str, option: str, now: float) -> float:
+    if text == "now":
+        return now
+    whole = f"{text}T00:00:00Z" if len(text) == 10 else text
+    found = nanoseconds(whole)
+    if found is not None and found >= 0:
+        return found / NS_PER_S
+    try:
+        return now - duration(text, option)
+    except UsageError:
+        raise UsageError(
+            f"{option}: neither a day, a time nor a duration: {text[:40]!r}",
+            remedy="such as 2026-11-01, 2026-11-24T01:30:00Z, 30d (ago) or now",
+        ) from None
+
+
+def framework(name: str) -> Framework:
+    return load_framework(name)
+
+
+def definitions(remarks: list[str]) -> Mapping[str, ControlSpec]:
+    """By id, as this machine has them: titles and conditions are from here."""
+    try:
+        return {one.control_id: one for one in load_controls(shipped_controls()).specs}
+    except HullmarkError as error:
+        remarks.append(
+            f"this machine's definitions of controls can't be read, so all checks of one had to pass: {error.message}"
+        )
+        return {}
+
+
+def make(
+    path: Path, gathered: Gathered, of: Framework, when: Period, by: str, now: float, signer: Signer
+) -> tuple[Manifest, Story]:
+    """Raises Conflict where the file is there already, and what signing raises."""
+    known = definitions(gathered.remarks)
+    asked = Question(
+        gathered.of, of, when.begins, when.ends, now, by, __version__, gathered.hosts, known, gathered.incidents,
+    )  # fmt: skip
+    evidence, actions, people = Evidence(asked), tables.Actions(), tables.People()
+    for part in gathered.parts:
+        for line in part.lines():
+            record = _record(line)
+            if record is None:
+                continue
+            evidence.take(record)
+            if tables.within(record, when.begins, when.ends):
+                actions.take(record)
+                people.take(record)
+    gathered.remarks += gathered.vouched.remarks
+    verification = _verification(gathered)
+    if actions.left_out:
+        gathered.remarks.append(
+            f"{actions.left_out} administrative actions are in audit/ only: the table has the first {tables.ACTIONS_MOST}"
+        )
+    found = (
+        *gathered.tables,
+        tables.people(gathered.roles, gathered.tokens, people),
+        actions.table(),
+        verification,
+    )
+    story = evidence.story()
+    story = replace(story, tables=found, remarks=(*gathered.remarks, *story.remarks))
+    content = Content(
+        story,
+        signer.fingerprint,
+        list(evidence.newest_readings()),
+        [part.part() for part in gathered.parts if part.last],
+        gathered.vouched.lines(),
+    )
+    with new_file(path, replace=False) as out, tempfile.TemporaryFile(dir=path.parent) as draft:
+        manifest = write(draft, content, signer.sign)
+        draft.seek(0)
+        shutil.copyfileobj(draft, out)
+    return manifest, story
+
+
+def _record(line: bytes) -> Optional[Record]:
+    try:
+        return parse(line)
+    except HullmarkError:
+        return None  # `_verification` tells of it
+
+
+def standings(gathered: Gathered) -> Sequence[tuple[Part, Standing]]:
+    """Each part, cut where masters vouch for what it is used for, and what was found of it."""
+    found = []
+    heads = gathered.vouched.heads()
+    for part in gathered.parts:
+        part.cut(gathered.vouched.last(part.log))
+        own = {
+            master: [head for head in known if head.log == part.log]
+            for master, known in heads.items()
+        }
+        found.append((part, verified(part.lines(), own)))
+    return found
+
+
+def _verification(gathered: Gathered) -> Table:
+    columns = ("Log", "Of", "Records", "From", "To", "Chain", "Vouched for up to", "By")
+    rows = []
+    for part, standing in standings(gathered):
+        by = ", ".join(standing.vouched_by) or "nobody"
+        to = str(standing.vouched_to or "")
+        numbers = (str(standing.count), str(standing.first), str(standing.last))
+        rows.append((part.log, part.of, *numbers, standing.words, to, by))
+        if standing.problems:
+            gathered.remarks.append(
+                f"the audit log {part.log} is not whole: {standing.problems[0]}"
+            )
+    return Table("verification", "Audit verification", columns, tuple(rows))
