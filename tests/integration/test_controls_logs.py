@@ -208,7 +208,7 @@ def test_a_removed_file(logger: Logger) -> None:
     try:
         found = logger.line(0.5)
         assert found.status is Status.FAIL
-        assert f"{logger.file} of its configuration isn't there" in found.reason
+        assert f"a line did not come: {logger.file} isn't there" in found.reason
         assert canary.find(kept.read_text())
     finally:
         kept.rename(logger.file)

@@ -83,17 +83,20 @@ def _lost(seen: Seen, record: Reading) -> Finding:
         return failed(
             f"{what} runs but writes nothing: the disk of {files[0]} is full", "make room"
         )
-    if missing:
-        many = " and others" if len(missing) > 1 else ""
+    # Files that nothing was ever logged to aren't there either: only where it came before tells something.
+    former = seen.former("record")
+    gone = former.facts.get("file", "") if former is not None else ""
+    if gone in missing or len(missing) == len(files):
         return failed(
-            f"{what} runs, but a line did not come, and {missing[0]}{many} of its configuration isn't there",
+            f"{what} runs, but a line did not come: {gone or missing[0]} isn't there",
             "if it was removed: have the daemon open its files anew (SIGHUP)",
         )
     waited = record.facts.get("waited_s", "?")
     shown = files[0] if len(files) == 1 else f"any of {len(files)} files, such as {files[0]}"
     return failed(
         f"{what} runs, but a line was not in {shown} after {waited} s",
-        "see whether an output that can't be reached holds up the others, or a filter drops the line",
+        "see whether journald, which /dev/log belongs to where there is systemd, passes it on, and whether an output that can't be "
+        "reached holds up the others",
     )
 
 

@@ -40,7 +40,8 @@ def _rules(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
 def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     installed, running = _daemon(eye, given)
     configuration = eye.file("configuration", str(given.get("configuration") or CONFIGURATION))
-    if installed.trouble is not Trouble.NONE or configuration.trouble is not Trouble.NONE:
+    readable = configuration.trouble is Trouble.NONE
+    if installed.trouble is not Trouble.NONE or not running.text or not readable:
         return installed, running, configuration
     told = _LOG_FILE.search(configuration.text)
     path = told.group(1) if told else LOG_FILE

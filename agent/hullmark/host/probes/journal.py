@@ -34,7 +34,7 @@ def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
 
 def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     looked = _daemon(eye, given)
-    if any(each.trouble is not Trouble.NONE for each in looked):
+    if any(each.trouble is not Trouble.NONE for each in looked) or not looked[-1].text:
         return looked
     nonce, since = eye.nonce(), int(eye.wall()) - _EARLIER_S
     text = canary.make(os.uname().nodename, nonce)

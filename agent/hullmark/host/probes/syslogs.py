@@ -26,7 +26,7 @@ def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
 
 def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     installed, running = _daemon(eye, given)
-    if installed.trouble is not Trouble.NONE:
+    if installed.trouble is not Trouble.NONE or not running.text:
         return installed, running
     files = _files(eye, given)
     paths = files.text.splitlines()

@@ -80,7 +80,8 @@ def test_a_line_arrives() -> None:
     [
         (logged(""), "not in any of 2 files, such as /var/log/syslog after 5.0 s"),
         (logged("", files=FILE), "a line was not in /var/log/syslog after 5.0 s"),
-        (logged("", missing=FILE), "/var/log/syslog of its configuration isn't there"),
+        (logged("", missing=FILE), "a line was not in any of 2 files"),
+        (logged("", files=FILE, missing=FILE), "a line did not come: /var/log/syslog isn't there"),
         (logged("", free=4096), "the disk of /var/log/syslog is full"),
         (logged("", sent=Trouble.MISSING), "/dev/log, where programs log, isn't there"),
         (logged("", sent=Trouble.TIMED_OUT), "it is full, and nobody reads it"),
@@ -106,6 +107,19 @@ def test_it_does_not(found: Finding, reason: str) -> None:
 )
 def test_nobody_can_tell(found: Finding) -> None:
     assert found.status is Status.ERROR
+
+
+def test_the_file_where_lines_came_is_gone() -> None:
+    readings = (
+        program(),
+        running(),
+        reading("files", f"{FILE}\n/var/log/user.log"),
+        reading("sent"),
+        reading("record", nonce=NONCE, missing=f"/var/log/user.log,{FILE}x"),
+    )
+    before = (reading("record", LINE, nonce=NONCE, file=f"{FILE}x"),)
+    found = judged(CANARY, *readings, before=before, daemon="rsyslog")
+    assert found.reason == f"rsyslogd runs, but a line did not come: {FILE}x isn't there"
 
 
 def test_the_process() -> None:
