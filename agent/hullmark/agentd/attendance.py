@@ -58,6 +58,7 @@ class Attendance:
         self._config = config
         self._guard = guard
         self._host_id = ""
+        self._started = False
         self._ending = threading.Event()
         note = guard.auditing.later
         self._alarm = Alarm(config, host, note, problems)
@@ -102,6 +103,10 @@ class Attendance:
         )
 
     def start(self) -> None:
+        """Once; again it changes nothing."""
+        if self._started:
+            return
+        self._started = True
         self._alarm.start()
         self._supervisor.start()
 
@@ -139,6 +144,8 @@ class Attendance:
         self._controlling.show_to(reporting.show_posture)
 
     def stop(self) -> None:
+        if not self._started:
+            return
         self._ending.set()
         self._supervisor.stop(self._controlling.wake, STOP_S)
         self._controlling.close()

@@ -29,6 +29,7 @@ from hullmark.model.outage import Incident, Outage
 DEFINITIONS_S = 5.0
 """How often it is looked whether the files of controls changed."""
 TURN_S = 1.0
+CLOSE_S = 1.0
 RARER = (
     "checks cost more than controls.budget allows: those that are not looked at every few seconds are "
     "made rarer"
@@ -187,6 +188,8 @@ class Controlling:
                 yield f"{problem.code}: {problem.message}"
 
     def close(self) -> None:
-        """After the loop has ended: what was looked at since the last summary is recorded."""
-        self._of.diary.sum_up()
+        """After the loop has ended: what was looked at since the last summary is recorded. Not where the loop hangs."""
+        if self._lock.acquire(timeout=CLOSE_S):
+            self._of.diary.sum_up()
+            self._lock.release()
         self._of.runner.close()

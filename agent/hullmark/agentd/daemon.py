@@ -92,8 +92,6 @@ class Agent:
         lock = self._lock()
         _log.info("started", version=__version__, host=self._host, state_dir=self._folder)
         try:
-            if not self._ending:
-                self._attendance.start()
             while not self._ending:
                 identity = self._known()
                 if identity is not None:
@@ -159,6 +157,7 @@ class Agent:
                 continue
             except HullmarkError as error:
                 self._problems.set("host.unenrolled", error.message, self._how_to_enroll(error))
+                self._attendance.start()
                 self._pause()
                 continue
             self._problems.clear("host.unenrolled")
@@ -181,6 +180,7 @@ class Agent:
             of = {} if identity is None else {"cluster": identity.cluster_id}
             fields = {"version": __version__, "run": self._run, **of}
             self._record("agent.started", Outcome.SUCCESS, "", **fields)
+        self._attendance.start()
 
     def _serve(self, identity: Who) -> None:
         """Until the agent ends, has another configuration, or the host becomes another one."""

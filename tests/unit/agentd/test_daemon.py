@@ -15,11 +15,13 @@ import pytest
 
 from hullmark.agentd import alarm, attendance, daemon, enrolment, joining
 from hullmark.agentd.__main__ import main
+from hullmark.agentd.attendance import unenrolled_id
 from hullmark.agentd.daemon import Agent, heed_signals
 from hullmark.agentd.ejected import mark
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Who
 from hullmark.agentd.lock import FolderLock
+from hullmark.agentd.lookers import Look
 from hullmark.config import AgentConfig, load_agent
 from hullmark.errors import EXIT_CONFIG, Conflict
 from hullmark.host.notify import ServiceManager
@@ -83,6 +85,19 @@ class Served:
         self.began.clear()
 
 
+class Unwatched:
+    """In place of the watch on files, for which a library asks a program where it is."""
+
+    def __init__(self, *_: object) -> None:
+        """Nothing is watched."""
+
+    def looks(self) -> Mapping[str, Look]:
+        return {}
+
+    def run(self, stopping: threading.Event) -> None:
+        """Nothing changes."""
+
+
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Served]:
     Served.served, Served.configs, Served.runs = [], [], []
@@ -93,6 +108,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[Served]:
     (none / "none.yaml").write_text("# no controls\n")
     monkeypatch.setattr(attendance, "shipped_controls", lambda: str(none))
     monkeypatch.setattr(alarm, "load_framework", lambda *_: Framework("none", "None"))
+    monkeypatch.setattr(attendance, "WatchedFiles", Unwatched)
     monkeypatch.setattr(daemon, "Duty", Served)
     monkeypatch.setattr(daemon, "LOOK_S", 0.005)
     return Served
@@ -402,6 +418,43 @@ def test_its_start_its_reloads_and_its_end_are_recorded(
     assert {one.entry.subject for one in found} == {"host box"}
     assert found[1].entry.fields["changed"] == "parallel"
     assert "did you mean parallel" in found[2].entry.reason
+
+
+def test_the_log_of_before_the_enrolment_is_kept_and_another_begins(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    with Running(tmp_path) as running:
+        until(lambda: running.agent._guard.auditing.host_id.startswith("unenrolled-"))
+        log = tmp_path / "log"
+        until(lambda: (log / "audit.log").exists() and records_in(tmp_path))
+        enrolled_in(tmp_path)
+        until(lambda: served.configs)
+        until(lambda: list(log.glob("former-*")) and records_in(tmp_path))
+        (former,) = log.glob("former-host-unenrolled-*-audit.log")
+    before = [parse(line) for line in former.read_bytes().splitlines()]
+    assert [one.entry.kind for one in before] == ["audit.begun", "agent.started", "controls.read"]
+    assert {one.log for one in before} == {f"host:{unenrolled_id()}"}
+    after = [parse(line) for line in (log / "audit.log").read_bytes().splitlines()]
+    kinds = [one.entry.kind for one in after]
+    assert kinds[0] == "audit.former"
+    assert {"agent.started", "controls.read", "agent.stopped"} < set(kinds)
+    assert {one.log for one in after} == {"host:h1"}
+
+
+def test_an_enrolment_that_can_not_be_read_is_a_problem_and_changes_no_log(
+    tmp_path: Path, served: type[Served]
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / enrolment.RECORD).write_text("no record")
+    with Running(tmp_path) as running:
+        until(running.problems.all)
+        (problem,) = running.problems.all()
+        assert problem.code == "host.unenrolled"
+        assert running.agent._standing().startswith("Waits to serve; host.unenrolled: ")
+        assert running.agent._guard.auditing.host_id == "", (
+            "it may be the host's, which is not known"
+        )
+    assert not (tmp_path / "log").exists()
 
 
 def test_a_log_that_can_not_be_opened_is_a_problem_and_does_not_end_it(
