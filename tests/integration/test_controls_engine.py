@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hullmark.core.checks import JUDGES, Seen
 from hullmark.engine import probes
 from hullmark.engine.docker_api import DockerApiEngine
 from hullmark.host.eye import Eye
-from hullmark.model.app import ContainerSpec, Resources
+from hullmark.model.app import ContainerSpec, Mount, MountKind, Resources
 from hullmark.model.checkkinds import KINDS
 from hullmark.model.control import Finding, Status
 from tests.integration.dockerd import DockerEngine
@@ -156,9 +157,35 @@ def test_drift(yard: Yard, looker: Looker) -> None:
     assert looker.look("containers.drift").status is Status.PASS
     if yard.engine.info().name == "docker":  # this Podman can't change a container that exists
         yard.sdk.containers.get(container_id).update(mem_limit="128m", memswap_limit="256m")
-        found = looker.look("containers.drift")
-        assert found.status is Status.FAIL
-        assert f"{name}: Memory: 67108864 at first, 134217728 now" in found.reason
+        # Also by an agent that was not there before it.
+        for each in (looker, Looker(yard.engine, yard.daemon.folder)):
+            found = each.look("containers.drift")
+            assert found.status is Status.FAIL
+            assert f"{name}: Memory: made with 67108864, 134217728 now" in found.reason
+
+
+def test_one_made_by_hand_with_our_labels(yard: Yard, looker: Looker, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    bind = Mount(MountKind.BIND, "/data", str(tmp_path / "data"))
+    container_id = yard.run(single("sea", replace(HARDENED, mounts=(bind,))))
+    assert looker.look("containers.drift").status is Status.PASS
+    ours = yard.sdk.containers.get(container_id)
+    yard.sdk.containers.run(
+        IMAGE,
+        ["sleep", "600"],
+        name="forged",
+        detach=True,
+        labels=ours.labels,
+        volumes={"/etc": {"bind": "/x"}},
+    )
+    found = looker.look("containers.drift")
+    assert found.status is Status.FAIL
+    for reason in (
+        "ReadonlyRootfs: made with True",
+        "user: made with 1000",
+        "mounts: /etc besides",
+    ):
+        assert f"forged: {reason}" in found.reason
 
 
 def _limit(pid: int) -> Path:

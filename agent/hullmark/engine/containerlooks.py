@@ -154,7 +154,7 @@ def _described(found: Mapping[str, Any], sight: Sight) -> Reading:
         "image": config.get("Image") or "",
         "image_id": found.get("Image") or "",
         "user": config.get("User") or "",
-        "spec_hash": labels.get(names.LABEL_SPEC_HASH, ""),
+        "made": labels.get(names.LABEL_MADE, ""),
         "apparmor": found.get("AppArmorProfile") or "",
         "host": {key: host.get(key) for key in HOST if key in host},
         "mounts": [{key: one.get(key) for key in MOUNT} for one in found.get("Mounts") or ()],

@@ -25,6 +25,8 @@ from hullmark.model.reference import parse
 
 NS_PER_S = 1_000_000_000
 NET_RAW = "NET_RAW"
+MADE = ("Privileged", "ReadonlyRootfs", "CapAdd", "Memory", "NanoCpus", "PidsLimit", "PidMode")
+"""Of HostConfig: what is held against the container later, while it runs."""
 DEFAULT_LOGS = {"max-size": "10m", "max-file": "3"}
 """Docker keeps logs without limit unless told otherwise; a host that runs full stops its other tools."""
 
@@ -34,7 +36,7 @@ def body(
 ) -> dict[str, Any]:
     """The JSON body. `ulimits`: soft and hard defaults that this engine needs to be given."""
     spec = request.bundle.container
-    made = {
+    made: dict[str, Any] = {
         "Image": image(spec),
         "Labels": {
             **spec.labels,
@@ -62,8 +64,19 @@ def body(
         "HostConfig": _host_config(request, engine_name, ulimits),
         "NetworkingConfig": _networking(request.bundle),
     }
+    made["Labels"] = {**made["Labels"], names.LABEL_MADE: _made_as(made)}
     # No grace at all is said too: the engine's own would be 10 s.
     return {**_without_empty(made), "StopTimeout": math.ceil(spec.stop_grace_s)}
+
+
+def _made_as(made: Mapping[str, Any]) -> str:
+    """As JSON: what a container may be changed in, or be made anew with by hand, under the same labels."""
+    host = made["HostConfig"]
+    binds = [(text.split(":")[0], text.split(":")[1]) for text in host.get("Binds") or ()]
+    mounts = [(one.get("Source", ""), one["Target"]) for one in host.get("Mounts") or ()]
+    kept = {key: host[key] for key in MADE if key in host}
+    said = {**kept, "Mounts": sorted(binds + mounts), "User": made["User"]}
+    return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
 
 def image(spec: ContainerSpec) -> str:

@@ -27,6 +27,8 @@ LABEL_SPEC_HASH = LABEL_PREFIX + "spec-hash"
 LABEL_EPOCH = LABEL_PREFIX + "epoch"
 LABEL_SCOPE = LABEL_PREFIX + "scope"
 """A service's scope, where its app says one. No other place of a container has it: what is judged is what the engine has."""
+LABEL_MADE = LABEL_PREFIX + "made"
+"""With which rights, limits and mounts of the host a container was made: what can be changed later is held against it."""
 LABEL_NETWORK = LABEL_PREFIX + "network"
 LABEL_VOLUME = LABEL_PREFIX + "volume"
 

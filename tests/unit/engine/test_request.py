@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +63,7 @@ def test_a_plain_container_says_little() -> None:
             "io.hullmark.generation": "7",
             "io.hullmark.spec-hash": "f" * 64,
             "io.hullmark.epoch": "1.4",
+            "io.hullmark.made": '{"Mounts":[],"User":""}',
         },
         "StopTimeout": 10,
         "HostConfig": {
@@ -315,3 +317,25 @@ def test_health_checks() -> None:
 def test_logging(engine: str, logging: Logging, expected: tuple[str, dict[str, str]]) -> None:
     found = host(replace(PLAIN, logging=logging), engine)["LogConfig"]
     assert (found["Type"], found.get("Config", {})) == expected
+
+
+def test_its_label_says_what_it_was_made_with() -> None:
+    spec = replace(
+        PLAIN,
+        user="1000",
+        read_only=True,
+        cap_add=("BPF",),
+        limits=Resources(memory_bytes=9 << 20, pids=7),
+        mounts=(
+            Mount(MountKind.BIND, "/a", "/srv/a", create_host_path=False),
+            Mount(MountKind.BIND, "/b", "/srv/b", read_only=True),
+        ),
+    )
+    assert json.loads(body(spec)["Labels"]["io.hullmark.made"]) == {
+        "CapAdd": ["BPF"],
+        "Memory": 9 << 20,
+        "PidsLimit": 7,
+        "ReadonlyRootfs": True,
+        "User": "1000",
+        "Mounts": [["/srv/a", "/a"], ["/srv/b", "/b"]],
+    }

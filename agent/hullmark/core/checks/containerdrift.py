@@ -4,6 +4,7 @@ against what the kernel says of its process and its limits. And which executable
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
@@ -61,7 +62,8 @@ def drift(seen: Seen) -> Finding:
         found = described(reading)
         if found is None:
             return error(f"what the engine says of container {name} is not understood")
-        said = [*_changed(seen, name, found), *_process(seen, name, found, security)]
+        said = [*_made(found), *_changed(seen, name, found)]
+        said += _process(seen, name, found, security)
         said += [*_limits(seen, name, found), *_image(seen, name, found)]
         for what, bad in said:
             if not excused(seen.texts("except"), name, what.partition(":")[0]):
@@ -73,6 +75,33 @@ def drift(seen: Seen) -> Finding:
 
 _Said = Iterator["tuple[str, bool]"]
 """What was found, its first word what can be excused; and whether it is wrong, or could not be told."""
+
+
+def _made(found: Container) -> _Said:
+    """What is otherwise than its label says that it was made."""
+    if not found.made:
+        return
+    try:
+        made = json.loads(found.made)
+        mounts = {(str(source).rstrip("/"), str(target)) for source, target in made["Mounts"]}
+        user, added = str(made["User"]), {_bare(each) for each in made.get("CapAdd") or ()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        yield "settings: its label says not in a known form how it was made", True
+        return
+    for key in ("Privileged", "ReadonlyRootfs", "Memory", "NanoCpus", "PidsLimit", "PidMode"):
+        wanted, now = made.get(key) or 0, found.host.get(key) or 0
+        unsaid = not wanted and key in ("PidsLimit", "PidMode") and now != "host"
+        if wanted != now and not unsaid:
+            yield f"{key}: made with {_shown(wanted)}, {_shown(now)} now", True
+    more = {_bare(str(each)) for each in found.host.get("CapAdd") or ()} - added
+    if more and "ALL" not in added:
+        yield f"CapAdd: {', '.join(sorted(more))} besides what it was made with", True
+    if user and user != found.user:
+        yield f"user: made with {_shown(user)}, {_shown(found.user)} now", True
+    for mount in found.mounts:
+        source, target = str(mount.get("Source") or "").rstrip("/"), str(mount.get("Destination"))
+        if mount.get("Type") == "bind" and (source, target) not in mounts:
+            yield f"mounts: {_shown(source)} besides what it was made with", True
 
 
 def _changed(seen: Seen, name: str, found: Container) -> _Said:

@@ -17,7 +17,7 @@ SHOWN_MOST = 5
 @dataclass(frozen=True)
 class Container:
     """`host` is what it was given of the host: limits, rights, namespaces. `bounding`: its capabilities, None where the engine
-    doesn't tell them."""
+    doesn't tell them. `made`: the label that says what it was made with, empty where Hullmark did not make it."""
 
     image: str
     image_id: str
@@ -26,6 +26,7 @@ class Container:
     host: Mapping[str, Any]
     mounts: tuple[Mapping[str, Any], ...]
     bounding: Optional[tuple[str, ...]] = None
+    made: str = ""
 
 
 def described(reading: Reading) -> Optional[Container]:
@@ -47,6 +48,7 @@ def described(reading: Reading) -> Optional[Container]:
         host,
         tuple(mounts),
         tuple(str(each) for each in bounding) if isinstance(bounding, list) else None,
+        str(said.get("made") or ""),
     )
 
 

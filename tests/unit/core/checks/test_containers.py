@@ -156,6 +156,47 @@ def test_a_container_that_drifted(readings: tuple[Reading, ...], reason: str) ->
     assert drift(*readings, **{"except": (excused,)}).status is Status.PASS
 
 
+MADE = {"Memory": 64 << 20, "NanoCpus": 500_000_000, "PidsLimit": 50, "ReadonlyRootfs": True}
+
+
+def made(**changed: Any) -> str:
+    return json.dumps({**MADE, "User": "1000", "Mounts": [["/srv/x/", "/x"]], **changed})
+
+
+def test_a_container_as_its_label_says() -> None:
+    assert drift(container(made=made())).status is Status.PASS
+    assert drift(container(made=made(), **bind("/srv/x"))).status is Status.PASS
+    unsaid = {key: one for key, one in MADE.items() if key != "PidsLimit"}
+    label = json.dumps({**unsaid, "User": "", "Mounts": []})
+    assert drift(container(made=label)).status is Status.PASS  # Podman's own limit
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"made": made(Memory=1)}, "Memory: made with 1, 67108864 now"),
+        ({"made": made(), "host": {"Memory": 0}}, "Memory: made with 67108864, none now"),
+        ({"made": made(), "host": {"PidsLimit": 0}}, "PidsLimit: made with 50, none now"),
+        ({"made": made(), "host": {"Privileged": True}}, "Privileged: made with none, True now"),
+        (
+            {"made": made(), "host": {"ReadonlyRootfs": False}},
+            "ReadonlyRootfs: made with True, none now",
+        ),
+        ({"made": made(), "host": {"PidMode": "host"}}, "PidMode: made with none, host now"),
+        ({"made": made(), "host": {"CapAdd": ["CAP_BPF"]}}, "CapAdd: BPF besides"),
+        ({"made": made(), "user": "0"}, "user: made with 1000, 0 now"),
+        ({"made": made(), **bind("/etc")}, "mounts: /etc besides"),
+        ({"made": "gibberish"}, "settings: its label says not in a known form"),
+        ({"made": "[]"}, "settings: its label says not in a known form"),
+        ({"made": json.dumps({"User": "", "Mounts": [7]})}, "settings: its label"),
+    ],
+)
+def test_a_container_that_is_not_what_its_label_says(changed: dict[str, Any], reason: str) -> None:
+    found = drift(container(**changed))
+    assert found.status is Status.FAIL
+    assert found.reason.startswith(f"web: {reason}"), found
+
+
 def test_capabilities_by_docker_and_by_podman() -> None:
     usual = reading("status:web", STATUS.replace("0000000000000000", "00000000a80425fb"))
     plain = container(host={"CapDrop": None})
