@@ -143,6 +143,7 @@ def test_a_reload_takes_good_definitions_over_and_a_start_forgets_what_was_found
     file.write_text(more.replace("our-file", "another"))
     os.kill(alone.agent.pid, signal.SIGHUP)
     wait_until(lambda: alone.control("another").get("status") == "pass", "it is good", 10.0)
+    wait_until(lambda: len(alone.records("controls.read")) == 3, "recorded", 5.0)
     found = [one.entry.outcome.value for one in alone.records("controls.read")]
     assert found == ["success", "failure", "success"]
 
