@@ -22,12 +22,14 @@ UFW6_FILES = ("before6.rules", "after6.rules", "user6.rules")
 _INCLUDE = re.compile(r'^\s*include\s+"([^"]+)"', re.MULTILINE)
 _TABLE = re.compile(r"\btable\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([A-Za-z_][\w./-]*)")
 _EXPIRES = re.compile(r" expires [0-9dhms]+")
-_KNOWN_MOST = 8
+_PASSING = re.compile(r"^# .*$|\[\d+:\d+\]", re.MULTILINE)
+"""Of iptables-save: the time, and what was counted."""
+_KNOWN_MOST = 16
 
 
 class _Compiled:
-    """What a text was compiled to, for as long as it stays the same: rules seldom change, and the kernel has to take part in
-    each compilation, though it keeps nothing of it. Used by any thread."""
+    """What a text was compiled to, for as long as it stays the same: rules seldom change, and the kernel has to take part where
+    nft compiles them, though it keeps nothing of it. Used by any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -152,12 +154,17 @@ def _ufw_rules(eye: Eye, live: Reading, kind: str, files: Sequence[str]) -> list
 
 def _translate(eye: Eye, name: str, text: str, kind: str) -> Reading:
     """Words only: the kernel isn't asked."""
+    made = _compiled.get(f"{kind} {_PASSING.sub('', text)}", lambda: _translated(eye, text, kind))
+    return replace(made, name=name)
+
+
+def _translated(eye: Eye, text: str, kind: str) -> Reading:
     if kind == "6":
         return eye.run(
-            name, ["ip6tables-restore-translate", "-f", "/dev/stdin"], given=text, most=RULES_MOST
+            "6", ["ip6tables-restore-translate", "-f", "/dev/stdin"], given=text, most=RULES_MOST
         )
     return eye.run(
-        name, ["iptables-restore-translate", "-f", "/dev/stdin"], given=text, most=RULES_MOST
+        "4", ["iptables-restore-translate", "-f", "/dev/stdin"], given=text, most=RULES_MOST
     )
 
 
