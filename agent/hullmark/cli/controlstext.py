@@ -50,7 +50,7 @@ def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
     if posture is None:
         yield f"{told.view.host}: has told nothing of its controls yet"
         return
-    yield from _head(told)
+    yield from head(told)
     sums = tally(posture)
     shown = [
         state
@@ -58,9 +58,12 @@ def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
         if everything or state.status is not Status.NOT_APPLICABLE
     ]
     rows = [_row(told, state) for state in shown]
-    rows += [(function, ABSENT, "-", "-", "-") for function in sums.uncovered]
-    head, *lines = table(HEADS, rows, told.columns)
-    yield head
+    rows += [
+        (function, ABSENT, "-", "-", _in_the_table(told, "", function))
+        for function in sums.uncovered
+    ]
+    first, *lines = table(HEADS, rows, told.columns)
+    yield first
     for state, line in zip(shown, lines):
         yield line
         if state.status is not Status.PASS:
@@ -88,9 +91,8 @@ def in_full(
     told: Told, state: ControlState, words: Optional[tuple[str, str]] = None
 ) -> Iterator[str]:
     """One control with each of its checks. `words` are its rationale and what to do first, where they are known."""
-    yield from _head(told)
-    head = f"{state.control_id}  {RESULTS[state.status]}  {proof(state.level)}"
-    yield f"{head}  since {dated(state.since)}" if state.since else head
+    line = f"{state.control_id}  {RESULTS[state.status]}  {proof(state.level)}"
+    yield f"{line}  since {dated(state.since)}" if state.since else line
     rationale, remediation = words or ("", "")
     yield from wrapped(
         f"{state.title}: {FUNCTIONS.get(state.function, state.function)}", told.columns
@@ -101,8 +103,8 @@ def in_full(
     yield from _requirements(told, state)
     yield ""
     checks = list(state.checks.values())
-    head, *lines = table(CHECK_HEADS, [_check_row(told, check) for check in checks], told.columns)
-    yield head
+    first, *lines = table(CHECK_HEADS, [_check_row(told, check) for check in checks], told.columns)
+    yield first
     for check, line in zip(checks, lines):
         yield line
         yield from wrapped(check.reason, told.columns)
@@ -146,9 +148,13 @@ def proof(level: int) -> str:
 
 def requirements(told: Told, state: ControlState, coverage: str = "") -> tuple[str, ...]:
     """Of one coverage, or all."""
+    return _of(told, state.control_id, state.function, coverage)
+
+
+def _of(told: Told, control: str, function: str, coverage: str) -> tuple[str, ...]:
     if told.framework is None:
         return ()
-    of = set(told.framework.of(state.control_id, state.function))
+    of = set(told.framework.of(control, function))
     return tuple(
         each.requirement_id
         for each in told.framework.requirements
@@ -156,7 +162,15 @@ def requirements(told: Told, state: ControlState, coverage: str = "") -> tuple[s
     )
 
 
-def _head(told: Told) -> Iterator[str]:
+def _in_the_table(told: Told, control: str, function: str) -> str:
+    """Those that are wholly tested by it; where there are none, those of which a part is."""
+    return " ".join(
+        _of(told, control, function, "direct") or _of(told, control, function, "partial")
+    )
+
+
+def head(told: Told) -> Iterator[str]:
+    """What is to be known of the host before its controls are read."""
     posture = told.view.posture
     if posture is None:
         return
@@ -173,14 +187,13 @@ def _silent(told: Told) -> str:
 
 
 def _row(told: Told, state: ControlState) -> tuple[str, ...]:
-    of = requirements(told, state, "direct") or requirements(told, state)
     last = max((check.at for check in state.checks.values()), default=0.0)
     return (
         state.control_id,
         RESULTS[state.status],
         proof(state.level),
         _ago(told, last),
-        " ".join(of),
+        _in_the_table(told, state.control_id, state.function),
     )
 
 
@@ -196,7 +209,8 @@ def _ago(told: Told, at: float) -> str:
 
 def _below(told: Told, state: ControlState, remediation: str = "") -> Iterator[str]:
     yield from wrapped(state.reason, told.columns)
-    fix = state.remedy or (remediation if _counts(state) else "")
+    broken = state.status in (Status.FAIL, Status.ERROR)
+    fix = state.remedy or (remediation if broken else "")
     if fix:
         yield from wrapped(f"fix: {fix}", told.columns)
     yield from wrapped(_outage(told, state), told.columns)

@@ -113,7 +113,7 @@ def test_what_passes_and_what_does_not(host: Host, controls: Any) -> None:
     assert lines[5].split() == [
         *("log-forwarding", "pass", "other", "host", "(4)", "4", "s", "10.3.3")
     ]
-    assert lines[6].split()[:2] == ["time", "ABSENT"]
+    assert lines[6].split() == [*("time", "ABSENT", "-", "-", "10.2.2", "10.6.1", "10.6.2")]
     assert lines[7] == "  not proven, time from a trusted source: none of chrony, timesyncd is here"
     assert lines[8] == "1 pass, 1 at level 4; 2 NOT proven"
     assert "time-chrony" not in done.out
@@ -198,6 +198,15 @@ def test_by_function(host: Host, controls: Any) -> None:
     assert done.code == 1
     assert "time-chrony  n/a" in done.out
     assert "time-timesyncd  n/a" in done.out
+
+
+def test_one_that_is_switched_off_is_not_to_be_mended(host: Host, controls: Any) -> None:
+    off = state("time-chrony", "time", Status.NOT_RUN, -1, "switched off by /etc/x.yaml:3")
+    host.write(PASSING, off, mode=Mode.OBSERVE)
+    done = controls("time")
+    assert done.out.count("mode observe") == 1
+    assert "  switched off by /etc/x.yaml:3" in done.out.splitlines()
+    assert "fix:" not in done.out
 
 
 def test_a_control_that_is_not_there(host: Host, controls: Any) -> None:

@@ -76,6 +76,7 @@ def command(
     if asked.json:
         _tell_json(told, chosen)
     elif control:
+        show.lines(*controlstext.head(told))
         for number, state in enumerate(chosen.values()):
             show.lines(*([""] if number else []))
             show.lines(*controlstext.in_full(told, state, _words(config, state)))
