@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import signal
 import subprocess
@@ -75,9 +76,12 @@ def state(pid: int) -> str:
 def alone() -> Iterator[None]:
     with LOCK.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if re.search(r"^pid [1-9]", auditctl("-s"), re.MULTILINE):
+        before = auditctl("-s")
+        if re.search(r"^pid [1-9]", before, re.MULTILINE):
             pytest.fail("an auditd runs on this machine: the kernel has one audit stream")
         yield
+        auditctl("-e", "1" if "enabled 1" in before else "0")
+        auditctl("--reset-lost")
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +191,27 @@ def test_an_audit_that_is_switched_off(auditd: Auditd) -> None:
         assert auditd.trail(0.3).status is Status.FAIL
     finally:
         auditctl("-e", "1")
+
+
+def test_records_that_the_kernel_lost(auditd: Auditd) -> None:
+    """auditd does not keep up: it is stopped until the kernel's queue is full, and then goes on."""
+    rule = ("always,exit", "-F", "arch=b64", "-S", "getpriority", "-F", f"pid={os.getpid()}")
+    given = {name: one.default for name, one in KINDS["audittrail.kernel"].parameters.items()}
+    before = PROBES["audittrail.kernel"](Eye(), given)
+    auditctl("--backlog_wait_time", "0")
+    auditctl("-a", *rule)
+    try:
+        with auditd.stopped():
+            for _ in range(20_000):
+                os.getpriority(os.PRIO_PROCESS, 0)
+    finally:
+        auditctl("-d", *rule)
+        auditctl("--backlog_wait_time", "15000")
+    wait_until(lambda: "backlog 0\n" in auditctl("-s"), "the queue is empty")
+    found = look("audittrail.kernel", before)
+    assert found.status is Status.FAIL
+    assert re.match("the kernel lost [0-9]+ audit records since the look before", found.reason)
+    assert look("audittrail.kernel").status is Status.PASS, "the first look only knows the number"
 
 
 def test_a_removed_log(auditd: Auditd) -> None:

@@ -141,16 +141,8 @@ def test_one_that_is_stopped(journald: subprocess.Popen[bytes]) -> None:
 
 def test_what_a_service_logged_is_thrown_away(journald: subprocess.Popen[bytes]) -> None:
     """journald runs, its own canary passes, and most of what the service said is gone."""
-    group = control_group()
-    is_new = not group.parent.exists()
-    group.mkdir(parents=True)
-    try:
+    with own_group() as group:
         subprocess.run([sys.executable, "-c", FLOOD, str(group)], check=True, timeout=30)
-    finally:
-        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the flood is over")
-        group.rmdir()
-        if is_new:
-            group.parent.rmdir()
     found = look("journal.suppressed")
     assert found.status is Status.FAIL
     assert f"messages from {group.name}" in found.reason
@@ -160,7 +152,27 @@ def test_what_a_service_logged_is_thrown_away(journald: subprocess.Popen[bytes])
     wait_until(lambda: look("journal.suppressed", window=1.0).status is Status.PASS, "it is over")
 
 
-def control_group() -> Path:
+def test_what_the_agent_itself_logs_is_thrown_away(journald: subprocess.Popen[bytes]) -> None:
+    script = (
+        "import sys\nfrom tests.integration.test_controls_journal import look\n"
+        "exec(sys.argv[2])\nprint(look('journal.canary', within=0.5).reason)"
+    )
+    flood = FLOOD.partition("time.sleep")[0]
+    with own_group() as group:
+        told = subprocess.run(
+            [sys.executable, "-c", script, str(group), flood],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=Path(__file__).resolve().parents[2],
+        ).stdout
+    assert "it may be held back by the rate limit of the agent's own service" in told
+    assert look("journal.canary").status is Status.PASS, "of another service it comes through"
+
+
+@contextlib.contextmanager
+def own_group() -> Iterator[Path]:
     """As systemd has them for its services."""
     unified = [
         line.split()[1]
@@ -168,7 +180,16 @@ def control_group() -> Path:
         if " cgroup2 " in line
     ]
     root = Path(unified[0] if unified else "/sys/fs/cgroup/systemd")
-    return root / "system.slice" / f"hullmark-test-{os.getpid()}.service"
+    group = root / "system.slice" / f"hullmark-test-{os.getpid()}.service"
+    is_new = not group.parent.exists()
+    group.mkdir(parents=True)
+    try:
+        yield group
+    finally:
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "nothing is left in it")
+        group.rmdir()
+        if is_new:
+            group.parent.rmdir()
 
 
 def test_one_that_was_killed(journald: subprocess.Popen[bytes]) -> None:
