@@ -107,6 +107,9 @@ def test_a_process_that_is_stopped_does_not_run(
 ) -> None:
     check = f"kind: process, name: hm-sleeper, executable: {tmp_path}/hm-sleeper"
     wait_until(lambda: site.look(check).status is PASS, "it runs")
+    (tmp_path / "link").symlink_to(tmp_path / "hm-sleeper")
+    linked = check.replace(f"{tmp_path}/hm-sleeper", f"{tmp_path}/link")
+    assert site.look(linked).status is PASS
     sleeper.send_signal(signal.SIGSTOP)
     wait_until(lambda: "stopped by a signal" in site.look(check).reason, "it is stopped")
     sleeper.send_signal(signal.SIGCONT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -38,9 +39,12 @@ def _file_content(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
 
 
 def _process(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
-    executable = str(given.get("executable") or "")
-    found = programs.named(eye, "processes", str(given.get("name")), executable)
-    return (eye.stat("program", executable), found) if executable else (found,)
+    executable, name = str(given.get("executable") or ""), str(given.get("name"))
+    if not executable:
+        return (programs.named(eye, "processes", name),)
+    # A process's own link to its program has no link in it any more; /bin may be one.
+    real = os.path.realpath(executable) if eye.at("/") == Path("/") else executable
+    return eye.stat("program", executable), programs.named(eye, "processes", name, real)
 
 
 def _unit(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
