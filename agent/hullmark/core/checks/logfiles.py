@@ -95,8 +95,9 @@ def _judge_own_chain(seen: Seen) -> Finding:
     if verifier.head is None:
         return error(f"{log.source} has no whole record")
     return (
-        _unlike_remembered(seen, verifier, log)
-        or _no_room(seen, log)
+        # First: what is in the reserve of a full disk is remembered too, and not in the log.
+        _no_room(seen, log)
+        or _unlike_remembered(seen, verifier, log)
         or ages.unlike(
             f"the newest record of {log.source}", ages.mtime(log), seen.now, seen.number("at_most")
         )

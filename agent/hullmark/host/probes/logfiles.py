@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Optional
 
-from hullmark.host import auditlast, logrotate, rotated
+from hullmark.host import auditlast, auditreading, logrotate, rotated
 from hullmark.host.eye import Eye, Probe
 from hullmark.host.probes.audittrail import space
 from hullmark.model.control import Reading, Trouble
@@ -56,10 +57,27 @@ def _own_chain(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     if end is not None:
         facts = {"log": end.log, "seq": str(end.seq), "hash": end.hash}
         remembered = Reading("remembered", last, facts=facts, at=eye.wall())
+    log = _newest(eye, path)
+    if log.trouble is Trouble.NONE and not log.text:
+        log = _newest_closed(eye, path) or log
+    return remembered, log, space(eye, "space", path)
+
+
+def _newest(eye: Eye, path: str) -> Reading:
+    """The last whole lines of a file."""
     log = eye.file("log", path, most=_END_BYTES, keep_end=True)
     lines = log.text.split("\n")[:-1]
-    newest = "".join(f"{line}\n" for line in lines[-_RECORDS:])
-    return remembered, dataclasses.replace(log, text=newest), space(eye, "space", path)
+    return dataclasses.replace(log, text="".join(f"{line}\n" for line in lines[-_RECORDS:]))
+
+
+def _newest_closed(eye: Eye, path: str) -> Optional[Reading]:
+    """The file that grows has nothing yet where the one before it was only just closed."""
+    folder = path.rpartition("/")[0]
+    try:
+        closed = [one for one in auditreading.files_of(eye.at(path)) if one.first is not None]
+    except OSError:
+        return None
+    return _newest(eye, f"{folder}/{closed[-1].path.name}") if closed else None
 
 
 def _names(eye: Eye, path: str) -> dict[str, str]:

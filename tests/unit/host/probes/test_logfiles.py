@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+from hullmark.core.checks import JUDGES, Seen
 from hullmark.host import auditlast
+from hullmark.host.auditfile import Limits
 from hullmark.host.auditlast import End, LastFile
 from hullmark.host.eye import Eye
 from hullmark.host.probes.logfiles import PROBES
-from hullmark.model.control import Reading, Trouble
+from hullmark.model.control import Finding, Reading, Status, Trouble
+from tests.unit.host.auditlog import NOW, Log, event
 
 
 def look(root: Path, kind: str, **given: object) -> dict[str, Reading]:
@@ -40,6 +44,43 @@ def test_the_end_of_our_own(tmp_path: Path) -> None:
     assert found["log"].text == "line 6\nline 7\nline 8\n"
     assert found["remembered"].facts == {"log": "host:1", "seq": "9", "hash": "ab"}
     assert int(found["space"].facts["free_bytes"]) > 0
+
+
+def judged(root: Path, now: float = NOW + 60) -> Finding:
+    given = {"path": "/log/audit.log", "last": "/audit.last", "at_most": 7200.0}
+    looked = tuple(look(root, "logfiles.own_chain", **given).values())
+    return JUDGES["logfiles.own_chain"](Seen(looked, given, now, 2))
+
+
+def test_a_log_as_the_agent_writes_it(tmp_path: Path) -> None:
+    """Also while it is written, and right after one of its files was closed."""
+    log = Log(tmp_path)
+    log.folder.mkdir()
+    with contextlib.closing(log.open()) as file:
+        for number in range(40):
+            file.append(event(number))
+            for path in log.folder.iterdir():
+                os.utime(path, (NOW, NOW))
+            found = judged(tmp_path)
+            assert found.status is Status.PASS, found
+    assert len(list(log.folder.glob("audit-*.log"))) > 1, "none was closed"
+    assert "is 3 h old" in judged(tmp_path, NOW + 3 * 3600).reason
+
+
+def test_a_log_whose_end_was_cut_off(tmp_path: Path) -> None:
+    log = Log(tmp_path, Limits())
+    log.folder.mkdir()
+    with contextlib.closing(log.open()) as file:
+        for number in range(5):
+            file.append(event(number))
+    lines = log.path.read_bytes().splitlines(keepends=True)
+    log.path.write_bytes(b"".join(lines[:-1]))
+    os.utime(log.path, (NOW, NOW))
+    assert "its end was cut off" in judged(tmp_path).reason
+    log.path.write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"shop", b"shed")]))
+    assert "its bytes are not those" in judged(tmp_path).reason
+    log.path.unlink()
+    assert "it was removed" in judged(tmp_path).reason
 
 
 def test_there_is_none(tmp_path: Path) -> None:
