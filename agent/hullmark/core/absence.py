@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.model.control import Mode
 from hullmark.model.host import Availability
 from hullmark.model.observed import HostState
 from hullmark.model.snapshot import Snapshot
@@ -53,6 +54,12 @@ def is_ready(snapshot: Snapshot, host_id: str) -> bool:
 def is_quiet(snapshot: Snapshot, host_id: str) -> bool:
     """Silent for longer than a poll is held: it counts for the brake."""
     return silence_s(snapshot, host_id) > snapshot.quiet_after_s
+
+
+def observes(snapshot: Snapshot, host_id: str) -> bool:
+    """Whether its agent refuses every order, as this leader heard it last: then it stops nothing by itself either."""
+    state = snapshot.observed.get(host_id)
+    return state is not None and state.facts.mode == Mode.OBSERVE.value
 
 
 def engine_trouble(state: Optional[HostState]) -> str:

@@ -71,6 +71,8 @@ def is_given_up(draft: Draft, wish: Wish, post: Post, home: Optional[Home]) -> b
         return leaves or wish.may_move
     if draft.brake is not None or absence.in_maintenance(snapshot, host_id):
         return False
+    if absence.observes(snapshot, host_id) and not leaves:
+        return False
     silence_s = absence.silence_s(snapshot, host_id)
     after_s = wish.given_up_after_s(post.assignment)
     if leaves:
@@ -113,6 +115,8 @@ def why_kept(draft: Draft, wish: Wish, post: Post) -> str:
     if has_ended(draft, wish, post):
         known = draft.status(post) is not None
         return "" if known else f"{lost}, and whether it has completed is not known"
+    if wish.policy is HostLoss.STOP and absence.observes(snapshot, host_id):
+        return f"{lost}, and only observed before: nobody stops it there"
     if wish.policy is HostLoss.STOP and post.assignment.stop_unheard_s:
         return f"{lost}; it is stopped there first, then started elsewhere"
     if wish.policy is HostLoss.STOP:

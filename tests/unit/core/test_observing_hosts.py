@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from hullmark.core.absence import engine_trouble
-from hullmark.model.app import App, ContainerSpec, DeployMode, DeploySpec, Service
+from hullmark.model.app import App, ContainerSpec, DeployMode, DeploySpec, HostLoss, Service
 from hullmark.model.control import Mode
 from hullmark.model.observed import HostProblem, HostState
-from tests.unit.core.test_lost_hosts import world_of
+from tests.unit.core.test_lost_hosts import cut, reasons, web, where, world_of
 from tests.unit.core.test_scope import explained, hosts_of
 from tests.unit.core.world import World
 
@@ -59,3 +59,17 @@ def test_it_is_said_why_and_what_would_mend_it() -> None:
 def test_what_runs_there_is_as_it_was_seen_last() -> None:
     state = HostState(problems=(HostProblem("mode.observe", "this host only observes"),))
     assert engine_trouble(state) == "the host only observes"
+
+
+def test_nobody_stops_there_what_would_be_stopped_before_it_runs_elsewhere() -> None:
+    world = world_of(3, web(on_host_lost=HostLoss.STOP))
+    first = where(world)
+    observing(world, first)
+    cut(world, first, 60.0)
+    assert where(world) == first
+    assert "nobody stops it there" in reasons(world)[0]
+    world.machines[first].connected = True
+    observing(world)
+    world.pass_s(3.0)
+    cut(world, first, 60.0)
+    assert where(world) != first
