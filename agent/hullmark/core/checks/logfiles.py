@@ -78,7 +78,11 @@ def _open_to_others(
 def _judge_own_chain(seen: Seen) -> Finding:
     remembered, log = programs.look(seen, "remembered"), programs.look(seen, "log")
     if log.trouble is Trouble.MISSING and remembered.trouble is Trouble.MISSING:
-        return not_applicable(f"{log.source}: there is no audit log of Hullmark on this host")
+        # Who looks is the agent, which has one: so it is somewhere else.
+        return error(
+            f"{log.source}: there is no audit log of Hullmark here",
+            "where agent.yaml says `audit.dir` or `state_dir`, a control of the site's has to say `path` and `last`",
+        )
     if log.trouble is Trouble.MISSING:
         return failed(f"{log.source} isn't there, though its end is remembered: it was removed")
     told = untold(log)

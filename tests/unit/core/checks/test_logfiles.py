@@ -304,7 +304,7 @@ def test_our_own_log_is_not_there() -> None:
     kind = "logfiles.own_chain"
     remembered = reading("remembered", log="log-1", seq=5, hash="0" * 64)
     none = judged(kind, missing("remembered"), missing("log"))
-    assert none.status is Status.NOT_APPLICABLE
+    assert none.status is Status.ERROR
     assert "it was removed" in judged(kind, remembered, missing("log")).reason
     assert chained([]).status is Status.ERROR
     assert chained(records(5)[2:], remembered=Trouble.MISSING).status is Status.ERROR
