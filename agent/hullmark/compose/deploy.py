@@ -38,11 +38,12 @@ _RESTART = re.compile(r"on-failure(?::([0-9]{1,6}))?")
 RESTART = "no, always, unless-stopped or on-failure[:ATTEMPTS]"
 
 
-def read_deploy(service: Node) -> DeploySpec:
+def read_deploy(service: Node, everywhere: tuple[Required, ...] = ()) -> DeploySpec:
+    """`everywhere` is what all services of the app require."""
     deploy = _mapping(service, "deploy", "services.*.deploy")
     own = _mapping(service, OWN, f"services.*.{OWN}")
     lost = own and own.field_of("on_host_lost", values.choice("replace", "keep", "stop"), "")
-    require = tuple(_required(own))
+    require = _together(tuple(read_required(own)), everywhere)
     if deploy is None:
         return DeploySpec(
             replicas=_replicas(service, None, DeployMode.REPLICATED),
@@ -202,7 +203,7 @@ def _placement(deploy: Node) -> Placement:
     )
 
 
-def _required(own: Optional[Node]) -> Iterator[Required]:
+def read_required(own: Optional[Node]) -> Iterator[Required]:
     """`audit-trail`, or `{control: audit-trail, level: 3}`; one twice is wrong."""
     listed = own.get("require") if own is not None else None
     seen: set[str] = set()
@@ -222,6 +223,14 @@ def _required(own: Optional[Node]) -> Iterator[Required]:
         elif control:
             seen.add(control)
             yield Required(control, level)
+
+
+def _together(own: tuple[Required, ...], more: tuple[Required, ...]) -> tuple[Required, ...]:
+    """Each control once, with the higher level."""
+    levels: dict[str, int] = {}
+    for each in (*own, *more):
+        levels[each.control] = max(each.level, levels.get(each.control, 0))
+    return tuple(Required(control, level) for control, level in levels.items())
 
 
 def _update(deploy: Node, name: str, actions: tuple[str, ...]) -> UpdateConfig:

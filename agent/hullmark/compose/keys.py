@@ -46,7 +46,10 @@ configs         honoured shipped with the app
 secrets         honoured files on the hosts; their content never leaves them
 include         refused  give each file with -f, or merge them
 models          refused  Hullmark runs containers, not language models
-x-hullmark      honoured no key of it is known at this level yet, so any key is an error
+x-hullmark      honoured what all services of the app have in common
+
+[x-hullmark] Hullmark's own key, of the app
+require         honoured as in each service of the app, beside what that says itself
 
 [services.*] A service
 annotations     warned   engines before Docker 24, and Podman, drop them

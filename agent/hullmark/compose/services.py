@@ -11,7 +11,7 @@ from hullmark.compose.check import check
 from hullmark.compose.containers import read_container, refuse_shared_targets
 from hullmark.compose.dangers import warn_container
 from hullmark.compose.dependencies import awaited, read_dependencies, read_links, refuse_hopeless
-from hullmark.compose.deploy import read_deploy
+from hullmark.compose.deploy import read_deploy, read_required
 from hullmark.compose.files import Shelf, read_references, read_secrets
 from hullmark.compose.findings import Findings, Node, located, root
 from hullmark.compose.judging import OWN, judge
@@ -53,7 +53,6 @@ def build_app(project: Project, images: Mapping[str, str]) -> Loaded:
     findings = Findings(warnings=list(project.warnings))
     top = root(project.document, findings)
     judge(top, "")
-    _refuse_own_key(top)
     app = _Builder(project, top, images).build()
     if not findings.problems:
         # What only shows in the whole: the same that a master checks.
@@ -63,12 +62,6 @@ def build_app(project: Project, images: Mapping[str, str]) -> Loaded:
     return Loaded(
         app, tuple(dict.fromkeys(findings.warnings)), tuple(dict.fromkeys(findings.notes))
     )
-
-
-def _refuse_own_key(top: Node) -> None:
-    own = top.get(OWN)
-    for node in own.entries().values() if own is not None else ():
-        node.wrong("unknown key", f"none yet: {OWN} stands under a service")
 
 
 class _Builder:
@@ -84,6 +77,8 @@ class _Builder:
         self._networks: dict[str, Network] = read_networks(top, project.name)
         self._volumes: dict[str, Volume] = read_volumes(top, project.name)
         self._mounts = Mounts(self._shelf, self._volumes)
+        own = top.get(OWN)
+        self._required = tuple(read_required(own)) if own is not None and judge(own, OWN) else ()
 
     def build(self) -> App:
         nodes = self._nodes()
@@ -147,7 +142,7 @@ class _Builder:
         )
         refuse_shared_targets(node, spec)
         warn_container(node, spec)
-        deploy = read_deploy(node)
+        deploy = read_deploy(node, self._required)
         warn_local_data(node, spec, deploy, self._volumes)
         if deploy.replicas > 1 and any(
             place.ipv4_address or place.ipv6_address for place in networks

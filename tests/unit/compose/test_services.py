@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hullmark.compose import services
 from hullmark.compose.check import check
 from hullmark.errors import InvalidInput, Problem
+from hullmark.model.loadline import Required
 from tests.unit.compose import documents
 from tests.unit.compose.apps import build, problems, project, web_text
 
@@ -66,6 +67,11 @@ def test_images_of_the_command_line() -> None:
             "service: unknown key; did you mean services?",
         ),
         ("services: {web: {image: x}}\nx-hullmark: {a: 1}", "x-hullmark.a: unknown key"),
+        ("services: {web: {image: x}}\nx-hullmark: 7", "x-hullmark: 7 does not fit here"),
+        (
+            "services: {web: {image: x}}\nx-hullmark: {require: [A]}",
+            'x-hullmark.require[0]: "A" does not fit here',
+        ),
         (
             "services: {web: {image: x, x-hullmark: {scope: pci}}}",
             "services.web.x-hullmark.scope:",
@@ -98,6 +104,27 @@ def test_extensions_are_ignored_where_the_specification_has_them() -> None:
         volumes: {data: {x-note: 1}}
     """
     assert build(text)[1] == ()
+
+
+def test_what_the_app_requires_each_of_its_services_does() -> None:
+    text = """
+        x-hullmark: {require: [audit-trail, {control: time, level: 2}]}
+        services:
+          web: {image: nginx, x-hullmark: {require: [firewall, {control: time, level: 3}]}}
+          db: {image: nginx, deploy: {replicas: 2}}
+    """
+    services = build(text)[0].services
+    found = {
+        name: dict(map(_pair, each.deploy.placement.require)) for name, each in services.items()
+    }
+    assert found == {
+        "web": {"firewall": 0, "time": 3, "audit-trail": 0},
+        "db": {"audit-trail": 0, "time": 2},
+    }
+
+
+def _pair(required: Required) -> tuple[str, int]:
+    return required.control, required.level
 
 
 def test_all_problems_come_at_once_in_order() -> None:
