@@ -18,7 +18,9 @@ from hullmark.model.outage import Outage
 RESULT, SUMMARY, OUTAGE = "control.result", "controls.summary", "outage."
 KINDS = ("control", "controls", "outage", "incident", "alert")
 """First parts of the kinds that evidence is made of."""
-BEGAN, RECOVERED, REOPENED = "outage.began", "outage.recovered", "outage.reopened"
+REOPENED = "outage.reopened"
+ENDINGS = ("outage.recovered", "outage.withdrawn")
+"""The second: its control is defined no more."""
 _STATUSES = {one.value: one for one in Status}
 
 
@@ -139,9 +141,9 @@ def outage_of(record: Record, host: str, known: Optional[Outage]) -> Optional[Ou
     if not entry.kind.startswith(OUTAGE) or not fields.get("outage"):
         return None
     before = known or Outage(fields["outage"], host, "", "", "", 0.0, "")
-    ended = seconds_of(fields.get("ended", "")) if entry.kind == RECOVERED else 0.0
-    if entry.kind == RECOVERED and not ended:
-        ended = seconds_of(record.at)
+    ended = 0.0
+    if entry.kind in ENDINGS:
+        ended = seconds_of(fields.get("ended", "")) or seconds_of(record.at)
     return Outage(
         before.outage_id,
         host,
