@@ -73,6 +73,7 @@ class Controlling:
         self._aged_at = float("-inf")
         self._enrolled = False
         self._reread = False
+        self._anew = False
         self._lock = threading.Lock()
         """Held while results are taken: what is told to others is of one log, and of one configuration."""
 
@@ -89,19 +90,20 @@ class Controlling:
 
     def show_to(self, show: Optional[Show]) -> None:
         """Who shows the posture to a leader from now on; None: nobody."""
-        with self._lock:
-            self._of.posturing.listen(show)
+        self._of.posturing.listen(show)
+        self.wake()
 
     def end_log(self) -> None:
-        """Another audit log follows: this one is told what was looked at since the last summary."""
-        with self._lock:
+        """Another audit log follows: this one is told what was looked at since the last summary. Not where the loop hangs, as it does with
+        its disk: nobody waits for that."""
+        if self._lock.acquire(timeout=CLOSE_S):
             self._of.diary.sum_up()
+            self._lock.release()
 
     def begin_log(self) -> None:
         """It is another one now, and is told which controls are in force, and what each check finds next."""
-        with self._lock:
-            self._of.diary.begin_anew()
-            self._of.definitions.record()
+        self._anew = True
+        self.wake()
 
     def wake(self) -> None:
         """It looks at once what there is to do."""
@@ -120,6 +122,7 @@ class Controlling:
     def turn(self) -> None:
         of = self._of
         with self._lock:
+            self._begin_log()
             followed = self._follow()
             of.runner.begin()
         wait_s = of.runner.wait_s(TURN_S)
@@ -130,6 +133,12 @@ class Controlling:
             of.runner.reckon()
             of.diary.turn()
             self._show(moved=moved or followed)
+
+    def _begin_log(self) -> None:
+        if self._anew:
+            self._anew = False
+            self._of.diary.begin_anew()
+            self._of.definitions.record()
 
     def _follow(self) -> bool:
         """The files of controls. Whether others are in force than before."""
@@ -166,7 +175,9 @@ class Controlling:
 
     def _keep_outages(self) -> None:
         of = self._of
-        of.results.note_outages(of.keeper.take(of.results.states(), of.wall()))
+        with pulse.elsewhere():  # it writes to a disk
+            outages = of.keeper.take(of.results.states(), of.wall())
+        of.results.note_outages(outages)
 
     def _show(self, *, moved: bool) -> None:
         of = self._of
@@ -188,8 +199,6 @@ class Controlling:
                 yield f"{problem.code}: {problem.message}"
 
     def close(self) -> None:
-        """After the loop has ended: what was looked at since the last summary is recorded. Not where the loop hangs."""
-        if self._lock.acquire(timeout=CLOSE_S):
-            self._of.diary.sum_up()
-            self._lock.release()
+        """After the loop has ended."""
+        self.end_log()
         self._of.runner.close()

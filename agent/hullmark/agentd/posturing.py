@@ -42,7 +42,7 @@ class Standing:
 
 
 class Posturing:
-    """Used by one thread at a time."""
+    """One thread's, but for `listen`."""
 
     def __init__(
         self,
@@ -58,22 +58,25 @@ class Posturing:
         self._written_at = float("-inf")
         self._settled: Optional[Posture] = None
         self._outages: tuple[Outage, ...] = ()
+        self._incidents: tuple[Incident, ...] = ()
         self._listener: Optional[Show] = None
+        self._owed = False
         self._changed = False
         self._beside: object = None
         self._settled_at = float("-inf")
 
     def listen(self, listener: Optional[Show]) -> None:
-        """Who shows it to a leader from now on; None: nobody."""
-        self._listener = listener
-        if listener is not None and self._settled is not None:
-            listener(self._settled, self._outages)
+        """Who shows it to a leader from now on; None: nobody. By any thread, which waits for nothing."""
+        self._listener, self._owed = listener, True
 
     def show(self, standing: Standing, folder: str, mode: Mode, *, moved: bool = False) -> None:
         """`moved`: a check has another status than when this was called last."""
         now = self._clock()
         beside = (standing.enrolled, standing.problems, standing.outages, mode)
-        tells = moved or beside != self._beside or now - self._settled_at >= EVERY_S
+        self._changed |= standing.incidents != self._incidents
+        self._incidents = standing.incidents
+        tells = moved or self._owed or beside != self._beside
+        tells |= now - self._settled_at >= EVERY_S
         since_s = now - self._written_at
         if not tells and not self._is_due(since_s):
             return
@@ -99,11 +102,11 @@ class Posturing:
 
     def _tell(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
         at_rest = settled(posture, self._settled)
-        if (at_rest, outages) == (self._settled, self._outages):
-            return
-        self._settled, self._outages, self._changed = at_rest, outages, True
+        owed, self._owed = self._owed, False
+        if (at_rest, outages) != (self._settled, self._outages):
+            self._settled, self._outages, self._changed, owed = at_rest, outages, True, True
         listener = self._listener
-        if listener is not None:
+        if owed and listener is not None:
             listener(at_rest, outages)
 
     def _write(self, posture: Posture, standing: Standing, folder: Path) -> None:
