@@ -220,6 +220,9 @@ def _check(fields: Fields) -> Optional[CheckSpec]:
         fields.problem("timeout", "longer than the interval", f"at most {interval_s:g}s")
     level = fields.get("level", _level(name, kind.level), kind.level)
     given = _given(fields, kind)
+    waits_s = given.get(kind.waits)
+    if isinstance(waits_s, float) and waits_s >= timeout_s:
+        fields.problem(kind.waits, "not shorter than the timeout", f"less than {timeout_s:g}s")
     if fields.wrong:
         return None
     file, line = line_of(fields.mapping)

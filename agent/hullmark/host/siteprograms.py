@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -33,10 +34,20 @@ def run(eye: Eye, name: str, argv: Sequence[str], *, owner: int = 0, root: str =
 
 
 def _run(program: str, argv: Sequence[str]) -> Iterator[str]:
-    """The program, and where that runs others, what could be one."""
+    """The program, and what else it may be told to run: an interpreter any file that is there, others those that can be executed."""
     yield program
-    if _INTERPRETERS.fullmatch(Path(program).name):
-        yield from (word for word in argv[1:] if word.startswith("/") and Path(word).is_file())
+    interprets = _INTERPRETERS.fullmatch(Path(program).name) is not None
+    for word in argv[1:]:
+        path = f"/{word.lstrip('/')}"  # programs are run in /
+        if _is_file(path) and (interprets or os.access(path, os.X_OK)):
+            yield path
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # longer than a path may be; with a NUL
+        return False
 
 
 def _why_not(path: str, owner: int, root: str) -> str:

@@ -234,7 +234,13 @@ def test_config_check_of_controls_and_frameworks(
                 f"{place}  valid, 1 file",
                 f"{file}  valid",
             ]
-            assert run("config", "check", str(file)).out == f"{file}  valid\n"
+            assert run("config", "check", str(file)).out == f"{file}  valid, 1 control\n"
+            off = "- {id: time-chrony, enabled: false}\n"
+            file.write_text(CONTROL.replace("id: edr", "id: time-ntpd") + off)
+            assert run("config", "check", str(file)).out == (
+                f"{file}  valid, 2 controls; switched off: time-chrony; "
+                "in place of what is shipped: time-ntpd\n"
+            )
             file.write_text(CONTROL.replace("proc", "prok"))
         for asked in ((kind,), (str(file),)):
             done = run("config", "check", *asked, "-o", "json")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hullmark.config import Controls, load_controls, load_controls_file
 from hullmark.errors import InvalidInput, Problem
+from hullmark.model.checkkinds import KINDS
 from hullmark.model.control import CheckSpec, Condition
 
 SHIPPED = """\
@@ -173,6 +174,8 @@ def test_what_is_not_shipped_can_not_be_switched_off(folders: Folders) -> None:
         ("{id: a, kind: listener, port: 22, protocol: icmp}", "mine.a.protocol: bad value 'icmp' (allowed: tcp, udp)"),
         ("{id: a, kind: listener, port: 22, listens: 1}", "mine.a.listens: bad value (allowed: true or false)"),
         ("{id: a, kind: unit, name: a.service}, {id: a, kind: unit, name: b.service}", "mine.checks[1].id: a stands here and in line 5"),
+        ("{id: a, kind: log_canary, files: [/a], within: 20s}", "mine.a.within: not shorter than the timeout (allowed: less than 20s)"),
+        ("{id: a, kind: log_canary, files: [/a], timeout: 5s}", "mine.a.within: not shorter than the timeout (allowed: less than 5s)"),
         ("a", "mine.checks[0]: not a mapping"),
         ("", "mine.checks: no list of checks"),
     ],
@@ -281,3 +284,45 @@ def test_whatever_stands_there_is_read_or_refused_by_name(text: str, key: str) -
         except InvalidInput as error:
             problems = error.problems
         assert all(each.file == str(file) for each in problems)
+
+
+ODD: tuple[object, ...] = (
+    None,
+    [],
+    {},
+    [[]],
+    [{}],
+    {"a": 1},
+    0,
+    -1,
+    1e300,
+    True,
+    "",
+    " ",
+    "\u0007",
+    "x" * 3000,
+    "a.b/..",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_is_put_anywhere_no_other_error_is_raised(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(KINDS)))
+    check: dict[str, object] = {"id": "a", "kind": kind}
+    for name in KINDS[kind].parameters:
+        if data.draw(st.booleans()):
+            check[name] = data.draw(st.sampled_from(ODD))
+    control: dict[str, object] = {"id": "m", "function": "time", "title": "t", "checks": [check]}
+    for place in (check, control):
+        for name in ("id", "interval", "timeout", "level", "condition", "enabled", "rationale"):
+            if data.draw(st.integers(0, 9)) == 0:
+                place[name] = data.draw(st.sampled_from(ODD))
+    with tempfile.TemporaryDirectory() as folder:
+        ours, file = Path(folder, "ours"), Path(folder, "b.yaml")
+        ours.mkdir()
+        (ours / "a.yaml").write_text(SHIPPED)
+        file.write_text(json.dumps({"controls": [control, data.draw(st.sampled_from(ODD))]}))
+        with pytest.raises(InvalidInput) as caught:
+            load_controls_file(str(file), str(ours))
+        assert all(each.file == str(file) and each.line for each in caught.value.problems)

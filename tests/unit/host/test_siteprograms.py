@@ -83,8 +83,12 @@ def test_a_script_is_judged_as_the_program_that_runs_it(site: Site) -> None:
     sh.write_text("")
     seen = site.run("/bin/sh", str(real))  # the script is outside of the file system that is judged
     assert seen.trouble is Trouble.DENIED
+    relative = str(real).lstrip("/")
+    assert site.run("/bin/sh", "-x", relative).trouble is Trouble.DENIED, "they run in /"
     assert site.run("/bin/sh", "-c", "true").trouble is Trouble.NONE
-    assert site.run("/opt/ctl", str(real)).trouble is Trouble.NONE
+    assert site.run("/opt/ctl", str(real), "x" * 9000).trouble is Trouble.NONE, "only read by it"
+    real.chmod(0o755)
+    assert site.run("/opt/ctl", str(real)).trouble is Trouble.DENIED, "it may run it"
 
 
 def test_a_folder_or_a_link_that_leads_nowhere_is_not_run(site: Site) -> None:

@@ -89,10 +89,24 @@ def _check(kind: str, file: Optional[str]) -> tuple[str, list[str]]:
     if kind == POLICY:
         config.load_policy(file)
     elif kind == CONTROL:
-        config.load_controls_file(file, config.shipped_controls())
+        return f"{file}  valid, {_told_of_controls(file)}", [file]
     else:
         config.load_framework_file(file)
     return f"{file}  valid", [file]
+
+
+def _told_of_controls(file: str) -> str:
+    """How many a file has, and what becomes of those that are shipped. Raises InvalidInput."""
+    from hullmark import config  # imports a YAML reader
+
+    folder, name = config.shipped_controls(), "standard input" if file == STDIN else file
+    shipped = {spec.control_id for spec in config.load_controls(folder, "/nonexistent").specs}
+    specs = [spec for spec in config.load_controls_file(file, folder).specs if spec.file == name]
+    off = [spec.control_id for spec in specs if not spec.enabled]
+    replaced = [spec.control_id for spec in specs if spec.enabled and spec.control_id in shipped]
+    more = [f"switched off: {', '.join(off)}"] if off else []
+    more += [f"in place of what is shipped: {', '.join(replaced)}"] if replaced else []
+    return "; ".join([count(len(specs), "control"), *more])
 
 
 def _asked_for(what: tuple[str, ...], kind: Optional[str]) -> tuple[str, Optional[str]]:

@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
         level=3,
         interval_s=30.0,
         timeout_s=15.0,
+        waits="within",
         parameters={
             "configuration": Parameter(Form.PATH, "auditd's own", default="/etc/audit/auditd.conf"),
             "within": Parameter(Form.DURATION, "how soon it has to be there", default=5.0),

@@ -39,7 +39,7 @@ class Parameter:
 class Kind:
     """`level` is the most that a pass of this kind can prove; a file may say less, never more. `needs`: `engine`, or empty.
     `not_exercised`: what a pass never shows. Of the parameters `one_of` at least one has to be given; `beside` says which one a
-    parameter means nothing without."""
+    parameter means nothing without. `waits`: the one that says how long a look itself waits, which is less than its timeout."""
 
     meaning: str
     level: int
@@ -50,3 +50,4 @@ class Kind:
     not_exercised: str = ""
     one_of: tuple[str, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
+    waits: str = ""

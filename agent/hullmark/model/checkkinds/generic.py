@@ -121,6 +121,7 @@ KINDS: Mapping[str, Kind] = {
         level=3,
         interval_s=60.0,
         timeout_s=20.0,
+        waits="within",
         parameters={
             "files": Parameter(
                 Form.PATHS, "where the tool writes the line, in one of them; nobody else writes there", required=True

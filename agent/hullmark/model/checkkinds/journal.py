@@ -19,6 +19,7 @@ KINDS: Mapping[str, Kind] = {
         level=3,
         interval_s=30.0,
         timeout_s=15.0,
+        waits="within",
         parameters={"within": Parameter(Form.DURATION, "how soon it has to be there", default=5.0)},
         not_exercised="entries of other services, each of which has a rate limit of its own",
     ),

@@ -24,6 +24,7 @@ KINDS: Mapping[str, Kind] = {
         level=3,
         interval_s=30.0,
         timeout_s=15.0,
+        waits="within",
         parameters={
             "daemon": _DAEMON,
             "configuration": _CONFIGURATION,
