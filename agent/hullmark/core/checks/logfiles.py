@@ -21,9 +21,7 @@ from hullmark.core.checks.judge import (
 from hullmark.model.control import Finding, Reading, Trouble
 
 FULL_BYTES = 64 << 10
-_FOLDER = "40000"
 _OCTAL = re.compile(r"[0-7]{1,6}")
-_READ, _ENTER = 0o444, 0o111
 
 
 def _judge_permissions(seen: Seen) -> Finding:
@@ -35,7 +33,7 @@ def _judge_permissions(seen: Seen) -> Finding:
     if not all(len(line) == 5 and _OCTAL.fullmatch(line[1]) for line in lines):
         return not_understood(files)
     for line in lines:
-        wrong = _open_to_others(seen, *line)
+        wrong = _open_to_others(seen, line[0], line[1], line[3], line[4])
         if wrong is not None:
             return wrong
     if files.errors.strip():
@@ -47,30 +45,21 @@ def _judge_permissions(seen: Seen) -> Finding:
     return seen.passed(f"{len(lines)} files and folders")
 
 
-def _open_to_others(
-    seen: Seen, path: str, mode: str, what: str, owner: str, group: str
-) -> Optional[Finding]:
-    bits, most = int(mode, 8) & 0o777, int(seen.number("mode"))
-    if what == _FOLDER:
-        most |= (most & _READ) >> 2  # who may read may enter
-    else:
-        bits &= ~_ENTER
+def _open_to_others(seen: Seen, path: str, mode: str, owner: str, group: str) -> Optional[Finding]:
+    # Who may only enter a folder, or run a log, learns nothing by that.
+    bits, most = int(mode, 8) & 0o666, int(seen.number("mode"))
     extra = bits & ~most
-    whose = (
-        "others"
-        if extra & 0o007
-        else f"the group {group}"
-        if extra & 0o070
-        else f"its owner {owner}"
-    )
     if extra:
-        can = "change" if extra & 0o222 else "read" if extra & _READ else "enter"
+        whose = "others" if extra & 0o007 else f"the group {group}"
+        whose = whose if extra & 0o077 else f"its owner {owner}"
+        can = "change" if extra & 0o222 else "read"
+        fewer = f"{int(mode, 8) & ~extra & 0o7777:04o}"
         return failed(
-            f"{path} has the mode {mode}: {whose} can {can} it", f"`chmod` it to {most:04o}"
+            f"{path} has the mode {mode}: {whose} can {can} it", f"`chmod {fewer} {path}`"
         )
     if owner not in seen.texts("owners"):
         return failed(f"{path} belongs to {owner}, who is none of those that may change logs")
-    if bits & 0o070 and group not in seen.texts("groups"):
+    if bits & 0o060 and group not in seen.texts("groups"):
         return failed(f"{path} can be read by the group {group}, which is none of those that may")
     return None
 

@@ -18,9 +18,7 @@ KINDS: Mapping[str, Kind] = {
                 "files and folders, with * and ?; those that aren't there are left out",
                 required=True,
             ),
-            "mode": Parameter(
-                Form.MODE, "the most that may be allowed; on folders also to enter", default=0o640
-            ),
+            "mode": Parameter(Form.MODE, "the most that may be allowed", default=0o640),
             "owners": Parameter(Form.TEXTS, "whose they may be", default=("root", "syslog")),
             "groups": Parameter(
                 Form.TEXTS,

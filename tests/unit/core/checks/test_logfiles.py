@@ -34,8 +34,9 @@ def test_logs_for_few() -> None:
         "/var/log/journal/1 2750 40000 root systemd-journal",
         "/var/log/secure 0600 100000 root users",
         "/var/log/x 0740 100000 syslog adm",
+        "/var/log/hullmark 0751 40000 root adm",
     )
-    assert found == Finding(Status.PASS, 2, "5 files and folders")
+    assert found == Finding(Status.PASS, 2, "6 files and folders")
 
 
 @pytest.mark.parametrize(
@@ -43,9 +44,9 @@ def test_logs_for_few() -> None:
     [
         (f"{LOG} 0644 100000 root adm", "has the mode 0644: others can read it"),
         (f"{LOG} 0642 100000 root adm", "others can change it"),
+        (f"{LOG} 0666 100000 root adm", "others can change it"),
         (f"{LOG} 0660 100000 root adm", "the group adm can change it"),
         ("/var/log/audit 0755 40000 root adm", "others can read it"),
-        ("/var/log/audit 0751 40000 root adm", "others can enter it"),
         ("/var/log/audit 0770 40000 root adm", "the group adm can change it"),
         (f"{LOG} 0640 100000 www-data adm", "belongs to www-data"),
         (f"{LOG} 0640 100000 root users", "can be read by the group users"),
