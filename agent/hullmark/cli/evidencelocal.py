@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hullmark.cli import auditfiles
 from hullmark.cli.evidencemaking import AFTER_S, BEFORE_S, Gathered, Period
 from hullmark.cli.logparts import Part
-from hullmark.config import AgentConfig, load_agent
 from hullmark.errors import Forbidden, HullmarkError, InvalidInput, NotFound
 from hullmark.evidence.controlrecords import seconds_of
 from hullmark.model import jsontext
@@ -16,11 +16,16 @@ from hullmark.model.control import Posture
 from hullmark.model.outage import Incident
 from hullmark.model.wire import from_wire
 
+if TYPE_CHECKING:
+    from hullmark.config import AgentConfig
+
 POSTURE = "posture.json"
 
 
 def configuration(file: str) -> AgentConfig:
     """Raises InvalidInput."""
+    from hullmark.config import load_agent
+
     return load_agent(file).config
 
 

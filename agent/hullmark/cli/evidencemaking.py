@@ -13,7 +13,6 @@ from hullmark import __version__
 from hullmark.cli.logparts import Part
 from hullmark.cli.newfile import new_file
 from hullmark.cli.words import duration
-from hullmark.config import load_controls, load_framework, shipped_controls
 from hullmark.errors import HullmarkError, UsageError
 from hullmark.evidence import tables
 from hullmark.evidence.manifest import Manifest
@@ -88,11 +87,16 @@ def _moment(text: str, option: str, now: float) -> float:
 
 
 def framework(name: str) -> Framework:
+    """Raises NotFound, InvalidInput."""
+    from hullmark.config import load_framework
+
     return load_framework(name)
 
 
 def definitions(remarks: list[str]) -> Mapping[str, ControlSpec]:
     """By id, as this machine has them: titles and conditions are from here."""
+    from hullmark.config import load_controls, shipped_controls
+
     try:
         return {one.control_id: one for one in load_controls(shipped_controls()).specs}
     except HullmarkError as error:

@@ -63,7 +63,7 @@ _FRAMEWORK = click.option(
 Example:
   hullmark evidence export --from 2026-10-01 --to 2026-11-01 -o october.zip
   hullmark evidence export --host web1 --from 7d --to now -o web1.zip
-  sudo hullmark evidence export --local --from 1d --to now -o this-host.zip
+  hullmark evidence export --local --from 1d --to now -o this-host.zip
 """,
 )
 @_FRAMEWORK
@@ -201,8 +201,8 @@ def verify(asked: Asked, file: str, fingerprint: str) -> int:
     short_help="The root's fingerprint, to be noted outside of packs.",
     epilog="""\b
 Example:
-  sudo hullmark evidence fingerprint
-  sudo hullmark evidence fingerprint --local
+  hullmark evidence fingerprint
+  hullmark evidence fingerprint --local
 """,
 )
 @_local
