@@ -25,7 +25,9 @@ def look(seen: Seen, name: str) -> Reading:
 def rows(processes: Reading) -> Optional[list[tuple[str, str]]]:
     """Number and state of each; None where it is no such list."""
     lines = [line.split("\t") for line in processes.text.splitlines() if line]
-    if not all(len(line) == _COLUMNS and line[0].isdigit() and len(line[1]) == 1 for line in lines):
+    if not all(
+        len(line) == _COLUMNS and line[0].isdecimal() and len(line[1]) == 1 for line in lines
+    ):
         return None
     return [(line[0], line[1]) for line in lines]
 

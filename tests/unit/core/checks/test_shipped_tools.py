@@ -4,10 +4,13 @@ for a tool that is well; what is broken fails, what can't be read is an error, a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hullmark.config.controls import load_controls
 from hullmark.core.checks import JUDGES, Seen
@@ -223,3 +226,19 @@ def test_a_shipped_check(check) -> None:
     assert judged(check, missing("program"), *case.well).status is Status.NOT_APPLICABLE
     assert judged(check).status is Status.ERROR
     assert judged(check, program()).status in (Status.ERROR, Status.FAIL)
+
+
+@given(data=st.data())
+def test_almost_right_never_raises(data) -> None:
+    """Output that a tool might print one day: what is known, with some of it gone, doubled or replaced."""
+    kind = data.draw(st.sampled_from(sorted(CASES)))
+    case = CASES[kind]
+    one = data.draw(st.sampled_from([*case.well, *case.broken, *case.garbled]))
+    begin = data.draw(st.integers(0, len(one.text)))
+    end = data.draw(st.integers(begin, min(len(one.text), begin + 20)))
+    other = data.draw(
+        st.sampled_from(["", "-", "9" * 400, "\u0663", "\u00b2", "\0", "\n", one.text])
+    )
+    changed = replace(one, text=one.text[:begin] + other + one.text[end:])
+    check = next(each.values[0] for each in SHIPPED_CHECKS if each.values[0].kind == kind)  # type: ignore[union-attr]
+    judged(check, *with_one(case, changed))  # type: ignore[arg-type]

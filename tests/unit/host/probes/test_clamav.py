@@ -180,6 +180,7 @@ def test_it_is_not_installed(tmp_path) -> None:
         ("TCPSocket 3310", ("127.0.0.1", 3310)),
         ("TCPSocket 3310\nTCPAddr 127.0.0.2", ("127.0.0.2", 3310)),
         ("TCPSocket x", None),
+        ("TCPSocket \u00b2", None),
         ("#LocalSocket /x", None),
         ("Example", None),
         ("", None),
