@@ -114,7 +114,7 @@ setup_controls() {
     apt_install auditd aide rsyslog logrotate chrony fail2ban clamav-daemon ufw firewalld nftables unattended-upgrades python3-pyinotify
     # Two daemons for syslog can't be installed together: this one is only unpacked.
     local tools=${HULLMARK_CACHE:-build}/tools draft
-    if [ ! -d "$tools/syslog-ng" ]; then
+    if [ ! -e "$tools/syslog-ng/whole" ]; then
         say "unpacking syslog-ng"
         mkdir -p "$tools"
         draft=$(mktemp -d "$tools/draft.XXXXXX")
@@ -125,6 +125,8 @@ setup_controls() {
             sed -n "s/^Inst \([^ ]*\) .*/\1/p")
         (cd "$draft" && mkdir debs && cd debs && chmod 777 . && apt-get -qq download ${needed:-syslog-ng-core} &&
             for each in *.deb; do dpkg -x "$each" ..; done && cd .. && rm -r debs)
+        touch "$draft/whole"
+        rm -rf "$tools/syslog-ng"
         mv "$draft" "$tools/syslog-ng"
     fi
 }
