@@ -42,7 +42,7 @@ def ask(
                 if not chunk:
                     break
                 answer += chunk
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:  # the latter two: an address that is none
         said, trouble = str(error), _trouble(error)
         return Reading(name, source, errors=said, trouble=trouble, facts=peer, at=at)
     text = bytes(answer[:most]).decode("utf-8", "replace")
@@ -78,7 +78,7 @@ def _peer(connection: socket.socket) -> dict[str, str]:
     return {"peer": str(_CREDENTIALS.unpack(given)[0])}
 
 
-def _trouble(error: OSError) -> Trouble:
+def _trouble(error: Exception) -> Trouble:
     if isinstance(error, socket.timeout):
         return Trouble.TIMED_OUT
     if isinstance(error, FileNotFoundError):

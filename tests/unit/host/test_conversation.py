@@ -87,6 +87,13 @@ def test_no_socket(tmp_path) -> None:
     assert seen.trouble is Trouble.MISSING
 
 
+@pytest.mark.parametrize("address", [("127.0.0.1", 70_000), ("a..b", 1), "/x" * 200])
+def test_an_address_that_is_none(address) -> None:
+    seen = ask(Eye(), "answer", "", address, b"", end=b"\0")
+    assert seen.trouble is Trouble.FAILED
+    assert seen.errors
+
+
 def test_by_port() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

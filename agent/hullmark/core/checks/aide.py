@@ -167,7 +167,7 @@ def _unlike_exit(said: Mapping[str, str]) -> str:
     code, status = said.get("ExecMainCode", ""), said.get("ExecMainStatus", "")
     if code != "1":
         return f"ended by signal {status}"
-    good = status.isdecimal() and int(status) <= FOUND_MOST
+    good = bool(re.fullmatch("[0-9]{1,3}", status)) and int(status) <= FOUND_MOST
     return "" if good else f"exit code {status}"
 
 

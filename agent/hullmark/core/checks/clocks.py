@@ -195,7 +195,9 @@ def judge_ntpd_tracking(seen: Seen) -> Finding:
     said = dict(re.findall(r"\b(stratum|offset|leap)=([-+0-9.]+)", reading.text))
     measured = re.search(r"\breftime=(?:0x)?([0-9a-f]{8})\.", reading.text)
     offset_ms, stratum = ages.number(said.get("offset", "")), said.get("stratum", "")
-    if offset_ms is None or not stratum.isdecimal() or "leap" not in said or measured is None:
+    if offset_ms is None or "leap" not in said or measured is None:
+        return not_understood(reading)
+    if not re.fullmatch("[0-9]{1,3}", stratum):
         return not_understood(reading)
     if said["leap"] in _NTP_ALARMS or not 0 < int(stratum) < _UNSYNCHRONIZED:
         return failed(f"ntpd is not synchronised: stratum {stratum}")

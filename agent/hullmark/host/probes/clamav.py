@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
 from collections.abc import Mapping
@@ -136,12 +137,12 @@ def _where(config: str) -> Optional[_Where]:
     words = (line.split(None, 1) for line in config.splitlines() if not line.startswith("#"))
     said = {pair[0]: pair[1].strip().strip('"') for pair in words if len(pair) == 2}
     address: Union[Address, None] = said.get("LocalSocket")
-    if address is None and said.get("TCPSocket", "").isdecimal():
+    if address is None and re.fullmatch("[0-9]{1,5}", said.get("TCPSocket", "")):
         address = (said.get("TCPAddr", "127.0.0.1"), int(said["TCPSocket"]))
     if address is None:
         return None
     self_check = said.get("SelfCheck", "")
-    self_check_s = float(self_check) if self_check.isdecimal() else SELF_CHECK_S
+    self_check_s = float(self_check) if re.fullmatch("[0-9]{1,6}", self_check) else SELF_CHECK_S
     return _Where(address, said.get("DatabaseDirectory", _DATABASES), self_check_s)
 
 

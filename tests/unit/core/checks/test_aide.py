@@ -225,6 +225,7 @@ def units(
         (units(status="17"), Status.FAIL),
         (units(status="9", code="2"), Status.FAIL),
         (units(status="\u00b2"), Status.FAIL),
+        (units(status="9" * 5000), Status.FAIL),
         (units(ago_s=9 * DAY), Status.FAIL),
         (units(state="not-found"), Status.FAIL),
         ([*units(status="17"), log(SAME, 2 * DAY)], Status.FAIL),

@@ -237,7 +237,7 @@ def test_almost_right_never_raises(data) -> None:
     begin = data.draw(st.integers(0, len(one.text)))
     end = data.draw(st.integers(begin, min(len(one.text), begin + 20)))
     other = data.draw(
-        st.sampled_from(["", "-", "9" * 400, "\u0663", "\u00b2", "\0", "\n", one.text])
+        st.sampled_from(["", "-", "9" * 5000, "\u0663", "\u00b2", "\0", "\n", one.text])
     )
     changed = replace(one, text=one.text[:begin] + other + one.text[end:])
     check = next(each.values[0] for each in SHIPPED_CHECKS if each.values[0].kind == kind)  # type: ignore[union-attr]

@@ -181,6 +181,7 @@ def test_it_is_not_installed(tmp_path) -> None:
         ("TCPSocket 3310\nTCPAddr 127.0.0.2", ("127.0.0.2", 3310)),
         ("TCPSocket x", None),
         ("TCPSocket \u00b2", None),
+        ("TCPSocket " + "9" * 5000, None),
         ("#LocalSocket /x", None),
         ("Example", None),
         ("", None),
