@@ -32,36 +32,40 @@ RELOAD = (
 
 
 def judge(seen: Seen) -> Finding:
-    unclear = _unreadable(seen)
-    if unclear is not None:
-        return unclear
-    saved, live = seen["compiled"], seen["recompiled"]
+    finding = _unreadable(seen)
+    if finding is not None:
+        return finding
     included: dict[str, list[str]] = {}
     for each in seen.readings:
         if each.name == "included":
             included.setdefault(each.facts.get("pattern", ""), []).append(each.text)
-    text = declared(seen["saved"].text, included)
+    text, live_text = declared(seen["saved"].text, included), declared(seen["live"].text)
     if text.unclear or _named_by_variable(text):
-        why = text.unclear or "a table or chain is named by a variable"
-        return error(f"{seen['saved'].source}: can't be compared: {why}")
-    wanted, found = compiled(saved.text), compiled(live.text)
-    if wanted is None or found is None:
-        return not_understood(saved if wanted is None else live)
-    if not wanted.rules and not wanted.hooks and text.chains:
-        return error(
-            f"{saved.source} doesn't show what it compiles: this nft can't be compared with"
-        )
-    if not _filters(wanted, text):
-        return not_applicable(f"{seen['saved'].source}: it refuses and redirects nothing")
-    live_text = declared(seen["live"].text)
+        return _incomparable(seen, text.unclear or "a table or chain is named by a variable")
     if live_text.unclear:
         return not_understood(seen["live"])
-    wrong = next(_differences(seen, text, live_text, wanted, found), "")
-    return (
-        failed(f"live rules differ from {seen['saved'].source}: {wrong}", RELOAD)
-        if wrong
-        else seen.passed()
-    )
+    return _compared(seen, text, live_text)
+
+
+def _compared(seen: Seen, text: Text, live_text: Text) -> Finding:
+    saved, live = seen["compiled"], seen["recompiled"]
+    wanted, found = compiled(saved.text, text), compiled(live.text, live_text)
+    if wanted is None or found is None:
+        return not_understood(saved if wanted is None else live)
+    if not wanted.rules and text.rules and not wanted.unclear:
+        return error(f"{saved.source} shows nothing of what it compiles")
+    if not _filters(wanted, text):
+        return not_applicable(f"{seen['saved'].source}: it refuses and redirects nothing")
+    unclear = wanted.unclear or found.unclear
+    differ = [*_declared(text, live_text), *_strangers(seen, text)]
+    differ += _counts(text, live_text) if unclear else _compiled(wanted, found)
+    if differ:
+        return failed(f"live rules differ from {seen['saved'].source}: {differ[0]}", RELOAD)
+    return _incomparable(seen, unclear) if unclear else seen.passed()
+
+
+def _incomparable(seen: Seen, why: str) -> Finding:
+    return error(f"{seen['saved'].source}: can't be compared: {why}")
 
 
 def _unreadable(seen: Seen) -> Optional[Finding]:
@@ -116,14 +120,13 @@ def _named_by_variable(text: Text) -> bool:
 
 def _filters(wanted: Compiled, text: Text) -> bool:
     """Whether these rules do anything at all: the file that comes with the package holds chains without a rule."""
-    if "drop" in text.policies.values():
+    if "drop" in text.policies.values() or wanted.unclear:
         return True
     return any(_REFUSES.search(rule) for rules in wanted.rules.values() for rule in rules)
 
 
-def _differences(
-    seen: Seen, text: Text, live: Text, wanted: Compiled, found: Compiled
-) -> Iterator[str]:
+def _declared(text: Text, live: Text) -> Iterator[str]:
+    """By what both texts say."""
     for family, name in sorted(set(text.tables) - set(live.tables)):
         yield f"table {family} {name} isn't in the kernel"
     for family, name in sorted(set(live.dormant) ^ set(text.dormant)):
@@ -136,12 +139,22 @@ def _differences(
         ours, theirs = (each.policies.get(chain, "accept") for each in (text, live))
         if ours != theirs:
             yield f"chain {chain} has policy {theirs}, saved is {ours}"
-    if wanted.hooks != found.hooks:
-        differ = sorted(set(wanted.hooks) ^ set(found.hooks)) or list(wanted.hooks)
-        yield f"a chain is hooked otherwise: {differ[0]}"
+        ours, theirs = (each.hooks.get(chain, "no hook") for each in (text, live))
+        if ours != theirs:
+            yield f"chain {chain} has {theirs}, saved is {ours}"
+
+
+def _counts(text: Text, live: Text) -> Iterator[str]:
+    """Where no more can be compared."""
+    for chain in text.chains:
+        ours, theirs = text.rules.count(chain), live.rules.count(chain)
+        if ours != theirs:
+            yield f"chain {chain}: {theirs} rules live, {ours} saved"
+
+
+def _compiled(wanted: Compiled, found: Compiled) -> Iterator[str]:
     yield from _rules(wanted.rules, found.rules)
     yield from _sets(wanted, found)
-    yield from _strangers(seen, text)
 
 
 def _rules(

@@ -1,8 +1,9 @@
 """Rulesets of nftables in a form that can be compared: what `nft` makes of a text for the kernel, and what only the text says.
 
 `nft --check --debug=netlink` prints the instructions that it made of each rule. Saved and live rules are both given to it as
-text, so whatever one and the same host's `nft` adds or leaves out is the same on both sides. It prints no chain's name with its
-hook and no policy: these are read from the text.
+text, so whatever one and the same host's `nft` adds or leaves out is the same on both sides. Hooks and policies of chains it does
+not print in every version: these are read from the text. Before 1.0 it doesn't print of which chain a rule is: rules come in the
+text's order.
 """
 
 from __future__ import annotations
@@ -16,7 +17,19 @@ _Kept = TypeVar("_Kept")
 FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 INCLUDES_DEEP = 4
 _HEAD = re.compile(rf"({'|'.join(FAMILIES)}) (\S+) (\S+)")
-_BASE = re.compile(r"(\w+) \S+ \S+ use \d+ type (\w+) hook (\w+) prio (-?\d+)")
+_BARE_HEAD = re.compile(rf"({'|'.join(FAMILIES)})")
+_NO_VERDICT = re.compile(r"\S+\s+: \d+")
+_A_MAP = 0x8
+_PRIORITY = re.compile(r"([a-z]*) ?([+-]? ?\d+)?")
+PRIORITIES = {
+    "raw": -300,
+    "mangle": -150,
+    "dstnat": -100,
+    "filter": 0,
+    "security": 50,
+    "srcnat": 100,
+}
+BRIDGE_PRIORITIES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 _SET = re.compile(r"(\S+) (\S+) ([0-9a-f]+)( .*)?")
 _ELEMENT = re.compile(r"\s*element\s+(.*?)\s*\[end\]")
 _LOOKUP = re.compile(r"(__(?:set|map)%d)")
@@ -31,14 +44,15 @@ _STEPS = frozenset({"insert", "replace", "rename", "reset"})
 """Verbs of a file that changes rules step by step: what comes of it can't be told from what is in it."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Compiled:
-    """`rules` by family, table and chain, in order; `sets` by table and name, None for the elements of one that changes by itself;
-    `hooks` of base chains."""
+    """`rules` by family, table and chain, in order; `sets` by table and name, None for the elements of one that changes by itself.
+    `unclear`: why it can't be compared."""
 
-    rules: dict[tuple[str, str, str], list[str]]
-    sets: dict[tuple[str, str], Optional[frozenset[str]]]
-    hooks: tuple[str, ...]
+    rules: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    sets: dict[tuple[str, str], Optional[frozenset[str]]] = field(default_factory=dict)
+    maps: set[tuple[str, str]] = field(default_factory=set)
+    unclear: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,38 +67,41 @@ class Chain:
 
 @dataclass
 class Text:
-    """What is declared in a text: `policies` by chain, of those that say one; `dormant` are tables that do nothing. `unclear`: why
-    this can't be told."""
+    """What is declared in a text: `hooks` and `policies` by chain, of those that say one; `dormant` are tables that do nothing;
+    `rules` the chain of each rule. `unclear`: why this can't be told."""
 
     tables: list[tuple[str, str]] = field(default_factory=list)
     dormant: list[tuple[str, str]] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
+    hooks: dict[Chain, str] = field(default_factory=dict)
     policies: dict[Chain, str] = field(default_factory=dict)
+    rules: list[Chain] = field(default_factory=list)
     unclear: str = ""
 
 
-def compiled(printed: str) -> Optional[Compiled]:
-    """None where it has lines that aren't understood."""
-    found = Compiled({}, {}, ())
-    hooks: list[str] = []
+def compiled(printed: str, text: Text) -> Optional[Compiled]:
+    """Of what was compiled from this text. None where there are lines that aren't understood."""
+    found = Compiled()
     nameless: list[str] = []
+    order = iter(text.rules)
     for head, body in _blocks(printed):
-        base, rule, declared = _BASE.match(head), _HEAD.match(head), _SET.fullmatch(head)
-        if base:
-            hooks.append(" ".join(base.groups()))
-        elif " use " in head:
-            continue  # a table, a chain without a hook, or a counter
-        elif rule and rule.group(3).startswith("@"):
-            continue  # what the kernel has already
-        elif rule and all(line.startswith(("[", "userdata")) for line in body):
-            place = (rule.group(1), rule.group(2), rule.group(3))
+        rule, set_ = _HEAD.fullmatch(head), _SET.fullmatch(head)
+        instructions = bool(body) and all(line.startswith(("[", "userdata")) for line in body)
+        if " use " in head or (rule and rule.group(3).startswith("@")):
+            continue  # a table, chain or counter; what the kernel has already
+        if instructions and (rule or _BARE_HEAD.fullmatch(head)):
+            chain = Chain(*rule.groups()) if rule else next(order, None)
+            if chain is None or (rule is None and chain.family != head):
+                found.unclear = "which chain a rule is of can't be told with this nft"
+                return found
+            place = (chain.family, chain.table, chain.name)
             found.rules.setdefault(place, []).append(_rule(body, nameless))
             nameless = []
-        elif declared and all(line.startswith("element") for line in body):
-            _declare(found, declared, body, nameless)
+        elif set_ and all(line.startswith("element") for line in body):
+            _declare(found, set_, body, nameless)
         else:
             return None
-    return Compiled(found.rules, found.sets, tuple(sorted(hooks)))
+    return found
 
 
 def _blocks(printed: str) -> Iterator[tuple[str, list[str]]]:
@@ -112,10 +129,13 @@ def _rule(body: Sequence[str], nameless: list[str]) -> str:
 
 
 def _declare(
-    found: Compiled, declared: re.Match[str], body: Sequence[str], nameless: list[str]
+    found: Compiled, match: re.Match[str], body: Sequence[str], nameless: list[str]
 ) -> None:
-    name, table, flags = declared.group(1), declared.group(2), int(declared.group(3), 16)
+    name, table, flags = match.group(1), match.group(2), int(match.group(3), 16)
     elements = frozenset(each for line in body for each in _ELEMENT.findall(line))
+    is_map = _is_map(found, name, table, flags)
+    if is_map and any(_NO_VERDICT.fullmatch(each) for each in elements):
+        found.unclear = "this nft doesn't show the verdicts of maps"
     if _LOOKUP.fullmatch(name):
         if body:
             nameless.append("{" + ", ".join(sorted(elements)) + "}")
@@ -145,15 +165,24 @@ def _marks(text: str, included: Mapping[str, Sequence[str]], deep: int) -> Itera
 
 
 def _read(marks: Iterable[str], found: Text) -> None:
-    """Each `{` opens what the words of its statement say; within a chain its statements are looked at for a policy."""
+    """Tables and chains open a place, whose statements are looked at; all else in braces is part of its statement."""
     places: list[object] = []
     words: list[str] = []
+    inner = 0
     for mark in marks:
         if mark.startswith("#") or mark == "\\\n":
             continue
-        if mark == "{":
-            places.append(_opened(words, places, found))
-            words = []
+        if inner:
+            inner += {"{": 1, "}": -1}.get(mark, 0)
+            words.append(mark)
+        elif mark == "{":
+            place = _opened(words, places, found)
+            if place is None:
+                inner = 1
+                words.append(mark)
+            else:
+                places.append(place)
+                words = []
         elif mark in (";", "\n", "}"):
             _statement(words, places, found)
             words = []
@@ -161,7 +190,7 @@ def _read(marks: Iterable[str], found: Text) -> None:
                 places.pop()
         else:
             words.append(mark)
-    if places:
+    if places or inner:
         found.unclear = found.unclear or "a { is never closed"
 
 
@@ -190,8 +219,7 @@ def _statement(words: Sequence[str], places: Sequence[object], found: Text) -> N
     if not words:
         return
     if isinstance(inside, Chain):
-        if "policy" in words and words.index("policy") + 1 < len(words):
-            _policy(inside, words[words.index("policy") + 1], found)
+        _of_chain(inside, words, found)
     elif isinstance(inside, tuple):
         if words[0] == "flags" and "dormant" in words:
             _keep(found.dormant, inside)
@@ -199,10 +227,32 @@ def _statement(words: Sequence[str], places: Sequence[object], found: Text) -> N
         _step(words, found)
 
 
-def _policy(chain: Chain, policy: str, found: Text) -> None:
-    if policy not in ("accept", "drop"):
-        found.unclear = f"the policy of {chain} is {policy}"
-    found.policies[chain] = policy
+def _of_chain(chain: Chain, words: Sequence[str], found: Text) -> None:
+    if words[0] == "type":
+        hook = _hook(chain, words)
+        if hook is None:
+            found.unclear = f"not understood: {' '.join(words)[:80]}"
+        found.hooks[chain] = hook or ""
+    elif words[0] == "policy":
+        policy = " ".join(words[1:])
+        if policy not in ("accept", "drop"):
+            found.unclear = f"the policy of {chain} is {policy}"
+        found.policies[chain] = policy
+    elif words[0] not in ("comment", "flags", "include"):
+        found.rules.append(chain)
+
+
+def _hook(chain: Chain, words: Sequence[str]) -> Optional[str]:
+    """With its priority as a number: one that was saved by hand may say either."""
+    if "priority" not in words:
+        return None
+    at = list(words).index("priority")
+    match = _PRIORITY.fullmatch(" ".join(words[at + 1 :]))
+    names = BRIDGE_PRIORITIES if chain.family == "bridge" else PRIORITIES
+    if match is None or (match.group(1) and match.group(1) not in names):
+        return None
+    number = names.get(match.group(1), 0) + int((match.group(2) or "0").replace(" ", ""))
+    return " ".join([*(word.strip('"') for word in words[:at]), str(number)])
 
 
 def _step(words: Sequence[str], found: Text) -> None:
@@ -220,6 +270,16 @@ def _step(words: Sequence[str], found: Text) -> None:
         if chain is not None:
             _keep(found.tables, (chain.family, chain.table))
             _keep(found.chains, chain)
+    elif said[:1] == ["rule"] and len(said) > 3:
+        family = said[1] in FAMILIES
+        found.rules.append(Chain(*said[1:4]) if family else Chain("ip", said[1], said[2]))
+
+
+def _is_map(found: Compiled, name: str, table: str, flags: int) -> bool:
+    """Elements are printed apart from what their set is."""
+    if flags & _A_MAP:
+        found.maps.add((table, name))
+    return (table, name) in found.maps
 
 
 def _table(words: Sequence[str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from hullmark.core.checks.nftrules import Chain, compiled, declared
+from hullmark.core.checks.nftrules import Chain, Text, compiled, declared
 from hullmark.model.checkkinds.firewalls import KINDS
 from hullmark.model.control import Finding, Reading, Status, Trouble
 from tests.unit.core.checks.looks import judged, looks_of, missing, reading
@@ -102,7 +102,18 @@ RULE = "inet host input\n  [ immediate reg 0 accept ]\n\n"
             },
             "set host admins is not in the kernel",
         ),
-        ({"live": LIVE.replace("hook input", "hook forward")}, "a chain is hooked otherwise"),
+        (
+            {"listed": LISTED.replace("hook input", "hook output")},
+            "chain inet host input has type filter hook output 0, saved is type filter hook input 0",
+        ),
+        (
+            {"listed": LISTED.replace("priority filter", "priority filter + 10")},
+            "has type filter hook input 10",
+        ),
+        (
+            {"listed": LISTED.replace("priority filter", "priority mangle")},
+            "has type filter hook input -150",
+        ),
         (
             {"listed": LISTED.replace("policy drop", "policy accept")},
             "has policy accept, saved is drop",
@@ -203,9 +214,79 @@ def test_what_is_included_stands_where_the_file_says() -> None:
 
 
 def test_what_the_kernel_has_already_is_left_out() -> None:
-    found = compiled("inet host @admins\n\telement 050200c0  : 0 [end]\n")
+    found = compiled("inet host @admins\n\telement 050200c0  : 0 [end]\n", Text())
     assert found is not None
     assert (found.rules, found.sets) == ({}, {})
+
+
+def of_before_1_0(printed: str) -> str:
+    """It says the family alone."""
+    return printed.replace("inet host input\n", "inet \n")
+
+
+def test_an_nft_that_does_not_say_of_which_chain_a_rule_is() -> None:
+    old = reading("compiled", of_before_1_0(COMPILED), code=0)
+    assert nft(compiled=old, live=of_before_1_0(LIVE)).status is Status.PASS
+    found = nft(compiled=old, live=of_before_1_0(LIVE).replace("050200c0", "060200c0"))
+    assert found.status is Status.FAIL
+    # A rule more than the text has.
+    assert nft(compiled=old, live=of_before_1_0(LIVE + RULE)).status is Status.ERROR
+    assert nft(compiled=old, listed="", live="").reason.endswith("inet host isn't in the kernel")
+    listed = LISTED.replace("\t}\n}", "\t\tdrop\n\t}\n}")
+    found = nft(compiled=old, listed=listed, live=of_before_1_0(LIVE + RULE))
+    assert found.reason.endswith("chain inet host input: 3 rules live, 2 saved")
+
+
+def test_an_nft_that_does_not_show_verdicts() -> None:
+    silent = "__map%d host b size 1\n__map%d host 0\n\telement 00000001  : 0 [end]\n"
+    assert nft(live=LIVE + silent).status is Status.ERROR
+    listed = LISTED.replace("\t}\n}", "\t\tdrop\n\t}\n}")
+    found = nft(live=LIVE + silent, listed=listed)
+    assert found.reason.endswith("chain inet host input: 3 rules live, 2 saved")
+    assert nft(live=LIVE + silent.replace(": 0", ": drop 0")).status is Status.PASS
+
+
+def test_an_nft_that_says_no_hooks() -> None:
+    """As those after 1.0: they stand in the text."""
+    new = COMPILED.replace(COMPILED.splitlines()[0], "inet host input use 0")
+    live = LIVE.replace(LIVE.splitlines()[0], "inet host input use 0")
+    assert nft(compiled=reading("compiled", new, code=0), live=live).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("family", "said", "number"),
+    [
+        ("inet", "0", 0),
+        ("ip", "-150", -150),
+        ("ip", "srcnat", 100),
+        ("ip", "mangle - 5", -155),
+        ("bridge", "filter", -200),
+        ("inet", "dstnat + 10", -90),
+    ],
+)
+def test_priorities_in_words_and_numbers(family: str, said: str, number: int) -> None:
+    found = declared(
+        f"table {family} a {{\nchain b {{ type filter hook input priority {said}; }}\n}}\n"
+    )
+    assert list(found.hooks.values()) == [f"type filter hook input {number}"]
+
+
+@pytest.mark.parametrize("said", ["$usual", "soon", ""])
+def test_a_priority_that_is_not_known(said: str) -> None:
+    text = f"table a {{\nchain b {{ type filter hook input priority {said}; }}\n}}\n"
+    found = declared(text)
+    assert bool(found.unclear) is (said != "")
+
+
+def test_rules_are_counted_whatever_is_in_their_braces() -> None:
+    found = declared(
+        "table inet a {\n map m { type ipv4_addr : verdict; }\n chain b {\n"
+        '  type filter hook ingress devices = { "x", "y" } priority 0; policy drop;\n'
+        '  tcp dport vmap { 1 : accept,\n 2 : drop }\n  comment "no rule"\n  accept; drop\n }\n}\n'
+        "add rule inet a b accept\nadd rule c d drop\n"
+    )
+    assert found.rules == [*[Chain("inet", "a", "b")] * 4, Chain("ip", "c", "d")]
+    assert (found.unclear, list(found.policies.values())) == ("", ["drop"])
 
 
 # -- ufw
