@@ -94,10 +94,11 @@ class Asks:
         if not by or (ask.topic and ask.topic not in NOTES):
             raise Refused("nobody is named, or there is no such topic")
         if ask.verb == ACKNOWLEDGE:
-            return LocalAnswer(True, self._incidents.acknowledge(ask.incident, by).number)
+            return LocalAnswer(True, self._incidents.acknowledge(ask.incident, by))
         if ask.verb == NOTE and ask.text.strip():
-            incident = self._incidents.put_note(ask.incident, by, ask.topic, ask.text)
-            return LocalAnswer(True, incident.number)
+            return LocalAnswer(
+                True, self._incidents.put_note(ask.incident, by, ask.topic, ask.text)
+            )
         raise Refused("this agent does not know what is asked")
 
 

@@ -44,7 +44,6 @@ POSTURE = "posture.json"
 OLD_S = 30.0
 """The agent writes its file each five seconds; one that is older says nothing any more."""
 PAUSE_S = 0.1
-TRIES = 50
 START = "see whether the agent runs: systemctl status hullmark-agent"
 
 
@@ -172,18 +171,9 @@ class ThisHost:
         with new_file(path, replace=False) as file:
             file.write(canonical(to_wire(LocalAsk(verb, number, person(), topic, text))))
         answer = _awaited(path)
-        if not answer.done:
+        if answer.incident is None:
             raise Conflict(answer.why, remedy=answer.remedy)
-        return self._once_told(answer.number, verb)
-
-    def _once_told(self, number: int, verb: str) -> IncidentView:
-        """The agent's file follows within a few seconds; what was answered is done in any case."""
-        for _ in range(TRIES):
-            found = self.shown(number)
-            if found.acknowledged_at if verb == localask.ACKNOWLEDGE else found.notes:
-                return found
-            time.sleep(PAUSE_S)
-        return self.shown(number)
+        return incidents.view(answer.incident)
 
 
 def _awaited(path: Path) -> LocalAnswer:

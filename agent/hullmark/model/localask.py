@@ -7,6 +7,9 @@ STATE_DIR/asks/ID.answer  {"form": 1, "done": true, "number": 3}
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
+
+from hullmark.model.outage import Incident
 
 FOLDER = "asks"
 ASK, ANSWER = ".ask", ".answer"
@@ -30,10 +33,10 @@ class LocalAsk:
 
 @dataclass(frozen=True)
 class LocalAnswer:
-    """`number` is the incident's, which may have become part of another. Not `done`: `why`, and what to do."""
+    """`incident` is as it is now; another one, where it had become part of that. Not `done`: `why`, and what to do."""
 
     done: bool
-    number: int = 0
+    incident: Optional[Incident] = None
     why: str = ""
     remedy: str = ""
     form: int = 1

@@ -54,9 +54,10 @@ def box(tmp_path: Path) -> Box:
 
 
 def test_it_is_done_recorded_and_answered(box: Box) -> None:
-    assert box.ask(LocalAsk(ACKNOWLEDGE, 1, "alice")) == LocalAnswer(True, 1)
-    assert box.ask(LocalAsk(NOTE, 1, "bob", "cause", "a full disk")) == LocalAnswer(True, 1)
+    assert box.ask(LocalAsk(ACKNOWLEDGE, 1, "alice")).done
+    answer = box.ask(LocalAsk(NOTE, 1, "bob", "cause", "a full disk"))
     (incident,) = box.incidents.all()
+    assert answer == LocalAnswer(True, incident)
     assert incident.acknowledged_by == "alice"
     assert incident.notes[0].text == "a full disk"
     assert [(one.kind, one.by) for one in box.notes] == [
