@@ -184,6 +184,21 @@ def test_rules_that_are_gone(auditd: Auditd) -> None:
         auditctl(*WATCH)
 
 
+def test_a_rule_that_was_taken_out(auditd: Auditd, tmp_path: Path) -> None:
+    """One of those that auditd's start loads, with others left."""
+    more = ("always,exit", "-F", "arch=b64", "-S", "sethostname", "-F", "key=hullmark-test")
+    file = tmp_path / "audit.rules"
+    file.write_text(f"-D\n{' '.join(WATCH)}\n-a {' '.join(more)}\n")
+    auditctl("-a", *more)
+    try:
+        assert look("audittrail.rules", file=str(file)).reason == "2 rules"
+    finally:
+        auditctl("-d", *more)
+    found = look("audittrail.rules", file=str(file))
+    assert found.status is Status.FAIL
+    assert found.reason == f"1 audit rules are in the kernel, and 2 in {file}"
+
+
 def test_an_audit_that_is_switched_off(auditd: Auditd) -> None:
     auditctl("-e", "0")
     try:

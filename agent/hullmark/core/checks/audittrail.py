@@ -117,7 +117,12 @@ def _judge_rules(seen: Seen) -> Finding:
         lines = []
     elif not lines or not all(line.startswith(("-a ", "-w ", "-A ")) for line in lines):
         return not_understood(reading)
-    return _missing(seen, lines) or silenced(lines) or seen.passed(f"{len(lines)} rules")
+    return (
+        _missing(seen, lines)
+        or _not_loaded(seen, lines)
+        or silenced(lines)
+        or seen.passed(f"{len(lines)} rules")
+    )
 
 
 def _missing(seen: Seen, lines: Sequence[str]) -> Optional[Finding]:
@@ -128,6 +133,23 @@ def _missing(seen: Seen, lines: Sequence[str]) -> Optional[Finding]:
     missing = [key for key in seen.texts("keys") if key not in there]
     if missing:
         return failed(f"no audit rule has the key {missing[0]}", "`augenrules --load`")
+    return None
+
+
+def _not_loaded(seen: Seen, lines: Sequence[str]) -> Optional[Finding]:
+    """Where there is no such file, nothing is said of how many there should be."""
+    file = programs.look(seen, "file")
+    if file.trouble is Trouble.MISSING:
+        return None
+    told = untold(file)
+    if told is not None or file.cut:
+        return told or error(f"{file.source} is too long to be read")
+    wanted = sum(line.lstrip().startswith(("-a ", "-A ", "-w ")) for line in file.text.splitlines())
+    if len(lines) < wanted:
+        return failed(
+            f"{len(lines)} audit rules are in the kernel, and {wanted} in {file.source}",
+            "`augenrules --load`; `auditctl -R` with that file says which rule it does not take",
+        )
     return None
 
 

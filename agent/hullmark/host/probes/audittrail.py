@@ -16,6 +16,7 @@ from hullmark.model.control import Reading, Trouble
 DAEMON = ("auditd",)
 CONFIGURATION = "/etc/audit/auditd.conf"
 LOG_FILE = "/var/log/audit/audit.log"  # where the configuration says none
+_RULES_BYTES = 1 << 20
 _LOG_FILE = re.compile(r"^\s*log_file\s*=\s*(/\S*)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -33,7 +34,8 @@ def _kernel(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
 def _rules(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     return (
         programs.installed(eye, "program", DAEMON),
-        eye.run("rules", ["auditctl", "-l"]),
+        eye.run("rules", ["auditctl", "-l"], most=_RULES_BYTES),
+        eye.file("file", str(given.get("file") or "/etc/audit/audit.rules"), most=_RULES_BYTES),
     )
 
 

@@ -32,12 +32,17 @@ KINDS: Mapping[str, Kind] = {
         not_exercised="that what auditd takes is written",
     ),
     "audittrail.rules": Kind(
-        "the kernel's audit rules are there, and none of them silences all others",
+        "the kernel's audit rules are there, as many as the file has, and none of them silences all others",
         level=2,
         interval_s=60.0,
         timeout_s=5.0,
         parameters={
             "at_least": Parameter(Form.NUMBER, "how many rules there have to be", default=1),
+            "file": Parameter(
+                Form.PATH,
+                "what auditd's start loads: the kernel has to have as many rules",
+                default="/etc/audit/audit.rules",
+            ),
             "keys": Parameter(Form.TEXTS, "keys (-k) that rules have to be there with", default=()),
         },
         not_exercised="that each rule watches what it should; nothing is done that a rule would record",

@@ -66,7 +66,13 @@ def kernel(text: str = STATUS, before: str = "", state: str = "S", **changed: An
 
 def rules(*lines: str, **changed: Any) -> Finding:
     found = reading("rules", "\n".join(lines), code=0, source="auditctl -l")
-    return judged(RULES, program(), found, **changed)
+    file = changed.pop("in_file", missing("file"))
+    return judged(RULES, program(), found, file, **changed)
+
+
+def rules_file(*lines: str, trouble: Trouble = Trouble.NONE) -> Reading:
+    text = "\n".join(["## made by augenrules", "-D", "-b 8192", *lines, "# -w /gone", "-e 2"])
+    return reading("file", text, source="/etc/audit/audit.rules", trouble=trouble)
 
 
 def trail(
@@ -198,6 +204,16 @@ def test_rules_that_are_missing(
     assert reason in found.reason
 
 
+def test_as_many_as_the_file_has() -> None:
+    assert rules(WATCH, CALLS, in_file=rules_file(WATCH, f" {CALLS}")).status is Status.PASS
+    assert rules(WATCH, CALLS, in_file=rules_file(WATCH)).status is Status.PASS
+    found = rules(WATCH, in_file=rules_file(WATCH, CALLS))
+    assert found.status is Status.FAIL
+    assert found.reason == "1 audit rules are in the kernel, and 2 in /etc/audit/audit.rules"
+    denied = rules(WATCH, in_file=rules_file(trouble=Trouble.DENIED))
+    assert denied.status is Status.ERROR
+
+
 # -- the canary
 
 
@@ -270,7 +286,9 @@ def test_what_auditctl_does_not_tell(kind: str, name: str) -> None:
 def test_nonsense_is_never_a_pass(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([KERNEL, RULES, CANARY, "audittrail.daemon"]))
     look = data.draw(
-        looks_of(("status", "rules", "processes", "configuration", "sent", "record", "space"))
+        looks_of(
+            ("status", "rules", "file", "processes", "configuration", "sent", "record", "space")
+        )
     )
     before = data.draw(looks_of(("status",)))
     found = JUDGES[kind](Seen((program(), *look), given(kind), 0.0, 3, before))

@@ -47,12 +47,17 @@ CASES: Mapping[str, Case] = {
         ),
     ),
     "audittrail.rules": Case(
-        (reading("rules", audittrail.WATCH, code=0),),
+        (reading("rules", audittrail.WATCH, code=0), audittrail.rules_file(audittrail.WATCH)),
         (
+            audittrail.rules_file(audittrail.WATCH, audittrail.CALLS),
             reading("rules", "No rules", code=0),
             reading("rules", f"-a never,task\n{audittrail.WATCH}", code=0),
         ),
-        (reading("rules", "x", code=0), reading("rules", code=255, errors=audittrail.DENIED)),
+        (
+            reading("rules", "x", code=0),
+            reading("rules", code=255, errors=audittrail.DENIED),
+            audittrail.rules_file(trouble=Trouble.DENIED),
+        ),
     ),
     "audittrail.canary": Case(
         (
