@@ -37,7 +37,7 @@ RECEIPT = "forwarding.receipt"
 
 def unenrolled_id() -> str:
     """By what the audit log of a host goes that no cluster has given an id."""
-    return UNENROLLED + derived("hullmark audit log of a host that is not enrolled")
+    return UNENROLLED + derived("hullmark's audit log of a host that is not enrolled")
 
 
 class Reporting(Protocol):
