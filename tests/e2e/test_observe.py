@@ -37,6 +37,19 @@ controls:
         interval: {interval:g}s
         timeout: 1s
 """
+PROGRAMS = """\
+controls:
+  - id: priority
+    function: site-priority
+    title: With which priority programs run
+    checks:
+      - {id: nice, kind: command, argv: [/usr/bin/nice], must_match: "^10$", interval: 2s}
+  - id: endless
+    function: site-endless
+    title: A program that does not end
+    checks:
+      - {id: sleep, kind: command, argv: [/usr/bin/sleep, "1000"], interval: 2s, timeout: 1s}
+"""
 
 
 class Alone:
@@ -54,7 +67,7 @@ class Alone:
             f"state_dir: {folder}/state\nhost_name: box\n"
             f"engine: {{socket: 'unix://{folder}/none.sock'}}\n"
             f"audit: {{dir: '{self.log}', copies: none}}\n"
-            f"{own_controls(folder, text)}"
+            f"{own_controls(folder, text, PROGRAMS)}"
         )
         command = [sys.executable, "-m", "hullmark.agentd", "run", "--config", str(self.config)]
         self.agent = Daemon("agent", command, folder / "agent.out")
@@ -78,6 +91,9 @@ class Alone:
         began = time.monotonic()
         wait_until(lambda: self.control().get("status") == status, status, timeout_s)
         return time.monotonic() - began
+
+    def kinds(self) -> set[str]:
+        return {one.entry.kind for one in auditlog.records(self.log)}
 
     def records(self, kind: str) -> list[Record]:
         return [one for one in auditlog.records(self.log) if one.entry.kind == kind]
@@ -105,12 +121,18 @@ def test_a_host_in_no_cluster_is_checked_recorded_and_told(alone: Alone) -> None
     assert took_s < INTERVAL_S + 2.5, "its interval, and what writing may wait for"
     control = alone.control()
     assert control["remedy"] == "write it again"
-    assert control["outage"] == alone.shown()["outages"][0]["outage_id"]
-    wait_until(lambda: len(alone.records("control.result")) == 2, "recorded", 5.0)
+    outages = {one["control_id"]: one["outage_id"] for one in alone.shown()["outages"]}
+    assert control["outage"] == outages["our-file"]
+    wait_until(lambda: "outage.began" in alone.kinds(), "recorded", 5.0)
     alone.say("all is well")
     alone.wait_for("pass")
+    assert alone.control("priority")["status"] == "pass", alone.control("priority")
+    assert alone.control("endless")["status"] == "error"
+    assert "timed out" in alone.control("endless")["reason"]
+    sleepers = wait_until(process.children, "a program runs")
     alone.agent.kill(signal.SIGTERM)
-    results = alone.records("control.result")
+    assert not psutil.wait_procs(sleepers, timeout=0)[1], "programs end with the agent"
+    results = [one for one in alone.records("control.result") if "our-file" in one.entry.subject]
     assert [one.entry.fields["status"] for one in results] == ["pass", "fail", "pass"]
     assert {one.log.rpartition("-")[0] for one in results} == {"host:unenrolled"}
     assert Path("/etc/machine-id").read_text().strip()[:12] not in results[0].log

@@ -7,7 +7,7 @@ import resource
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Optional
@@ -23,6 +23,7 @@ _log = log.get("controls")
 
 GRACE_S = 5.0
 """A look that takes so much longer than its timeout hangs: its eye has given up long before."""
+CLOSE_S = 1.5
 WINDOW_S = 60.0
 WINDOWS_LEAST, WINDOWS_MOST = 5, 60
 """How often it is looked what checks cost, and over how many of these times that is told: what is looked at once a day, or at the start, is
@@ -202,7 +203,10 @@ class Runner:
             _log.info("how rare checks are made", times=f"{self.stretch:.1f}", cores=used)
 
     def close(self) -> None:
+        """Once looks were told to end: their programs are ended with them, which takes a moment."""
         self._lanes.close()
+        under_way = [turn.future for turn in list(self._turns.values()) if turn.future is not None]
+        wait([one for one in under_way if one not in self._lost], CLOSE_S)
 
 
 def lane_of(task: Task) -> str:
