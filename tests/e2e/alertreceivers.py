@@ -22,10 +22,12 @@ class Hook:
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
         self.answers: list[int] = []
+        self.headers: dict[str, str] = {}
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                hook.headers = dict(self.headers)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 code = hook.answers.pop(0) if hook.answers else 200
                 if code == 200:
@@ -64,7 +66,12 @@ class _Mail(socketserver.StreamRequestHandler):
                 self._say("221 bye")
                 return
             elif word == "RCPT":
-                self.server.post.to.append(line.partition(":")[2])  # type: ignore[attr-defined]
+                to = line.partition(":")[2]
+                refused = self.server.post.refuses.get(to.strip("<>"))  # type: ignore[attr-defined]
+                if refused:
+                    self._say(refused)
+                    continue
+                self.server.post.to.append(to)  # type: ignore[attr-defined]
             self._say("250 test" if word != "EHLO" else "250-test\r\n250 8BITMIME")
 
     def _say(self, text: str) -> None:
@@ -77,6 +84,7 @@ class Post:
     def __init__(self) -> None:
         self.got: list[Message] = []
         self.to: list[str] = []
+        self.refuses: dict[str, str] = {}
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mail)
         self._server.daemon_threads = True
         self._server.post = self  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
+from hullmark.core.scrub import scrubbed
 from hullmark.model.control import CheckState, ControlState, Status
 from hullmark.model.host import Maintenance
 from hullmark.model.moments import moment
@@ -130,7 +131,7 @@ def _turn(
     last = max(of, key=lambda one: one.ended, default=None)
     began = min(now, max(since, passed_at, 0.0 if last is None else last.ended))
     if last is not None and began - last.ended <= REOPENED_S:
-        again = replace(last, ended=0.0, reopened=last.reopened + 1, reason=reason[:WORDS_MOST])
+        again = replace(last, ended=0.0, reopened=last.reopened + 1, reason=_words(reason))
         return Told(Word.REOPENED, again)
     return Told(Word.BEGAN, _made(host, state, passed_at, began, reason, maintenance))
 
@@ -151,14 +152,19 @@ def _made(
         function=state.function,
         title=state.title,
         began=began,
-        reason=reason[:WORDS_MOST],
+        reason=_words(reason),
         status=Status.ERROR.value if state.status is Status.ERROR else Status.FAIL.value,
         passed_at=passed_at,
         level=state.level,
-        remedy=state.remedy[:WORDS_MOST],
+        remedy=_words(state.remedy),
         planned=planned,
         ticket=maintenance.ticket if planned and maintenance is not None else "",
     )
+
+
+def _words(text: str) -> str:
+    """What a check said, as it may be kept and told to others."""
+    return scrubbed(text)[:WORDS_MOST]
 
 
 def recorded(outage: Outage) -> dict[str, str]:

@@ -12,6 +12,7 @@ from hullmark.core.outages import (
     KEPT_S,
     REOPENED_S,
     STANDS_S,
+    WORDS_MOST,
     Outages,
     Word,
     fold,
@@ -169,6 +170,21 @@ def test_a_control_that_was_switched_off_ends_its_outage_and_says_so() -> None:
     assert told.outage.ended == host.now
     assert "without a pass" in told.outage.reason
     assert known.tracks == {}
+
+
+def test_what_a_tool_printed_is_kept_without_secrets_and_short() -> None:
+    host = Looked()
+    host.look(PASS)
+    host.now += 10.0
+    state = host.states["trail"]
+    said = "password=hunter2 for card 4111 1111 1111 1111 " + "x" * 5000
+    check = replace(state.checks["daemon"], status=FAIL, since=host.now, at=host.now)
+    host.states["trail"] = replace(state, status=FAIL, reason=said, checks={"daemon": check})
+    host.take()
+    reason = only(host).reason
+    assert "hunter2" not in reason
+    assert "4111 1111" not in reason
+    assert len(reason) == WORDS_MOST
 
 
 def test_old_ones_are_forgotten_and_open_ones_never() -> None:
