@@ -9,7 +9,7 @@ from typing import Optional, TypeVar
 from hullmark.cli import auditheads
 from hullmark.cli.client import Client
 from hullmark.cli.evidencemaking import AFTER_S, BEFORE_S, SUMMED_S, Gathered, Period
-from hullmark.cli.logparts import Part, filled
+from hullmark.cli.logparts import Part, filled, new_part
 from hullmark.cli.options import Asked
 from hullmark.errors import HullmarkError, InvalidInput, NotFound, UsageError
 from hullmark.evidence import tables
@@ -37,7 +37,7 @@ def gather(asked: Asked, client: Client, host: str, when: Period, folder: Path) 
     )
     logs = {**found.hosts, **{f"master:{one.name}": one.name for one in status.masters}}
     for log, name in logs.items():
-        _records(client, found, Part(log, name, folder), when)
+        _records(client, found, new_part(log, name, folder), when)
     vouch(asked, client, found)
     _inventory(client, found, chosen)
     return found
@@ -48,7 +48,7 @@ def records_of(asked: Asked, client: Client, host: str, when: Period, folder: Pa
     chosen = _chosen(client.ask(HostList, "/v1/hosts").hosts, host)
     found = Gathered(host, {f"host:{one.host_id}": one.name for one in chosen})
     for log, name in found.hosts.items():
-        _records(client, found, Part(log, name, folder), when)
+        _records(client, found, new_part(log, name, folder), when)
     vouch(asked, client, found)
     return found
 

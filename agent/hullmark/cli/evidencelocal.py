@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hullmark.cli import auditfiles
 from hullmark.cli.evidencemaking import AFTER_S, BEFORE_S, Gathered, Period
-from hullmark.cli.logparts import Part
+from hullmark.cli.logparts import new_part
 from hullmark.errors import Forbidden, HullmarkError, InvalidInput, NotFound
 from hullmark.evidence.controlrecords import seconds_of
 from hullmark.model import jsontext
@@ -45,7 +45,7 @@ def gather(config: AgentConfig, when: Period, folder: Path) -> Gathered:
     name, found.incidents = _told(config, found.remarks)
     name = name or log.partition(":")[2] or "this host"
     found.of, found.hosts = f"host {name}", {log: name}
-    part = Part(log, name, folder)
+    part = new_part(log, name, folder)
     for line in auditfiles.lines(files):
         place = place_of(line.text)
         at = seconds_of(place.at) if place is not None else 0.0

@@ -21,7 +21,7 @@ from hullmark.evidence.signers import Signer
 from hullmark.evidence.slices import Standing, Vouched, verified
 from hullmark.evidence.story import Story, Table
 from hullmark.evidence.telling import Evidence, Question
-from hullmark.model.audit import Record
+from hullmark.model.audit import Outcome, Record
 from hullmark.model.auditline import parse
 from hullmark.model.control import ControlSpec, Framework
 from hullmark.model.moments import NS_PER_S, nanoseconds
@@ -34,6 +34,9 @@ SUMMED_S = 3900.0
 """And of the hour after it: its last hour is summed up then."""
 AFTER_S = 7200.0
 """By then masters have sealed that."""
+
+
+HOST_REMOVED = "request.remove-host"
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ def make(
             if tables.within(record, when.begins, when.ends):
                 actions.take(record)
                 people.take(record)
+                if record.entry.kind == HOST_REMOVED and record.entry.outcome is Outcome.SUCCESS:
+                    gathered.remarks.append(
+                        f"{record.entry.subject} was removed from the cluster at {record.at[:19]}Z: this pack does not tell of it"
+                    )
     gathered.remarks += gathered.vouched.remarks
     verification = _verification(gathered)
     if actions.left_out:

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
+
 from hullmark.evidence.controlrecords import seconds_of
 from hullmark.evidence.pack import LogPart
 from hullmark.model.auditline import Place, place_of
@@ -70,6 +72,13 @@ class Part:
 
     def close(self) -> None:
         self._file.close()
+
+
+def new_part(log: str, of: str, folder: Path) -> Part:
+    """For as long as the command lasts."""
+    part = Part(log, of, folder)
+    click.get_current_context().call_on_close(part.close)
+    return part
 
 
 def filled(part: Part, lines: Iterable[bytes], ends: float) -> Part:

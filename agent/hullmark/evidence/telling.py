@@ -30,6 +30,7 @@ from hullmark.model.control import (
     Framework,
     Status,
 )
+from hullmark.model.moments import day
 from hullmark.model.outage import Incident, Outage
 
 _UNSUMMED_S = 7200.0
@@ -63,6 +64,7 @@ class _Log:
     results: dict[tuple[str, str], list[Result]] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     began_at: float = 0.0
+    first_at: float = 0.0
     last_at: float = 0.0
 
 
@@ -80,6 +82,7 @@ class Evidence:
             return
         at = seconds_of(record.at)
         log.began_at = at if record.seq == 1 else log.began_at
+        log.first_at = log.first_at or at
         log.last_at = max(log.last_at, at)
         result, summary = result_of(record), summary_of(record)
         if summary is not None:
@@ -138,6 +141,10 @@ class Evidence:
             begins = min(found.began_at, ends)
             remarks.append(
                 f"{name}: its record begins within the period; what was before is not told"
+            )
+        elif found.first_at > begins + 1:
+            remarks.append(
+                f"{name}: its records from before {day(found.first_at)} are not there: they were removed by age, or masters never had them"
             )
         if not found.summaries:
             remarks.append(
