@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from hullmark.host import programs
 from hullmark.host.eye import Eye, Probe
+from hullmark.host.freespace import space
 from hullmark.host.logends import Ends
 from hullmark.model import canary
 from hullmark.model.control import Reading, Trouble
@@ -55,21 +55,6 @@ def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
         sent = eye.run("sent", ["auditctl", "-m", text], timeout_s=5.0)
         record = ends.wait("record", nonce, seconds)
     return installed, running, configuration, sent, record, space(eye, "space", path)
-
-
-def space(eye: Eye, name: str, path: str) -> Reading:
-    """Of the file system that this file is on: `free_mib`, as auditd counts it, and `free_files`."""
-    at, folder = eye.wall(), str(Path(path).parent)
-    try:
-        found = os.statvfs(eye.at(folder))
-    except OSError as error:
-        return Reading(name, folder, errors=str(error), trouble=Trouble.FAILED, at=at)
-    facts = {
-        "free_mib": str(found.f_bavail * found.f_frsize >> 20),
-        "free_bytes": str(found.f_bavail * found.f_frsize),
-        "free_files": str(found.f_favail) if found.f_files else "",
-    }
-    return Reading(name, folder, facts=facts, at=at)
 
 
 PROBES: Mapping[str, Probe] = {

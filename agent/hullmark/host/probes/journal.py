@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from hullmark.host import journalsettings, messages, programs
 from hullmark.host.eye import Eye, Probe
-from hullmark.host.probes.audittrail import space
+from hullmark.host.freespace import space
 from hullmark.host.probes.syslogs import PROGRAMS as SYSLOGS
 from hullmark.model import canary
 from hullmark.model.control import Reading, Trouble

@@ -8,7 +8,7 @@ from typing import Optional
 
 from hullmark.host import auditlast, auditreading, logrotate, rotated
 from hullmark.host.eye import Eye, Probe
-from hullmark.host.probes.audittrail import space
+from hullmark.host.freespace import space
 from hullmark.model.control import Reading, Trouble
 
 FILES_MOST = 2000

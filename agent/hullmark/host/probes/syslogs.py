@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from hullmark.host import messages, programs, syslogfiles
 from hullmark.host.eye import Eye, Probe
+from hullmark.host.freespace import space
 from hullmark.host.logends import Ends
-from hullmark.host.probes.audittrail import space
 from hullmark.model import canary
 from hullmark.model.checkkinds.syslogs import RSYSLOG, SYSLOG_NG
 from hullmark.model.control import Reading, Trouble
