@@ -528,3 +528,53 @@ def _happen(
         until = world.now + data.draw(st.sampled_from((2.0, 20.0)))
         said = Override(name, "ann", "T", world.now, until, "shop")
         world.loadline = dataclasses.replace(world.loadline, overrides=(said,))
+
+
+@given(st.data())
+@settings(max_examples=50)
+def test_changes_roll_while_hosts_turn(data: st.DataObject) -> None:
+    """Few kinds of services and many changes: what a version, a host that falls silent and a way back come to."""
+    count = data.draw(st.sampled_from((3, 5)))
+    world = marked(count)
+    history: list[AppRecord] = []
+    images = iter(f"x:{number}" for number in range(2, 100))
+    deploy = DeploySpec(
+        replicas=count,
+        update=UpdateConfig(
+            data.draw(st.integers(0, 2)),
+            monitor_s=1.0,
+            order=data.draw(st.sampled_from(UpdateOrder)),
+        ),
+    )
+    kept = web("x:1", DATA)
+    world.apply(shop(("web", Service(ContainerSpec("x:1"), deploy)), ("db", kept)))
+    world.pass_s(4.0)
+    for _ in range(data.draw(st.integers(2, 7))):
+        host_id = data.draw(st.sampled_from(sorted(world.machines)))
+        what = data.draw(st.sampled_from(("turn", "turn", "apply", "apply", "back", "cut", "more")))
+        history.append(world.apps["shop"])
+        if what == "turn":
+            state_of(world, host_id, data.draw(st.sampled_from((PASS, FAIL, FAIL))))
+        elif what == "apply":
+            spec = ContainerSpec(next(images))
+            world.apply(shop(("web", Service(spec, deploy)), ("db", kept)))
+        elif what == "back":
+            former = data.draw(st.sampled_from(history))
+            world._write(taken_back(world.apps["shop"], former, CHANGE))
+        elif what == "cut":
+            machine = world.machines[host_id]
+            machine.connected = not machine.connected
+        else:
+            deploy = dataclasses.replace(deploy, replicas=deploy.replicas + 1)
+            services = world.apps["shop"].app.services
+            more = dataclasses.replace(services["web"], deploy=deploy)
+            world.apply(shop(("web", more), ("db", kept)))
+        world.pass_s(data.draw(st.sampled_from((1.0, 2.0, 6.0))))
+    for machine in world.machines.values():
+        machine.connected = True
+    for each in world.machines:
+        state_of(world, each)
+    world.pass_s(80.0)
+    wanted = world.apps["shop"].generations["web"]
+    assert {item.generation for _, item in world.running() if item.service == "web"} == {wanted}
+    assert len(hosts_of(world)) == world.apps["shop"].app.services["web"].deploy.replicas
