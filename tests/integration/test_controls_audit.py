@@ -26,6 +26,7 @@ from hullmark.model.control import Finding, Reading, Status
 from tests.cluster import wait_until
 from tests.integration.toolprocess import started
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 LOCK = Path("/tmp/hullmark-auditd.lock")
 WATCH = ("-w", "/etc/hullmark-test-shadow", "-p", "wa", "-k", "hullmark-test")
 # Of 6 MiB in all: below 2 it suspends writing.
@@ -241,21 +242,35 @@ def test_a_removed_log(auditd: Auditd) -> None:
     assert auditd.trail().status is Status.PASS
 
 
+KINDS_HERE = [kind for kind in KINDS if kind.startswith("audittrail.")]
+UNIT = CHECKOUT / "packaging/files/hullmark-agent.service"
+
+
+def looked_with(rights: str, auditd: Auditd) -> list[str]:
+    """What a process with these rights, as `setpriv` has them, finds by each kind."""
+    script = (
+        "from tests.integration.test_controls_audit import KINDS_HERE, look\n"
+        f"where = {{'configuration': {str(auditd.folder / 'auditd.conf')!r}, 'within': 1.0}}\n"
+        "print(*(look(kind, **where).status.value for kind in KINDS_HERE))"
+    )
+    command = ["setpriv", f"--bounding-set={rights}", sys.executable, "-c", script]
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=CHECKOUT
+    ).stdout.split()
+
+
+def test_with_the_rights_of_the_unit(auditd: Auditd) -> None:
+    told = re.search("^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert told is not None
+    names = [name.replace("CAP_", "+").lower() for name in told.group(1).split()]
+    assert looked_with(",".join(["-all", *names]), auditd) == ["pass"] * 4
+
+
 def test_who_may_not_look(auditd: Auditd) -> None:
     """What the kernel refuses is an error, and never a pass."""
-    script = (
-        "from tests.integration.test_controls_audit import look\n"
-        "print([look(kind).status.value for kind in ('audittrail.kernel', 'audittrail.rules')])"
-    )
-    caps = "-audit_control,-audit_write"
-    told = subprocess.run(
-        ["setpriv", f"--bounding-set={caps}", sys.executable, "-c", script],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).resolve().parents[2],
-    ).stdout
-    assert told == "['error', 'error']\n"
+    found = dict(zip(KINDS_HERE, looked_with("-audit_control,-audit_write", auditd)))
+    assert found.pop("audittrail.daemon") == "pass"
+    assert set(found.values()) == {"error"}
 
 
 def test_no_auditd_is_installed() -> None:
