@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Optional
 
 from hullmark import __version__
 from hullmark.cli.logparts import Part
 from hullmark.cli.newfile import new_file
 from hullmark.cli.words import duration
-from hullmark.errors import HullmarkError, UsageError
+from hullmark.errors import HullmarkError, InvalidInput, UsageError
 from hullmark.evidence import tables
 from hullmark.evidence.manifest import Manifest
 from hullmark.evidence.pack import Content, write
@@ -118,38 +118,38 @@ def make(
         gathered.of, of, when.begins, when.ends, now, by, __version__, gathered.hosts, known, gathered.incidents,
     )  # fmt: skip
     evidence, actions, people = Evidence(asked), tables.Actions(), tables.People()
-    for part in gathered.parts:
-        for line in part.lines():
-            record = _record(line)
-            if record is None:
-                continue
+    found = standings(gathered)
+    gathered.remarks += gathered.vouched.remarks
+    for part, standing in found:
+        if standing.problems:
+            gathered.remarks.append(
+                f"the audit log {part.log} is not whole, and nothing in it counts: {standing.problems[0]}"
+            )
+            continue
+        for record in _records(part):
             evidence.take(record)
             if tables.within(record, when.begins, when.ends):
                 actions.take(record)
                 people.take(record)
-                if record.entry.kind == HOST_REMOVED and record.entry.outcome is Outcome.SUCCESS:
-                    gathered.remarks.append(
-                        f"{record.entry.subject} was removed from the cluster at {record.at[:19]}Z: this pack does not tell of it"
-                    )
-    gathered.remarks += gathered.vouched.remarks
-    verification = _verification(gathered)
+                gathered.remarks += _removed(record)
+        evidence.close(part.log)
     if actions.left_out:
         gathered.remarks.append(
             f"{actions.left_out} administrative actions are in audit/ only: the table has the first {tables.ACTIONS_MOST}"
         )
-    found = (
+    told = (
         *gathered.tables,
         tables.people(gathered.roles, gathered.tokens, people),
         actions.table(),
-        verification,
+        _verification(found),
     )
     story = evidence.story()
-    story = replace(story, tables=found, remarks=(*gathered.remarks, *story.remarks))
+    story = replace(story, tables=told, remarks=(*gathered.remarks, *story.remarks))
     content = Content(
         story,
         signer.fingerprint,
         list(evidence.newest_readings()),
-        [part.part() for part in gathered.parts if part.last],
+        [part.part() for part, standing in found if part.last and not standing.problems],
         gathered.vouched.lines(),
     )
     with new_file(path, replace=False) as out, tempfile.TemporaryFile(dir=path.parent) as draft:
@@ -159,11 +159,22 @@ def make(
     return manifest, story
 
 
-def _record(line: bytes) -> Optional[Record]:
-    try:
-        return parse(line)
-    except HullmarkError:
-        return None  # `_verification` tells of it
+def _records(part: Part) -> Iterator[Record]:
+    """Of a part that is whole, so that all of them are this log's."""
+    for line in part.lines():
+        with contextlib.suppress(
+            InvalidInput
+        ):  # a chain is made of lines, also of some that say nothing
+            yield parse(line)
+
+
+def _removed(record: Record) -> list[str]:
+    entry = record.entry
+    if entry.kind != HOST_REMOVED or entry.outcome is not Outcome.SUCCESS:
+        return []
+    return [
+        f"{entry.subject} was removed from the cluster at {record.at[:19]}Z: this pack does not tell of it"
+    ]
 
 
 def standings(gathered: Gathered) -> Sequence[tuple[Part, Standing]]:
@@ -180,16 +191,12 @@ def standings(gathered: Gathered) -> Sequence[tuple[Part, Standing]]:
     return found
 
 
-def _verification(gathered: Gathered) -> Table:
+def _verification(found: Sequence[tuple[Part, Standing]]) -> Table:
     columns = ("Log", "Of", "Records", "From", "To", "Chain", "Vouched for up to", "By")
     rows = []
-    for part, standing in standings(gathered):
+    for part, standing in found:
         by = ", ".join(standing.vouched_by) or "nobody"
         to = str(standing.vouched_to or "")
         numbers = (str(standing.count), str(standing.first), str(standing.last))
         rows.append((part.log, part.of, *numbers, standing.words, to, by))
-        if standing.problems:
-            gathered.remarks.append(
-                f"the audit log {part.log} is not whole: {standing.problems[0]}"
-            )
     return Table("verification", "Audit verification", columns, tuple(rows))

@@ -33,6 +33,7 @@ from hullmark.model.control import (
 from hullmark.model.moments import day
 from hullmark.model.outage import Incident, Outage
 
+_NOTHING_READ = ("", "[]")
 _UNSUMMED_S = 7200.0
 """A period that ends this close to the making of the pack ends, for each host, with its newest summary."""
 
@@ -68,12 +69,23 @@ class _Log:
     last_at: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Host:
+    """What is left of a log once all its records were taken."""
+
+    controls: tuple[ControlStory, ...]
+    spans: verdicts.HostSpans
+    readings: tuple[Result, ...]
+    remarks: tuple[str, ...]
+
+
 class Evidence:
     """Gathers records, in any order of logs, each log's in its own order. What is of no host that is told of is left out."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
         self._logs = {log: _Log() for log in question.hosts}
+        self._hosts: dict[str, _Host] = {}
         self._outages: dict[tuple[str, str], Outage] = {}
 
     def take(self, record: Record) -> None:
@@ -97,31 +109,51 @@ class Evidence:
         if outage is not None:
             self._outages[key] = outage
 
+    def close(self, log: str) -> None:
+        """No more records of this log come: they are made into what is told of its host, and forgotten. A year of a host is large."""
+        if log not in self._logs or log in self._hosts:
+            return
+        found, name = self._logs[log], self._question.hosts[log]
+        remarks: list[str] = []
+        begins, ends = self._there(found, name, remarks)
+        controls, spans = [], {}
+        for control_id in sorted({key[0] for key in self._keys(found)}):
+            told, spans[control_id] = self._control(found, name, control_id, begins, ends)
+            controls.append(told)
+        functions = {told.control_id: told.function for told in controls}
+        newest = (self._newest(results) for results in found.results.values())
+        self._hosts[log] = _Host(
+            tuple(controls),
+            verdicts.HostSpans(name, begins, ends, spans, functions),
+            tuple(one for one in newest if one is not None),
+            tuple(remarks),
+        )
+        self._logs[log] = _Log()
+
     def newest_readings(self) -> Iterable[tuple[str, Result]]:
         """The host's name and the result, for each check that has readings."""
-        for log, found in self._logs.items():
-            for results in found.results.values():
-                newest = self._newest(results)
-                if newest is not None:
-                    yield self._question.hosts[log], newest
+        for host in self._told():
+            for result in host.readings:
+                yield host.spans.name, result
+
+    def _told(self) -> list[_Host]:
+        """In the order of their names."""
+        for log in self._logs:
+            self.close(log)
+        return sorted(self._hosts.values(), key=lambda host: host.spans.name)
 
     def _newest(self, results: Sequence[Result]) -> Optional[Result]:
         ends = self._question.ends
-        with_readings = (one for one in reversed(results) if one.readings and one.at < ends)
+        with_readings = (
+            one for one in reversed(results) if one.readings not in _NOTHING_READ and one.at < ends
+        )
         return next(with_readings, None)
 
     def story(self) -> Story:
-        question, remarks = self._question, list(self._question.remarks)
-        controls: list[ControlStory] = []
-        hosts: list[verdicts.HostSpans] = []
-        for log, name in sorted(question.hosts.items(), key=lambda each: each[1]):
-            found, spans = self._logs[log], {}
-            begins, ends = self._there(found, name, remarks)
-            for control_id in sorted({key[0] for key in self._keys(found)}):
-                told, spans[control_id] = self._control(found, name, control_id, begins, ends)
-                controls.append(told)
-            functions = {told.control_id: told.function for told in controls if told.host == name}
-            hosts.append(verdicts.HostSpans(name, begins, ends, spans, functions))
+        question, told = self._question, self._told()
+        controls = [control for host in told for control in host.controls]
+        hosts = [host.spans for host in told]
+        remarks = (*question.remarks, *(remark for host in told for remark in host.remarks))
         requirements = tuple(
             verdicts.requirement(each, hosts, controls) for each in question.framework.requirements
         )
@@ -129,7 +161,7 @@ class Evidence:
             question.of, question.framework.title or question.framework.name,
             question.begins, question.ends, question.made_at, question.made_by, question.version,
             tuple(sorted(question.hosts.values())), requirements, tuple(controls),
-            self._incidents(), question.tables, tuple(remarks), self._period_outages(),
+            self._incidents(), question.tables, remarks, self._period_outages(),
         )  # fmt: skip
 
     # -- the time in which a host was there

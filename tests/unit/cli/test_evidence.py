@@ -136,6 +136,8 @@ def test_a_pack_of_a_cluster(
     assert "shop" in files["csv/actions.csv"]
     assert "CHG-1" in files["csv/actions.csv"]
     assert "group ops,admin" in files["csv/people.csv"]
+    verdicts = {one["requirement"]: one["verdict"] for one in done.document["requirements"]}
+    assert verdicts["10.2.1.2"] == "proven"
     assert "a full disk" in files["csv/incidents.csv"]
     assert "a full disk" in files["report.html"]
     assert any("/v1/ports was not answered" in one for one in done.document["remarks"])
@@ -183,14 +185,21 @@ def test_a_log_whose_times_go_back_is_asked_for_whole(
     assert ["since" in one for one in asked] == [True, False]
 
 
-def test_what_masters_do_not_vouch_for_and_what_is_broken_is_said(
-    cluster: Cluster, export: Callable[..., Any]
+def test_a_log_that_is_not_whole_proves_nothing(
+    cluster: Cluster, export: Callable[..., Any], run: Run, tmp_path: Path
 ) -> None:
     lines = cluster.logs["host:h1"].lines
     del lines[4]
     done = export("--output", "json")
     assert done.code == 0
-    assert any("host:h1 is not whole: record" in one for one in done.document["remarks"])
+    assert any(
+        "host:h1 is not whole, and nothing in it counts: record" in one
+        for one in done.document["remarks"]
+    )
+    assert done.document["verdicts"]["proven"] == 0
+    assert "audit/host-h1.jsonl" not in files_of(tmp_path / "pack.zip")
+    pack, fingerprint = str(tmp_path / "pack.zip"), done.document["fingerprint"]
+    assert run("evidence", "verify", pack, "--fingerprint", fingerprint).code == 0
 
 
 def test_trace(cluster: Cluster, run: Run) -> None:
