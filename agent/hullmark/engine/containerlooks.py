@@ -30,10 +30,8 @@ _NO_REGULAR_FILE = 0x8F280000
 """Bits of a file's mode, as Go has it, for what is no regular file."""
 _SPECIAL = ((1 << 23, 0o4000), (1 << 22, 0o2000))
 """setuid and setgid, as Go has them and as everybody else does."""
-_LIMITS = (
-    ("memory", "memory.max", "memory/{}/memory.limit_in_bytes"),
-    ("pids", "pids.max", "pids/{}/pids.max"),
-)
+_ENDLESS = re.compile(r"9223372036854\d{6}")
+GROUPS_DEEP = 6
 
 
 class Sight(Protocol):
@@ -157,8 +155,12 @@ def _described(found: Mapping[str, Any], sight: Sight) -> Reading:
         "made": labels.get(names.LABEL_MADE, ""),
         "apparmor": found.get("AppArmorProfile") or "",
         "host": {key: host.get(key) for key in HOST if key in host},
-        "mounts": [{key: one.get(key) for key in MOUNT} for one in found.get("Mounts") or ()],
-        **({"bounding": found["BoundingCaps"]} if "BoundingCaps" in found else {}),
+        # In whatever order the engine says them.
+        "mounts": sorted(
+            ({key: one.get(key) for key in MOUNT} for one in found.get("Mounts") or ()),
+            key=lambda one: str(one["Destination"]),
+        ),
+        **({"bounding": sorted(found["BoundingCaps"])} if "BoundingCaps" in found else {}),
     }
     text = json.dumps(said, sort_keys=True)
     return Reading(f"container:{name}", f"GET /containers/{name}/json", text, at=sight.wall())
@@ -181,12 +183,30 @@ def _process(pid: int, name: str, sight: Sight) -> Iterator[Reading]:
     places = {
         part: place for said, place in _GROUP.findall(groups.text) for part in said.split(",")
     }
-    for limit, unified, old in _LIMITS:
-        place = places.get(limit)
-        path = (
-            old.format(place.strip("/")) if place else f"{places.get('', '').strip('/')}/{unified}"
-        )
-        yield sight.file(f"{limit}:{name}", f"/sys/fs/cgroup/{path}")
+    for limit, unified, old in (
+        ("memory", "memory.max", "memory.limit_in_bytes"),
+        ("pids", "pids.max", "pids.max"),
+    ):
+        if limit in places:  # control groups of version 1: a tree for each kind
+            yield _limit(sight, f"{limit}:{name}", limit, places[limit], old)
+        else:
+            yield _limit(sight, f"{limit}:{name}", "", places.get("", ""), unified)
+
+
+def _limit(sight: Sight, name: str, root: str, place: str, file: str) -> Reading:
+    """The nearest one that there is: engines put a process below the group that has its container's limits."""
+    found: Optional[Reading] = None
+    parts = [part for part in place.split("/") if part]
+    for length in range(len(parts), max(0, len(parts) - GROUPS_DEEP), -1):
+        path = "/".join([part for part in (root, *parts[:length], file) if part])
+        reading = sight.file(name, f"/sys/fs/cgroup/{path}")
+        if found is not None and reading.trouble is not Trouble.NONE:
+            return found
+        found = reading
+        text = reading.text.strip()
+        if reading.trouble is not Trouble.NONE or not (text == "max" or _ENDLESS.fullmatch(text)):
+            return found
+    return found or Reading(name, "/sys/fs/cgroup", trouble=Trouble.MISSING, at=sight.wall())
 
 
 def _image(engine: Engine, name: str, image_id: str, sight: Sight) -> Reading:

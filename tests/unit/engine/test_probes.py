@@ -168,6 +168,46 @@ def test_limits_as_the_kernel_has_them(groups: str, path: str) -> None:
     assert found["status:web"].text == "Uid:\t0\t0\nSeccomp:\t2"
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"m/c.scope/container": "max", "m/c.scope": "64", "m": "99"}, "64"),
+        ({"m/c.scope/container": "9", "m/c.scope": "64"}, "9"),
+        ({"m/c.scope/container": "max", "m/c.scope": "max", "m": "99"}, "99"),
+        ({"m/c.scope/container": "max", "m/c.scope": "max"}, "max"),
+        ({"m/c.scope/container": "gibberish", "m/c.scope": "64"}, "gibberish"),
+        ({"m/c.scope": "64"}, ""),
+    ],
+)
+def test_the_nearest_limit_that_there_is(limits: dict[str, str], said: str) -> None:
+    container = {"Id": "1", "Name": "/web", "State": {"Pid": 5}, "Image": "i"}
+    files = {f"/sys/fs/cgroup/{path}/memory.max": text for path, text in limits.items()}
+    files["/proc/5/cgroup"] = "0::/m/c.scope/container\n"
+    engine = Engine({"/containers/json": [ROW], "inspect 1": container})
+    found = look("containers.drift", engine, files)["memory:web"]
+    assert (found.text, found.trouble is Trouble.NONE) == (said, said != "")
+
+
+def test_the_order_of_mounts_and_rights_is_no_drift() -> None:
+    first: dict[str, Any] = {
+        "Id": "1",
+        "Name": "/web",
+        "HostConfig": {"Memory": 7},
+        "BoundingCaps": ["B", "A"],
+    }
+    mounts = [{"Destination": "/b"}, {"Destination": "/a"}]
+    first["Mounts"] = mounts
+    then = {**first, "Mounts": mounts[::-1], "BoundingCaps": ["A", "B"]}
+    engine = Engine({"/containers/json": [ROW]})
+    looks: Any = probes.looks(engine)  # type: ignore[arg-type]
+    for said in (first, then):
+        engine.answers = {"/containers/json": [ROW], "inspect 1": said}
+        names = [each.name for each in looks["containers.drift"](Sight({}), GIVEN)]
+    assert "first:web" not in names
+    engine.answers = {**engine.answers, "inspect 1": {**then, "HostConfig": {"Memory": 8}}}
+    assert "first:web" in [each.name for each in looks["containers.drift"](Sight({}), GIVEN)]
+
+
 def test_how_a_container_was_at_first_is_remembered_as_long_as_it_is_up() -> None:
     first = First()
     assert first.of("1", "a") == "a"
