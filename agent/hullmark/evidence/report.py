@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hullmark.evidence import story as words
 from hullmark.evidence.chart import chart
 from hullmark.evidence.story import ControlStory, RequirementStory, Story
-from hullmark.evidence.verdicts import span
+from hullmark.evidence.verdicts import span, word_of
 from hullmark.model.control import LEVELS, NOTHING_PROVEN
 from hullmark.model.moments import day
 from hullmark.model.outage import NOTES, Incident
@@ -63,6 +63,8 @@ class ControlRow:
     least_share: float
     level: int
     seen_elsewhere: int
+    checks: tuple[tuple[str, int, int], ...]
+    """Each with how many looks there were on all hosts, and the lowest level that it proved on those that passed."""
     not_exercised: tuple[str, ...]
     troubled: tuple[ControlStory, ...]
 
@@ -76,7 +78,9 @@ def render(story: Story, fingerprint: str = "") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(utc=day, span=span, share=share, level=level_word, anchor=anchor)
+    environment.filters.update(
+        utc=day, span=span, share=share, level=level_word, anchor=anchor, word=word_of
+    )
     tables = {table.name: table for table in story.tables}
     return environment.get_template("report.html.j2").render(
         story=story,
@@ -123,6 +127,7 @@ def _row(control_id: str, controls: Sequence[ControlStory]) -> ControlRow:
         min(_share_of(one) for one in controls),
         min(one.level for one in controls),
         sum(one.seen_elsewhere for one in controls),
+        _checks(controls),
         tuple(dict.fromkeys(text for text in left_out if text)),
         tuple(
             one
@@ -130,6 +135,19 @@ def _row(control_id: str, controls: Sequence[ControlStory]) -> ControlRow:
             if one.failed_s >= 1 or one.unlooked_s >= 60 or one.status != "pass"
         ),
     )
+
+
+def _checks(controls: Sequence[ControlStory]) -> tuple[tuple[str, int, int], ...]:
+    looks: Counter[str] = Counter()
+    levels: dict[str, list[int]] = {}
+    for check in (check for one in controls for check in one.checks):
+        looks[check.check_id] += check.passes + check.fails + check.errors
+        levels.setdefault(check.check_id, []).append(check.level)
+    lowest = {
+        name: min((each for each in found if each >= 0), default=-1)
+        for name, found in levels.items()
+    }
+    return tuple((name, looks[name], lowest[name]) for name in sorted(levels))
 
 
 def _share_of(one: ControlStory) -> float:

@@ -64,8 +64,8 @@ class ControlStory:
 
 @dataclass(frozen=True)
 class FunctionStory:
-    """One security function on one host, by all controls that carry it there. `absent_s`: nothing there carried it. `passing`: it passed
-    at the end."""
+    """One security function on one host, by all controls that carry it there. `absent_s`: nothing there carried it. `span_s`: for how long
+    it was to be there; of containers' functions only while there was something that they apply to. `passing`: it passed at the end."""
 
     host: str
     function: str

@@ -9,6 +9,7 @@ from hullmark.evidence import story, timeline
 from hullmark.evidence.story import ControlStory, FunctionStory, RequirementStory
 from hullmark.evidence.timeline import Span
 from hullmark.model.control import NOTHING_PROVEN, Requirement, Status
+from hullmark.model.functions import FUNCTIONS, ONLY_WHERE_THERE
 
 GAP_S = 60.0
 GAP_SHARE = 0.001
@@ -47,7 +48,7 @@ def requirement(
         )
     )
     verdict, why = _verdict(of, functions)
-    passed = [one.level for one in functions]
+    passed = [one.level for one in functions if one.span_s >= 1]
     return RequirementStory(
         of.requirement_id,
         of.title,
@@ -70,18 +71,26 @@ def _function(
     spans = timeline.function_spans([host.spans[one] for one in carried])
     told = [controls[host.name, one] for one in carried]
     span_s = max(0.0, host.ends - host.begins)
+    ending = timeline.status_at(spans, host.ends)
     proven_s, failed_s, absent_s = (
         timeline.total_s(spans, host.begins, host.ends, *statuses)
         for statuses in ((Status.PASS,), timeline.BAD, (Status.NOT_APPLICABLE,))
     )
+    passing = ending is Status.PASS
+    if name in ONLY_WHERE_THERE:
+        # Without containers there is nothing to be missed; that nobody looked for them is another thing.
+        span_s, absent_s = span_s - absent_s, 0.0
+        passing = passing or ending is Status.NOT_APPLICABLE
+    elif not carried:
+        absent_s = span_s
     return FunctionStory(
         host.name,
         name,
         proven_s,
         failed_s,
-        absent_s if carried else span_s,
+        absent_s,
         span_s,
-        timeline.status_at(spans, host.ends) is Status.PASS,
+        passing,
         max((one.level for one in told), default=NOTHING_PROVEN),
         any(one.seen_elsewhere for one in told),
     )
@@ -93,6 +102,8 @@ def _verdict(of: Requirement, functions: Sequence[FunctionStory]) -> tuple[str, 
         return verdict, ""
     if not functions:
         return story.NOT_PROVEN, "no host is told of"
+    if not any(one.span_s >= 1 for one in functions):
+        return story.NOT_PROVEN, "nothing was there that it applies to"
     worst = max((_rank(one) for one in functions), default=0)
     texts = list(_texts(functions))
     shown = texts[:NAMED_MOST]
@@ -102,6 +113,9 @@ def _verdict(of: Requirement, functions: Sequence[FunctionStory]) -> tuple[str, 
 
 
 def _rank(one: FunctionStory) -> int:
+    """0: proven, 1: interrupted, 2: not proven."""
+    if one.span_s < 1:
+        return 0
     if not one.passing or not one.proven_s or one.absent_s > _allowed_s(one):
         return 2
     return int(one.failed_s > 0 or one.unlooked_s > _allowed_s(one))
@@ -126,7 +140,12 @@ def _texts(functions: Sequence[FunctionStory]) -> Iterator[str]:
         if not one.passing and one.proven_s:
             parts.append("does not pass at the end")
         if parts:
-            yield f"{one.host}, {one.function}: {', '.join(parts)}"
+            yield f"{one.host}, {word_of(one.function)}: {', '.join(parts)}"
+
+
+def word_of(function: str) -> str:
+    """For people."""
+    return FUNCTIONS.get(function, function)
 
 
 def span(seconds: float) -> str:

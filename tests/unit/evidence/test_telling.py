@@ -77,7 +77,7 @@ def test_a_failure_counts_from_when_it_began_to_when_it_ended() -> None:
     assert only(found).failed_s == 1200
     assert only(found).proven_s == 10 * HOUR - 1200
     assert verdict(found).verdict == story.INTERRUPTED
-    assert verdict(found).why == "h1, audit-trail: failed for 20 min"
+    assert verdict(found).why == "h1, audit trail: failed for 20 min"
 
 
 def test_it_still_fails_at_the_end() -> None:
@@ -124,7 +124,7 @@ def test_a_host_without_any_record_is_not_proven() -> None:
     found = told(Log("host:h1"))
     assert found.controls == ()
     assert verdict(found).verdict == story.NOT_PROVEN
-    assert verdict(found).why == "h1, audit-trail: nothing carries it"
+    assert verdict(found).why == "h1, audit trail: nothing carries it"
 
 
 def test_a_summary_that_tells_of_failures_without_their_results_proves_nothing() -> None:
@@ -186,7 +186,7 @@ def test_a_function_that_nothing_carries_is_not_proven() -> None:
     found = told(log, of=framework(Requirement("10.6", "Time", "direct", ("time",))))
     assert (verdict(found).verdict, verdict(found).why) == (
         story.NOT_PROVEN,
-        "h1, time: nothing carries it",
+        "h1, time from a trusted source: nothing carries it",
     )
 
 
@@ -207,7 +207,7 @@ def test_the_worst_host_decides() -> None:
     bad.summary(BEGINS, ENDS, {AUDITD: (Status.ERROR, -1, {"error": 9})})
     found = told(good, bad)
     assert verdict(found).verdict == story.NOT_PROVEN
-    assert verdict(found).why == "b, audit-trail: failed for 10 h"
+    assert verdict(found).why == "b, audit trail: failed for 10 h"
     assert [one.seen_elsewhere for one in found.controls] == [True, False]
 
 
@@ -251,6 +251,29 @@ def test_what_a_requirement_says_without_functions() -> None:
         ),
     )
     assert [one.verdict for one in found.requirements] == [story.ELSEWHERE, story.NOT_COVERED]
+
+
+CONTAINERS = ("containers", "drift", "container-drift")
+DRIFT = framework(Requirement("11.5.2", "Drift", "direct", ("container-drift",)))
+
+
+def test_containers_are_not_missed_where_there_are_none() -> None:
+    log, other = early(Log("host:h1")), early(Log("host:h2"))
+    log.result(CONTAINERS, Status.NOT_APPLICABLE, BEGINS)
+    log.summary(BEGINS, ENDS, {CONTAINERS: (Status.NOT_APPLICABLE, -1, {"not_applicable": 5})})
+    assert verdict(told(log, of=DRIFT)).why == "nothing was there that it applies to"
+    assert verdict(told(log, of=DRIFT)).verdict == story.NOT_PROVEN
+    other.passing(BEGINS, ENDS, CONTAINERS, level=2)
+    found = told(log, other, of=DRIFT)
+    assert (verdict(found).verdict, verdict(found).level) == (story.PROVEN, 2)
+
+
+def test_that_nobody_looked_for_containers_is_no_proof() -> None:
+    log = early(Log("host:h1"))
+    log.passing(BEGINS, ENDS, AUDITD)
+    found = told(log, of=DRIFT)
+    assert verdict(found).verdict == story.NOT_PROVEN
+    assert verdict(found).why == "h1, change inside containers: not looked at at all"
 
 
 def test_outages_are_told_from_records() -> None:
