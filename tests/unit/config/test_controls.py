@@ -167,7 +167,7 @@ def test_what_is_not_shipped_can_not_be_switched_off(folders: Folders) -> None:
         ("{id: a, kind: file_age, path: /a, at_most: 1y}", "mine.a.at_most: bad value '1y' (allowed: a duration, such as 90s"),
         ("{id: a, kind: file_content, path: /a}", "mine.a: has nothing to judge by (allowed: one of must_match, must_not_match)"),
         ("{id: a, kind: file_content, path: /a, must_match: '('}", "mine.a.must_match: bad value '(' (allowed: a regular expression"),
-        ("{id: a, kind: file_content, path: /a, must_match: '(a+)+b'}", "nothing that is repeated is repeated again"),
+        ("{id: a, kind: file_content, path: /a, must_match: '(a+)+b'}", "no bracket is repeated"),
         ("{id: a, kind: command, argv: [/bin/true], at_most: 3}", "mine.a.at_most: means nothing without number"),
         ("{id: a, kind: command, argv: /bin/true}", "mine.a.argv: bad value '/bin/true' (allowed: a list of texts"),
         ("{id: a, kind: command, argv: [/bin/true], codes: [a]}", "mine.a.codes: bad value (allowed: a list of whole numbers"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Optional
 
 from hullmark.core.checks import ages, programs
@@ -18,10 +18,8 @@ from hullmark.core.checks.judge import (
     untold,
 )
 from hullmark.core.checks.syslogs import arrived, unsent
+from hullmark.model import linepattern
 from hullmark.model.control import Finding, Reading, Trouble
-
-LINE_MOST = 1000
-"""Characters of a line that a pattern is held against: some patterns take the longer the line the more than twice as long."""
 
 
 def _judge_command(seen: Seen) -> Finding:
@@ -188,7 +186,7 @@ def _bad_lines(seen: Seen, reading: Reading) -> Optional[Finding]:
     try:
         bad = _found(must_not, reading) if must_not else None
         good = _found(must, reading) if must else None
-    except (re.error, OverflowError, RecursionError) as problem:
+    except ValueError as problem:
         return error(f"no pattern: {problem}")
     if bad is not None:
         return failed(f"{reading.source} says: {first_line(bad.string)}")
@@ -213,7 +211,7 @@ def _bad_number(seen: Seen, told: Reading) -> Optional[Finding]:
             if found
             else ""
         )
-    except (re.error, OverflowError, RecursionError) as problem:
+    except ValueError as problem:
         return error(f"no pattern: {problem}")
     value = ages.number(text or "")
     if value is None:
@@ -231,11 +229,8 @@ def _bad_number(seen: Seen, told: Reading) -> Optional[Finding]:
 
 
 def _found(pattern: str, reading: Reading) -> Optional[re.Match[str]]:
-    """In the first line that has it, of what a command put out, then of its errors."""
-    both = [*reading.text.splitlines(), *reading.errors.splitlines()]
-    lines: Iterable[str] = (line[:LINE_MOST] for line in both)
-    compiled = re.compile(pattern)
-    return next((found for found in map(compiled.search, lines) if found), None)
+    """In the first line that has it, of what a command put out, then of its errors. Raises ValueError for what is no pattern."""
+    return linepattern.first(pattern, (*reading.text.splitlines(), *reading.errors.splitlines()))
 
 
 def _said(reading: Reading) -> str:
