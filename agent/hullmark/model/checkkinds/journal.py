@@ -29,7 +29,7 @@ KINDS: Mapping[str, Kind] = {
         interval_s=30.0,
         timeout_s=10.0,
         parameters={
-            "window": Parameter(Form.DURATION, "how long ago that counts", default=300.0),
+            "window": Parameter(Form.DURATION, "how long ago that counts", default=120.0),
             "at_most": Parameter(Form.NUMBER, "how many entries may be", default=0),
         },
         not_exercised="what is thrown away now: journald tells it with the service's first entry after the limit's interval",

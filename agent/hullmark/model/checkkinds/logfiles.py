@@ -10,7 +10,7 @@ KINDS: Mapping[str, Kind] = {
     "logfiles.permissions": Kind(
         "logs can be read by few, and changed by the daemons that write them only",
         level=2,
-        interval_s=300.0,
+        interval_s=60.0,
         timeout_s=10.0,
         parameters={
             "paths": Parameter(
