@@ -119,7 +119,7 @@ def _turn(
 ) -> Optional[Told]:
     outage = known.open_of(state.control_id)
     if outage is not None:
-        if not _is_well(state, now):
+        if not _is_well(state, outage, now):
             return None
         ended = state.since if outage.began <= state.since <= now else now
         return Told(Word.RECOVERED, replace(outage, ended=max(ended, outage.began)))
@@ -204,12 +204,13 @@ def _bad(state: ControlState, track: Track, now: float) -> Optional[tuple[float,
     return None
 
 
-def _is_well(state: ControlState, now: float) -> bool:
-    """It passes, and no check's result is of one look only."""
+def _is_well(state: ControlState, outage: Outage, now: float) -> bool:
+    """It passes, and no check's result is of one look only, but of those that have been so since before it failed: one that is looked at
+    each hour holds up nothing that it had no part in."""
     if state.status is not Status.PASS:
         return False
     looked = [check for check in state.checks.values() if check.status is not Status.NOT_RUN]
-    return all(stands(check, now) for check in looked)
+    return all(stands(check, now) or 0.0 < check.since < outage.began for check in looked)
 
 
 def _followed(track: Track, state: ControlState) -> Track:

@@ -56,6 +56,24 @@ def test_it_recovers_only_by_the_check_that_failed() -> None:
     assert host.look(PASS)[0].word is Word.RECOVERED
 
 
+def test_a_rare_check_that_was_well_all_the_time_holds_up_nothing() -> None:
+    host = Looked({"trail": spec("trail", "canary", "hourly")})
+    host.look(PASS, check="hourly")
+    host.look(PASS, check="canary")
+    host.look(FAIL, check="canary")
+    host.look(PASS, check="canary")
+    assert host.look(PASS, check="canary")[0].word is Word.RECOVERED
+
+
+def test_a_rare_check_that_failed_too_has_to_stand() -> None:
+    host = Looked({"trail": spec("trail", "canary", "hourly")})
+    host.look(FAIL, check="canary")
+    host.look(FAIL, check="hourly")
+    host.look(PASS, check="hourly")
+    host.look(PASS, check="canary")
+    assert host.look(PASS, check="canary") == []
+
+
 def test_when_it_had_passed_last_is_of_the_check_that_failed() -> None:
     host = Looked({"trail": spec("trail", "daemon", "yearly")})
     host.look(PASS, check="yearly")
