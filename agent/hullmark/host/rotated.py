@@ -40,10 +40,11 @@ def _matching(eye: Eye, patterns: Sequence[str]) -> Iterator[str]:
 
 
 def _beside(eye: Eye, log: str, elsewhere: Sequence[str]) -> list[str]:
-    """`syslog.1`, `messages-20261129.gz`; of `audit.log` also `audit-000000000001.log`."""
+    """`syslog.1`, `messages-20261129.gz`; of `audit.log` also `audit-000000000001.log`, and `former-...-audit.log`: what our own
+    becomes when the host joins a cluster."""
     folder, _, file = log.rpartition("/")
     stem, dot, ending = file.rpartition(".")
-    patterns = [f"{log}.*", f"{log}-*"]
+    patterns = [f"{log}.*", f"{log}-*", f"{folder}/former-*-{file}"]
     if dot and stem:
         patterns.append(f"{folder}/{stem}-*.{ending}*")
     return [path for path in _matching(eye, [*patterns, *elsewhere]) if path != log]

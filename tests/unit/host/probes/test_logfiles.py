@@ -86,3 +86,20 @@ def test_a_log_whose_end_was_cut_off(tmp_path: Path) -> None:
 def test_there_is_none(tmp_path: Path) -> None:
     found = look(tmp_path, "logfiles.own_chain", path="/audit.log", last="/audit.last")
     assert {found[name].trouble for name in ("log", "remembered")} == {Trouble.MISSING}
+
+
+def test_our_own_log_set_aside_when_the_host_joins_a_cluster_is_not_lost(tmp_path: Path) -> None:
+    kind, given = "logfiles.truncation", {"paths": ("/audit.log",)}
+
+    def judged(before: dict[str, Reading]) -> Finding:
+        seen = look(tmp_path, kind, **given)
+        return JUDGES[kind](Seen(tuple(seen.values()), given, NOW, 2, tuple(before.values())))
+
+    (tmp_path / "audit.log").write_text("of no cluster")
+    before = look(tmp_path, kind, **given)
+    former = tmp_path / "former-host-unenrolled-12-34-audit.log"
+    (tmp_path / "audit.log").rename(former)
+    (tmp_path / "audit.log").write_text("")
+    assert judged(before).status is Status.PASS
+    former.unlink()
+    assert judged(before).status is Status.FAIL
