@@ -35,7 +35,7 @@ ANSWER_S = 10.0
 AWAITED_MOST = 30
 """Canaries of this host that are asked about; older ones are given up."""
 FOUND_MOST = 2000
-NO_MASTER = "this host is in no cluster"
+NO_MASTER, NOT_ASKED = "this host is in no cluster", "not asked yet"
 OLD_LEADER = "the leader is of a version that keeps no receipts"
 
 _log = log.get("forwarding")
@@ -68,7 +68,7 @@ class Forwarding:
             self._host_id, self._link = host_id, link
             self._awaited.clear()
             self._asked_since = self._newest = 0.0
-            self._trouble = NO_MASTER if link is None else "not asked yet"
+            self._trouble = NO_MASTER if link is None else NOT_ASKED
 
     # -- the check
 
@@ -85,6 +85,7 @@ class Forwarding:
                 "awaited": str(len(self._awaited)),
             }
             trouble = self._trouble
+        facts["asked"] = "no" if trouble in (NO_MASTER, NOT_ASKED) else "yes"
         receipts = Reading(
             "receipts",
             "what the leader has of other hosts",

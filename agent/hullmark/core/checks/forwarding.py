@@ -41,6 +41,9 @@ def judge_receipt(seen: Seen) -> Finding:
         return error(f"the canary could not be logged: {first_line(sent.errors) or sent.source}")
     if receipts is None:
         return error("it is not known what arrived")
+    if receipts.facts.get("asked") == "no":
+        # A host of no cluster has nobody who could look for it, and one that has just joined could not ask yet.
+        return Finding(Status.NOT_RUN, reason=first_line(receipts.errors) or "nobody was asked")
     if receipts.trouble is not Trouble.NONE:
         return error(f"no master tells what arrived: {first_line(receipts.errors)}")
     return _judged(seen, receipts)

@@ -51,6 +51,14 @@ def test_what_has_just_begun_proves_nothing_and_fails_nothing() -> None:
         assert judged(CONFIGURED, SENT, receipts(newest, NOW - 30)).status is Status.NOT_RUN
 
 
+def test_nobody_can_be_asked_yet() -> None:
+    alone = replace(
+        receipts(0.0, 0.0, asked="no"), trouble=Trouble.FAILED, errors="this host is in no cluster"
+    )
+    found = judged(CONFIGURED, SENT, alone)
+    assert found == Finding(Status.NOT_RUN, reason="this host is in no cluster")
+
+
 def test_a_host_that_sends_nothing_away_has_no_such_control() -> None:
     nothing = replace(CONFIGURED, text="")
     assert judged(nothing).status is Status.NOT_APPLICABLE
