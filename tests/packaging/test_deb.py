@@ -127,7 +127,8 @@ def test_each_module_is_in_one_package() -> None:
     source = TREE / "agent" / "hullmark"
     expected = {
         str(path.relative_to(source)): [owner(path.relative_to(source))]
-        for path in source.rglob("*.py")
+        for path in source.rglob("*")
+        if path.suffix in (".py", ".j2")
     }
     assert shipped == expected
 
