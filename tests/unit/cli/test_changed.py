@@ -12,6 +12,7 @@ from hullmark.model.changecontrol import ControlAnswer, DecisionAnswer
 from hullmark.model.drill import ForgetAnswer, StepDownAnswer
 from hullmark.model.host import Availability
 from hullmark.model.hostlife import HostChange, HostChanges, HostDetail, RemovedHost
+from hullmark.model.incidentapi import IncidentDetail, IncidentView
 from hullmark.model.loadline import LoadLineAnswer
 from hullmark.model.move import MoveAnswer, MovedSlot
 from hullmark.model.peers import MasterInviteAnswer
@@ -28,8 +29,9 @@ ASKS = {
     *("orphans", "version", "host show", "maintenance list", "token list", "config check"),
     *("config show", "rollout status", "rollout history", "footprint", "snapshot verify"),
     *("changes list", "changes show", "changes wait", "change-control show"),
-    *("mark show", "mark status"),
+    *("mark show", "mark status", "outages list", "outages show"),
     *("break-glass list", "break-glass show"),
+    *("controls", "evidence export", "evidence verify", "evidence trace", "evidence fingerprint"),
     *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
     *("policy show", "policy test"),
     *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
@@ -59,6 +61,7 @@ ROLLED = [RolloutAnswer("shop", 3, changed, "paused") for changed in (False, Tru
 MOVED = [MoveAnswer("shop", ()), MoveAnswer("shop", (MovedSlot("shop/web.1", "web3"),))]
 CONTROLLED = [ControlAnswer(changed, 1) for changed in (False, True)]
 MARKED = [LoadLineAnswer(changed) for changed in (False, True)]
+INCIDENT = IncidentDetail(IncidentView(7, "time", "open", 1.0, acknowledged_by="anna"))
 DECIDED = DecisionAnswer(WAITS)
 DETAIL = HostDetail(answers.HOST, 1.0, (), (), (), 2)
 
@@ -106,6 +109,8 @@ CHANGES: dict[str, tuple[str, str, list[Any]]] = {
         "DELETE /v1/change-control",
         [ControlAnswer(True, 0)],
     ),
+    "outages ack": ("outages ack 7", "POST /v1/incidents/7/acknowledge", [INCIDENT]),
+    "outages note": ("outages note 7 x", "POST /v1/incidents/7/notes", [INCIDENT]),
     "mark set": ("mark set MARK", "PUT /v1/mark", MARKED),
     "mark clear": ("mark clear", "DELETE /v1/mark", [LoadLineAnswer(True)]),
     "mark override": (
