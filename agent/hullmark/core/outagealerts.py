@@ -19,7 +19,7 @@ from hullmark.model.outage import Alerted, Outage
 
 DAY_S = 86400.0
 MORE_SHOWN = 10
-OLD_S = 86400.0
+OLD_S = 3600.0
 """An outage that was over for longer than this when it was first heard of is news to nobody."""
 
 
