@@ -126,7 +126,7 @@ def test_all_proven(host: Host, controls: Any) -> None:
     assert (done.code, done.out.splitlines()[-1]) == (0, "2 pass, 1 at level 4; all proven")
 
 
-@pytest.mark.parametrize("at", [NOW - 120, NOW + 3600])
+@pytest.mark.parametrize("at", [NOW - 120, NOW + 3600], ids=["old", "of the future"])
 def test_what_an_agent_told_long_ago_is_never_shown_as_passing(
     host: Host, controls: Any, at: float
 ) -> None:
