@@ -19,6 +19,8 @@ from hullmark.core.checks.judge import (
 from hullmark.model.control import RUNNING, Finding, Reading, Status, Trouble
 
 _STATE = re.compile(r"\d+ \(.*\) ([A-Za-z]) .*", re.DOTALL)
+_UNOWNED = re.compile(r"no such name|NameHasNoOwner|Failed to connect.*No such file", re.IGNORECASE)
+"""Nobody has its name on the bus, or there is no bus."""
 _NOT_COMPARED = frozenset({"short", "description", "version", "interfaces"})
 """Names for people, and what NetworkManager adds while the host runs."""
 _CHAIN = re.compile(r"\s*chain (\S+) \{")
@@ -46,7 +48,7 @@ def judge_daemon(seen: Seen) -> Finding:
         return error(f"{owner.source}: {owner.trouble.value or first_line(owner.errors)}")
     if isinstance(_value(owner), int) and not owner.code:
         return _process(seen)
-    if (owner.code and "no such name" in owner.errors.lower()) or "NameHasNoOwner" in owner.errors:
+    if owner.code and _UNOWNED.search(owner.errors):
         if enabled.trouble is Trouble.MISSING:
             return not_applicable("firewalld is there, and not enabled")
         return failed("firewalld does not run", START)

@@ -477,6 +477,14 @@ def test_firewalld_does_not_run(kind: str, other: dict[str, Reading], reason: st
     assert reason in found.reason
 
 
+def test_firewalld_without_a_bus_does_not_run() -> None:
+    errors = "Failed to connect to system scope bus via local transport: No such file or directory"
+    owner = reading("owner", errors=errors, code=1)
+    assert firewalld({"owner": owner}).reason == "firewalld does not run"
+    denied = reading("owner", errors="Failed to connect to bus: Permission denied", code=1)
+    assert firewalld({"owner": denied}).status is Status.ERROR
+
+
 def test_firewalld_is_not_used() -> None:
     for kind in ("firewalls.firewalld_daemon", "firewalls.firewalld"):
         assert judged(kind, missing("program")).status is Status.NOT_APPLICABLE
