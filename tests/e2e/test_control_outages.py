@@ -65,7 +65,7 @@ class Site:
                 return False
             return bool(found == status and posture["at"] > since)
 
-        wait_until(is_so, f"the control is {status}", 20.0)
+        wait_until(is_so, f"the control is {status}", 40.0)
 
 
 @pytest.fixture

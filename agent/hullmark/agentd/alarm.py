@@ -26,17 +26,24 @@ UNSENT = "alerts.unsent"
 
 
 class Alarm:
-    """`start` comes first, once the state folder is this agent's; `close` last. `note` records in the audit log."""
+    """`start` comes first, once the state folder is this agent's; `close` last. `note` records in the audit log without waiting;
+    `said` what a person said, and it is on the disk when that person is answered."""
 
     def __init__(
-        self, config: AgentConfig, host: str, note: Callable[[Entry], None], problems: Problems
+        self,
+        config: AgentConfig,
+        host: str,
+        problems: Problems,
+        *,
+        note: Callable[[Entry], None],
+        said: Callable[[Entry], None],
     ) -> None:
         folder = Path(config.state_dir)
         self._host, self._note, self._problems = host, note, problems
         self._alerting = Alerting(
             channels(config, host), told=self._told, ended=self._ended, trouble=self._trouble
         )
-        self.keeper = Keeper(folder, note, self._alerting.send, host=host)
+        self.keeper = Keeper(folder, note, self._alerting.send, host=host, said=said)
         self._asks = Asks(folder, self.keeper.local, lambda: self.keeper.enrolled)
         self.keeper.framework = self._framework(config)
 

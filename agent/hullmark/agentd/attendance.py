@@ -61,7 +61,7 @@ class Attendance:
         self._started = False
         self._ending = threading.Event()
         note = guard.auditing.later
-        self._alarm = Alarm(config, host, note, problems)
+        self._alarm = Alarm(config, host, problems, note=note, said=guard.auditing.note)
         self._forwarding = Forwarding(config.controls_receipts)
         self._watched = WatchedFiles(
             Path(config.state_dir),

@@ -48,7 +48,7 @@ class Kept:
 
 
 class Keeper:
-    """May be used from any thread. `note` records in the audit log, `send` takes an alert without waiting, `tell` an event for the
+    """May be used from any thread. `note` records in the audit log, `said` (where it is another way) what a person said, `send` takes an alert without waiting, `tell` an event for the
     cluster. `enrolled`: a cluster keeps this host's incidents."""
 
     def __init__(
@@ -60,9 +60,10 @@ class Keeper:
         host: str,
         framework: Optional[Framework] = None,
         wall: Callable[[], float] = time.time,
+        said: Optional[Callable[[Entry], None]] = None,
     ) -> None:
         self._file = folder / FILE
-        self.local = LocalIncidents(folder, note, wall)
+        self.local = LocalIncidents(folder, said or note, wall)
         self._note, self._send, self._wall = note, send, wall
         self._host = host
         self.framework = framework
