@@ -50,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "audittrail.canary": Kind(
         "a user message with a nonce, sent to the kernel, is in the file that auditd writes",
         level=3,
-        interval_s=30.0,
+        interval_s=60.0,
         timeout_s=15.0,
         waits="within",
         parameters={

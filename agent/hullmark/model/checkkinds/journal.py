@@ -17,7 +17,7 @@ KINDS: Mapping[str, Kind] = {
     "journal.canary": Kind(
         "an entry with a nonce, sent to journald as programs do, is read back by journalctl",
         level=3,
-        interval_s=30.0,
+        interval_s=60.0,
         timeout_s=15.0,
         waits="within",
         parameters={"within": Parameter(Form.DURATION, "how soon it has to be there", default=5.0)},

@@ -22,7 +22,7 @@ KINDS: Mapping[str, Kind] = {
     "syslogs.canary": Kind(
         "a line with a nonce, logged as every program does, is in a file that the daemon writes",
         level=3,
-        interval_s=30.0,
+        interval_s=60.0,
         timeout_s=15.0,
         waits="within",
         parameters={
