@@ -14,9 +14,9 @@ from hullmark.agentd.controlling import Controlling, Makings
 from hullmark.agentd.controlrecords import Diary
 from hullmark.agentd.definitions import Definitions
 from hullmark.agentd.forwarding import Forwarding
-from hullmark.agentd.guard import Guard
+from hullmark.agentd.guard import Guard, log_paths
 from hullmark.agentd.link import Link
-from hullmark.agentd.lookers import assemble
+from hullmark.agentd.lookers import assemble, filled
 from hullmark.agentd.looking import Looking
 from hullmark.agentd.posturing import Posturing
 from hullmark.agentd.problems import Problems
@@ -27,12 +27,14 @@ from hullmark.agentd.watchedfiles import UNCHANGED, WatchedFiles
 from hullmark.config import AgentConfig, shipped_controls
 from hullmark.engine import probes
 from hullmark.host.machineid import derived
+from hullmark.host.probes import PROBES
 from hullmark.model.control import Mode, Posture
 from hullmark.model.outage import Outage
 
 STOP_S = 0.5
 UNENROLLED = "unenrolled-"
 RECEIPT = "forwarding.receipt"
+OWN_CHAIN = "logfiles.own_chain"
 
 
 def unenrolled_id() -> str:
@@ -73,7 +75,11 @@ class Attendance:
         looking = Looking(
             assemble(
                 probes.looks(guard.engine),
-                {RECEIPT: self._forwarding.look, **self._watched.looks()},
+                {
+                    RECEIPT: self._forwarding.look,
+                    OWN_CHAIN: filled(PROBES[OWN_CHAIN], self._own_log),
+                    **self._watched.looks(),
+                },
                 observing=lambda: self._config.mode == Mode.OBSERVE.value,
             ),
             self._ending,
@@ -101,6 +107,10 @@ class Attendance:
             },
             problems,
         )
+
+    def _own_log(self) -> Mapping[str, object]:
+        path, last = log_paths(self._config)
+        return {"path": str(path), "last": str(last)}
 
     def start(self) -> None:
         """Once; again it changes nothing."""

@@ -65,18 +65,24 @@ class Guard:
         )
 
 
+def log_paths(config: AgentConfig) -> tuple[Path, Path]:
+    """The file that grows, and where its end is remembered."""
+    return Path(config.audit_dir) / FILE, Path(config.state_dir) / LAST
+
+
 def open_log(config: AgentConfig, host_id: str) -> AuditFile:
     """Raises AuditUnavailable, BrokenState."""
-    folder = Path(config.audit_dir)
+    path, last = log_paths(config)
+    folder = path.parent
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise AuditUnavailable(f"{folder}, where the audit log is: {error.strerror}") from error
     return AuditFile(
-        folder / FILE,
+        path,
         f"host:{host_id}",
         boot_id(),
         limits=Limits(config.audit_rotate_size, config.audit_keep, config.audit_reserve),
-        last=Path(config.state_dir) / LAST,
+        last=last,
         copy=Copies(config.audit_copies, "hullmark-agent").take,
     )

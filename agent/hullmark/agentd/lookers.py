@@ -34,6 +34,16 @@ class Lookers:
         return look, "" if look is not None else NONE_HERE
 
 
+def filled(look: Look, known: Callable[[], Mapping[str, object]]) -> Look:
+    """It is given what the agent knows, where a controls file says nothing of it."""
+
+    def look_with(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+        said = {name: value for name, value in given.items() if value is not None}
+        return look(eye, {**known(), **said})
+
+    return look_with
+
+
 def assemble(*parts: Mapping[str, Look], observing: Callable[[], bool]) -> Lookers:
     """The host's probes, and other parts': the engine's, watched files, receipts."""
     looks: dict[str, Look] = dict(PROBES)

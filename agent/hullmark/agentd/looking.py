@@ -8,11 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Callable
 
+from hullmark.agentd.hearing import boot_clock
 from hullmark.agentd.lookers import Lookers
 from hullmark.core.checks import JUDGES, Judge, Seen
 from hullmark.host.eye import Eye
 from hullmark.model.checkkinds import KINDS
-from hullmark.model.control import NOTHING_PROVEN, CheckSpec, Finding, Reading, Status
+from hullmark.model.control import (
+    NOTHING_PROVEN,
+    RUNNING,
+    CheckSpec,
+    Finding,
+    Reading,
+    Status,
+)
+
+BOOTING_S = 120.0
+"""For so long after the host's boot its daemons may still be starting: clamd reads its signatures for a minute."""
+STARTED_S = 60.0
+"""The same after the agent's own start, where that was within BOOTING_S."""
+STARTING = frozenset({"clamav", "clocks", "fail2ban"})
+"""Families whose checks ask a daemon that takes its time to answer; the others' that may wait so are those that ask whether one runs."""
+_BAD = frozenset({Status.FAIL, Status.ERROR})
 
 Key = tuple[str, str]
 """Of a control and one of its checks."""
@@ -51,19 +67,25 @@ class Looking:
         *,
         judges: Mapping[str, Judge] = JUDGES,
         wall: Callable[[], float] = time.time,
+        booted: Callable[[], float] = boot_clock,
         root: str = "/",
     ) -> None:
+        """`booted`: seconds since the host's boot."""
         self._lookers = lookers
         self._ending = ending
         self._judges = judges
         self._wall = wall
         self._root = root
+        self._booted = booted
+        self._grace_s = grace_s(booted())
 
     def look(self, task: Task, before: tuple[Reading, ...]) -> Looked:
         """Raises what a faulty probe or judge raises, which none should."""
         check, at = task.check, self._wall()
         began, cpu = time.monotonic(), time.thread_time()
         finding, readings = self._found(check, before)
+        if finding.status in _BAD and may_start(check.kind):
+            finding = booting(finding, self._booted(), self._grace_s)
         return Looked(
             told(check.kind, finding),
             readings,
@@ -83,6 +105,27 @@ class Looking:
         readings = look(eye, check.given)
         seen = Seen(readings, check.given, self._wall(), check.level, before)
         return judge(seen), readings
+
+
+def grace_s(started_s: float) -> float:
+    """How long after the boot a daemon's failure is none yet, for an agent that started so many seconds after it."""
+    return max(BOOTING_S, started_s + STARTED_S) if started_s < BOOTING_S else 0.0
+
+
+def may_start(kind: str) -> bool:
+    """Whether it asks for a daemon that is begun by a boot."""
+    known = KINDS.get(kind)
+    return known is not None and (known.level == RUNNING or kind.partition(".")[0] in STARTING)
+
+
+def booting(finding: Finding, booted_s: float, until_s: float) -> Finding:
+    """What a bad one says while the host is just booted, so that no boot opens an outage."""
+    if booted_s >= until_s:
+        return finding
+    reason = (
+        f"the host booted {booted_s:.0f} s ago, and it may not have started yet: {finding.reason}"
+    )
+    return Finding(Status.NOT_RUN, reason=reason, remedy=finding.remedy)
 
 
 def told(kind: str, finding: Finding) -> Finding:

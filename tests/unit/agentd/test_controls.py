@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,13 @@ from hullmark.agentd import controlrecords, looking, posturing
 from hullmark.agentd.controlling import RARER, Controlling, Makings
 from hullmark.agentd.controlrecords import Diary, readings_text
 from hullmark.agentd.definitions import Definitions
-from hullmark.agentd.lookers import NO_ENGINE, NONE_HERE, Lookers, assemble
+from hullmark.agentd.lookers import NO_ENGINE, NONE_HERE, Lookers, assemble, filled
 from hullmark.agentd.looking import Looked, Looking, Task
 from hullmark.agentd.posturing import Posturing
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.results import Results, looked_at_all, tasks_of
 from hullmark.agentd.runner import Runner
-from hullmark.config import load_agent
+from hullmark.config import load_agent, load_controls, shipped_controls
 from hullmark.core.checks import Seen
 from hullmark.core.checks.judge import failed
 from hullmark.host.eye import Eye
@@ -77,6 +78,54 @@ class Clock:
 
 def looked(clock: Clock, finding: Finding = PASSED, *readings: Reading) -> Looked:
     return Looked(finding, readings, clock.wall(), 0.0)
+
+
+# -- looking
+
+
+def test_a_look_is_given_what_the_agent_knows_where_the_file_says_nothing() -> None:
+    def look(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
+        return (Reading("given", "", text=f"{given['path']} {given['last']} {given['at_most']}"),)
+
+    with_known = filled(look, lambda: {"path": "/ours", "last": "/end"})
+    given = {"path": None, "last": "/said", "at_most": 7}
+    assert with_known(Eye(), given)[0].text == "/ours /said 7"
+    (spec,) = (one for one in shipped_specs() if one.control_id == "hullmark-audit")
+    assert spec.checks[0].given["path"] is None
+
+
+def test_a_boot_opens_no_outage_while_daemons_start() -> None:
+    """Nor is a failure kept back for longer than that."""
+    for started_s, booted_s, kept_back in (
+        *((10.0, 20.0, True), (10.0, 119.0, True), (10.0, 121.0, False)),
+        *((100.0, 159.0, True), (100.0, 161.0, False), (130.0, 140.0, False)),
+    ):
+        for kind in ("audittrail.daemon", "process", "clamav.eicar", "clocks.chrony_tracking"):
+            found = just_booted(kind, started_s, booted_s, FAILED)
+            assert (found.status is Status.NOT_RUN) is kept_back, (kind, started_s, booted_s)
+            assert "not well" in found.reason
+    kept = just_booted("clamav.daemon", 10.0, 40.0, FAILED)
+    assert kept.reason.startswith("the host booted 40 s ago")
+    for other in ("audittrail.canary", "logfiles.truncation", "watchedfiles.unchanged"):
+        assert just_booted(other, 10.0, 20.0, FAILED).status is Status.FAIL
+    assert just_booted("clamav.daemon", 10.0, 20.0, PASSED).status is Status.PASS
+
+
+def just_booted(kind: str, started_s: float, booted_s: float, finding: Finding) -> Finding:
+    """What a look finds that long after the boot, of an agent that started then."""
+    now = [started_s]
+    made = Looking(
+        Lookers({kind: lambda eye, given: ()}, observing=lambda: False),
+        threading.Event(),
+        judges={kind: lambda seen: finding},
+        booted=lambda: now[0],
+    )
+    now[0] = booted_s
+    return made.look(Task("one", CheckSpec("c", kind, 1, 10.0, 5.0)), ()).finding
+
+
+def shipped_specs() -> tuple[ControlSpec, ...]:
+    return load_controls(shipped_controls(), "/none").specs
 
 
 # -- results

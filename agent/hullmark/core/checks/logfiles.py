@@ -67,10 +67,10 @@ def _open_to_others(seen: Seen, path: str, mode: str, owner: str, group: str) ->
 def _judge_own_chain(seen: Seen) -> Finding:
     remembered, log = programs.look(seen, "remembered"), programs.look(seen, "log")
     if log.trouble is Trouble.MISSING and remembered.trouble is Trouble.MISSING:
-        # Who looks is the agent, which has one: so it is somewhere else.
+        # Who looks is the agent, which has one: so it is somewhere else than a file of the site's says.
         return error(
             f"{log.source}: there is no audit log of Hullmark here",
-            "where agent.yaml says `audit.dir` or `state_dir`, a control of the site's has to say `path` and `last`",
+            "a control of the site's that says `path` and `last` has to say them as agent.yaml does",
         )
     if log.trouble is Trouble.MISSING:
         return failed(f"{log.source} isn't there, though its end is remembered: it was removed")

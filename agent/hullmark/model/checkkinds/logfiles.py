@@ -68,13 +68,9 @@ KINDS: Mapping[str, Kind] = {
         interval_s=60.0,
         timeout_s=5.0,
         parameters={
-            "path": Parameter(
-                Form.PATH, "the file that grows", default="/var/log/hullmark/audit.log"
-            ),
+            "path": Parameter(Form.PATH, "the file that grows; in `audit.dir`, if not said"),
             "last": Parameter(
-                Form.PATH,
-                "where its end is remembered",
-                default="/var/lib/hullmark/agent/audit.last",
+                Form.PATH, "where its end is remembered; in `state_dir`, if not said"
             ),
             "at_most": Parameter(Form.DURATION, "how old its newest record may be", default=7200.0),
         },
