@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from hullmark.config import load_controls, shipped_controls
@@ -14,12 +13,14 @@ def own_controls(folder: Path, *files: str, shipped: bool = False) -> str:
     site = folder / "controls.d"
     site.mkdir(parents=True, exist_ok=True)
     if not shipped:
-        (site / "00-none.yaml").write_text("controls:\n" + "".join(_switched_off(folder)))
+        (site / "00-none.yaml").write_text(none_shipped(folder))
     for number, text in enumerate(files, 10):
         (site / f"{number}-own.yaml").write_text(text)
     return f"run_dir: {folder}/run\ncontrols: {{dir: '{site}'}}\nalerts: {{log: none}}\n"
 
 
-def _switched_off(folder: Path) -> Iterator[str]:
-    for spec in load_controls(shipped_controls(), str(folder / "none")).specs:
-        yield f"  - {{id: {spec.control_id}, enabled: false}}\n"
+def none_shipped(folder: Path) -> str:
+    """A controls file that switches off all that are shipped. There is no folder `none` in this one."""
+    shipped = load_controls(shipped_controls(), str(folder / "none")).specs
+    lines = (f"  - {{id: {spec.control_id}, enabled: false}}\n" for spec in shipped)
+    return "controls:\n" + "".join(lines)

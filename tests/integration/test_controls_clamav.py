@@ -25,8 +25,8 @@ from hullmark.model.control import Finding, Status
 from tests.integration.toolprocess import started, state, stopped, wait_for
 
 DAY = 86400.0
-_KNOWN = f"{hashlib.md5(eicar_file()).hexdigest()}:68:Eicar\n"
-_OTHER = "00112233445566778899aabbccddeeff:68:Other\n"
+KNOWN = f"{hashlib.md5(eicar_file()).hexdigest()}:68:Eicar\n"
+OTHER = "00112233445566778899aabbccddeeff:68:Other\n"
 
 
 class Clamd:
@@ -75,27 +75,27 @@ def clamd(tmp_path) -> Clamd:
 
 def test_a_scanner_that_finds_and_one_that_does_not(clamd) -> None:
     """The daemon runs and answers all the time: only what it has loaded differs."""
-    clamd.load("known.hdb", _KNOWN)
+    clamd.load("known.hdb", KNOWN)
     with clamd.running():
         found = clamd.look("clamav.eicar")
         assert (found.status, found.level) == (Status.PASS, 3)
         assert found.reason == "found Eicar.UNOFFICIAL"
         assert clamd.look("clamav.eicar").status is Status.PASS
         assert clamd.found() == 1
-        clamd.load("other.hdb", _OTHER)
+        clamd.load("other.hdb", OTHER)
         reload(clamd)
         found = wait_for(
             lambda: clamd.look("clamav.eicar"), lambda found: found.status is Status.FAIL
         )
         assert found.reason == "clamd takes the EICAR test file for clean"
         assert clamd.look("clamav.daemon") == Finding(Status.PASS, 1)
-        clamd.load("known.hdb", _KNOWN)
+        clamd.load("known.hdb", KNOWN)
         reload(clamd)
         wait_for(lambda: clamd.look("clamav.eicar"), lambda found: found.status is Status.PASS)
 
 
 def test_no_dated_signatures(clamd) -> None:
-    clamd.load("known.hdb", _KNOWN)
+    clamd.load("known.hdb", KNOWN)
     with clamd.running():
         assert clamd.look("clamav.signatures").reason == "clamd has no daily signatures loaded"
 
@@ -120,7 +120,7 @@ def test_the_age_of_signatures(clamd, monkeypatch) -> None:
 
 
 def test_a_socket_that_a_killed_one_left(clamd) -> None:
-    clamd.load("known.hdb", _KNOWN)
+    clamd.load("known.hdb", KNOWN)
     with clamd.running() as process:
         process.kill()
         process.wait()
@@ -161,10 +161,10 @@ def reload(clamd: Clamd) -> None:
     )
 
 
-def daily(folder: Path, at: float) -> None:
+def daily(folder: Path, at: float, signatures: str = KNOWN) -> None:
     """The daily signatures, unsigned, made `at`."""
     made = time.strftime("%d %b %Y %H-%M +0000", time.gmtime(at))
-    known = _KNOWN.encode()
+    known = signatures.encode()
     lines = f"ClamAV-VDB:{made}:27100:1:90:X:X:test:{int(at)}\n"
     lines += f"daily.hdb:{len(known)}:{hashlib.sha256(known).hexdigest()}\n"
     packed = io.BytesIO()
