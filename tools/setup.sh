@@ -43,10 +43,12 @@ apt_install() { # PACKAGE...
     "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null 2>&1 </dev/null ||
         { "${get[@]}" update && "${get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null; } </dev/null ||
         { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
+    # Nor at the next boot.
     local started
-    for started in docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables; do
+    for started in docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables unattended-upgrades; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
             systemctl --quiet disable "$started" || true
+            [ "$started" != clamav-daemon ] || systemctl --quiet disable clamav-freshclam || true
         fi
     done
 }
@@ -110,7 +112,20 @@ setup_hosts() {
     apt_install systemd-container
 }
 
+fetch_syslog_ng() { # FOLDER
+    local needed each
+    # What would be installed, not what would be fetched: apt leaves out of that what it has in its cache.
+    needed=$(apt-get -qq -s --no-install-recommends install syslog-ng-core rsyslog- |
+        sed -n "s/^Inst \([^ ]*\) .*/\1/p")
+    [ -n "$needed" ] && mkdir "$1/debs" && chmod 777 "$1/debs" &&
+        (cd "$1/debs" && apt-get -qq download $needed && for each in *.deb; do dpkg -x "$each" .. || exit 1; done) &&
+        rm -r "$1/debs"
+}
+
 setup_controls() {
+    # Its installation would have this machine upgrade itself.
+    installed unattended-upgrades || [ "$(id -u)" != 0 ] ||
+        echo "unattended-upgrades unattended-upgrades/enable_auto_updates boolean false" | debconf-set-selections
     apt_install auditd aide rsyslog logrotate chrony fail2ban clamav-daemon ufw firewalld nftables unattended-upgrades python3-pyinotify
     # Two daemons for syslog can't be installed together: this one is only unpacked.
     local tools=${HULLMARK_CACHE:-build}/tools draft
@@ -119,12 +134,12 @@ setup_controls() {
         mkdir -p "$tools"
         draft=$(mktemp -d "$tools/draft.XXXXXX")
         chmod 755 "$draft"
-        local needed
-        # What would be installed, not what would be fetched: apt leaves out of that what it has in its cache.
-        needed=$(apt-get -qq -s --no-install-recommends install syslog-ng-core rsyslog- 2>/dev/null |
-            sed -n "s/^Inst \([^ ]*\) .*/\1/p")
-        (cd "$draft" && mkdir debs && cd debs && chmod 777 . && apt-get -qq download ${needed:-syslog-ng-core} &&
-            for each in *.deb; do dpkg -x "$each" ..; done && cd .. && rm -r debs)
+        # The package lists may be absent, or name versions that have been replaced, where nothing else was missing.
+        if ! fetch_syslog_ng "$draft" 2>/dev/null; then
+            rm -rf "$draft/debs"
+            apt-get -qq update </dev/null && fetch_syslog_ng "$draft" ||
+                { rm -rf "$draft"; say "apt-get can't fetch syslog-ng-core: see above"; exit 1; }
+        fi
         touch "$draft/whole"
         rm -rf "$tools/syslog-ng"
         mv "$draft" "$tools/syslog-ng"
