@@ -4,19 +4,31 @@
 
 With --full the suites also run the combinations that are not in every run. A suite is the make target `check`, or `test-NAME`. It fails when its command fails, when it ran no test
 at all, or when it takes longer than its limit (its whole process group is then killed).
+
+What the packages' suite stands on takes minutes to make: packages, and the roots of the hosts. It is made beside the suites that
+mostly wait, with the time that those leave, and is ready when that suite begins. Without it the suite makes it by itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Optional
 
+AHEAD = "ahead-packages"
+AHEAD_OF, AHEAD_BESIDE = "packages", ("e2e", "fleet", "chaos")
+AHEAD_LOG = Path("build/ahead.log")
+# Runs only when nothing else wants the processor or the disk.
+AT_LEISURE = ("chrt", "--idle", "0", "ionice", "--class", "3")
 LIMIT_S = 1500.0
 FULL = "--full"
 FULL_LIMIT_S = 5400.0
@@ -35,6 +47,51 @@ class Outcome:
     skipped: int
     seconds: float
     reason: str
+
+
+class Ahead:
+    """What is made for a later suite while others run. Its failure is none of ours: the suite tries again, and says why."""
+
+    def __init__(self) -> None:
+        self._process: Optional[subprocess.Popen[bytes]] = None
+
+    def begin(self) -> None:
+        if self._process is not None or not all(map(shutil.which, AT_LEISURE[::3])):
+            return
+        AHEAD_LOG.parent.mkdir(exist_ok=True)
+        with AHEAD_LOG.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*AT_LEISURE, "make", "--no-print-directory", AHEAD],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def finish(self) -> None:
+        """Nobody is to wait for a lock that is held by what only runs at leisure."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            _hasten(self._process.pid)
+        began = time.monotonic()
+        code = self._process.wait()
+        told = "" if not code else f", exit code {code}:\n{AHEAD_LOG.read_text(errors='replace')}"
+        print(f"\n=== {AHEAD}: waited {time.monotonic() - began:.1f} s{told}", flush=True)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+
+
+def _hasten(group: int) -> None:
+    """All processes of the group get their ordinary share. Twice, for those that were begun while it looked."""
+    for entry in chain.from_iterable(Path("/proc").iterdir() for _ in range(2)):
+        try:
+            if entry.name.isdecimal() and os.getsid(int(entry.name)) == group:
+                os.sched_setscheduler(int(entry.name), os.SCHED_OTHER, os.sched_param(0))
+        except (ProcessLookupError, PermissionError):
+            continue
 
 
 def run(name: str, *, full: bool) -> Outcome:
@@ -109,7 +166,16 @@ def table(outcomes: list[Outcome]) -> str:
 
 def main(arguments: list[str]) -> int:
     names = [each for each in arguments if each != FULL]
-    outcomes = [run(name, full=FULL in arguments) for name in names]
+    outcomes, ahead = [], Ahead()
+    try:
+        for name in names:
+            if name in AHEAD_BESIDE and AHEAD_OF in names:
+                ahead.begin()
+            elif name == AHEAD_OF:
+                ahead.finish()
+            outcomes.append(run(name, full=FULL in arguments))
+    finally:
+        ahead.end()
     print("\n" + table(outcomes), flush=True)
     return 1 if any(each.reason for each in outcomes) else 0
 
