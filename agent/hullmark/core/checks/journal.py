@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -20,6 +21,7 @@ from hullmark.core.checks.judge import (
 )
 from hullmark.model import canary
 from hullmark.model.control import Finding, Reading, Trouble
+from hullmark.model.durations import age
 
 FULL_BYTES = 1 << 20
 _TAKES = re.compile(r"journals take up ([0-9]+(?:\.[0-9]+)?)([BKMGT])\b")
@@ -106,6 +108,8 @@ def _judge_suppressed(seen: Seen) -> Finding:
         return not_understood(newest if latest is None else told)
     if not latest:
         return error("the journal holds nothing that could be read")
+    since = _counted_since(seen)
+    entries = [entry for entry in entries if _seconds(entry) >= since]
     counts = [_dropped(entry) for entry in entries]
     if None in counts:
         return not_understood(told)
@@ -113,10 +117,23 @@ def _judge_suppressed(seen: Seen) -> Finding:
     if entries and total > seen.number("at_most"):
         said = first_line(str(entries[-1].get("MESSAGE", "")))
         return failed(
-            f"journald threw {total} entries away in the last {seen.number('window') / 60:.0f} minutes: {said}",
+            f"journald threw {total} entries away in the last {age(seen.now - since)}: {said}",
             "find out why that service logs so much; LogRateLimitBurst= of its unit gives it more room",
         )
     return seen.passed("" if not entries else f"{total} entries were thrown away")
+
+
+def _counted_since(seen: Seen) -> float:
+    """For as long as the window says, and back to the look before in any case: what came after it was not seen by any."""
+    before = seen.former("newest")
+    since = seen.now - seen.number("window")
+    return min(since, before.at) if before is not None and before.at > 0.0 else since
+
+
+def _seconds(entry: Mapping[str, Any]) -> float:
+    """Since 1970; of an entry without a time, one that counts in any case."""
+    told = str(entry.get("__REALTIME_TIMESTAMP", ""))
+    return int(told) / 1e6 if told.isdecimal() and len(told) < 18 else math.inf
 
 
 def _dropped(entry: Mapping[str, Any]) -> Optional[int]:

@@ -22,6 +22,8 @@ MISSED = "e9bf28e6e834481bb6f48f548ad13606"  # the kernel's, before journald cou
 _POLL_S = 0.3
 _EARLIER_S = 60
 _TOLD_MOST = 100
+_TOLD_S = 600.0
+"""How far back is asked in any case: looks may be rarer than the window is long."""
 
 
 def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
@@ -71,7 +73,7 @@ def _record(eye: Eye, nonce: str, since: int, within: float) -> Reading:
 
 
 def _suppressed(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
-    since = int(eye.wall() - _number(given, "window", 300.0))
+    since = int(eye.wall() - max(_number(given, "window", 120.0), _TOLD_S))
     return (
         programs.installed(eye, "program", DAEMON),
         eye.stat("booted", BOOTED),

@@ -14,6 +14,7 @@ from hullmark.model import canary
 from hullmark.model.checkkinds import KINDS
 from hullmark.model.control import Finding, Reading, Status, Trouble
 from tests.unit.core.checks.looks import (
+    NOW,
     given,
     judged,
     looks_of,
@@ -32,7 +33,12 @@ USAGE = "Archived and active journals take up 8.0M in the file system.\n"
 
 def entry(message: str, **more: str) -> str:
     return json.dumps(
-        {"__REALTIME_TIMESTAMP": "1795956043332365", "MESSAGE": message, "_HOSTNAME": "jrn", **more}
+        {
+            "__REALTIME_TIMESTAMP": str(int(NOW * 1e6)),
+            "MESSAGE": message,
+            "_HOSTNAME": "jrn",
+            **more,
+        }
     )
 
 
@@ -118,9 +124,19 @@ def test_nobody_can_tell(found: Finding) -> None:
     assert found.status is Status.ERROR
 
 
-def thrown(told: str, newest: str = entry("any"), code: int = 0, **changed: Any) -> Finding:
+def thrown(
+    told: str,
+    newest: str = entry("any"),
+    code: int = 0,
+    before: tuple[Reading, ...] = (),
+    **changed: Any,
+) -> Finding:
     looked = (reading("newest", newest, code=0), reading("told", told, code=code))
-    return judged("journal.suppressed", program(), BOOTED, *looked, **changed)
+    return judged("journal.suppressed", program(), BOOTED, *looked, before=before, **changed)
+
+
+def earlier(message: str, seconds: float) -> str:
+    return entry(message, __REALTIME_TIMESTAMP=str(int((NOW - seconds) * 1e6)))
 
 
 def test_nothing_was_thrown_away() -> None:
@@ -131,10 +147,20 @@ def test_entries_that_were_thrown_away() -> None:
     found = thrown(f"{KERNEL}\n{SUPPRESSED}\n")
     assert found.status is Status.FAIL
     assert found.reason == (
-        "journald threw 2942 entries away in the last 2 minutes: Suppressed 2925 messages from flood.service"
+        "journald threw 2942 entries away in the last 2 min: Suppressed 2925 messages from flood.service"
     )
     assert thrown(SUPPRESSED, at_most=2924).status is Status.FAIL
     assert thrown(SUPPRESSED, at_most=2925).status is Status.PASS
+
+
+def test_how_long_ago_that_counts() -> None:
+    said = "Suppressed 7 messages from flood.service"
+    assert thrown(earlier(said, 119.0)).status is Status.FAIL
+    assert thrown(earlier(said, 121.0)).status is Status.PASS
+    before = (reading("newest", entry("any"), code=0, at=NOW - 400.0),)
+    found = thrown(earlier(said, 399.0), before=before)
+    assert found.reason == f"journald threw 7 entries away in the last 7 min: {said}"
+    assert thrown(earlier(said, 401.0), before=before).status is Status.PASS
 
 
 @pytest.mark.parametrize(
