@@ -132,7 +132,7 @@ def _texts(functions: Sequence[FunctionStory]) -> Iterator[str]:
         if one.absent_s >= 1:
             whole = one.absent_s >= one.span_s - 1
             parts.append("nothing carries it" + ("" if whole else f" for {span(one.absent_s)}"))
-        if one.failed_s >= 1:
+        if one.failed_s > 0:
             parts.append(f"failed for {span(one.failed_s)}")
         if one.unlooked_s >= 1:
             whole = one.unlooked_s >= one.span_s - 1

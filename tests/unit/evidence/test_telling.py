@@ -339,3 +339,13 @@ def test_fields_that_say_anything_prove_nothing(fields: dict[str, str]) -> None:
     found = told(log)
     assert all(one.proven_s == 0 for one in found.controls)
     assert AUDIT_ONLY.requirements[0].requirement_id == found.requirements[0].requirement_id
+
+
+def test_a_failure_of_less_than_a_second_is_told_too() -> None:
+    log = early(Log("host:h1"))
+    log.result(AUDITD, Status.PASS, BEGINS)
+    log.result(AUDITD, Status.FAIL, BEGINS + 60)
+    log.result(AUDITD, Status.PASS, BEGINS + 60.5)
+    log.summary(BEGINS, ENDS, {AUDITD: (Status.PASS, 3, {"pass": 99, "fail": 1})})
+    found = verdict(told(log))
+    assert (found.verdict, found.why) == (story.INTERRUPTED, "h1, audit trail: failed for 0.5 s")
