@@ -44,9 +44,6 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
     "chronyc": {
         "-n -c": "asks for `tracking` and `sources`, which follow where the daemon is",
     },
-    "fail2ban-client": {
-        "": "asks for `ping`, `status` and the `status` of a jail, over the socket that is given before",
-    },
     "fail2ban-regex": {
         "": "tries a filter on a line that is given, and reads and writes no log",
     },

@@ -61,7 +61,7 @@ def fail2ban(tmp_path) -> Iterator[Fail2ban]:
 
 
 def test_a_jail_and_its_log(fail2ban, monkeypatch) -> None:
-    monkeypatch.setattr("hullmark.host.probes.fail2ban.ANSWER_S", 3.0)
+    monkeypatch.setattr("hullmark.host.fail2banserver.ANSWER_S", 3.0)
     fail2ban.configure()
     with started(fail2ban.command, fail2ban.folder / "output") as process:
         found = wait_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from dataclasses import replace
 from typing import Union
 
 from hullmark.host.eye import Eye
@@ -29,6 +30,24 @@ def ask(
 ) -> Reading:
     """What is answered up to `end`, which is not part of it, or until the other side closes. `facts` has the `peer` of a Unix
     socket: the number of the process that listens. Nobody listens: `FAILED`; `MISSING` is a socket that isn't there."""
+    told, answer = converse(
+        eye, name, source, address, question, end=end, most=most, timeout_s=timeout_s
+    )
+    return replace(told, text=answer.decode("utf-8", "replace"))
+
+
+def converse(
+    eye: Eye,
+    name: str,
+    source: str,
+    address: Address,
+    question: bytes,
+    *,
+    end: bytes,
+    most: int,
+    timeout_s: float,
+) -> tuple[Reading, bytes]:
+    """The same for an answer that is no text: a reading without one, and the answer."""
     at, ends_at = eye.wall(), time.monotonic() + min(timeout_s, eye.left_s)
     peer = {}
     answer = bytearray()
@@ -44,11 +63,10 @@ def ask(
                 answer += chunk
     except (OSError, ValueError, OverflowError) as error:  # the latter two: an address that is none
         said, trouble = str(error), _trouble(error)
-        return Reading(name, source, errors=said, trouble=trouble, facts=peer, at=at)
-    text = bytes(answer[:most]).decode("utf-8", "replace")
-    ending = end.decode()
-    text = text[: -len(ending)] if text.endswith(ending) else text
-    return Reading(name, source, text=text, facts=peer, cut=len(answer) >= most, at=at)
+        return Reading(name, source, errors=said, trouble=trouble, facts=peer, at=at), b""
+    said_all = bytes(answer[:most])
+    said_all = said_all[: -len(end)] if said_all.endswith(end) else said_all
+    return Reading(name, source, facts=peer, cut=len(answer) >= most, at=at), said_all
 
 
 def _connected(eye: Eye, address: Address, ends_at: float) -> socket.socket:

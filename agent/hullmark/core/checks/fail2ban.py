@@ -108,7 +108,7 @@ def judge_filter(seen: Seen) -> Finding:
 def _silent(reading: Reading) -> Optional[Finding]:
     """The finding where the server did not answer; None where it did."""
     if reading.trouble is Trouble.MISSING:
-        return error("fail2ban-client is not on this host")
+        return error("fail2ban's server was not asked")
     if reading.trouble is Trouble.TIMED_OUT:
         return failed(f"{reading.source}: no answer")
     if reading.trouble is not Trouble.NONE:

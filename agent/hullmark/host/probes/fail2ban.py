@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
+from hullmark.host import fail2banserver
 from hullmark.host.eye import Eye, Probe
 from hullmark.host.programs import installed, running
 from hullmark.model.control import Reading, Trouble
 
 JAILS_MOST = 100
 FILES_MOST = 40
-ANSWER_S = 8.0
 _JAIL_LIST = re.compile(r"Jail list:[ \t]*(.*)")
 _JAIL = re.compile(r"[\w.][\w.-]{0,63}", re.ASCII)
 _FILE_LIST = re.compile(r"File list:[ \t]*(/.*)")
@@ -30,11 +30,12 @@ def see_jails(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     program = installed(eye, "program", ["fail2ban-server"])
     if program.trouble is not Trouble.NONE:
         return (program,)
-    ping = _ask(eye, "ping", given, "ping")
+    socket = fail2banserver.socket_of(eye, given)
+    ping = fail2banserver.ask(eye, "ping", socket, "ping")
     if ping.trouble is not Trouble.NONE or ping.code:
         return (program, ping)
-    status = _ask(eye, "status", given, "status")
-    jails = [_ask(eye, f"jail {jail}", given, "status", jail) for jail in jails_of(status.text)]
+    status = fail2banserver.ask(eye, "status", socket, "status")
+    jails = [_ask_of(eye, socket, jail) for jail in jails_of(status.text)]
     paths = sorted({path for jail in jails for path in files_of(jail.text)})
     files = [eye.stat(f"file {path}", path) for path in paths[:FILES_MOST]]
     return (program, ping, status, *jails, *files)
@@ -44,7 +45,7 @@ def see_filter(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
     program = installed(eye, "program", ["fail2ban-server"])
     if program.trouble is not Trouble.NONE:
         return (program,)
-    status = _ask(eye, "status", given, "status")
+    status = fail2banserver.ask(eye, "status", fail2banserver.socket_of(eye, given), "status")
     if str(given.get("jail")) not in jails_of(status.text):
         return (program, status)
     now = datetime.fromtimestamp(eye.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%S+0000")
@@ -65,10 +66,9 @@ def files_of(status: str) -> tuple[str, ...]:
     return tuple(re.split(r" (?=/)", found[1].strip())) if found else ()
 
 
-def _ask(eye: Eye, name: str, given: Mapping[str, object], *words: str) -> Reading:
-    socket = given.get("socket")
-    where = ["-s", str(socket)] if socket else []
-    return eye.run(name, ["fail2ban-client", *where, *words], timeout_s=ANSWER_S)
+def _ask_of(eye: Eye, socket: str, jail: str) -> Reading:
+    heading = f"Status for the jail: {jail}"
+    return fail2banserver.ask(eye, f"jail {jail}", socket, "status", jail, heading=heading)
 
 
 PROBES: Mapping[str, Probe] = {
