@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from hullmark.core.reportbounds import bounded
 from hullmark.errors import Forbidden, InvalidInput, Problem
 from hullmark.masterd.answers import TooLarge
 from hullmark.masterd.desk import Call, Desk, first_of
@@ -88,7 +89,7 @@ async def orders(desk: Desk, call: Call) -> OrdersAnswer:
 
 async def report(desk: Desk, call: Call) -> ReportAnswer:
     """What a host says of itself. Its events are its own: none can name another origin, or a person, or tell what
-    only masters tell."""
+    only masters tell. What it says of its controls is kept within bounds."""
     body: Report = call.body
     if body.host_id != call.caller.host_id:
         raise Forbidden(f"this certificate is not that of host {body.host_id[:64]}")
@@ -98,7 +99,7 @@ async def report(desk: Desk, call: Call) -> ReportAnswer:
         for event in body.events
         if event.kind.partition(".")[0] not in TOLD_BY_MASTERS
     )
-    return await desk.cluster.merge(dataclasses.replace(body, events=events))
+    return await desk.cluster.merge(bounded(dataclasses.replace(body, events=events)))
 
 
 async def answer_task(desk: Desk, call: Call) -> web.Response:
