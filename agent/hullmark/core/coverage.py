@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hullmark.model.control import ControlState, Posture, Status
 from hullmark.model.functions import FUNCTIONS, ONLY_WHERE_THERE
+from hullmark.model.postureview import ControlNumbers
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Tally:
     level: int
     highest: int
     uncovered: Mapping[str, tuple[str, ...]]
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is looked at: no control applies."""
+        return not (self.passing or self.not_proven)
 
     @property
     def not_proven(self) -> int:
@@ -44,6 +50,15 @@ def tally(posture: Posture) -> Tally:
         highest=sum(state.level == level for state in passing),
         uncovered=uncovered(posture),
     )
+
+
+def numbers(posture: Posture, *, heard: bool = True) -> ControlNumbers:
+    """Of a host that is not `heard` nothing holds: all that applies is not run."""
+    sums = tally(posture)
+    seen, absent = sums.passing + sums.failing + sums.unclear, len(sums.uncovered)
+    if not heard:
+        return ControlNumbers(not_run=seen + sums.not_run, absent=absent)
+    return ControlNumbers(sums.passing, sums.failing, sums.unclear, sums.not_run, absent)
 
 
 def uncovered(posture: Posture) -> Mapping[str, tuple[str, ...]]:

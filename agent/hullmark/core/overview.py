@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 from hullmark.core.absence import brake, in_maintenance, is_ready, time_left
+from hullmark.core.coverage import numbers
 from hullmark.core.drain import drain
 from hullmark.model.api import AppSummary, HostGroup, HostView
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import Availability, HostRecord
 from hullmark.model.observed import NO_STATE
+from hullmark.model.postureview import ControlNumbers
 from hullmark.model.snapshot import Snapshot
 
 START_AGENT = "systemctl start hullmark-agent, or: service hullmark-agent start, or in a clone: hullmark agent run"
@@ -38,9 +41,17 @@ def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...
                 availability=host.availability,
                 maintenance=host.maintenance if in_maintenance(snapshot, host.host_id) else None,
                 drain=_drain(snapshot, host),
+                controls=_controls(snapshot, host.host_id, silent_after_s),
             )
         )
     return tuple(found)
+
+
+def _controls(snapshot: Snapshot, host_id: str, silent_after_s: float) -> Optional[ControlNumbers]:
+    posture = snapshot.observed.get(host_id, NO_STATE).posture
+    if posture is None:
+        return None
+    return numbers(posture, heard=_host_state(snapshot, host_id, silent_after_s) == "ready")
 
 
 def _drain(snapshot: Snapshot, host: HostRecord) -> str:

@@ -41,6 +41,7 @@ from hullmark.model.foresight import PolicyRefusal
 from hullmark.model.host import NO_FACTS, Availability, HostFacts, Maintenance
 from hullmark.model.incidentapi import IncidentNumbers
 from hullmark.model.observed import HostProblem, InstanceStatus
+from hullmark.model.postureview import ControlNumbers
 from hullmark.model.records import Rollout
 from hullmark.model.redundancy import MasterView, StoreCondition
 
@@ -104,7 +105,7 @@ class EnrollAnswer:
 class HostView:
     """`state` is `ready`, `silent`, `lost` or `never` (enrolled, not heard since this leader began).
     Seconds are since the last sync; None where there was none. `maintenance` is there while it lasts, and `drain`
-    says how far it is: `2 left, 1 stays: local data`."""
+    says how far it is: `2 left, 1 stays: local data`. `controls` is None for a host that has told nothing of them."""
 
     host_id: str
     name: str
@@ -117,6 +118,7 @@ class HostView:
     availability: Availability = Availability.ACTIVE
     maintenance: Optional[Maintenance] = None
     drain: str = ""
+    controls: Optional[ControlNumbers] = None
 
     @property
     def word(self) -> str:

@@ -21,6 +21,7 @@ from hullmark.model.api import (
 from hullmark.model.event import Event
 from hullmark.model.host import Availability, Maintenance
 from hullmark.model.observed import Phase
+from hullmark.model.postureview import ControlNumbers
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
 from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, refusal
@@ -141,14 +142,19 @@ def test_no_answer(run: Run, tmp_path: Any) -> None:
 
 
 def test_hosts(master: FakeMaster, run: Run) -> None:
-    troubled = dataclasses.replace(answers.HOST, name="web4", problems=(answers.PROBLEM,))
+    troubled = dataclasses.replace(
+        answers.HOST,
+        name="web4",
+        problems=(answers.PROBLEM,),
+        controls=ControlNumbers(passing=10, failing=2, absent=1),
+    )
     master.answers["GET /v1/hosts"] = HostList((answers.HOST, troubled))
     done = run("hosts")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "HOST  STATE     HEARD  INST  ENGINE       CPUS  MEMORY  OS",
-        "web3  ready     0 s    2     docker 26.1  4     8 GiB   Debian 12",
-        "web4  troubled  0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "HOST  STATE     HEARD  INST  CONTROLS  ENGINE       CPUS  MEMORY  OS",
+        "web3  ready     0 s    2     -         docker 26.1  4     8 GiB   Debian 12",
+        "web4  troubled  0 s    2     2 FAIL    docker 26.1  4     8 GiB   Debian 12",
         "  no space left on /var/lib",
         "  fix: df /var/lib",
     ]
@@ -183,12 +189,12 @@ def test_hosts_that_are_set_aside(master: FakeMaster, run: Run) -> None:
     done = run("hosts")
     assert done.code == 0, "all of it was asked for"
     assert done.out.splitlines() == [
-        "HOST  STATE        HEARD  INST  ENGINE       CPUS  MEMORY  OS",
-        "a     maintenance  0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "HOST  STATE        HEARD  INST  CONTROLS  ENGINE       CPUS  MEMORY  OS",
+        "a     maintenance  0 s    2     -         docker 26.1  4     8 GiB   Debian 12",
         "  in maintenance until 2020-09-13 12:26:40, by anna, CHG-881",
-        "b     cordoned     0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "b     cordoned     0 s    2     -         docker 26.1  4     8 GiB   Debian 12",
         "  cordoned: it keeps what it has, and gets nothing new",
-        "c     draining     0 s    2     docker 26.1  4     8 GiB   Debian 12",
+        "c     draining     0 s    2     -         docker 26.1  4     8 GiB   Debian 12",
         "  draining: 2 left, 1 stays: local data",
     ]
 
@@ -210,7 +216,8 @@ def test_a_drained_host_that_is_lost_is_lost(master: FakeMaster, run: Run) -> No
 
 
 def test_hosts_document(master: FakeMaster, run: Run) -> None:
-    master.answers["GET /v1/hosts"] = HostList((answers.HOST,))
+    proven = dataclasses.replace(answers.HOST, controls=ControlNumbers(passing=12))
+    master.answers["GET /v1/hosts"] = HostList((proven,))
     done = run("hosts", "-o", "json")
     assert done.code == 0
     assert done.document["schema"] == "hullmark.hosts/1"
@@ -218,6 +225,7 @@ def test_hosts_document(master: FakeMaster, run: Run) -> None:
     assert host["state"] == "ready"
     assert host["problems"] == []
     assert host["facts"]["memory_bytes"] == 8 << 30
+    assert host["controls"]["passing"] == 12
     assert host["facts"]["boot_id"] == "", "fields that hold their default are there"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hullmark.core.coverage import tally, uncovered
+from hullmark.core.coverage import numbers, tally, uncovered
 from hullmark.model.control import ControlState, Mode, Posture, Status
+from hullmark.model.postureview import ControlNumbers
 
 
 def posture(*states: tuple[str, str, Status, int]) -> Posture:
@@ -46,3 +47,30 @@ def test_a_tally() -> None:
     assert (found.level, found.highest, found.not_proven) == (4, 1, 4)
     nothing = tally(posture())
     assert (nothing.passing, nothing.level, nothing.highest, nothing.not_proven) == (0, -1, 0, 0)
+
+
+def test_numbers_of_a_host_and_their_word() -> None:
+    found = posture(
+        ("a", "time", Status.PASS, 2),
+        ("b", "firewall", Status.FAIL, -1),
+        ("c", "patching", Status.ERROR, -1),
+        ("d", "audit-trail", Status.NOT_RUN, -1),
+        ("e", "local-logging", Status.NOT_APPLICABLE, -1),
+    )
+    assert numbers(found) == ControlNumbers(1, 1, 1, 1, 1)
+    assert numbers(found, heard=False) == ControlNumbers(not_run=4, absent=1)
+    words = [
+        ControlNumbers(5, 2, 1, 1, 1),
+        ControlNumbers(5, 0, 1, 1, 1),
+        ControlNumbers(5, 0, 0, 1, 1),
+        ControlNumbers(5),
+        ControlNumbers(),
+    ]
+    assert [one.word for one in words] == ["2 FAIL", "1 ERROR", "2 unproven", "5 ok", "-"]
+
+
+def test_where_nothing_applies_nothing_is_proven() -> None:
+    assert tally(posture()).empty
+    assert tally(posture(("e", "engine-hardening", Status.NOT_APPLICABLE, -1))).empty
+    assert not tally(posture(("e", "time", Status.NOT_APPLICABLE, -1))).empty
+    assert not tally(posture(("e", "time", Status.NOT_RUN, -1))).empty

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hullmark.core.overview import host_views
 from hullmark.core.postures import host_postures
 from hullmark.model.api import HostView
 from hullmark.model.control import (
@@ -18,6 +19,7 @@ from hullmark.model.control import (
 )
 from hullmark.model.observed import NO_STATE
 from hullmark.model.outage import Outage
+from tests.unit.core.fleets import one_host
 from tests.unit.core.world import World
 
 
@@ -75,3 +77,22 @@ def test_of_one_that_is_not_nothing_passes_or_fails(state: str) -> None:
 def test_a_host_that_has_told_nothing_is_there_all_the_same() -> None:
     (found,) = host_postures(World({}).snapshot(), [view("ready")])
     assert found.posture is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "word"), [((1.0,), "1 FAIL"), ((20.0,), "3 unproven"), ((), "3 unproven")]
+)
+def test_hosts_are_shown_with_what_their_controls_come_to(
+    heard: tuple[float, ...], word: str
+) -> None:
+    world = one_host()
+    (host_id,) = world.hosts
+    told = {host_id: replace(NO_STATE, posture=POSTURE)}
+    world = replace(
+        world, observed=told, heard_s=dict.fromkeys(world.hosts, *heard) if heard else {}
+    )
+    (found,) = host_views(world, 10.0)
+    assert found.controls is not None
+    assert found.controls.word == word
+    (found,) = host_views(replace(world, observed={host_id: NO_STATE}), 10.0)
+    assert found.controls is None

@@ -26,7 +26,7 @@ Example:
 Exit codes: 0 all hosts are ready and without problems, or in
 maintenance, 1 not so.
 """
-HEADS = ("HOST", "STATE", "HEARD", "INST", "ENGINE", "CPUS", "MEMORY", "OS")
+HEADS = ("HOST", "STATE", "HEARD", "INST", "CONTROLS", "ENGINE", "CPUS", "MEMORY", "OS")
 
 
 @click.command(epilog=EPILOG)
@@ -100,6 +100,7 @@ def _row(host: HostView) -> tuple[str, ...]:
         host.word,
         "-" if host.heard_s is None else age(host.heard_s),
         str(host.instances),
+        host.controls.word if host.controls is not None else "-",
         f"{facts.engine} {facts.engine_version}".strip(),
         str(facts.cpus or "-"),
         in_words(facts.memory_bytes) if facts.memory_bytes else "-",
