@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -15,8 +15,8 @@ from hullmark.model.functions import FUNCTIONS
 from hullmark.model.outage import Outage
 from hullmark.model.postureview import HostPosture
 
-HEADS = ("CONTROL", "RESULT", "PROOF", "LAST", "REQ")
-CHECK_HEADS = ("CHECK", "RESULT", "PROOF", "LAST", "TOOK")
+HEADS = ("CONTROL", "RESULT", "PROOF", "{}", "REQ")
+CHECK_HEADS = ("CHECK", "RESULT", "PROOF", "{}", "TOOK")
 RESULTS: Mapping[Status, str] = {
     Status.PASS: "pass",
     Status.FAIL: "FAIL",
@@ -43,6 +43,14 @@ class Told:
     def controls(self) -> Mapping[str, ControlState]:
         return self.view.posture.controls if self.view.posture is not None else {}
 
+    @property
+    def at_rest(self) -> bool:
+        """By a leader, which is told of changes and not of each look: when it was looked at last is not known, but since when it is so."""
+        return self.view.posture is not None and not self.view.posture.at
+
+    def heads(self, heads: Sequence[str]) -> tuple[str, ...]:
+        return tuple(each.format("SINCE" if self.at_rest else "LAST") for each in heads)
+
 
 def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
     """The table, with why and what to do below what does not pass, and the sum. `everything`: also what does not apply."""
@@ -54,7 +62,7 @@ def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
     sums = tally(posture)
     shown = [
         state
-        for state in sorted(told.controls.values(), key=_rank)
+        for state in sorted(told.controls.values(), key=rank)
         if everything or state.status is not Status.NOT_APPLICABLE
     ]
     rows = [_row(told, state) for state in shown]
@@ -62,12 +70,12 @@ def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
         (function, ABSENT, "-", "-", _in_the_table(told, "", function))
         for function in sums.uncovered
     ]
-    first, *lines = table(HEADS, rows, told.columns)
+    first, *lines = table(told.heads(HEADS), rows, told.columns)
     yield first
     for state, line in zip(shown, lines):
         yield line
         if state.status is not Status.PASS:
-            yield from _below(told, state)
+            yield from below(told, state)
     for (function, ids), line in zip(sums.uncovered.items(), lines[len(shown) :]):
         yield line
         yield from wrapped(absent(function, ids), told.columns)
@@ -76,6 +84,8 @@ def overview(told: Told, *, everything: bool = False) -> Iterator[str]:
 
 def summary(sums: Tally) -> str:
     """`3 pass, 1 at level 4; 2 NOT proven`."""
+    if sums.empty:
+        return "NOT proven: nothing is looked at"
     at_level = f", {sums.highest} at level {sums.level}" if sums.passing else ""
     rest = f"{sums.not_proven} NOT proven" if sums.not_proven else "all proven"
     return f"{sums.passing} pass{at_level}; {rest}"
@@ -91,7 +101,7 @@ def in_full(
     told: Told, state: ControlState, words: Optional[tuple[str, str]] = None
 ) -> Iterator[str]:
     """One control with each of its checks. `words` are its rationale and what to do first, where they are known."""
-    line = f"{state.control_id}  {RESULTS[state.status]}  {proof(state.level)}"
+    line = one_line(f"{state.control_id}  {RESULTS[state.status]}  {proof(state.level)}")
     yield f"{line}  since {dated(state.since)}" if state.since else line
     rationale, remediation = words or ("", "")
     yield from wrapped(
@@ -99,11 +109,13 @@ def in_full(
     )
     yield from wrapped(rationale, told.columns)
     if state.status is not Status.PASS:
-        yield from _below(told, state, remediation)
+        yield from below(told, state, remediation)
     yield from _requirements(told, state)
     yield ""
     checks = list(state.checks.values())
-    first, *lines = table(CHECK_HEADS, [_check_row(told, check) for check in checks], told.columns)
+    first, *lines = table(
+        told.heads(CHECK_HEADS), [_check_row(told, check) for check in checks], told.columns
+    )
     yield first
     for check, line in zip(checks, lines):
         yield line
@@ -118,12 +130,14 @@ def nagios(told: Told) -> tuple[str, int]:
     """One line with its performance data, and the code: 0 all proven, 1 something could not be told, is not run or absent, 2 something
     fails, 3 nothing is known."""
     posture = told.view.posture
-    if posture is None or told.view.state in UNHEARD:
-        why = "has told nothing of its controls" if posture is None else _silent(told)
+    sums = tally(posture) if posture is not None else None
+    if sums is None or sums.empty or told.view.state in UNHEARD:
+        why = "has told nothing of its controls" if sums is None else _silent(told)
+        if sums is not None and told.view.state not in UNHEARD:
+            why = summary(sums)
         return unknown(f"{told.view.host}: {why}"), 3
-    sums = tally(posture)
     code = 2 if sums.failing else 1 if sums.not_proven else 0
-    bad = [state for state in sorted(told.controls.values(), key=_rank) if _counts(state)]
+    bad = [state for state in sorted(told.controls.values(), key=rank) if _counts(state)]
     said = [f"{one.control_id} {RESULTS[one.status]}: {one.reason}" for one in bad]
     said += [f"{function} {ABSENT}" for function in sums.uncovered]
     more = f", and {len(said) - NAGIOS_MOST} more" if len(said) > NAGIOS_MOST else ""
@@ -134,12 +148,12 @@ def nagios(told: Told) -> tuple[str, int]:
         f"absent={len(sums.uncovered)} outages={open_ones} age={told.view.heard_s or 0:.0f}s"
     )
     word = ("OK", "WARNING", "CRITICAL")[code]
-    return f"HULLMARK {word} - {_plain(summary(sums) + named)} | {data}", code
+    return f"HULLMARK {word} - {plain(summary(sums) + named)} | {data}", code
 
 
 def unknown(why: str) -> str:
     """Its one line where nothing is known."""
-    return f"HULLMARK UNKNOWN - {_plain(why)}"
+    return f"HULLMARK UNKNOWN - {plain(why)}"
 
 
 def proof(level: int) -> str:
@@ -183,16 +197,21 @@ def head(told: Told) -> Iterator[str]:
 
 
 def _silent(told: Told) -> str:
-    return f"the agent last told of its controls {age(told.view.heard_s or 0.0)} ago: what holds now nobody knows"
+    heard_s = told.view.heard_s
+    when = (
+        "has not been heard" if heard_s is None else f"last told of its controls {age(heard_s)} ago"
+    )
+    return f"the agent {when}: what holds now nobody knows"
 
 
 def _row(told: Told, state: ControlState) -> tuple[str, ...]:
     last = max((check.at for check in state.checks.values()), default=0.0)
+    last = state.since if told.at_rest else last
     return (
         state.control_id,
         RESULTS[state.status],
         proof(state.level),
-        _ago(told, last),
+        ago(told, last),
         _in_the_table(told, state.control_id, state.function),
     )
 
@@ -200,23 +219,24 @@ def _row(told: Told, state: ControlState) -> tuple[str, ...]:
 def _check_row(told: Told, check: CheckState) -> tuple[str, ...]:
     took = f"{check.took_s:.2f} s" if check.at else "-"
     result = RESULTS[check.status]
-    return (check.check_id, result, proof(check.level), _ago(told, check.at), took)
+    last = check.since if told.at_rest else check.at
+    return (check.check_id, result, proof(check.level), ago(told, last), took)
 
 
-def _ago(told: Told, at: float) -> str:
+def ago(told: Told, at: float) -> str:
     return age(max(0.0, told.now - at)) if at else "-"
 
 
-def _below(told: Told, state: ControlState, remediation: str = "") -> Iterator[str]:
+def below(told: Told, state: ControlState, remediation: str = "") -> Iterator[str]:
     yield from wrapped(state.reason, told.columns)
     broken = state.status in (Status.FAIL, Status.ERROR)
     fix = state.remedy or (remediation if broken else "")
     if fix:
         yield from wrapped(f"fix: {fix}", told.columns)
-    yield from wrapped(_outage(told, state), told.columns)
+    yield from wrapped(outage(told, state), told.columns)
 
 
-def _outage(told: Told, state: ControlState) -> str:
+def outage(told: Told, state: ControlState) -> str:
     """Of the one that lasts; empty where there is none."""
     found: Optional[Outage] = next(
         (one for one in told.view.outages if one.outage_id == state.outage and not one.ended), None
@@ -242,10 +262,10 @@ def _counts(state: ControlState) -> bool:
     return state.status not in (Status.PASS, Status.NOT_APPLICABLE)
 
 
-def _rank(state: ControlState) -> tuple[int, str]:
+def rank(state: ControlState) -> tuple[int, str]:
     return _ORDER.index(state.status), state.control_id
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """What ends a Nagios text is taken out."""
     return one_line(text).replace("|", "/")
