@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hullmark.core.changes import changes
 from hullmark.core.picture import Picture, merged
 from hullmark.model import wire
+from hullmark.model.control import Mode, Posture
 from hullmark.model.epoch import Epoch
 from hullmark.model.event import Event
 from hullmark.model.host import HostFacts
@@ -24,6 +25,7 @@ from hullmark.model.observed import (
     Report,
 )
 from hullmark.model.orders import InstanceId
+from hullmark.model.outage import Outage
 
 EPOCH = Epoch(1, 2)
 NAMES = tuple(InstanceId("shop", "web", slot, 1) for slot in (1, 2, 10))
@@ -151,6 +153,8 @@ def test_every_field_of_a_state_arrives() -> None:
         "problems": (HostProblem("disk.full", "no room"),),
         "accepted_revision": 7,
         "removed_volumes": ("shop_data",),
+        "posture": Posture("h1", Mode.RUN, {}, at=0.0),
+        "outages": (Outage("o1", "h1", "time", "time", "Time", began=1.0, reason="no source"),),
     }
     for name, _, _ in wire.fields_of(HostState):
         after = dataclasses.replace(HostState(), **{name: values[name]})

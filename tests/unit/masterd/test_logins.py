@@ -354,6 +354,8 @@ def test_the_roles_of_routes() -> None:
             assert Role.AUDITOR in route.roles or route.lines, "an auditor reads all but output"
         elif route.path.endswith("/sign-off"):
             assert Role.AUDITOR in route.roles, "who checks what others did says that he has"
+        elif route.path == "/v1/evidence/sign":
+            assert Role.AUDITOR in route.roles, "who hands evidence on has it signed"
         elif route.login is Login.PERSON:
             assert not {Role.VIEWER, Role.AUDITOR} & route.roles
         assert Role.ADMIN in route.roles
