@@ -34,10 +34,11 @@ Look = Callable[[Task, tuple[Reading, ...]], Looked]
 
 @dataclass
 class _Turn:
-    """A check's place in the timetable. `future` is of the look under way, `began` when that was."""
+    """A check's place in the timetable. `status` is what it found last, `future` is of the look under way, `began` when that was."""
 
     task: Task
     due: float
+    status: Optional[Status] = None
     before: tuple[Reading, ...] = ()
     future: Optional[Future[Looked]] = None
     began: float = 0.0
@@ -156,6 +157,9 @@ class Runner:
         turn.future = None
         looked = self._outcome(turn, future)
         turn.before = looked.readings
+        status = looked.finding.status
+        turn.due = timetable.confirmed_by(turn.due, turn.status, status, self._clock())
+        turn.status = status
         self._cost.add(lane, looked.cpu_s)
         if self._turns.get(turn.task.key) is turn:
             yield turn.task, looked

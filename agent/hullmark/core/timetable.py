@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Optional
+
+from hullmark.model.control import Status
 
 QUICK_S = 15.0
 """What is looked at more often than this says whether a tool is alive: it is never made rarer."""
 FIRST_QUICK_S, FIRST_S, FIRST_RARE_S = 5.0, 20.0, 90.0
 """Within which time after the start a check is looked at for the first time: quick ones, those up to RARE_S, and the others."""
 RARE_S = 300.0
+CONFIRMED_S = 15.0
+"""When a check is looked at again whose result has to stand before it counts (core/outages): that it can't be told, that a tool is gone,
+that it passes again."""
 STRETCH_MOST = 10.0
 _EASED = 0.8
 """Below this part of the budget, checks are made less rare again."""
@@ -37,6 +43,14 @@ def next_due(due: float, interval_s: float, now: float) -> float:
     missed = max(1, math.ceil((now - due) / interval_s))
     following = due + missed * interval_s
     return following if following > now else following + interval_s
+
+
+def confirmed_by(due: float, before: Optional[Status], status: Status, now: float) -> float:
+    """When it is due after this result. `before` is the result before it, None of the first one."""
+    to_stand = status is Status.ERROR or (
+        before is not None and status in (Status.PASS, Status.NOT_APPLICABLE)
+    )
+    return min(due, now + CONFIRMED_S) if to_stand and status is not before else due
 
 
 def interval_now(interval_s: float, stretch: float) -> float:

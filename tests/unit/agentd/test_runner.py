@@ -12,6 +12,7 @@ from hullmark.agentd import runner as runner_module
 from hullmark.agentd.lanes import QUICK, RARE, STEADY, Lanes, Work
 from hullmark.agentd.looking import Looked, Task
 from hullmark.agentd.runner import GRACE_S, WINDOW_S, Runner, lane_of
+from hullmark.core.timetable import CONFIRMED_S
 from hullmark.model.control import CheckSpec, Finding, Reading, Status
 
 PASSED = Finding(Status.PASS, 1)
@@ -65,6 +66,7 @@ class World:
         self.looks: list[tuple[str, float]] = []
         self.befores: list[tuple[Reading, ...]] = []
         self.fault: str = ""
+        self.finding = PASSED
         self.cpu_s = 0.0
         self.runner = Runner(
             "web1",
@@ -81,7 +83,7 @@ class World:
         self.looks.append((task.control_id, self.now))
         self.befores.append(before)
         readings = (Reading("seen", str(len(self.looks))),)
-        return Looked(PASSED, readings, 1e9 + self.now, 0.0, self.cpu_s)
+        return Looked(self.finding, readings, 1e9 + self.now, 0.0, self.cpu_s)
 
     def go(self, seconds: float, *, ending: bool = True) -> list[tuple[Task, Looked]]:
         """In steps of half a second."""
@@ -106,6 +108,19 @@ def test_each_check_is_looked_at_once_in_its_interval_and_knows_what_it_saw_befo
     assert steps == {10.0}
     assert world.befores[0] == ()
     assert sum(not before for before in world.befores) == 2, "of each the first look"
+
+
+def test_one_that_passes_again_is_soon_looked_at_a_second_time() -> None:
+    """An outage ends by two passes."""
+    world = World()
+    world.runner.define([task("a", 3600.0)])
+    world.finding = Finding(Status.FAIL, reason="dead")
+    world.go(3700.0)
+    world.finding = PASSED
+    world.go(7200.0)
+    *_, failed, passed, confirmed, later = [at for _, at in world.looks]
+    assert confirmed - passed == CONFIRMED_S
+    assert (passed - failed, later - confirmed) == (3600.0, 3600.0)
 
 
 def test_a_check_is_not_begun_again_while_it_looks_and_full_lanes_wait() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hullmark.core import timetable
+from hullmark.model.control import Status
 
 intervals = st.floats(1.0, 1e6)
 
@@ -65,3 +68,26 @@ def test_what_tells_whether_a_tool_is_alive_is_never_made_rarer() -> None:
     assert timetable.interval_now(10.0, 10.0) == 10.0
     assert timetable.interval_now(30.0, 10.0) == 300.0
     assert timetable.interval_now(30.0, 1.0) == 30.0
+
+
+PASS, FAIL, ERROR = Status.PASS, Status.FAIL, Status.ERROR
+ABSENT, UNSEEN = Status.NOT_APPLICABLE, Status.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [(None, ERROR), (PASS, ERROR), (FAIL, PASS), (ERROR, PASS), (PASS, ABSENT)],
+)
+def test_what_has_to_stand_is_looked_at_again_soon(before: Optional[Status], status: Status):
+    due = timetable.confirmed_by(3600.0, before, status, 10.0)
+    assert due == 10.0 + timetable.CONFIRMED_S
+    assert timetable.confirmed_by(12.0, before, status, 10.0) == 12.0, "never later than it was"
+    assert timetable.confirmed_by(3600.0, status, status, 10.0) == 3600.0, "once"
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [(None, PASS), (None, ABSENT), (PASS, FAIL), (ERROR, FAIL), (PASS, UNSEEN)],
+)
+def test_what_counts_at_once_stays_in_step(before: Optional[Status], status: Status):
+    assert timetable.confirmed_by(3600.0, before, status, 10.0) == 3600.0
