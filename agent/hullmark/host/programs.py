@@ -8,7 +8,8 @@ process once for each namespace that it is in.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
@@ -23,6 +24,7 @@ _STATUS_MOST = 4096
 _WORDS_MOST = 4096
 _SHOWN_MOST = 300
 _COMM_MOST = 15  # bytes of a process's name that the kernel keeps
+_UNWELL = frozenset("TtZX")  # stopped, a zombie, dead
 _INTERPRETERS = ("python", "perl", "ruby")
 
 
@@ -36,10 +38,20 @@ def installed(eye: Eye, name: str, programs: Sequence[str]) -> Reading:
     return Reading(name, ", ".join(programs), trouble=Trouble.MISSING, at=at)
 
 
+def alive(eye: Eye, programs: Sequence[str]) -> tuple[Reading, Reading]:
+    """`program` and `processes`, which aren't looked for where no such program is."""
+    program = installed(eye, "program", programs)
+    if program.trouble is Trouble.MISSING:
+        said = f"processes: {', '.join(programs)}"
+        return program, Reading("processes", said, trouble=Trouble.MISSING, at=program.at)
+    return program, running(eye, "processes", programs)
+
+
 def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Reading:
     """The host's processes of these programs, one a line: its number, state, user, executable and command line, with tabs between.
     `words` have to be in the command line. Empty where none runs. A daemon that gives itself another name than its program's or
-    an interpreter's is not found: most processes of a host are told apart by that alone, as this runs each few seconds."""
+    an interpreter's is not found: most processes of a host are told apart by that alone, as this runs each few seconds. While those
+    that were found a short time ago are all well, no others are looked for."""
     names = frozenset(Path(one).name for one in programs)
     comms = frozenset(one[:_COMM_MOST] for one in names)
 
@@ -51,7 +63,35 @@ def running(eye: Eye, name: str, programs: Sequence[str], words: str = "") -> Re
     def may_be(comm: str) -> bool:
         return comm in comms or comm.startswith(_INTERPRETERS)
 
-    return _listed(eye, name, f"processes: {', '.join(programs)}", is_one, may_be)
+    source, key = f"processes: {', '.join(programs)}", (str(eye.at("/")), names, words)
+    known = _known.get(key)
+    if known is not None and time.monotonic() < known.until:
+        again = _still(eye, known.numbers, is_one)
+        if again:
+            return Reading(name, source, text=_lines(again), at=eye.wall())
+    found = _listed(eye, name, source, is_one, may_be)
+    numbers = tuple(int(line.partition("\t")[0]) for line in found.text.splitlines())
+    _known[key] = _Known(numbers, time.monotonic() + KNOWN_S)
+    return found
+
+
+KNOWN_S = 60.0
+"""For so long a daemon's processes are looked at alone: to go through all of a host's is work."""
+
+
+class _Known(NamedTuple):
+    numbers: tuple[int, ...]
+    until: float  # of the clock that nobody sets
+
+
+_known: dict[tuple[str, frozenset[str], str], _Known] = {}
+
+
+def _still(eye: Eye, numbers: Sequence[int], is_one: Callable[[_Process], bool]) -> list[_Process]:
+    """These, as they are now; none where one is gone, is another, or is not well: there may be others."""
+    found = [_process(eye.at(f"/proc/{number}")) for number in numbers]
+    well = [one for one in found if one is not None and one.state not in _UNWELL and is_one(one)]
+    return well if len(well) == len(numbers) else []
 
 
 def named(eye: Eye, name: str, process: str, executable: str = "") -> Reading:
@@ -84,12 +124,16 @@ def _listed(
         folder = str(eye.at("/proc"))
         numbers = [each for each in numbers if may_be(_comm(folder, each))]
     found = (_process(eye.at(f"/proc/{number}")) for number in numbers)
-    lines = [
+    return Reading(
+        name, source, text=_lines(one for one in found if one is not None and is_one(one)), at=at
+    )
+
+
+def _lines(processes: Iterable[_Process]) -> str:
+    return "\n".join(
         f"{one.number}\t{one.state}\t{one.user}\t{one.executable}\t{one.words[:_SHOWN_MOST]}"
-        for one in found
-        if one is not None and is_one(one)
-    ]
-    return Reading(name, source, text="\n".join(lines), at=at)
+        for one in processes
+    )
 
 
 def _comm(folder: str, number: int) -> str:

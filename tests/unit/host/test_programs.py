@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from hullmark.host import programs
 from hullmark.host.eye import Eye
 from hullmark.host.programs import installed, named, running
 from hullmark.model.control import Trouble
@@ -38,8 +40,8 @@ def root(tmp_path) -> Path:
     return tmp_path
 
 
-def lines(root: Path, *programs: str, words: str = "") -> list[str]:
-    seen = running(Eye(root=str(root)), "processes", programs, words)
+def lines(root: Path, *names: str, words: str = "") -> list[str]:
+    seen = running(Eye(root=str(root)), "processes", names, words)
     assert seen.trouble is Trouble.NONE
     return seen.text.splitlines()
 
@@ -104,6 +106,50 @@ def test_processes_that_go_while_they_are_looked_at(root) -> None:
 
 def test_no_processes_at_all(tmp_path) -> None:
     assert running(Eye(root=str(tmp_path)), "processes", ["clamd"]).trouble is Trouble.FAILED
+
+
+def test_those_that_are_known_are_looked_at_alone_for_a_while(root, monkeypatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    add(root, 40, "/usr/sbin/clamd", "clamd")
+    assert numbers(root, "clamd") == ["40"]
+    add(root, 41, "/usr/sbin/clamd", "clamd")
+    assert numbers(root, "clamd") == ["40"], "no other is looked for"
+    clock[0] += programs.KNOWN_S
+    assert numbers(root, "clamd") == ["40", "41"]
+
+
+@pytest.mark.parametrize("state", ["T (stopped)", "t (tracing stop)", "Z (zombie)", "X (dead)"])
+def test_a_known_one_that_is_not_well_is_told_at_once(root, state) -> None:
+    add(root, 40, "/usr/sbin/clamd", "clamd")
+    assert numbers(root, "clamd") == ["40"]
+    shutil.rmtree(root / "proc" / "40")
+    add(root, 40, "/usr/sbin/clamd", "clamd", state=state)
+    add(root, 41, "/usr/sbin/clamd", "clamd")
+    assert [line.split("\t")[:2] for line in lines(root, "clamd")] == [
+        ["40", state[0]],
+        ["41", "S"],
+    ]
+
+
+def test_a_known_one_that_ended_is_looked_for_anew(root) -> None:
+    add(root, 40, "/usr/sbin/clamd", "clamd")
+    assert numbers(root, "clamd") == ["40"]
+    shutil.rmtree(root / "proc" / "40")
+    add(root, 40, "/usr/bin/sleep", "sleep")  # its number is another's now
+    assert numbers(root, "clamd") == []
+    add(root, 50, "/usr/sbin/clamd", "clamd")
+    assert numbers(root, "clamd") == ["50"]
+
+
+def numbers(root: Path, *names: str) -> list[str]:
+    return [line.split("\t")[0] for line in lines(root, *names)]
+
+
+def test_a_daemon_that_is_not_installed_is_not_looked_for(root) -> None:
+    add(root, 40, "/usr/sbin/auditd", "auditd")
+    program, processes = programs.alive(Eye(folders=[], root=str(root)), ["auditd"])
+    assert (program.trouble, processes.trouble) == (Trouble.MISSING, Trouble.MISSING)
 
 
 def test_installed(tmp_path) -> None:

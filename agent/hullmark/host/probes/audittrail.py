@@ -21,10 +21,7 @@ _LOG_FILE = re.compile(r"^\s*log_file\s*=\s*(/\S*)\s*$", re.MULTILINE | re.IGNOR
 
 
 def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
-    return (
-        programs.installed(eye, "program", DAEMON),
-        programs.running(eye, "processes", DAEMON),
-    )
+    return programs.alive(eye, DAEMON)
 
 
 def _kernel(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:

@@ -17,11 +17,7 @@ PROGRAMS = {RSYSLOG: ("rsyslogd",), SYSLOG_NG: ("syslog-ng",)}
 
 
 def _daemon(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
-    names = PROGRAMS[_which(given)]
-    return (
-        programs.installed(eye, "program", names),
-        programs.running(eye, "processes", names),
-    )
+    return programs.alive(eye, PROGRAMS[_which(given)])
 
 
 def _canary(eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
