@@ -256,6 +256,15 @@ def test_executables_that_changed() -> None:
     assert files(changes(evil), **{"except": ("web /tmp/*",)}).status is Status.PASS
 
 
+def test_an_empty_file_is_no_executable() -> None:
+    """Docker makes one in each container that has `init: true`, to mount its own there."""
+    init = {"path": "/sbin/docker-init", "kind": 1, "mode": "0755", "size": 0}
+    assert files(changes(init)).status is Status.PASS
+    assert files(changes({**init, "size": 1})).status is Status.FAIL
+    assert files(changes({**init, "size": None})).status is Status.FAIL
+    assert files(changes({**init, "size": "0"})).status is Status.FAIL
+
+
 def test_more_changes_than_are_looked_at_are_no_pass() -> None:
     found = files(changes(changed=900, looked=200))
     assert (found.status, found.reason) == (Status.ERROR, "web: 900 files changed, 200 looked at")
