@@ -1,4 +1,4 @@
-"""`make demo`: a Compose app under Hullmark on this machine, from nothing, with nothing left behind.
+"""`make demo`: a Compose app under Hullmark on this machine, and what is proven of its security tools, from nothing, with nothing left behind.
 
 Uses the Docker engine that runs here; without one it starts a private one. On a terminal it stops with the
 cluster up and says what to try; Enter ends it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
@@ -26,12 +27,32 @@ import docker
 import docker.errors
 
 from tests.cluster import OneHostCluster, wait_until
+from tests.controls import own_controls
+from tests.e2e.alertreceivers import Hook
 from tests.integration import engines
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = "examples/hello/compose.yaml"
 IMAGE = "localhost/hullmark-hello:1"
 APP = "hello"
+NOTICE = "demo-notice"
+WELL = "all is well"
+CONTROL = f"""\
+controls:
+  - id: {NOTICE}
+    function: site-demo
+    title: The notice of the demo
+    rationale: It stands for a security tool that one can break and mend.
+    remediation: write it again
+    checks:
+      - id: says
+        kind: file_content
+        path: {{path}}
+        must_match: "^{WELL}$"
+        interval: 1s
+        timeout: 1s
+"""
+LOOKS_S = 12.0
 SYSTEM_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 
 _begin = time.monotonic()
@@ -41,13 +62,13 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - _begin:5.1f} s] {text}", flush=True)
 
 
-def show(cluster: OneHostCluster, *arguments: str) -> None:
-    """Run a command of the CLI with its output in view, as a person would."""
+def show(cluster: OneHostCluster, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
+    """Run a command of the CLI with its output in view, as a person would. `codes` are the exit codes that are right."""
     print(f"\n  $ hullmark {' '.join(arguments)}", flush=True)
     environment = {**os.environ, "HULLMARK_MASTER": cluster.master_socket}
     done = subprocess.run(cluster.command(*arguments), env=environment, cwd=ROOT, check=False)
     print(flush=True)
-    if done.returncode != 0:
+    if done.returncode not in codes:
         raise SystemExit(f"demo: hullmark {arguments[0]} ended with {done.returncode}")
 
 
@@ -138,6 +159,70 @@ def lose_daemons(cluster: OneHostCluster) -> None:
     say("both are back; no container stopped or was restarted: same process ids")
 
 
+class Notice:
+    """A file of the demo that a control of its own looks at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notice"
+
+    def say(self, words: str) -> None:
+        self.path.write_text(f"{words}\n")
+
+    def controls(self, folder: Path) -> str:
+        """The agent's configuration by which it looks at this, and at all that Hullmark ships controls for."""
+        return own_controls(folder, CONTROL.format(path=self.path), shipped=True)
+
+
+def posture(cluster: OneHostCluster) -> dict[str, Any]:
+    """What the leader knows of the host's controls, by id."""
+    done = cluster.run("controls", "--host", cluster.host, "--output", "json")
+    found = json.loads(done.stdout)["controls"] if done.returncode in (0, 1) else []
+    return {one["control_id"]: one for one in found}
+
+
+def looked_at(cluster: OneHostCluster) -> bool:
+    """All of it was looked at once; what waits for its time in the day is not waited for."""
+    found = posture(cluster)
+    waiting = [one for one in found.values() if one["reason"].endswith("not looked at yet")]
+    return NOTICE in found and not waiting
+
+
+def break_and_mend(cluster: OneHostCluster, folder: Path, hook: Hook) -> None:
+    """What Hullmark is for: a control that fails is told of, and so is its end."""
+    notice = Notice(folder)
+    notice.say(WELL)
+    say(
+        "from now on the agent looks at this machine's own security tools, and at a file of the demo's"
+    )
+    config = cluster.agent_config.read_text()
+    before = own_controls(cluster.folder / "agent-controls")
+    cluster.agent_config.write_text(
+        config.replace(before, notice.controls(cluster.folder / "demo-controls"))
+    )
+    os.kill(cluster.agent.pid, signal.SIGHUP)
+    wait_until(lambda: NOTICE in posture(cluster), "the leader knows of the demo's control", 15)
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: looked_at(cluster), "all is looked at", LOOKS_S)
+    show(cluster, "controls", "--host", cluster.host, codes=(0, 1))
+
+    say("breaking what the demo's own control looks at ...")
+    notice.say("nothing is")
+    broken_at = time.monotonic()
+    alert = wait_until(lambda: told(hook, "outage.began"), "the leader tells of it")
+    say(f"alerted after {time.monotonic() - broken_at:.1f} s: {alert['host']}: {alert['reason']}")
+    show(cluster, "outages", "list", codes=(0, 1))
+    say("mending it ...")
+    notice.say(WELL)
+    wait_until(lambda: told(hook, "outage.recovered"), "the leader tells that it is over")
+    show(cluster, "controls", NOTICE, "--host", cluster.host)
+
+
+def told(hook: Hook, event: str) -> Optional[dict[str, Any]]:
+    """The alert about the demo's control, once it has come."""
+    of = (one for one in hook.got if (one["event"], one.get("control")) == (event, NOTICE))
+    return next(of, None)
+
+
 def wait_for_enter(cluster: OneHostCluster) -> None:
     command = cluster.command()[0]
     print(
@@ -147,6 +232,8 @@ def wait_for_enter(cluster: OneHostCluster) -> None:
         "  hullmark ps\n"
         "  hullmark scale hello/web=5\n"
         "  hullmark logs -f hello\n"
+        "  hullmark controls\n"
+        "  hullmark outages list\n"
         "  hullmark events\n\n"
         "Press Enter to end the demo and remove everything that it made.",
         flush=True,
@@ -160,7 +247,10 @@ def run(folder: Path) -> None:
         say(f"image: making {IMAGE} from this machine's static busybox")
         engines.load_image(socket, IMAGE)
         say("starting a master with the embedded store; enrolling this host; starting its agent")
-        with OneHostCluster(folder / "cluster", socket) as cluster:
+        hook = Hook()
+        cluster = OneHostCluster(folder / "cluster", socket)
+        cluster.master_options = f"alerts: {{log: none, webhook: '{hook.url}'}}\n"
+        with contextlib.closing(hook), cluster:
             try:
                 show(cluster, "apply", "--wait", COMPOSE_FILE)
                 show(cluster, "ps", APP)
@@ -169,6 +259,7 @@ def run(folder: Path) -> None:
                 crash_and_return(cluster)
                 lose_daemons(cluster)
                 show(cluster, "status")
+                break_and_mend(cluster, folder, hook)
                 if sys.stdin.isatty():
                     wait_for_enter(cluster)
                 show(cluster, "rm", "--wait", APP)
