@@ -205,12 +205,12 @@ def _bad(state: ControlState, track: Track, now: float) -> Optional[tuple[float,
 
 
 def _is_well(state: ControlState, outage: Outage, now: float) -> bool:
-    """It passes, and no check's result is of one look only, but of those that have been so since before it failed: one that is looked at
+    """It passes, and no pass of a check is of one look only, but of those that have passed since before it failed: one that is looked at
     each hour holds up nothing that it had no part in."""
     if state.status is not Status.PASS:
         return False
-    looked = [check for check in state.checks.values() if check.status is not Status.NOT_RUN]
-    return all(stands(check, now) or 0.0 < check.since < outage.began for check in looked)
+    passing = [check for check in state.checks.values() if check.status is Status.PASS]
+    return all(stands(check, now) or 0.0 < check.since < outage.began for check in passing)
 
 
 def _followed(track: Track, state: ControlState) -> Track:

@@ -65,6 +65,15 @@ def test_a_rare_check_that_was_well_all_the_time_holds_up_nothing() -> None:
     assert host.look(PASS, check="canary")[0].word is Word.RECOVERED
 
 
+def test_a_check_whose_tool_is_not_there_holds_up_nothing() -> None:
+    host = Looked({"trail": spec("trail", "canary", "hourly")})
+    host.look(PASS, check="canary")
+    host.look(FAIL, check="canary")
+    host.look(ABSENT, check="hourly")
+    host.look(PASS, check="canary")
+    assert host.look(PASS, check="canary")[0].word is Word.RECOVERED
+
+
 def test_a_rare_check_that_failed_too_has_to_stand() -> None:
     host = Looked({"trail": spec("trail", "canary", "hourly")})
     host.look(FAIL, check="canary")
