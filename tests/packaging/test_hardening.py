@@ -12,13 +12,15 @@ import pytest
 from tests.cluster import wait_until
 from tests.hosts import Bed, Host
 from tests.integration.daemon import load_image
+from tests.packaging.clusterstate import all_is_well
 from tests.packaging.products import TREE, products
 
 UNITS = TREE / "packaging" / "files"
 EXPOSURE_MAX = {"agent": 3.5, "master": 2.0}
 IMAGE = "localhost/hullmark-test:1"
 CAPABILITIES = {
-    "agent": 1 << 0 | 1 << 2 | 1 << 19,  # CHOWN, DAC_READ_SEARCH, SYS_PTRACE of capabilities(7)
+    # Of capabilities(7): CHOWN, DAC_READ_SEARCH, NET_ADMIN, SYS_PTRACE, AUDIT_WRITE, AUDIT_CONTROL.
+    "agent": sum(1 << number for number in (0, 2, 12, 19, 29, 30)),
     "master": 0,
 }
 # What an agent that sees no more than its own would get wrong: sources of mounts and secrets anywhere on the host, a config
@@ -76,17 +78,20 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-def test_installed_but_not_enrolled_nothing_runs(host: Host) -> None:
+def test_not_enrolled_only_the_agent_runs_and_listens_nowhere(host: Host) -> None:
     before = listening(host)
     said = host.install("hullmark-agent", "hullmark-master")
     assert "hullmark agent enroll --token-file FILE" in said
     assert "hullmark master init --address ADDRESS" in said
-    assert listening(host) == before
-    assert processes(host) == []
-    for name in EXPOSURE_MAX:
-        assert shown(host, name, "ActiveState") == "inactive"
+    states = {"agent": ("active", "yes"), "master": ("inactive", "no")}
+    for name, (active, condition) in states.items():
+        assert shown(host, name, "ActiveState") == active
         assert shown(host, name, "UnitFileState") == "enabled"
-        assert shown(host, name, "ConditionResult") == "no"
+        assert shown(host, name, "ConditionResult") == condition
+    assert "Only checks this host" in shown(host, "agent", "StatusText")
+    (agent,) = processes(host)
+    assert "/usr/share/hullmark/agentd run" in agent
+    assert listening(host) == before
 
 
 def test_an_app_runs_under_the_hardened_units(host: Host) -> None:
@@ -170,7 +175,7 @@ def test_a_stalled_daemon_is_replaced(host: Host) -> None:
         assert shown(host, name, "NRestarts") == "1"
         log = host.run(f"journalctl --no-pager -u hullmark-{name}").stdout
         assert "Watchdog timeout" in log
-    wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
+    wait_until(lambda: all_is_well(host), "all is well", 60.0)
     assert running(host) == containers
 
 
@@ -205,7 +210,7 @@ def test_an_upgrade_restarts_only_what_would_start(host: Host) -> None:
     assert shown(host, "master", "MainPID") not in ("0", before["master"])
     host.path("/etc/hullmark/agent.d/typo.yaml").unlink()
     host.run("systemctl restart hullmark-agent")
-    wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
+    wait_until(lambda: all_is_well(host), "all is well", 60.0)
     assert running(host) == containers
 
 

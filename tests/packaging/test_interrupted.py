@@ -24,6 +24,7 @@ from tests.hosts import Bed, CommandFailed, Host
 from tests.hosts.images import IMAGES
 from tests.hosts.roots import held_root
 from tests.integration.daemon import load_image
+from tests.packaging.clusterstate import all_is_well
 from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
@@ -351,7 +352,7 @@ def test_services_and_containers_outlive_it(host: Host, tool: str) -> None:
 
     host.install("hullmark-agent")
     wait_until(lambda: is_active(host, "agent"), "the agent runs")
-    wait_until(lambda: host.run("hullmark status", check=False).returncode == 0, "all is well")
+    wait_until(lambda: all_is_well(host), "all is well", 60.0)
     assert running(host) == containers
 
 

@@ -6,6 +6,7 @@ Each of the images and each of the engines is in every run; all pairs are in the
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -135,13 +136,20 @@ def test_a_host_lives_with_hullmark_and_without(life: Life) -> None:
 
 
 def install(life: Life) -> None:
-    """Nothing of it runs before the host is enrolled."""
+    """Before the host is enrolled its agent only looks at the host's controls."""
     of_master, of_agent = _install_both(life, products().repo)
     assert "hullmark master init" in of_master
     assert "hullmark agent enroll" in of_agent
     assert VERSION in life.web.run("hullmark version").stdout
-    assert life.agents() == []
+    assert len(life.agents()) == 1
+    wait_until(lambda: controls_of(life.web), "controls were looked at", 60.0)
     assert not life.web.path("/run/hullmark").exists()
+
+
+def controls_of(host: Host) -> dict[str, Any]:
+    """What its agent says of its controls; empty as long as it hasn't."""
+    done = host.run(["hullmark", "controls", "--local", "--output", "json"], check=False)
+    return json.loads(done.stdout).get("controls", {}) if done.returncode in (0, 1, 2) else {}
 
 
 def _install_both(life: Life, repository: Path) -> tuple[str, str]:
@@ -265,17 +273,23 @@ def mend(life: Life) -> None:
 
 
 def purge(life: Life) -> None:
-    """Nothing stays but what runs, and an audit log, of which apt says where it is."""
+    """Nothing stays but what runs, and audit logs, of which apt says where they are."""
     lives = life.lives()
     output = life.web.apt("purge", "hullmark-agent", "hullmark")
     assert life.lives() == lives
     assert life.serves()
-    assert "/var/log/hullmark/audit.log" in output
     life.web.apt("clean")
     left = "find / -xdev -iname '*hullmark*' -not -path '/var/lib/docker/*' -not -path '/var/lib/containers/*'"
     found = life.web.run(f"{left} -not -path '/var/lib/apt/*' -not -path '/tmp/*'").stdout.split()
     assert sorted(found) == ["/var/log/hullmark"]
-    assert life.web.run("ls -A /var/log/hullmark").stdout.split() == ["audit.log"]
+    logs = life.web.run("ls -A /var/log/hullmark").stdout.split()
+    assert [re.sub("-unenrolled-.*-audit", "-unenrolled-*-audit", log) for log in logs] == [
+        "audit.log",
+        "former-host-unenrolled-*-audit.log",
+    ]
+    assert [f"kept /var/log/hullmark/{log}" for log in logs] == re.findall(
+        r"kept /\S+/former.*|kept /\S+/audit.*", output
+    )
     life.master.apt("purge", "hullmark-master", "hullmark")
     assert not life.master.path("/var/lib/hullmark").exists()
     assert not life.master.path("/etc/hullmark").exists()

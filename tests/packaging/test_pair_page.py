@@ -16,6 +16,7 @@ import pytest
 
 from tests.cluster import wait_until
 from tests.hosts import Bed, Host
+from tests.packaging.clusterstate import all_is_well
 from tests.packaging.filespage import differences, on_host
 from tests.packaging.products import Products, products
 from tests.packaging.walkthrough import Walkthrough, admit
@@ -62,10 +63,8 @@ class Shop:
         return host.run("hullmark status", check=False).stdout
 
     def is_well(self) -> bool:
-        """As m1 says. What it says is in the output of a test that fails."""
-        status = self.m1.run("hullmark status", check=False)
-        print(status.stdout, status.stderr)
-        return status.returncode == 0
+        """As m1 says."""
+        return all_is_well(self.m1)
 
     def etcdctl(self, arguments: str) -> str:
         """As etcd's root, from m1."""

@@ -80,7 +80,8 @@ def test_pasted(repository: Path) -> None:
         web1.write("/root/web1.token", master.read("/root/web1.token"), mode=0o600)
         assert "/var/lib/hullmark/agent" in paste(web1, ON_HOST)
         assert not web1.path("/root/web1.token").exists()
-        master.run("hullmark status --wait 30s")
+        # Its exit code is that of what controls found on a stock host.
+        master.run("hullmark status --wait 30s", check=False)
         assert " ready " in master.run("hullmark hosts").stdout
         for host in (master, web1):
             found = on_host(host)
