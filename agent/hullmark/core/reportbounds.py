@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from hullmark.core.outages import KEPT_MOST
 from hullmark.model.control import (
@@ -36,6 +37,7 @@ REQUIREMENTS_MOST = 200
 LATEST = 32_503_680_000.0
 """The year 3000, in seconds since 1970: no time of an agent is later."""
 DOTS = "..."
+REFUSED = "refused by the leader: "
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -45,12 +47,42 @@ def bounded(report: Report) -> Report:
     posture, outages = report.posture, report.outages
     if posture is not None:
         why = _wrong_posture(posture)
-        posture = _refused(posture, f"refused by the leader: {why}") if why else _cut(posture)
+        posture = _refused(posture, REFUSED + why) if why else _cut(posture)
     if outages is not None:
         outages = tuple(map(_cut_outage, filter(_is_plain, outages[:OUTAGES_MOST])))
     if (posture, outages) == (report.posture, report.outages):
         return report
     return replace(report, posture=posture, outages=outages)
+
+
+def trimmed(data: Any) -> Any:
+    """A report in its wire form before it is read, without more controls, checks and outages than `bounded` would keep: to read a hundred thousand
+    of them takes a leader seconds in which it does nothing else. What is no report is left as it is."""
+    if not isinstance(data, dict):
+        return data
+    found, outages = data, data.get("outages")
+    if isinstance(outages, list) and len(outages) > OUTAGES_MOST:
+        found = {**found, "outages": outages[:OUTAGES_MOST]}
+    posture = data.get("posture")
+    if isinstance(posture, dict) and isinstance(posture.get("controls"), dict):
+        controls = posture["controls"]
+        why = _too_many(len(controls), sum(map(_checks_of, controls.values())))
+        if why:
+            told = {key: posture[key] for key in ("mode", "enrolled") if key in posture}
+            empty = {"host": "", "controls": {}, "at": 0.0, "problems": [REFUSED + why]}
+            found = {**found, "posture": {**told, **empty}}
+    return found
+
+
+def _checks_of(control: Any) -> int:
+    checks = control.get("checks") if isinstance(control, dict) else None
+    return len(checks) if isinstance(checks, dict) else 0
+
+
+def _too_many(controls: int, checks: int) -> str:
+    if controls > CONTROLS_MOST:
+        return f"{controls} controls, at most {CONTROLS_MOST}"
+    return f"{checks} checks, at most {CHECKS_MOST}" if checks > CHECKS_MOST else ""
 
 
 def _refused(posture: Posture, why: str) -> Posture:
@@ -60,11 +92,9 @@ def _refused(posture: Posture, why: str) -> Posture:
 def _wrong_posture(posture: Posture) -> str:
     """Why it can't be an agent's; empty for one that can."""
     controls = posture.controls
-    if len(controls) > CONTROLS_MOST:
-        return f"{len(controls)} controls, at most {CONTROLS_MOST}"
-    checks = sum(len(one.checks) for one in controls.values())
-    if checks > CHECKS_MOST:
-        return f"{checks} checks, at most {CHECKS_MOST}"
+    too_many = _too_many(len(controls), sum(len(one.checks) for one in controls.values()))
+    if too_many:
+        return too_many
     if sum(map(len, _texts(posture))) > POSTURE_MOST:
         return f"its texts have more than {POSTURE_MOST} characters"
     if not (_is_time(posture.at) and _is_time(posture.interval_s)):

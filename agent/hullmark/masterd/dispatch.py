@@ -274,6 +274,8 @@ class Dispatcher:
         if route.body is None:
             return None, frozenset()
         data = decode_body(raw, strict=people)
+        if route.trim is not None:
+            data = route.trim(data)
         # Daemons may be one minor version apart; people are told of what is not understood.
         body: Any = from_wire(route.body, data, ignore_unknown=not people)
         return body, frozenset(data) if isinstance(data, dict) else frozenset()

@@ -83,7 +83,8 @@ class Route:
     is no longer let in. `anywhere`: a master that doesn't lead answers it where the leader can't. `standby`: one that
     doesn't lead answers it as well as the leader. `needs`: the roles of which a person must have one; left out,
     whoever reads may ask a GET, and only an administrator anything else. `question`: it changes nothing that anybody would look
-    for in the audit log, though it is no GET. `told`: it is a GET, and who asked it is recorded."""
+    for in the audit log, though it is no GET. `told`: it is a GET, and who asked it is recorded.
+    `trim`: what is done with a body's JSON value before it is read."""
 
     method: str
     path: str
@@ -104,6 +105,7 @@ class Route:
     needs: frozenset[Role] = frozenset()
     question: bool = False
     told: bool = False
+    trim: Optional[Callable[[Any], Any]] = None
 
     @property
     def changes(self) -> bool:

@@ -5,6 +5,7 @@ The API's own description (`openapi`) is made from the same table, so it can't s
 
 from __future__ import annotations
 
+from hullmark.core.reportbounds import trimmed
 from hullmark.masterd import (
     agents,
     api,
@@ -231,6 +232,7 @@ AGENTS: tuple[Route, ...] = (
         login=Login.HOST,
         sync=True,
         body_max_bytes=REPORT_BODY_MAX_BYTES,
+        trim=trimmed,
     ),
     Route(
         "POST",

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hullmark.core import reportbounds
-from hullmark.core.reportbounds import bounded
+from hullmark.core.reportbounds import bounded, trimmed
 from hullmark.model.control import CheckState, ControlState, Mode, Posture, Status
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.observed import Report
 from hullmark.model.outage import Outage
+from hullmark.model.wire import from_wire, to_wire
 
 CHECK = CheckState("canary", Status.PASS, 3, since=9.0)
 CONTROL = ControlState(
@@ -135,3 +136,28 @@ def test_what_is_kept_has_names_times_and_levels(
         assert key.isprintable()
         assert -1 <= one.level <= 4
         assert math.isfinite(one.since)
+
+
+def test_too_much_is_not_even_read() -> None:
+    data = to_wire(report(many(3000), (OUTAGE,) * 300))
+    found = from_wire(Report, trimmed(data))
+    assert bounded(found) == bounded(report(many(3000), (OUTAGE,) * 300))
+    assert found.posture is not None
+    assert found.posture.problems == ("refused by the leader: 3000 controls, at most 1000",)
+    assert found.posture.enrolled
+    checks = from_wire(Report, trimmed(to_wire(report(many(2, 2001)))))
+    assert checks.posture is not None
+    assert checks.posture.controls == {}
+    right = to_wire(report(many(1000, 4), (OUTAGE,)))
+    assert trimmed(right) is right
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(None, 7, [], {}, {"posture": 7}, {"posture": {"controls": []}}, {"outages": "x" * 999}),
+        {"posture": {"controls": {"a": 1, "b": {"checks": 7}}}},
+    ],
+)
+def test_what_is_no_report_is_left_to_be_refused(data: Any) -> None:
+    assert trimmed(data) is data
