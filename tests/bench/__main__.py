@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import audit, hashing, hosts, policy
+from tests.bench import audit, controls, hashing, hosts, policy
 from tests.bench.contenders import (
     Contender,
     DockerRun,
@@ -107,12 +107,14 @@ def main() -> None:
     result["hashing"] = hashing.measured(quick)
     result["hosts"] = hosts.measure(quick)
     result["policy"] = policy.measure(quick)
+    result["controls"] = controls.measured(quick)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
     print_table(result)
     audit.print_table(result["audit"])
     hashing.print_table(result["hashing"])
     hosts.print_tables(result["hosts"])
+    controls.print_table(result["controls"])
     print(f"\nwritten to {OUTPUT}")
 
 
