@@ -51,10 +51,10 @@ def lines(view: IncidentView, now: float, columns: int) -> Iterator[str]:
         yield f"next          hullmark outages show {view.merged_into}"
         return
     yield f"{f'incident {view.number}':<14}{view.state}{', planned' if view.planned else ''}"
-    yield f"{'function':<14}{view.function}"
+    yield f"{'function':<14}{one_line(view.function)}"
     required = sorted({name for one in view.outages for name in one.requirements})
     if required:
-        yield f"{'requirements':<14}{', '.join(required)}"
+        yield f"{'requirements':<14}{one_line(', '.join(required))}"
     if view.acknowledged_at:
         who = one_line(view.acknowledged_by)
         yield f"{'acknowledged':<14}{dated(view.acknowledged_at)} by {who}"
@@ -81,8 +81,8 @@ def _outage(outage: Outage, now: float, columns: int) -> Iterator[str]:
     lasted = age(max(0.0, (outage.ended or now) - outage.began))
     again = f", began again {count(outage.reopened, 'time')}" if outage.reopened else ""
     ticket = f", planned{' ' + outage.ticket if outage.ticket else ''}" if outage.planned else ""
-    yield f"  {outage.host}  {outage.control_id}  {outage.outage_id}"
-    yield f"    {dated(outage.began)} {ends} ({lasted}){again}{ticket}"
+    yield one_line(f"  {outage.host}  {outage.control_id}  {outage.outage_id}")
+    yield one_line(f"    {dated(outage.began)} {ends} ({lasted}){again}{ticket}")
     if outage.passed_at:
         yield f"    it had passed last at {dated(outage.passed_at)}"
     yield from wrapped(outage.reason, columns, "    ")

@@ -19,6 +19,7 @@ from hullmark.model.control import (
     CheckState,
     ControlState,
     Posture,
+    Status,
 )
 from hullmark.model.observed import Report
 from hullmark.model.outage import Outage
@@ -34,10 +35,14 @@ POSTURE_MOST = 4_000_000
 PROBLEMS_MOST = 100
 OUTAGES_MOST = KEPT_MOST
 REQUIREMENTS_MOST = 200
+REQUIREMENT_MOST = 40
 LATEST = 32_503_680_000.0
 """The year 3000, in seconds since 1970: no time of an agent is later."""
 DOTS = "..."
 REFUSED = "refused by the leader: "
+
+STATUSES = (Status.FAIL.value, Status.ERROR.value)
+"""Of an outage."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -126,7 +131,13 @@ def _is_plain(outage: Outage) -> bool:
     """Others are left out."""
     names = (outage.outage_id, outage.control_id, outage.function)
     times = (outage.began, outage.passed_at, outage.ended)
-    return all(map(_NAME.fullmatch, names)) and all(map(_is_time, times))
+    named = all(map(_NAME.fullmatch, names)) and outage.status in STATUSES
+    return named and all(map(_is_time, times))
+
+
+def _is_requirement(name: str) -> bool:
+    """As a framework may have it."""
+    return 0 < len(name) <= REQUIREMENT_MOST and name.isprintable() and " " not in name
 
 
 def _is_time(seconds: float) -> bool:
@@ -183,9 +194,8 @@ def _cut_outage(outage: Outage) -> Outage:
         title=_short(outage.title),
         reason=_short(outage.reason),
         remedy=_short(outage.remedy),
-        status=_short(outage.status),
         ticket=_short(outage.ticket),
-        requirements=tuple(map(_short, outage.requirements[:REQUIREMENTS_MOST])),
+        requirements=tuple(filter(_is_requirement, outage.requirements[:REQUIREMENTS_MOST])),
     )
 
 

@@ -68,6 +68,32 @@ def test_those_that_last_are_listed(run: Run, master: FakeMaster) -> None:
     assert master.requests[0].query["open"] == "true"
 
 
+def test_nothing_that_a_host_says_reaches_the_terminal_as_it_is(
+    run: Run, master: FakeMaster
+) -> None:
+    evil = "\x1b[2J\x1b]0;x\x07\r\nok"
+    lying = replace(
+        OUT,
+        control_id=evil,
+        function=evil,
+        title=evil,
+        reason=evil,
+        remedy=evil,
+        requirements=(evil,),
+        planned=True,
+        ticket=evil,
+        outage_id=evil,
+    )
+    found = view(12, lying, acknowledged_by=evil, acknowledged_at=NOW)
+    master.answers[LIST] = IncidentList((found,))
+    master.answers[f"{LIST}/12"] = IncidentDetail(found)
+    for words in ((), ("list", "--nagios"), ("show", "12"), ("-o", "json")):
+        done = run("outages", *words)
+        assert done.out
+        assert all(each.isprintable() or each == "\n" for each in done.out), words
+        assert not any(line.startswith("ok") for line in done.out.splitlines())
+
+
 def test_what_is_planned_or_over_is_not_bad(run: Run, master: FakeMaster) -> None:
     master.answers[LIST] = IncidentList((PLANNED, OVER), more=True)
     done = run("outages", "list", "--all", "--since", "1h", "--host", "web1")
