@@ -89,7 +89,8 @@ def _lost(seen: Seen, record: Reading) -> Finding:
     free = space.facts.get("free_bytes", "")
     if free.isdecimal() and int(free) < FULL_BYTES:
         return failed(
-            f"journald runs but keeps nothing: the disk of {space.source} is full", "make room"
+            f"journald runs but keeps nothing: the disk of {space.source} is full",
+            f"free space on the disk of {space.source}: df -h {space.source}",
         )
     return failed(
         f"journald runs, but an entry was not in the journal after {record.facts.get('waited_s', '?')} s: it may be held back "

@@ -122,7 +122,8 @@ def _unlike_remembered(seen: Seen, verifier: Verifier, log: Reading) -> Optional
 def _no_room(seen: Seen, log: Reading) -> Optional[Finding]:
     free = programs.look(seen, "space").facts.get("free_bytes", "")
     if free.isdecimal() and int(free) < FULL_BYTES:
-        return failed(f"the disk of {log.source} is full", "make room")
+        remedy = f"free space on the disk of {log.source}: df -h {log.source}"
+        return failed(f"the disk of {log.source} is full", remedy)
     return None
 
 

@@ -81,7 +81,8 @@ def _lost(seen: Seen, record: Reading) -> Finding:
     free = space.facts.get("free_bytes", "") if space is not None else ""
     if free.isdecimal() and int(free) < FULL_BYTES:
         return failed(
-            f"{what} runs but writes nothing: the disk of {files[0]} is full", "make room"
+            f"{what} runs but writes nothing: the disk of {files[0]} is full",
+            f"free space on the disk of {files[0]}: df -h {files[0]}",
         )
     # Files that nothing was ever logged to aren't there either: only where it came before tells something.
     former = seen.former("record")
