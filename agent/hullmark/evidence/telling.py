@@ -180,7 +180,7 @@ class Evidence:
             )
         if not found.summaries:
             remarks.append(
-                f"{name}: no summary of its controls is in the records: nothing is proven"
+                f"{name}: no summary of its controls is in the records of this period, and one is made each hour: nothing is proven"
             )
             return begins, ends
         newest = max(one.ends for one in found.summaries)

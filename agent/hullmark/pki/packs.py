@@ -90,6 +90,8 @@ def local_certificate(folder: Path) -> x509.Certificate:
             f"{path}: no pack was signed on this host yet",
             remedy="hullmark evidence export --local makes the key",
         ) from error
+    except PermissionError as error:
+        raise BrokenState(f"{path} may be read by root only", remedy="run it as root") from error
     except OSError as error:
         raise BrokenState(f"{path}: {error.strerror}") from error
 

@@ -32,6 +32,11 @@ Example:
   hullmark evidence export --from 2026-10-01 --to 2026-11-01 -o october.zip
   hullmark evidence fingerprint
   hullmark evidence verify october.zip --fingerprint 5b1e...
+
+\b
+On a host without a cluster:
+  hullmark evidence export --local --from 7d --to now -o web1.zip
+  hullmark evidence fingerprint --local
 """,
 )
 def command() -> None:
@@ -171,7 +176,7 @@ Exit codes: 0 nothing was changed, 2 it is not good, and why.
 @click.argument("file", metavar="PACK")
 @click.option(
     "--fingerprint", required=True, metavar="SHA256",
-    help="Of the cluster's root, from somebody you trust: hullmark evidence fingerprint.",
+    help="Of the cluster's root, from somebody you trust: hullmark evidence fingerprint; of a host without a cluster: with --local.",
 )  # fmt: skip
 @offline
 def verify(asked: Asked, file: str, fingerprint: str) -> int:
