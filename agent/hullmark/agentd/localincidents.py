@@ -81,7 +81,7 @@ class LocalIncidents:
             incident = self.named(number)
             if incident.acknowledged_at:
                 who = incident.acknowledged_by
-                raise Conflict(f"incident {incident.number} was acknowledged by {who}")
+                raise Conflict(f"incident {incident.number} was acknowledged by {who} before")
             known = replace(incident, acknowledged_by=by, acknowledged_at=self._wall())
             return self._put(known, _said("incident.acknowledged", incident.number, by, ""))
 

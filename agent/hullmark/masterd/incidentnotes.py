@@ -105,7 +105,7 @@ class IncidentNotes:
         def alter(incident: Incident) -> Incident:
             if incident.acknowledged_at:
                 who = incident.acknowledged_by
-                raise Conflict(f"incident {incident.number} was acknowledged by {who}")
+                raise Conflict(f"incident {incident.number} was acknowledged by {who} before")
             return replace(incident, acknowledged_by=change.by, acknowledged_at=change.at)
 
         asked_for = ("acknowledge", "incident.acknowledged", "")
