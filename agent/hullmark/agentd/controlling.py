@@ -20,7 +20,7 @@ from hullmark.agentd.hearing import boot_clock
 from hullmark.agentd.looking import Looked, Task
 from hullmark.agentd.posturing import Posturing, Show, Standing
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.results import Results, tasks_of
+from hullmark.agentd.results import Results, Taken, tasks_of
 from hullmark.agentd.runner import Runner
 from hullmark.config import AgentConfig
 from hullmark.model.control import ControlState, Mode
@@ -162,11 +162,13 @@ class Controlling:
     def _take(self, ended: Iterable[tuple[Task, Looked]]) -> bool:
         """Whether a check has another status than before."""
         of = self._of
-        taken = [of.results.take(task, looked) for task, looked in ended]
         now = of.clock()
+        taken: list[Taken] = []
         if now - self._aged_at >= TURN_S:
+            # First: a look after a long time in which nobody looked does not hide that.
             self._aged_at = now
             taken += of.results.age(of.runner.stretch)
+        taken += [of.results.take(task, looked) for task, looked in ended]
         for one in taken:
             of.diary.take(one)
         if taken:

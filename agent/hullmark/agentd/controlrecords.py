@@ -21,6 +21,8 @@ from hullmark.model.wire import canonical, to_wire
 RESULT, SUMMARY = "control.result", "controls.summary"
 READINGS_MOST = 16 << 10
 DAY_S, HOUR_S = 86400.0, 3600.0
+SET_S = 10.0
+"""More than the wall's clock is apart from one that nobody sets, in an hour in which it is only kept right."""
 SUMMARY_MOST = 100
 """Checks in one record, so that it is not cut; more are in the next ones."""
 FULL_MOST = 6
@@ -86,7 +88,10 @@ class Diary:
             self.sum_up()
 
     def sum_up(self) -> None:
-        ends = self._wall()
+        ends, lasted_s = self._wall(), self._clock() - self._begins_at
+        if abs(ends - self._begins - lasted_s) > SET_S:
+            # The clock was set: the record covers the time that passed, and not that between two readings of the clock.
+            self._begins = ends - lasted_s
         counted = {"/".join(key): counts(noted) for key, noted in sorted(self._noted.items())}
         for entry in summaries(counted, self._begins, ends):
             self._note(entry)

@@ -82,7 +82,7 @@ class Looking:
     def look(self, task: Task, before: tuple[Reading, ...]) -> Looked:
         """Raises what a faulty probe or judge raises, which none should."""
         check, at = task.check, self._wall()
-        began, cpu = time.monotonic(), time.thread_time()
+        began, cpu = self._booted(), time.thread_time()
         finding, readings = self._found(check, before)
         if finding.status in _BAD and may_start(check.kind):
             finding = booting(finding, self._booted(), self._grace_s)
@@ -90,7 +90,7 @@ class Looking:
             told(check.kind, finding),
             readings,
             at,
-            time.monotonic() - began,
+            self._booted() - began,
             time.thread_time() - cpu,
         )
 

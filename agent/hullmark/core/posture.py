@@ -68,8 +68,10 @@ def keeps_s(check: CheckSpec, stretch: float = 1.0) -> float:
 def stale(
     state: CheckState, check: CheckSpec, age_s: float, now: float, stretch: float = 1.0
 ) -> CheckState:
-    """What is left of a result that is `age_s` old, by a clock that nobody sets."""
-    if state.status is Status.NOT_RUN or age_s <= keeps_s(check, stretch):
+    """What is left of a result that is `age_s` old, by a clock that nobody sets. `since` is when it ceased to hold, however late that is
+    noticed: a host that slept for a night proved nothing in it."""
+    over_s = age_s - keeps_s(check, stretch)
+    if state.status is Status.NOT_RUN or over_s <= 0:
         return state
     return replace(
         state,
@@ -77,7 +79,7 @@ def stale(
         level=NOTHING_PROVEN,
         reason=f"not looked at for {INTERVALS_KEPT} intervals; it was: {state.status.value}",
         remedy="",
-        since=now,
+        since=now - over_s,
         not_exercised="",
     )
 

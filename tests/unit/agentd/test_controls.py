@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ from hullmark.model.control import (
     Status,
     Trouble,
 )
+from hullmark.model.moments import moment, nanoseconds
 from hullmark.model.outage import Incident, Outage
 from hullmark.model.wire import from_wire
 from tests.unit.agentd.test_runner import ByHand
@@ -317,6 +319,23 @@ def test_looks_are_summed_up_each_hour_and_at_the_end() -> None:
     assert list(json.loads(written.entries[-1].fields["results"])) == ["time/daemon"]
 
 
+@pytest.mark.parametrize("step", [365 * 86400.0, -7200.0])
+def test_a_summary_covers_the_time_that_passed_however_the_clock_was_set(step: float) -> None:
+    clock = Clock()
+    entries: list[Entry] = []
+    set_by = [0.0]
+    diary = Diary(entries.append, lambda: 0, lambda: clock.wall() + set_by[0], clock)
+    results = Results(clock.wall, clock)
+    results.define([SPEC])
+    diary.take(results.take(DAEMON, looked(clock)))
+    clock.now += 3600.0
+    set_by[0] = step
+    diary.turn()
+    fields = entries[-1].fields
+    assert fields["ends"] == moment(clock.wall() + step)
+    assert fields["begins"] == moment(clock.wall() + step - 3600.0)
+
+
 def test_many_checks_are_summed_up_in_several_records() -> None:
     counted = {f"control-{number}/check": {"status": "pass"} for number in range(450)}
     entries = list(controlrecords.summaries(counted, 0.0, 3600.0))
@@ -551,6 +570,20 @@ def test_a_loop_that_stood_still_shows_nothing_as_passing(tmp_path: Path) -> Non
     state = world.shown().controls["our-file"]
     assert (state.status, state.checks["says"].status) == (Status.NOT_RUN, Status.NOT_RUN)
     assert world.entries[-1].fields["status"] == "not_run"
+
+
+def test_a_long_stop_is_recorded_also_where_the_next_look_passes(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.go(20.0)
+    world.entries.clear()
+    stopped = world.clock.wall()
+    world.clock.now += 3000.0  # as of a process that was stopped, or a host that slept
+    world.go(3.0)
+    first, second = (one.fields for one in world.entries if one.kind == "control.result")
+    assert (first["status"], second["status"]) == ("not_run", "pass")
+    since = nanoseconds(first["since"])
+    assert since is not None
+    assert since / 1e9 < stopped + 36.0, "three intervals and the timeout after the last look"
 
 
 def test_a_reload_reads_definitions_again_and_rarer_looks_are_told(tmp_path: Path) -> None:

@@ -123,7 +123,10 @@ def test_a_stale_result_says_what_it_was() -> None:
     state = found(PASS)["a"]
     assert posture.stale(state, check, 100.0, 500.0) == state
     old = posture.stale(state, check, 100.1, 500.0)
-    assert (old.status, old.level, old.since, old.at) == (NOT_RUN, NOTHING_PROVEN, 500.0, 100.0)
+    assert (old.status, old.level, old.at) == (NOT_RUN, NOTHING_PROVEN, 100.0)
+    assert round(old.since, 3) == 499.9
+    late = posture.stale(state, check, 3700.0, 4100.0)
+    assert late.since == 500.0, "since it ceased to hold, not since that was noticed"
     assert "it was: pass" in old.reason
     assert posture.stale(old, check, 5000.0, 900.0) == old
     assert posture.stale(state, check, 100.1, 500.0, stretch=2.0) == state
