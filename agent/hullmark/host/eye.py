@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -31,6 +32,7 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 PATHS_MOST = 10_000
 _CHUNK = 16 << 10
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Eye:
@@ -159,21 +161,22 @@ class Eye:
         seen = self.stat(name, path)
         if seen.trouble is not Trouble.NONE:
             return seen
-        if not stat.S_ISREG(int(seen.facts["type"], 8)):
-            return Reading(
-                name, path, errors="no regular file", trouble=Trouble.FAILED, facts=seen.facts
-            )
         try:
-            with self.at(path).open("rb") as file:
-                size = int(seen.facts["size"])
-                if keep_end and size > most:
-                    file.seek(size - most)
+            # What was looked at may be another by now, as a pipe that nobody writes to: it is asked again once it is open.
+            if not stat.S_ISREG(int(seen.facts["type"], 8)):
+                return _irregular(seen)
+            with os.fdopen(os.open(self.at(path), _READ), "rb") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    return _irregular(seen)
+                if keep_end and found.st_size > most:
+                    file.seek(found.st_size - most)
                 content = file.read(most)
         except OSError as error:
             return Reading(name, path, errors=str(error), trouble=_trouble(error), at=seen.at)
-        cut = int(seen.facts["size"]) > len(content)
+        cut = found.st_size > len(content)
         text = content.decode("utf-8", "replace")
-        return Reading(name, path, text=text, facts=seen.facts, cut=cut, at=seen.at)
+        return Reading(name, path, text=text, facts=_facts(found), cut=cut, at=seen.at)
 
     def stat(self, name: str, path: str) -> Reading:
         """`size`, `mtime`, `mode`, `type` (octal), `uid`, `gid`, `inode`, `device` of what a path leads to."""
@@ -182,17 +185,7 @@ class Eye:
             found = self.at(path).stat()
         except OSError as error:
             return Reading(name, path, errors=str(error), trouble=_trouble(error), at=at)
-        facts = {
-            "size": str(found.st_size),
-            "mtime": f"{found.st_mtime:.3f}",
-            "mode": f"{stat.S_IMODE(found.st_mode):04o}",
-            "type": f"{stat.S_IFMT(found.st_mode):o}",
-            "uid": str(found.st_uid),
-            "gid": str(found.st_gid),
-            "inode": str(found.st_ino),
-            "device": str(found.st_dev),
-        }
-        return Reading(name, path, facts=facts, at=at)
+        return Reading(name, path, facts=_facts(found), at=at)
 
     def paths(self, pattern: str) -> tuple[str, ...]:
         """Those that match, in order, as the host has them; * and ? do not match /. At most PATHS_MOST."""
@@ -239,6 +232,23 @@ class _Kept:
     @property
     def text(self) -> str:
         return self._kept.decode("utf-8", "replace")
+
+
+def _facts(found: os.stat_result) -> dict[str, str]:
+    return {
+        "size": str(found.st_size),
+        "mtime": f"{found.st_mtime:.3f}",
+        "mode": f"{stat.S_IMODE(found.st_mode):04o}",
+        "type": f"{stat.S_IFMT(found.st_mode):o}",
+        "uid": str(found.st_uid),
+        "gid": str(found.st_gid),
+        "inode": str(found.st_ino),
+        "device": str(found.st_dev),
+    }
+
+
+def _irregular(seen: Reading) -> Reading:
+    return replace(seen, errors="no regular file", trouble=Trouble.FAILED)
 
 
 def _feed(number: int, waiting: bytearray) -> bool:
