@@ -13,8 +13,13 @@ from hullmark.host.eye import Eye
 from hullmark.model.control import Reading, Trouble
 
 _INTERPRETERS = re.compile(
-    r"(?:(?:ba|da|k|z)?sh|python[0-9.]*|perl[0-9.]*|ruby[0-9.]*|env|nice|ionice|timeout|setsid|sudo)"
+    r"(?:ba|da|k|z|c|tc|fi)?sh|(?:python|perl|ruby|lua|php|tclsh)[0-9.]*|node|nodejs|expect|busybox|env|nice|ionice"
+    r"|timeout|setsid|sudo|su|runuser|nohup|stdbuf|xargs|chrt|taskset|unshare|nsenter|chroot"
 )
+_BY_SCRIPT = re.compile(r"[gmn]?awk|sed|make|gdb")
+"""Read a program from the file behind `-f` (gdb: `-x`), and take others for what they are to read."""
+_APART = ("-f", "-x", "--file", "--command", "--makefile")
+_JOINED = re.compile(r"(?:-f|-x|--file=|--command=|--makefile=)(.+)", re.DOTALL)
 
 
 def run(eye: Eye, name: str, argv: Sequence[str], *, owner: int = 0, root: str = "") -> Reading:
@@ -37,9 +42,12 @@ def _run(program: str, argv: Sequence[str]) -> Iterator[str]:
     """The program, and what else it may be told to run: an interpreter any file that is there, others those that can be executed."""
     yield program
     interprets = _INTERPRETERS.fullmatch(Path(program).name) is not None
-    for word in argv[1:]:
-        path = f"/{word.lstrip('/')}"  # programs are run in /
-        if _is_file(path) and (interprets or os.access(path, os.X_OK)):
+    by_script = _BY_SCRIPT.fullmatch(Path(program).name) is not None
+    for before, word in zip(argv, argv[1:]):
+        joined = _JOINED.fullmatch(word) if by_script else None
+        is_script = joined is not None or (by_script and before in _APART)
+        path = f"/{(joined[1] if joined else word).lstrip('/')}"  # programs are run in /
+        if _is_file(path) and (interprets or is_script or os.access(path, os.X_OK)):
             yield path
 
 

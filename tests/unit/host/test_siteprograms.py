@@ -65,6 +65,28 @@ def test_one_that_others_may_write_is_not_run(site: Site, mode: int) -> None:
     assert not site.ran
 
 
+@pytest.mark.parametrize(
+    ("argv", "judged"),
+    [
+        (("awk", "-f", "{}", "/etc/hostname"), True),
+        (("mawk", "-f{}"), True),
+        (("sed", "--file={}"), True),
+        (("sed", "-n", "-f", "{}"), True),
+        (("nohup", "sh", "{}"), True),
+        (("node", "{}"), True),
+        (("awk", "{{print}}", "{}"), False),
+        (("tail", "-f", "{}"), False),
+    ],
+)
+def test_a_file_that_says_what_to_do_is_judged_and_one_that_is_only_read_is_not(
+    tmp_path: Path, argv: tuple[str, ...], judged: bool
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("")
+    words = [word.format(script) for word in argv]
+    assert (str(script) in siteprograms._run(f"/usr/bin/{words[0]}", words)) is judged
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_one_of_another_user_is_not_run(site: Site) -> None:
     os.chown(site.program, 12345, 0)
