@@ -41,6 +41,8 @@ class Receipts:
         finder = receipt.seen_by.partition(" ")[0]
         if receipt.nonce in self._kept or self._by_host.get(finder, 0) >= OF_ONE_HOST:
             return
+        if receipt.host_id == finder:
+            return  # its own, which it may not vouch for, and which would hide who else found it
         if len(self._kept) >= KEPT_MOST:
             self._drop()
         self._kept[receipt.nonce] = receipt

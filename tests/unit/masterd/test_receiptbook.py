@@ -40,6 +40,13 @@ def test_nobody_vouches_for_itself(book: Receipts) -> None:
     assert told(book, "web2", A) == {A: "host web1"}
 
 
+def test_what_a_host_finds_of_itself_hides_nobody_elses_receipt(book: Receipts) -> None:
+    own = Receipt("web1", A, "", 1.0)
+    book.exchange("web1", "host web1", ReceiptsRequest((own,)), 0.0)
+    book.exchange("log1", "host log1", ReceiptsRequest((own,)), 0.0)
+    assert told(book, "web1", A) == {A: "host log1"}
+
+
 def test_the_first_who_found_it_stands(book: Receipts) -> None:
     find(book, "log1", A)
     find(book, "log2", A)
