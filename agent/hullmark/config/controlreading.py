@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Optional
 
@@ -12,7 +12,7 @@ from hullmark.config import checkvalues, values
 from hullmark.document import ListValue, MapValue, line_of, problem_at
 from hullmark.errors import Problem
 from hullmark.model.checkkinds import KINDS, Kind
-from hullmark.model.control import LEVELS, CheckSpec, Condition, ControlSpec
+from hullmark.model.control import LEVELS, SOUGHT, CheckSpec, Condition, ControlSpec
 from hullmark.model.functions import FUNCTIONS, OF_A_SITE
 
 INTERVAL_LEAST_S, INTERVAL_MOST_S = 1.0, 31 * 86400.0
@@ -162,6 +162,8 @@ def _spec(
     fields.need(_NEEDED)
     found = {key: fields.get(key, reader) for key, reader in _CONTROL.items() if key != "id"}
     checks = _checks(fields, problems)
+    if found["condition"] is Condition.NONE:
+        checks = tuple(_sought(fields, check) for check in checks)
     if fields.wrong:
         return None
     return ControlSpec(
@@ -176,6 +178,14 @@ def _spec(
         file=file,
         line=line,
     )
+
+
+def _sought(fields: Fields, check: CheckSpec) -> CheckSpec:
+    """A check of a control whose condition is none: its failure is the good end, so it may not come from a tool that is broken."""
+    if "." in check.kind or check.kind == "log_canary":
+        allowed = "all or any: it fails where the tool is broken, which would count as a pass"
+        fields.problem("condition", f"none, with {check.check_id}, a {check.kind}", allowed)
+    return replace(check, given={**check.given, SOUGHT: True})
 
 
 def _checks(fields: Fields, problems: list[Problem]) -> tuple[CheckSpec, ...]:

@@ -27,6 +27,11 @@ LEVELS: Mapping[int, str] = {
 harmless canary was seen at the tool's own output by a path that the check did not write, 4 it was seen on another machine."""
 
 
+SOUGHT = "sought"
+"""In what a check is given, where its control's condition is none: it looks for what must not be, and a failure that only says that it
+could not look is an error."""
+
+
 class Condition(enum.Enum):
     """What has to be so for a control to pass, of those of its checks that apply."""
 

@@ -19,15 +19,15 @@ from hullmark.core.checks.judge import (
 )
 from hullmark.core.checks.syslogs import arrived, unsent
 from hullmark.model import linepattern
-from hullmark.model.control import Finding, Reading, Trouble
+from hullmark.model.control import SOUGHT, Finding, Reading, Status, Trouble
 
 
 def _judge_command(seen: Seen) -> Finding:
     told = programs.look(seen, "command")
     return (
-        _absent(seen, told)
+        _not_looked(seen, _absent(seen, told))
         or untold(told)
-        or _bad_code(seen, told)
+        or _not_looked(seen, _bad_code(seen, told))
         or _bad_lines(seen, told)
         or _bad_number(seen, told)
         or seen.passed(first_line(told.text))
@@ -170,6 +170,13 @@ def _absent(seen: Seen, reading: Reading) -> Optional[Finding]:
 def _missing(seen: Seen, reason: str) -> Finding:
     """As the site said: only where it said so that is no failure."""
     return not_applicable(reason) if seen.text("if_missing") == "not_applicable" else failed(reason)
+
+
+def _not_looked(seen: Seen, found: Optional[Finding]) -> Optional[Finding]:
+    """A command that is not there, or ended badly, has not looked for what must not be."""
+    if found is not None and found.status is Status.FAIL and seen.said(SOUGHT):
+        return error(found.reason)
+    return found
 
 
 def _bad_code(seen: Seen, told: Reading) -> Optional[Finding]:

@@ -36,6 +36,13 @@ def told(text: str = "all is well\nqueue: 3", *, code: int = 0, **more: Any) -> 
     return judged("command", whole, argv=("/opt/edr/ctl", "status"), **more)
 
 
+def test_a_command_that_could_not_look_for_what_must_not_be_is_no_good_end() -> None:
+    for found in (told(code=139, sought=True), judged("command", missing("command"), sought=True)):
+        assert found.status is ERROR, "a failure would be turned into a pass"
+    assert told(must_match="tampered", sought=True).status is FAIL
+    assert told(must_match="all is well", sought=True).status is PASS
+
+
 @pytest.mark.parametrize(
     ("finding", "status", "reason"),
     [
