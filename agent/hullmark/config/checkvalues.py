@@ -22,7 +22,10 @@ def read(parameter: Parameter, value: Any) -> object:
         return values.choice(*parameter.choices)(value)
     if parameter.bounds is not None:
         return values.number(*parameter.bounds)(value)
-    return _BY_FORM[parameter.form](value)
+    found = _BY_FORM[parameter.form](value)
+    if parameter.holds and not any(parameter.holds in one for one in value):
+        raise ValueError(f"{parameter.form.value} with {parameter.holds} in one of them")
+    return found
 
 
 def text(value: Any) -> str:

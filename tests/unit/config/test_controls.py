@@ -176,6 +176,7 @@ def test_what_is_not_shipped_can_not_be_switched_off(folders: Folders) -> None:
         ("{id: a, kind: unit, name: a.service}, {id: a, kind: unit, name: b.service}", "mine.checks[1].id: a stands here and in line 5"),
         ("{id: a, kind: log_canary, files: [/a], within: 20s}", "mine.a.within: not shorter than the timeout (allowed: less than 20s)"),
         ("{id: a, kind: log_canary, files: [/a], timeout: 5s}", "mine.a.within: not shorter than the timeout (allowed: less than 5s)"),
+        ("{id: a, kind: log_canary, files: [/a], write_by: [/usr/bin/logger, x]}", "mine.a.write_by: bad value (allowed: a list of texts with {text} in one"),
         ("a", "mine.checks[0]: not a mapping"),
         ("", "mine.checks: no list of checks"),
     ],

@@ -25,7 +25,7 @@ class Form(enum.Enum):
 @dataclass(frozen=True)
 class Parameter:
     """`required` ones have no default. A CHOICE's `choices` are all it may be; a NUMBER is at least the first of `bounds`, and at
-    most the second."""
+    most the second. `holds`: what has to stand in one of its texts."""
 
     form: Form
     meaning: str
@@ -33,6 +33,7 @@ class Parameter:
     required: bool = False
     choices: tuple[str, ...] = ()
     bounds: Optional[tuple[int, int]] = None
+    holds: str = ""
 
 
 @dataclass(frozen=True)

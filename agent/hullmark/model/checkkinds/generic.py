@@ -131,6 +131,7 @@ KINDS: Mapping[str, Kind] = {
             "write_by": Parameter(
                 Form.TEXTS,
                 "a command that logs it in place of the socket; {text} in a word becomes the line. As argv of command",
+                holds="{text}",
             ),
             "if_missing": _IF_MISSING,
         },
