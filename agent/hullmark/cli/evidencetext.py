@@ -108,7 +108,8 @@ def verified_document(file: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def traced(found: Trace) -> Iterator[str]:
+def traced(found: Trace, local_log: str = "") -> Iterator[str]:
+    """`local_log`: the folder of a host's own log, where no master is asked."""
     yield f"{found.requirement} {one_line(found.title)}, host {one_line(found.host)}"
     if found.covers:
         yield f"  shown        {one_line(found.covers)}"
@@ -142,5 +143,8 @@ def traced(found: Trace) -> Iterator[str]:
         f" vouched for by {vouched or 'nobody'}"
     )
     if found.results:
-        log = found.results[0].log
-        yield f"  the records  hullmark audit show --log {log} --kind control.result --output json"
+        kind, log = "control.result", found.results[0].log
+        if local_log:
+            yield f'  the records  grep -h \'"kind":"{kind}"\' {local_log}/audit*.log'
+        else:
+            yield f"  the records  hullmark audit show --log {log} --kind {kind} --output json"

@@ -287,6 +287,8 @@ def test_a_host_without_a_cluster_makes_signs_and_traces_by_itself(
     traced = run("evidence", "trace", "10.2.1.2", *where)
     assert traced.code == 0, traced.out
     assert "vouched for by nobody" in traced.out
+    assert "audit show" not in traced.out, "no master answers there"
+    assert f"{tmp_path / 'log'}/audit*.log" in traced.out
 
 
 def test_a_part_of_a_log_is_cut_behind_a_record(tmp_path: Path) -> None:

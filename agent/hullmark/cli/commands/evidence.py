@@ -237,6 +237,7 @@ def fingerprint(asked: Asked, local: bool, config: str) -> None:
 Example:
   hullmark evidence trace 10.2.1.2 --host web1
   hullmark evidence trace 10.2.1.2 --host web1 --output json
+  hullmark evidence trace 10.2.1.2 --local
 
 \b
 Exit codes: 0 each function has a result in a whole chain, 1 some have
@@ -270,10 +271,16 @@ def trace(asked: Asked, requirement: str, host: str, name: str, local: bool, con
     if asked.json:
         show.document("evidence-trace", found, good=found.good)
     else:
-        show.lines(*evidencetext.traced(found))
+        show.lines(*evidencetext.traced(found, _log_folder(config) if local else ""))
     if found.chain != "whole":
         return EXIT_FAILED
     return EXIT_OK if found.good else EXIT_DEGRADED
+
+
+def _log_folder(config: str) -> str:
+    from hullmark.cli import evidencelocal
+
+    return evidencelocal.configuration(config).audit_dir
 
 
 def _traced(asked: Asked, host: str, when: Period, folder: Path, config: Optional[str]) -> Gathered:
