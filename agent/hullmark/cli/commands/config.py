@@ -114,6 +114,8 @@ def _asked_for(what: tuple[str, ...], kind: Optional[str]) -> tuple[str, Optiona
     words = list(what)
     if kind is None and words and words[0] in KINDS:
         kind = words.pop(0)
+    if len(words) > 1 and kind is None and not Path(words[0]).exists():
+        raise UsageError(f"no kind {words[0]!r}", remedy=f"one of {', '.join(KINDS)}; {_SEE}")
     if len(words) > 1:
         raise UsageError(f"{' '.join(words)}: one file at a time", remedy=_SEE)
     file = words[0] if words else None
