@@ -14,7 +14,7 @@ from hullmark.agentd.looking import Key, as_text
 from hullmark.agentd.results import Taken
 from hullmark.core.scrub import scrubbed
 from hullmark.model.audit import Entry, Outcome
-from hullmark.model.control import CheckState, Reading, Status
+from hullmark.model.control import CheckState, Condition, Reading, Status
 from hullmark.model.moments import moment
 from hullmark.model.wire import canonical, to_wire
 
@@ -139,6 +139,7 @@ def result(taken: Taken, *, full: bool = True) -> Entry:
         "control": spec.control_id,
         "check": state.check_id,
         "function": spec.function,
+        "condition": "" if spec.condition is Condition.ALL else spec.condition.value,
         "status": state.status.value,
         "level": str(state.level),
         "since": moment(state.since),

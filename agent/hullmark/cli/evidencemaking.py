@@ -97,14 +97,14 @@ def framework(name: str) -> Framework:
 
 
 def definitions(remarks: list[str]) -> Mapping[str, ControlSpec]:
-    """By id, as this machine has them: titles and conditions are from here."""
+    """By id, as this machine has them: titles and what to do are from here."""
     from hullmark.config import load_controls, shipped_controls
 
     try:
         return {one.control_id: one for one in load_controls(shipped_controls()).specs}
     except HullmarkError as error:
         remarks.append(
-            f"this machine's definitions of controls can't be read, so all checks of one had to pass: {error.message}"
+            f"this machine's definitions of controls can't be read, so they have no titles: {error.message}"
         )
         return {}
 

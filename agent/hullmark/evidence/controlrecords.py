@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 from hullmark.model import jsontext
 from hullmark.model.audit import Record
-from hullmark.model.control import NOTHING_PROVEN, Status
+from hullmark.model.control import NOTHING_PROVEN, Condition, Status
 from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.outage import Outage
 
@@ -21,12 +21,13 @@ KINDS = ("control", "controls", "outage", "incident", "alert")
 REOPENED = "outage.reopened"
 ENDINGS = ("outage.recovered", "outage.withdrawn")
 """The second: its control is defined no more."""
+_CONDITIONS = {one.value: one for one in Condition}
 _STATUSES = {one.value: one for one in Status}
 
 
 @dataclass(frozen=True)
 class Result:
-    """A check's result. `at` is when it was recorded, `since` when it became this, both in seconds since 1970. `readings` is JSON text;
+    """A check's result, and the condition of its control then. `at` is when it was recorded, `since` when it became this, both in seconds since 1970. `readings` is JSON text;
     `source` the record's place, for people and for tracing."""
 
     log: str
@@ -42,6 +43,7 @@ class Result:
     not_exercised: str = ""
     seq: int = 0
     hash: str = ""
+    condition: Condition = Condition.ALL
 
     @property
     def key(self) -> tuple[str, str]:
@@ -91,6 +93,7 @@ def result_of(record: Record) -> Optional[Result]:
         fields.get("not_exercised", ""),
         record.seq,
         record.hash,
+        _CONDITIONS.get(fields.get("condition", ""), Condition.ALL),
     )
 
 

@@ -5,7 +5,7 @@ What nobody looked at is never proven: it is time that is told apart. A requirem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -207,8 +207,12 @@ class Evidence:
         }
         known = self._question.definitions.get(control_id)
         function = found.functions.get(control_id, "") or (known.function if known else "")
-        spec = _spec(control_id, function, known, tuple(checks))
+        conditions = {one.condition for key in keys for one in found.results.get(key, ())}
+        spec = _spec(control_id, function, known, tuple(checks), conditions)
         spans = timeline.control_spans(spec, checks)
+        if len(conditions) > 1 and Condition.NONE in conditions:
+            # What was a pass under one of them was a failure under the other, and records don't say from when on.
+            spans = timeline.unproven(spans)
         told = tuple(self._check(found, host, key, checks[key[1]], begins, ends) for key in keys)
         status = timeline.status_at(spans, ends)
         level = max((one.level for one in told), default=NOTHING_PROVEN)
@@ -300,13 +304,19 @@ def plain(text: str) -> str:
 
 
 def _spec(
-    control_id: str, function: str, known: Optional[ControlSpec], checks: Sequence[str]
+    control_id: str,
+    function: str,
+    known: Optional[ControlSpec],
+    checks: Sequence[str],
+    conditions: Collection[Condition],
 ) -> ControlSpec:
-    """As it is defined now, of the checks that were recorded; where it isn't known, all of them have to pass."""
+    """Of the checks and the condition that were recorded: how it is defined where the pack is made proves nothing, and has only words for
+    it. Where there were several conditions, all checks have to pass."""
     recorded = tuple(CheckSpec(name, "", NOTHING_PROVEN, 0.0, 0.0) for name in checks)
+    condition = next(iter(conditions)) if len(conditions) == 1 else Condition.ALL
     if known is None:
-        return ControlSpec(control_id, function, control_id, "", Condition.ALL, recorded, "")
-    return replace(known, checks=recorded)
+        return ControlSpec(control_id, function, control_id, "", condition, recorded, "")
+    return replace(known, checks=recorded, condition=condition, enabled=True)
 
 
 def _reason(checks: Sequence[CheckStory], status: Status) -> str:

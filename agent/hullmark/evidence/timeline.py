@@ -151,6 +151,13 @@ def _state_at(
     return CheckState(name, spans[number].status, at=at)
 
 
+def unproven(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """With nothing as passing."""
+    return joined(
+        replace(one, status=Status.NOT_RUN) if one.status is Status.PASS else one for one in spans
+    )
+
+
 def function_spans(controls: Sequence[Sequence[Span]]) -> tuple[Span, ...]:
     """Of the controls that carry one function on one host: it fails where one that applies does, and passes where one passes."""
     edges = sorted(

@@ -56,6 +56,7 @@ class Log:
         since: Optional[float] = None,
         readings: Sequence[Reading] = (),
         not_exercised: str = "",
+        condition: str = "",
     ) -> Record:
         control, name, function = check
         fields = {
@@ -67,6 +68,7 @@ class Log:
             "since": moment(at if since is None else since),
             "readings": canonical([to_wire(each) for each in readings]).decode(),
             "not_exercised": not_exercised,
+            "condition": condition,
         }
         good = status in (Status.PASS, Status.NOT_APPLICABLE)
         entry = Entry(

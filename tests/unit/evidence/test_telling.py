@@ -155,7 +155,43 @@ def test_all_checks_of_a_control_have_to_pass() -> None:
     assert (only(told(log)).proven_s, only(told(log)).reason) == (0, "task,never")
     any_of = ControlSpec("audit-trail-auditd", "audit-trail", "A", "", Condition.ANY, (), "")
     found = told(log, definitions={"audit-trail-auditd": any_of})
-    assert only(found).proven_s == 10 * HOUR
+    assert only(found).title == "A"
+    assert only(found).proven_s == 0, "how it is defined where the pack is made proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "proven_s"),
+    [
+        (("any", "any"), 10 * HOUR),
+        (("any", ""), 0),
+        (("none", "none"), 0),
+        (("none", "any"), 0),
+        (("no word of ours", "any"), 0),
+    ],
+)
+def test_a_control_is_judged_by_the_condition_that_was_recorded(
+    recorded: tuple[str, str], proven_s: float
+) -> None:
+    log = early(Log("host:h1"))
+    log.result(AUDITD, Status.PASS, BEGINS, condition=recorded[0])
+    log.result(RULES, Status.FAIL, BEGINS, reason="task,never", condition=recorded[1])
+    log.summary(
+        BEGINS,
+        ENDS,
+        {AUDITD: (Status.PASS, 1, {"pass": 600}), RULES: (Status.FAIL, -1, {"fail": 600})},
+    )
+    assert only(told(log)).proven_s == proven_s
+
+
+@pytest.mark.parametrize(("conditions", "proven"), [(("none",), True), (("none", "all"), False)])
+def test_what_was_sought_and_not_found_is_proven_where_it_was_sought_all_the_time(
+    conditions: tuple[str, ...], proven: bool
+) -> None:
+    log = early(Log("host:h1"))
+    for condition in conditions:
+        log.result(AUDITD, Status.FAIL, BEGINS, condition=condition)
+    log.summary(BEGINS, ENDS, {AUDITD: (Status.FAIL, -1, {"fail": 600})})
+    assert (only(told(log)).proven_s == 10 * HOUR) is proven
 
 
 def test_a_check_that_was_not_looked_at_yet_keeps_its_control_from_being_proven() -> None:
