@@ -81,6 +81,7 @@ test-packages: setup-packages setup-trials setup-hosts ## The packages, installe
 ahead-packages: setup-packages setup-trials setup-hosts
 	@$(PYTHON) -m tests.packaging.products
 	@$(PYTHON) -m tests.hosts roots bookworm-audited bookworm bookworm-quorum bookworm-sysvinit trixie
+	@$(PYTHON) -m tests.packaging.rhel
 
 setup-packages: setup ## Install what building the packages needs
 	@tools/setup.sh packages

@@ -18,6 +18,7 @@ from typing import Optional
 
 from tests.hosts import CommandFailed, Host
 from tests.hosts.images import SETTLE, SYSTEMD, Image
+from tests.hosts.roots import held_root
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
 ENGINES = ("podman", "docker-ce", "moby-engine", "docker")
@@ -158,3 +159,9 @@ def refused(host: Host, *arguments: str) -> str:
 def installed_version(host: Host, package: str) -> Optional[str]:
     done = host.run(["rpm", "-q", "--qf", "%{VERSION}", package], check=False)
     return done.stdout if done.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    for each in FAMILIES.values():
+        with held_root(each.image):
+            print(f"hosts: {each.image.name} is there")
