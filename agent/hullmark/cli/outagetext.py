@@ -15,7 +15,7 @@ _INDENT = " " * 14
 
 
 def row(view: IncidentView, now: float) -> tuple[str, ...]:
-    newest = max(view.outages, key=lambda one: one.began, default=None)
+    newest = max(view.outages, key=_matters, default=None)
     return (
         str(view.number or "-"),
         view.state + (" (planned)" if view.planned else ""),
@@ -25,6 +25,11 @@ def row(view: IncidentView, now: float) -> tuple[str, ...]:
         _hosts(view),
         f"see {view.merged_into}" if newest is None else newest.reason,
     )
+
+
+def _matters(outage: Outage) -> tuple[bool, float]:
+    """What is over is not why an incident lasts."""
+    return not outage.ended, outage.began
 
 
 def _lasted(view: IncidentView, now: float) -> str:
@@ -129,7 +134,7 @@ def check(found: Sequence[IncidentView], now: float) -> tuple[int, str]:
     word, code = ("CRITICAL", EXIT_FAILED) if new else ("WARNING", EXIT_DEGRADED)
     first = min(new or bad, key=lambda one: one.began)
     oldest = min(one.began for one in bad)
-    why = one_line(max(first.outages, key=lambda one: one.began).reason).replace("|", "/")
+    why = one_line(max(first.outages, key=_matters).reason).replace("|", "/")
     text = f"{count(len(bad), 'incident')}, oldest {age(max(0.0, now - oldest))}"
     text += f", {len(new)} unacknowledged" if new else ", acknowledged"
     return code, f"OUTAGES {word} - {text}: {first.function} on {_hosts(first)}: {why} | {numbers}"

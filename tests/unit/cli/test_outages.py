@@ -68,6 +68,14 @@ def test_those_that_last_are_listed(run: Run, master: FakeMaster) -> None:
     assert master.requests[0].query["open"] == "true"
 
 
+def test_why_is_what_lasts(run: Run, master: FakeMaster) -> None:
+    over = replace(OUT, outage_id="o2", began=NOW - 60, ended=NOW - 30, reason="it was full")
+    both = incidents.view(Incident(12, OUT.function, {"o1": OUT, "o2": over}))
+    master.answers[LIST] = IncidentList((both,))
+    assert run("outages").out.splitlines()[1].endswith(OUT.reason)
+    assert OUT.reason in run("outages", "list", "--nagios").out
+
+
 def test_nothing_that_a_host_says_reaches_the_terminal_as_it_is(
     run: Run, master: FakeMaster
 ) -> None:
