@@ -70,6 +70,8 @@ class Runner:
         self._clock = clock
         self._wall = wall
         self._turns: dict[Key, _Turn] = {}
+        self._former: list[_Turn] = []
+        """Of checks that were changed or taken away while they looked: they may hang too."""
         self._ended: queue.SimpleQueue[Optional[_Ended]] = queue.SimpleQueue()
         self._lost: set[Future[Looked]] = set()
         self._hurried: set[str] = set()
@@ -91,6 +93,9 @@ class Runner:
             else:
                 due = timetable.first_due(self._named(task), task.check.interval_s, now)
                 self._turns[task.key] = _Turn(task, due)
+        kept = {id(turn) for turn in self._turns.values()}
+        gone = [turn for turn in known.values() if id(turn) not in kept]
+        self._former = [one for one in (*self._former, *gone) if one.future is not None]
 
     def _named(self, task: Task) -> str:
         return "/".join((self._host, *task.key))
@@ -179,7 +184,7 @@ class Runner:
     def _hanging(self) -> Iterator[tuple[Task, Looked]]:
         """A look that is given up counts as an error, and what it may still find is not heard."""
         now = self._clock()
-        for turn in list(self._turns.values()):
+        for turn in (*self._turns.values(), *self._former):
             future = turn.future
             if future is None or future in self._lost or now < _hangs_at(turn):
                 continue
@@ -187,7 +192,8 @@ class Runner:
                 continue
             self._lost.add(future)
             self._lanes.give_up(lane_of(turn.task))
-            yield turn.task, self._told(turn, "the look hangs, long after its timeout")
+            if self._turns.get(turn.task.key) is turn:
+                yield turn.task, self._told(turn, "the look hangs, long after its timeout")
 
     def _told(self, turn: _Turn, reason: str) -> Looked:
         took_s = self._clock() - turn.began

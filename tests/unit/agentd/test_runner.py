@@ -163,6 +163,16 @@ def test_a_fault_of_a_probe_is_an_error_of_its_check(caplog: pytest.LogCaptureFi
     assert world.go(10.0)[-1][1].finding == PASSED
 
 
+def test_one_that_hangs_and_was_changed_meanwhile_makes_room_too() -> None:
+    world = World(places=1)
+    world.runner.define([task("a")])
+    world.go(6.0, ending=False)
+    world.runner.define([task("a", 20.0)])
+    world.go(5.0 + GRACE_S + 1.0, ending=False)
+    assert world.lanes.lost == [QUICK]
+    assert world.lanes.free[QUICK] == 1, "else nothing of this lane was ever looked at again"
+
+
 def test_a_check_that_was_changed_or_taken_away_is_not_heard_any_more() -> None:
     world = World()
     world.runner.define([task("a"), task("b")])
