@@ -82,6 +82,10 @@ class Keeper:
             self._kept = read_kept(Kept, self._file) or Kept()
             self._shown = self._kept.known.newest()[: outages.KEPT_MOST]
             self._send_again()
+            for outage in self._shown:
+                if not outage.ended:
+                    # The record of its beginning may have been lost with an agent that was killed.
+                    self._note(_recorded(Word.LASTS, outage))
 
     # -- what the runner tells
 
@@ -188,17 +192,10 @@ class Keeper:
                 self._send(self._alert(outage, told))
 
     def _tell_of(self, told: Told) -> None:
-        outage = told.outage
-        fields = outages.recorded(outage)
-        kind = f"outage.{told.word.value}"
-        bad = told.word in (Word.BEGAN, Word.REOPENED)
-        subject = f"control {outage.control_id}"
-        outcome = Outcome.FAILURE if bad else Outcome.SUCCESS
-        self._note(
-            Entry(kind, subject, outcome=outcome, origin=LOCAL, reason=outage.reason, fields=fields)
-        )
+        entry = _recorded(told.word, told.outage)
+        self._note(entry)
         if self.tell is not None:
-            self.tell(kind, subject, outage.reason, fields)
+            self.tell(entry.kind, entry.subject, entry.reason, entry.fields)
 
     # -- the files
 
@@ -210,6 +207,18 @@ class Keeper:
             _log.warning("outages not written", file=self._file, why=error.strerror)
         else:
             self._unwritten, self._written_at = False, now
+
+
+def _recorded(word: Word, outage: Outage) -> Entry:
+    over = word in (Word.RECOVERED, Word.WITHDRAWN)
+    return Entry(
+        f"outage.{word.value}",
+        f"control {outage.control_id}",
+        outcome=Outcome.SUCCESS if over else Outcome.FAILURE,
+        origin=LOCAL,
+        reason=outage.reason,
+        fields=outages.recorded(outage),
+    )
 
 
 def _switched_off(state: ControlState) -> bool:

@@ -63,6 +63,7 @@ class Word(enum.Enum):
 
     BEGAN = "began"
     REOPENED = "reopened"
+    LASTS = "lasts"  # it was open when the agent began
     RECOVERED = "recovered"
     WITHDRAWN = "withdrawn"  # its control is looked at no more, by the word of the host's owner
 

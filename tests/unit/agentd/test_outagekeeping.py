@@ -91,12 +91,29 @@ def test_an_open_one_survives_restarts_and_nobody_is_alerted_twice(house: House)
     house.keeper.sent(house.alerts[0])
     after = house.again()
     assert after.look(FAIL, FAIL) == {"trail": house.keeper.outages()[0].outage_id}
-    assert (after.notes, after.alerts) == ([], [])
+    assert ([one.kind for one in after.notes], after.alerts) == (["outage.lasts"], [])
     last = after.again()
     last.look(PASS, PASS)
-    assert kinds(last) == ["outage.recovered"]
+    assert kinds(last) == ["outage.lasts", "outage.recovered"]
     assert words(last) == [AlertWord.RECOVERED]
     assert last.keeper.outages()[0].passed_at > 0.0
+
+
+def test_an_agent_that_was_killed_before_it_recorded_an_outage_records_it_later(
+    house: House,
+) -> None:
+    house.look(PASS, PASS, FAIL)
+    began = next(one for one in house.notes if one.kind == "outage.began")
+    after = house.again()  # nothing of what the first one noted may have reached the disk
+    assert [one.kind for one in after.notes] == ["outage.lasts"]
+    lasts = after.notes[0]
+    assert (lasts.outcome, lasts.fields, lasts.subject) == (
+        Outcome.FAILURE,
+        began.fields,
+        began.subject,
+    )
+    after.look(PASS, PASS, PASS)
+    assert "outage.lasts" not in [one.kind for one in after.again().notes]
 
 
 def test_an_alert_that_was_on_its_way_is_sent_again_with_the_same_id(house: House) -> None:
