@@ -26,6 +26,8 @@ RESULTS: Mapping[Status, str] = {
 }
 ABSENT = "ABSENT"
 _ORDER = (Status.FAIL, Status.ERROR, Status.NOT_RUN, Status.PASS, Status.NOT_APPLICABLE)
+REFUSED = "controls.invalid"
+"""A problem: a file of the site's is wrong, so what it asks for is not looked at."""
 NAGIOS_MOST = 5
 """What is named in its one line."""
 
@@ -136,10 +138,14 @@ def nagios(told: Told) -> tuple[str, int]:
         if sums is not None and told.view.state not in UNHEARD:
             why = summary(sums)
         return unknown(f"{told.view.host}: {why}"), 3
-    code = 2 if sums.failing else 1 if sums.not_proven else 0
+    refused = [
+        one for one in (posture.problems if posture is not None else ()) if one.startswith(REFUSED)
+    ]
+    code = 2 if sums.failing else 1 if sums.not_proven or refused else 0
     bad = [state for state in sorted(told.controls.values(), key=rank) if _counts(state)]
     said = [f"{one.control_id} {RESULTS[one.status]}: {one.reason}" for one in bad]
     said += [f"{function} {ABSENT}" for function in sums.uncovered]
+    said += refused
     more = f", and {len(said) - NAGIOS_MOST} more" if len(said) > NAGIOS_MOST else ""
     named = f": {'; '.join(said[:NAGIOS_MOST])}{more}" if said else ""
     open_ones = sum(not one.ended for one in told.view.outages)

@@ -228,6 +228,12 @@ def test_nagios(host: Host, controls: Any) -> None:
         1,
         "HULLMARK WARNING - 1 pass, 1 at level 4; 1 NOT proven: time ABSENT",
     )
+    host.write(PASSING, problems=("controls.invalid: site.yaml:3: unknown key",))
+    done = controls("--nagios")
+    assert done.code == 1, "what the wrong file asks for is not looked at"
+    assert "all proven: controls.invalid: site.yaml:3: unknown key |" in done.out
+    host.write(PASSING, problems=("alerts.unsent.mail: no answer",))
+    assert controls("--nagios").code == 0
     many = [
         state(f"x-{number}", "time", Status.ERROR, -1, "a|b\nc", outage="") for number in range(9)
     ]
