@@ -126,6 +126,7 @@ _OUTCOME = re.compile(
     r"|found (?P<none>NO )?differences between database and filesystem"
     r"|(?P<all>All files match AIDE database)"
 )
+_LATER = re.compile(r"^(?:ERROR|FATAL)\b.*", re.M)
 _COUNT = re.compile(r"^\s*(Added|Removed|Changed)(?: entries)?:\s*([0-9]{1,9})\s*$", re.M)
 
 
@@ -135,6 +136,10 @@ def _outcome(text: str) -> Optional[tuple[str, str]]:
     if not outcomes:
         return None
     last = outcomes[-1]
+    later = _LATER.search(text, last.end())
+    if later is not None:
+        # Of a run that did not get to its end: what one before it found is no word of its own.
+        return (first_line(later[0]), "")
     if _is_wrong(last):
         return (f"exit code {last['code']}" if last["code"] else first_line(last[0]), "")
     counts = ", ".join(f"{count} {what.lower()}" for what, count in _COUNT.findall(text)[-3:])

@@ -187,6 +187,11 @@ def test_a_long_report() -> None:
     late = log(SCRIPT_BROKEN)
     end = named(reading("", SCRIPT_SAME), "end /var/log/aide/aide.log")
     assert run(late, end).status is Status.PASS
+    end = named(reading("", SCRIPT_SAME + "ERROR: out of memory\n"), "end /var/log/aide/aide.log")
+    broken = run(log(SAME + "ERROR: can't read /etc/aide.conf\n"))
+    for found in (run(late, end), broken):
+        assert found.status is Status.FAIL, "a run that broke has not what one before it found"
+        assert "ERROR: " in found.reason
     end = named(reading("", "f > ... : /srv/x\n" * 9), "end /var/log/aide/aide.log")
     assert run(log(DIFFERENT), end).status is Status.PASS
 
