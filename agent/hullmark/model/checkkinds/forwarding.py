@@ -11,11 +11,11 @@ KINDS: Mapping[str, Kind] = {
     "forwarding.receipt": Kind(
         "a canary that this host logs is found in the logs that another host keeps, by the agent there",
         level=OTHER_HOST,
-        interval_s=30.0,
+        interval_s=25.0,
         timeout_s=10.0,
         parameters={
             "within": Parameter(
-                Form.DURATION, "how old the newest canary that arrived may be", 50.0
+                Form.DURATION, "how old the newest canary that arrived may be", 60.0
             ),
             "forwards": Parameter(
                 Form.CHOICE,
