@@ -187,4 +187,5 @@ def _reason(spec: ControlSpec, status: Status, decisive: Sequence[CheckState]) -
 def _remedy(spec: ControlSpec, status: Status, decisive: Sequence[CheckState]) -> str:
     if status not in (Status.FAIL, Status.ERROR):
         return ""
-    return next((one.remedy for one in decisive if one.remedy), spec.remediation)
+    # Of the check that the reason is of.
+    return (decisive[0].remedy if decisive else "") or spec.remediation

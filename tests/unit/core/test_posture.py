@@ -138,7 +138,9 @@ def test_it_says_which_check_decided_and_what_to_do() -> None:
     assert shown.reason == "b: why b (and 1 more)"
     assert shown.remedy == "look at it"
     assert (shown.level, shown.outage) == (CANARY, "o1")
-    checks["c"] = replace(checks["c"], remedy="start it")
+    checks["c"] = replace(checks["c"], remedy="start another")
+    assert posture.control_state(spec_of(3), checks).remedy == "look at it", "the reason is of b"
+    checks["b"] = replace(checks["b"], remedy="start it")
     assert posture.control_state(spec_of(3), checks).remedy == "start it"
     assert posture.control_state(spec_of(1), found(PASS)).remedy == ""
 
