@@ -213,6 +213,13 @@ class Evidence:
         if len(conditions) > 1 and Condition.NONE in conditions:
             # What was a pass under one of them was a failure under the other, and records don't say from when on.
             spans = timeline.unproven(spans)
+        carries = _carries_since(
+            function, (one for key in keys for one in found.results.get(key, ()))
+        )
+        # What it proved before, it proved of another function.
+        spans = timeline.joined(
+            (*timeline.unproven(timeline.cut(spans, 0.0, carries)), *timeline.cut(spans, carries))
+        )
         told = tuple(self._check(found, host, key, checks[key[1]], begins, ends) for key in keys)
         status = timeline.status_at(spans, ends)
         level = max((one.level for one in told), default=NOTHING_PROVEN)
@@ -317,6 +324,17 @@ def _spec(
     if known is None:
         return ControlSpec(control_id, function, control_id, "", condition, recorded, "")
     return replace(known, checks=recorded, condition=condition, enabled=True)
+
+
+def _carries_since(function: str, results: Iterable[Result]) -> float:
+    """From when on the control was recorded as one of this function; 0.0 where it never was of another."""
+    since = 0.0
+    for one in sorted(results, key=lambda each: each.seq):
+        if one.function and one.function != function:
+            since = float("inf")
+        elif since == float("inf"):
+            since = one.at
+    return since
 
 
 def _reason(checks: Sequence[CheckStory], status: Status) -> str:

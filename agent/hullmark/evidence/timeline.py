@@ -7,7 +7,7 @@ fit together the time counts as not looked at. A run that began anew begins with
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -149,6 +149,13 @@ def _state_at(
     if number < 0 or spans[number].ends <= at:
         return None
     return CheckState(name, spans[number].status, at=at)
+
+
+def cut(spans: Iterable[Span], begins: float, ends: float = float("inf")) -> Iterator[Span]:
+    """What of them is within this time."""
+    for one in spans:
+        if one.begins < ends and begins < one.ends:
+            yield replace(one, begins=max(one.begins, begins), ends=min(one.ends, ends))
 
 
 def unproven(spans: Iterable[Span]) -> tuple[Span, ...]:

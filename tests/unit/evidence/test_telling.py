@@ -194,6 +194,17 @@ def test_what_was_sought_and_not_found_is_proven_where_it_was_sought_all_the_tim
     assert (only(told(log)).proven_s == 10 * HOUR) is proven
 
 
+def test_a_control_that_was_given_another_function_proves_it_from_then_on() -> None:
+    log = early(Log("host:h1"))
+    control, check, _ = AUDITD
+    log.passing(BEGINS - HOUR, ENDS - 2 * HOUR, (control, check, "site-other"))
+    log.result(AUDITD, Status.PASS, ENDS - 2 * HOUR)
+    log.passing(ENDS - 2 * HOUR, ENDS + HOUR, AUDITD)
+    found = told(log)
+    assert only(found).proven_s == 2 * HOUR
+    assert verdict(found).verdict == story.INTERRUPTED
+
+
 def test_a_check_that_was_not_looked_at_yet_keeps_its_control_from_being_proven() -> None:
     log = early(Log("host:h1"))
     log.passing(BEGINS, BEGINS + 2 * HOUR, AUDITD)
