@@ -84,13 +84,14 @@ class Attendance:
             ),
             self._ending,
         )
+        posturing = Posturing(host, problems)
         self._controlling = Controlling(
             Makings(
                 Definitions(shipped_controls(), problems, note),
                 Runner(host, looking.look, budget=lambda: self._config.controls_budget / 100),
                 Results(),
                 Diary(note, lambda: guard.auditing.backlog),
-                Posturing(host, problems),
+                posturing,
                 self._alarm.keeper,
                 problems,
                 time.time,
@@ -101,6 +102,7 @@ class Attendance:
             {
                 "audit": guard.auditing.run,
                 "controls": self._controlling.run,
+                "posture": posturing.watch,
                 "asks": self._alarm.run,
                 "receipts": self._forwarding.run,
                 "files": self._watched.run,

@@ -6,6 +6,7 @@ the agent still looks.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Optional
 
 from hullmark import __version__
+from hullmark.agentd import pulse
 from hullmark.agentd.hearing import boot_clock
 from hullmark.agentd.problems import Problems
 from hullmark.core.posture import settled
+from hullmark.core.postures import unknown
 from hullmark.model.control import ControlState, Mode, Posture
 from hullmark.model.outage import Incident, Outage
 from hullmark.model.wire import canonical, to_wire
@@ -24,6 +27,8 @@ from hullmark.pki.files import write_file
 FILE = "posture.json"
 SCHEMA = "hullmark.posture/1"
 SOON_S, EVERY_S = 1.0, 5.0
+LATE_S = 30.0
+"""As long as the file on the host is believed."""
 PROBLEM = "posture.write"
 
 Show = Callable[[Posture, tuple[Outage, ...]], None]
@@ -42,7 +47,7 @@ class Standing:
 
 
 class Posturing:
-    """One thread's, but for `listen`."""
+    """One thread's, but for `listen` and `watch`."""
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Posturing:
         self._wall = wall
         self._clock = clock
         self._written_at = float("-inf")
+        self._shown_at = clock()
         self._settled: Optional[Posture] = None
         self._outages: tuple[Outage, ...] = ()
         self._incidents: tuple[Incident, ...] = ()
@@ -69,9 +75,25 @@ class Posturing:
         """Who shows it to a leader from now on; None: nobody. By any thread, which waits for nothing."""
         self._listener, self._owed = listener, True
 
+    def watch(self, stopping: threading.Event) -> None:
+        """Another thread's: a leader is not to believe what nobody looks at any more, as where the disk hangs that outages are written
+        to, and the host is heard all the same."""
+        while not stopping.is_set():
+            pulse.within(EVERY_S)
+            stopping.wait(EVERY_S)
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Withdraw what a leader was told, if nothing was shown for too long."""
+        at_rest, listener = self._settled, self._listener
+        if at_rest is None or listener is None or self._clock() - self._shown_at <= LATE_S:
+            return
+        listener(unknown(at_rest, f"the agent has not looked for {LATE_S:.0f} s"), self._outages)
+        self._owed = True  # last: whoever looks again meanwhile tells it once more
+
     def show(self, standing: Standing, folder: str, mode: Mode, *, moved: bool = False) -> None:
         """`moved`: a check has another status than when this was called last."""
-        now = self._clock()
+        now = self._shown_at = self._clock()
         beside = (standing.enrolled, standing.problems, standing.outages, mode)
         self._changed |= standing.incidents != self._incidents
         self._incidents = standing.incidents

@@ -449,6 +449,27 @@ def test_the_posture_is_written_soon_after_a_change_and_now_and_then(tmp_path: P
     assert len(later) == 1
 
 
+def test_a_leader_is_told_that_nobody_looks_any_more(tmp_path: Path) -> None:
+    clock = Clock()
+    shown: list[Posture] = []
+    shower = Posturing("web1", Problems(), clock.wall, clock)
+    shower.listen(lambda posture, _: shown.append(posture))
+    results = Results(clock.wall, clock)
+    results.define([SPEC])
+    for task in (DAEMON, SYNC):
+        results.take(task, looked(clock))
+    standing = posturing.Standing(results.states())
+    shower.show(standing, str(tmp_path), Mode.RUN)
+    clock.now += 29.0
+    shower.doubt()
+    assert [one.controls["time"].status for one in shown] == [Status.PASS]
+    clock.now += 2.0
+    shower.doubt()
+    shower.show(standing, str(tmp_path), Mode.RUN)
+    told = [one.controls["time"].status for one in shown]
+    assert told == [Status.PASS, Status.NOT_RUN, Status.PASS], "anew once it looks again"
+
+
 def test_a_folder_that_can_not_be_written_is_a_problem_until_it_can(tmp_path: Path) -> None:
     clock, problems = Clock(), Problems()
     made = Posturing("web1", problems, clock.wall, clock)
