@@ -86,7 +86,7 @@ class Shop:
 
     def pid(self, service: str) -> int:
         """Of the daemon; 0 while there is none."""
-        line = ["pgrep", "-f", f"{LAUNCHERS[service]} run"]
+        line = ["pgrep", "-P", "1", "-f", f"{LAUNCHERS[service]} run"]
         return int(self.host.run(line, check=False).stdout or 0)
 
     def service(self, verb: str, service: str) -> tuple[int, str]:
@@ -131,7 +131,7 @@ def made(bed: Bed, name: str, image: str, engine: str) -> Shop:
     host.run(["hullmark", "invite", name, "--token-file", "/root/token"])
     enroll = "hullmark agent enroll --token-file /root/token --output json"
     joined = json.loads(host.run(enroll).stdout)
-    assert (joined["changed"], joined["service"]) == (True, "started")
+    assert (joined["changed"], joined["service"]) == (True, "running"), "it ran before: it checks"
     host.run("rm /root/token")
     again = json.loads(host.run(enroll).stdout)
     assert (again["changed"], again["service"]) == (False, "running")
