@@ -14,7 +14,7 @@ VERDICTS = (PROVEN, INTERRUPTED, NOT_PROVEN, ELSEWHERE, NOT_COVERED)
 @dataclass(frozen=True)
 class CheckStory:
     """One check on one host in the period. `passes`, `fails`, `errors` count looks; `raw` is the file in the pack with its newest
-    readings, `source` the record that has them (`LOG #SEQ HASH`). `level` is the highest that a pass proved, -1 none. `status` is
+    readings, `source` the record that has them (`LOG #SEQ HASH`). `level` is the lowest that a pass proved, -1 where none did. `status` is
     the newest one."""
 
     check_id: str

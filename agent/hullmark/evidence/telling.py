@@ -257,7 +257,7 @@ class Evidence:
         return CheckStory(
             key[1],
             status.value,
-            max(passed, default=NOTHING_PROVEN),
+            min(passed, default=NOTHING_PROVEN),
             latest.reason if latest else "",
             sum(tally.passes for _, tally in tallies),
             sum(tally.fails for _, tally in tallies),

@@ -247,6 +247,14 @@ def test_one_failing_tool_of_a_function_is_not_hidden_by_another() -> None:
     assert verdict(found).verdict == story.NOT_PROVEN
 
 
+def test_one_look_that_proved_more_is_not_the_level_of_the_rest() -> None:
+    log = early(Log("host:h1"))
+    log.passing(BEGINS, BEGINS + HOUR, AUDITD, level=4)
+    log.passing(BEGINS + HOUR, ENDS, AUDITD, level=2)
+    found = told(log)
+    assert (only(found).level, only(found).seen_elsewhere) == (2, False)
+
+
 def test_the_worst_host_decides() -> None:
     good, bad = early(Log("host:a")), early(Log("host:b"))
     good.passing(BEGINS, ENDS, AUDITD, level=4)
