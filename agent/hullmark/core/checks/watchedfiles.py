@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Optional
 
 from hullmark.core.checks.judge import Judge, Seen, error, failed, untold
@@ -75,9 +76,10 @@ def _some(text: str) -> str:
 
 def _number(reading: Reading, name: str) -> Optional[float]:
     try:
-        return float(reading.facts[name])
+        found = float(reading.facts[name])
     except (KeyError, ValueError):
         return None
+    return found if isfinite(found) else None
 
 
 JUDGES: Mapping[str, Judge] = {

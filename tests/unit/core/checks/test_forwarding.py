@@ -75,6 +75,7 @@ def test_a_host_that_sends_nothing_away_has_no_such_control() -> None:
         (CONFIGURED, SENT),
         (CONFIGURED, SENT, replace(receipts(NOW), trouble=Trouble.FAILED, errors="no master")),
         (CONFIGURED, SENT, receipts("soon")),
+        (CONFIGURED, SENT, receipts("nan")),
     ],
 )
 def test_what_can_not_be_told_is_an_error(readings: tuple[Reading, ...]) -> None:

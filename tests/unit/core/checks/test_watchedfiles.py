@@ -63,6 +63,8 @@ def test_without_inotify_a_comparison_proves_less() -> None:
         (),
         (Reading("watch", "inotify", trouble=Trouble.FAILED),),
         (with_facts(compared_at="soon"), SEEN),
+        (with_facts(compared_at="nan"), SEEN),
+        (with_facts(compared_at="-inf"), SEEN),
         (Reading("watch", "inotify", facts={"realtime": "yes"}), SEEN),
     ],
 )
