@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hullmark.errors import Forbidden
+from hullmark.errors import Forbidden, InvalidInput
 from hullmark.masterd.changegate import asker_of
 from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.repeats import id_problems
 from hullmark.masterd.route import AFTER, DEPLOYERS, HOLD, RECORDS, Parameter, Route
 from hullmark.model.incidentapi import (
     AcknowledgeRequest,
@@ -33,6 +34,9 @@ async def one_incident(desk: Desk, call: Call) -> IncidentDetail:
 
 
 async def acknowledge_incident(desk: Desk, call: Call) -> IncidentDetail:
+    problems = list(id_problems(call.body.request_id))
+    if problems:
+        raise InvalidInput(problems)
     if not asker_of(call.caller).human:
         raise Forbidden(
             "only a person acknowledges an incident: somebody has to know of it",
