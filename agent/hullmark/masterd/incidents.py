@@ -93,7 +93,7 @@ class Incidents:
     async def look(self) -> None:
         """Take in what hosts say, and tell it. Raises Conflict, StaleEpoch, StoreUnavailable; then the next look does it all."""
         async with self._term.one_at_a_time:
-            now = self._settings.wall()
+            now, numbers = self._settings.wall(), self.open_numbers()
             known, hosts, taken = self.known(), self._term.view.hosts, {}
             observed = self._term.fleet.observed
             self._term.fleet.excuse(in_maintenance(hosts, now))
@@ -112,6 +112,8 @@ class Incidents:
             await self._write(known, after)
             self._taken.update(taken)
             self._alerts.settle()
+        if self.open_numbers() != numbers:
+            self._term.loop.wake()  # what waits for a control is told with its incident
         for told in silent:
             subject = f"host {told.outage.host}"
             kind = f"outage.{told.word.value}"
