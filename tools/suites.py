@@ -6,7 +6,8 @@ With --full the suites also run the combinations that are not in every run. A su
 at all, or when it takes longer than its limit (its whole process group is then killed).
 
 What the packages' suite stands on takes minutes to make: packages, and the roots of the hosts. It is made beside the suites that
-mostly wait, with the time that those leave, and is ready when that suite begins. Without it the suite makes it by itself.
+mostly wait, with the time that those leave, and is ready when that suite begins. Without it the suite makes it by itself. The suite
+`roots`, which only computes, runs beside them as well, with a low priority; what it printed follows when it is done.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ import time
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 AHEAD = "ahead-packages"
 AHEAD_OF, AHEAD_BESIDE = "packages", ("e2e", "fleet", "chaos")
 AHEAD_LOG = Path("build/ahead.log")
+BESIDE = "roots"
+# A share of the processor that its tests' own time limits can be kept with.
+LESS = ("nice", "-n", "5")
 # Runs only when nothing else wants the processor or the disk.
 AT_LEISURE = ("chrt", "--idle", "0", "ionice", "--class", "3")
 LIMIT_S = 1500.0
@@ -94,13 +98,58 @@ def _hasten(group: int) -> None:
             continue
 
 
-def run(name: str, *, full: bool) -> Outcome:
+class Beside:
+    """A suite that runs while others do."""
+
+    def __init__(self, name: str, *, full: bool) -> None:
+        self._name = name
+        self._lines: list[str] = []
+        self._outcomes: list[Outcome] = []
+        self._process: Optional[subprocess.Popen[str]] = None
+        self._thread = threading.Thread(target=self._run, args=(full,), daemon=True)
+        print(f"\n=== {name}: runs beside the suites that follow", flush=True)
+        self._thread.start()
+
+    def _run(self, full: bool) -> None:
+        begun = self._begun
+        self._outcomes.append(
+            run(self._name, full=full, told=self._lines.append, before=LESS, begun=begun)
+        )
+
+    def _begun(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def finish(self) -> Outcome:
+        began = time.monotonic()
+        self._thread.join()
+        print("".join(self._lines), end="")
+        print(f"=== {self._name}: waited {time.monotonic() - began:.1f} s", flush=True)
+        return self._outcomes[0]
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def run(
+    name: str,
+    *,
+    full: bool,
+    told: Callable[[str], object] = _say,
+    before: tuple[str, ...] = (),
+    begun: Callable[[subprocess.Popen[str]], object] = lambda process: None,
+) -> Outcome:
     target = name if name == "check" else f"test-{name}"
     limit_s = FULL_LIMIT_S if full else LIMIT_S
-    print(f"\n=== {name}: make {target}", flush=True)
+    told(f"\n=== {name}: make {target}\n")
     began = time.monotonic()
     process = subprocess.Popen(
-        ["make", "--no-print-directory", target, *([f"ARGS={FULL}"] if full else [])],
+        [*before, "make", "--no-print-directory", target, *([f"ARGS={FULL}"] if full else [])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -108,6 +157,7 @@ def run(name: str, *, full: bool) -> Outcome:
         errors="replace",
         start_new_session=True,
     )
+    begun(process)
     late = threading.Event()
 
     def stop() -> None:
@@ -117,7 +167,7 @@ def run(name: str, *, full: bool) -> Outcome:
     timer = threading.Timer(limit_s, stop)
     timer.start()
     try:
-        counts = _echo_and_count(process)
+        counts = _echo_and_count(process, told)
         code = process.wait()
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM)
@@ -125,7 +175,7 @@ def run(name: str, *, full: bool) -> Outcome:
     finally:
         timer.cancel()
     seconds = time.monotonic() - began
-    print(f"=== {name}: {seconds:.1f} s", flush=True)
+    told(f"=== {name}: {seconds:.1f} s\n")
     reason = ""
     if late.is_set():
         reason = f"took longer than {limit_s:.0f} s"
@@ -136,12 +186,13 @@ def run(name: str, *, full: bool) -> Outcome:
     return Outcome(name, counts["passed"], counts["failed"], counts["skipped"], seconds, reason)
 
 
-def _echo_and_count(process: subprocess.Popen[str]) -> dict[str, int]:
+def _echo_and_count(
+    process: subprocess.Popen[str], told: Callable[[str], object]
+) -> dict[str, int]:
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     assert process.stdout is not None
     for line in process.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        told(line)
         if LAST_LINE.match(line):
             for number, what in COUNT.findall(line):
                 counts["failed" if what.startswith("error") else what] += int(number)
@@ -165,17 +216,32 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    names = [each for each in arguments if each != FULL]
-    outcomes, ahead = [], Ahead()
+    names, full = [each for each in arguments if each != FULL], FULL in arguments
+    outcomes: list[Outcome] = []
+    ahead = Ahead()
+    beside: Optional[Beside] = None
+    waiting = BESIDE in names and any(name in AHEAD_BESIDE for name in names)
     try:
         for name in names:
-            if name in AHEAD_BESIDE and AHEAD_OF in names:
-                ahead.begin()
-            elif name == AHEAD_OF:
+            if name == BESIDE and waiting:
+                continue
+            if name in AHEAD_BESIDE:
+                if AHEAD_OF in names:
+                    ahead.begin()
+                if waiting:
+                    beside, waiting = Beside(BESIDE, full=full), False
+            elif beside is not None:
+                outcomes.append(beside.finish())
+                beside = None
+            if name == AHEAD_OF:
                 ahead.finish()
-            outcomes.append(run(name, full=FULL in arguments))
+            outcomes.append(run(name, full=full))
+        if beside is not None:
+            outcomes.append(beside.finish())
     finally:
         ahead.end()
+        if beside is not None:
+            beside.end()
     print("\n" + table(outcomes), flush=True)
     return 1 if any(each.reason for each in outcomes) else 0
 

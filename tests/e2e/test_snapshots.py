@@ -79,6 +79,7 @@ def _is_orphan(cluster: OneHostCluster, name: str) -> bool:
     return name in orphans(cluster)
 
 
+@pytest.mark.one_engine
 def test_a_snapshot_under_load_goes_on_in_the_other_kind_of_store(
     own: OneHostCluster, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_snapshot_under_load_goes_on_in_the_other_kind_of_store(
         goes_on(own, tmp_path, [etcd, None])
 
 
+@pytest.mark.one_engine
 def test_a_snapshot_under_load_goes_on_in_the_same_kind_of_store(
     own: OneHostCluster, tmp_path: Path
 ) -> None:
