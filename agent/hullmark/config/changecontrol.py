@@ -20,18 +20,17 @@ file and line.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
+from hullmark.config.places import Place, placed
 from hullmark.document import ListValue, MapValue, line_of, problem_at, read
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.changecontrol import ControlDocument, ControlRule, FreezeWindow
 from hullmark.model.durations import in_seconds
 
 Reader = Callable[[Any], Any]
-Place = tuple[str, Optional[int]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,7 @@ class Read:
 
     def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """A master's problems, which have a field each, with file and line of it or of what it is in."""
-        return tuple(self._placed(problem) for problem in problems)
-
-    def _placed(self, problem: Problem) -> Problem:
-        field = problem.field.removeprefix("document.")
-        while field and field not in self.places:
-            field = field[: max(field.rfind("."), field.rfind("["), 0)]
-        file, line = self.places.get(field, ("", None))
-        return dataclasses.replace(problem, file=file, line=line)
+        return placed(problems, self.places, "document")
 
 
 def load_change_control(file: str) -> Read:

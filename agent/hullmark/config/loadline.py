@@ -13,17 +13,15 @@ Which names and numbers can be meant is judged by the master (`core/loadlinechec
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
+from hullmark.config.places import Place, placed
 from hullmark.document import ListValue, MapValue, line_of, problem_at, read
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.durations import in_seconds
 from hullmark.model.loadline import LoadLine, Required
-
-Place = tuple[str, Optional[int]]
 
 
 @dataclass(frozen=True)
@@ -35,14 +33,7 @@ class Read:
 
     def placed(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """A master's problems, which have a field each, with file and line of it or of what it is in."""
-        return tuple(self._placed(problem) for problem in problems)
-
-    def _placed(self, problem: Problem) -> Problem:
-        field = problem.field.removeprefix("line.")
-        while field and field not in self.places:
-            field = field[: max(field.rfind("."), field.rfind("["), 0)]
-        file, line = self.places.get(field, ("", None))
-        return dataclasses.replace(problem, file=file, line=line)
+        return placed(problems, self.places, "line")
 
 
 def load_mark(file: str) -> Read:
