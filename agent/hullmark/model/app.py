@@ -63,6 +63,18 @@ ENTRUSTED = (HostLoss.REPLACE, HostLoss.STOP)
 """A service that says one of these itself is started elsewhere although its data stays behind."""
 
 
+class ClientAddress(enum.Enum):
+    """How a service's containers learn who called a published port (`x-hullmark.client_address`)."""
+
+    NONE = "none"  # the connection log alone has it
+    PROXY = "proxy"  # the PROXY protocol, version 2, on every connection to its containers
+    FORWARDED = "forwarded"  # X-Forwarded-For: the published port is read as HTTP
+
+
+DRAIN_S = 5.0
+"""How long an instance that stops may go on with the connections it has, where `x-hullmark.drain` doesn't say."""
+
+
 class FailureAction(enum.Enum):
     PAUSE = "pause"
     CONTINUE = "continue"
@@ -286,10 +298,18 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Service:
+    """`uses`: services of other apps, or of its own on no common network, as `APP/SERVICE`: the declared data flow. `exposed`: ports that its
+    image says it listens on (`80/tcp`), found out with its digest. `ingress`: constraints for the hosts whose proxy answers its published ports."""
+
     container: ContainerSpec
     deploy: DeploySpec = DeploySpec()
     ports: tuple[PortSpec, ...] = ()
     depends_on: tuple[Dependency, ...] = ()
+    uses: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    ingress: tuple[str, ...] = ()
+    client_address: ClientAddress = ClientAddress.NONE
+    drain_s: float = DRAIN_S
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ class Listener:
 @dataclass(frozen=True)
 class HostFacts:
     """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
-    policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order."""
+    policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order. `proxy_version` is that of the
+    host's proxy, empty where it has none that is up; its TLS port is at `proxy_address`:`proxy_port`."""
 
     hostname: str = ""
     os: str = ""
@@ -39,6 +40,9 @@ class HostFacts:
     listeners: tuple[Listener, ...] = ()
     scope: str = ""
     mode: str = ""
+    proxy_version: str = ""
+    proxy_address: str = ""
+    proxy_port: int = 0
 
 
 NO_FACTS = HostFacts()

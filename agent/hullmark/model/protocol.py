@@ -5,6 +5,8 @@
                              {PollAnswer} <-    tasks differ from what the agent knows. The heartbeat.
       POST /agent/v1/orders  {}           ->    short, never held. An answer that comes more than one
                              {OrdersAnswer}<-   lease after its request was sent is dropped unread.
+      POST /agent/v1/directory {}         ->    what the host needs to know of the cluster's services: see `directory`
+                             {DirectoryAnswer}<-
       POST /agent/v1/report  {Report}     ->    changes of the observed state, or all of it
                              {ReportAnswer}<-   `resend` when the digests differ
       POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
@@ -39,6 +41,7 @@ from hullmark.model.orders import Orders, Task
 
 POLL_PATH = "/agent/v1/poll"
 ORDERS_PATH = "/agent/v1/orders"
+DIRECTORY_PATH = "/agent/v1/directory"
 REPORT_PATH = "/agent/v1/report"
 TASKS_PATH = "/agent/v1/tasks/"
 AUDIT_PATH = "/agent/v1/audit"
@@ -50,13 +53,14 @@ RENEW_PATH = "/agent/v1/renew"
 @dataclass(frozen=True)
 class PollRequest:
     """What the agent holds already. `run` names one life of its process. `hold_s` is how long
-    it will wait, at most `MAX_HOLD_S`."""
+    it will wait, at most `MAX_HOLD_S`. `directory` is the digest of the directory that it has accepted."""
 
     run: str
     epoch: Epoch = NO_EPOCH
     revision: int = 0
     tasks_seen: int = 0
     hold_s: float = 4.0
+    directory: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class PollAnswer:
 
     `masters` are the agents' URLs of all masters, the preferred ones first; empty where the leader is older than this field.
     `spread_s`: where the leader is lost, wait a random part of this before the first call to another, so that a
-    large fleet comes back spread out. `proof` is that of the epoch's incarnation, where the agent named a lower one."""
+    large fleet comes back spread out. `proof` is that of the epoch's incarnation, where the agent named a lower one.
+    `directory_changed`: ask for the directory now; never true while the leader does not know how all hosts stand."""
 
     epoch: Epoch
     leader: str
@@ -89,6 +94,7 @@ class PollAnswer:
     masters: tuple[str, ...] = ()
     spread_s: float = 0.0
     proof: Optional[IncarnationProof] = None
+    directory_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,9 +168,11 @@ class HeadAnswer:
 
 @dataclass(frozen=True)
 class RenewRequest:
-    """`csr_pem` is a signing request for a new key, which stays on the host."""
+    """`csr_pem` is a signing request for a new key, which stays on the host. `purpose` is `agent`, or `proxy` for the certificate that the host's
+    proxy shows other hosts' proxies: it says `hullmark://CLUSTER/proxy/HOST_ID`, and no master takes it for an agent's."""
 
     csr_pem: str
+    purpose: str = "agent"
 
 
 @dataclass(frozen=True)

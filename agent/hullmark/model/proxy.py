@@ -1,0 +1,111 @@
+"""A host's proxy: what it is planned from, what it is told, and what it says of itself."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hullmark.model.directory import NO_DIRECTORY, Directory, ServiceName
+from hullmark.model.orders import InstanceId, PublishedPort
+
+
+@dataclass(frozen=True)
+class Member:
+    """A container of ours on this host that is up. `addresses` are by the app's network key. `serving`: it may be given new connections;
+    `leaving`: it keeps those that it has and gets none. `bound`: ports of the host that its engine holds for it."""
+
+    instance: InstanceId
+    container_id: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    serving: bool = False
+    leaving: bool = False
+    bound: tuple[PublishedPort, ...] = ()
+
+    @property
+    def name(self) -> ServiceName:
+        return ServiceName(self.instance.app, self.instance.service)
+
+
+@dataclass(frozen=True, order=True)
+class Bridge:
+    """The bridge of one of our networks, as it is on this host now. `index` is the kernel's number of the interface: one of the same name that
+    was made anew has another, and what listened on the former hears nothing."""
+
+    app: str
+    network: str
+    interface: str
+    index: int
+    subnet: str
+    gateway: str = ""
+    internal: bool = False
+
+
+@dataclass(frozen=True)
+class ProxySight:
+    """All that a host's proxy is planned from. `addresses`: the host's own, by which others reach it. `tls_address` and `tls_port`: where
+    its TLS port is to be, an empty address for none. `certificate`: the digest of the proxy's certificate, so that a new one is a change."""
+
+    host_id: str
+    directory: Directory = NO_DIRECTORY
+    members: tuple[Member, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
+    addresses: tuple[str, ...] = ()
+    tls_address: str = ""
+    tls_port: int = 0
+    certificate: str = ""
+    own_scope: str = ""
+    accepted_scopes: tuple[str, ...] = ()
+
+
+class ServerState(enum.Enum):
+    """HAProxy's own words of a server's administrative state."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINT = "maint"
+
+
+@dataclass(frozen=True)
+class ProxyLook:
+    """What the proxy's processes are now. `up`: a worker answers. `started_at` is of the main process, `loaded` the digest of the structure that the worker
+    runs with, `replaced` names files of its program that were replaced on disk since it began."""
+
+    up: bool = False
+    version: str = ""
+    pid: int = 0
+    worker: int = 0
+    started_at: float = 0.0
+    loaded: str = ""
+    replaced: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class PortTraffic:
+    """Of one port of a service on one host, since the proxy's worker began. `queue_ms` and `connect_ms`: averages of the newest 1,024 connections.
+    `refused`: callers that may not use it."""
+
+    name: ServiceName
+    port: int
+    address: str = ""
+    up: int = 0
+    members: int = 0
+    open: int = 0
+    connections: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    queue_ms: int = 0
+    connect_ms: int = 0
+    retries: int = 0
+    redispatches: int = 0
+    errors: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The answer of one host to a task `traffic`. `why` is set where its proxy can't be asked."""
+
+    ports: tuple[PortTraffic, ...] = ()
+    why: str = ""
