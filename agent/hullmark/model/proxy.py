@@ -81,9 +81,19 @@ class ProxyLook:
     why: str = ""
 
 
+@dataclass(frozen=True, order=True)
+class Down:
+    """A member that gets no connections because it doesn't answer: another host by its id, or a container of this host by its name. `why` is
+    HAProxy's word for it, as `L4TOUT` where nothing came back, `L4CON` where it was refused."""
+
+    member: str
+    why: str = ""
+
+
 @dataclass(frozen=True)
 class PortTraffic:
     """Of one port of a service on one host, since the proxy's worker began. `queue_ms` and `connect_ms`: averages of the newest 1,024 connections.
+    `members`: this host's serving containers and the other hosts that serve it; `up`: those of them that answer, `down`: those that don't.
     `refused`: callers that may not use it."""
 
     name: ServiceName
@@ -101,6 +111,7 @@ class PortTraffic:
     redispatches: int = 0
     errors: int = 0
     refused: int = 0
+    down: tuple[Down, ...] = ()
 
 
 @dataclass(frozen=True)
