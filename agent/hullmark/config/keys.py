@@ -50,6 +50,13 @@ class AgentConfig:
     controls_budget: int
     controls_watch: tuple[str, ...]
     controls_receipts: tuple[str, ...]
+    proxy_folder: str
+    proxy_run_dir: str
+    proxy_address: str
+    proxy_port: int
+    services_export_hosts_file: str
+    services_export_json: str
+    services_export_haproxy: str
     framework: str
     alerts_log: str
     alerts_webhook: str
@@ -81,6 +88,7 @@ class MasterConfig:
     leader_ttl: float
     lost_after: float
     scheduler_strategy: str
+    services_range: str
     lease: float
     session_valid: float
     invite_valid: float
@@ -216,6 +224,33 @@ AGENT_KEYS = (
         (),
         "on a log host: where the logs of other hosts are, in which their canaries are looked for",
     ),
+    Key(
+        "proxy.folder",
+        values.path,
+        "/var/lib/hullmark-proxy",
+        "what the host's proxy is told: its configuration, and its certificate",
+    ),
+    Key("proxy.run_dir", values.path, "/run/hullmark-proxy", "where the proxy's sockets are"),
+    Key(
+        "proxy.address",
+        values.address_or_none,
+        "",
+        "this host's address for other hosts' proxies; empty: the one that leads to the masters",
+    ),
+    Key("proxy.port", values.number(1, 65535), 7443, "its one port for other hosts' proxies"),
+    Key(
+        "services.export.hosts_file",
+        values.path_or_none,
+        "",
+        "a file that is kept up to date with the services' addresses, as /etc/hosts has them; empty: none",
+    ),
+    Key("services.export.json", values.path_or_none, "", "the same as JSON, with who serves"),
+    Key(
+        "services.export.haproxy",
+        values.path_or_none,
+        "",
+        "the same as backends for a load balancer of the shop's own that is HAProxy",
+    ),
     *_ALERT_KEYS,
     Key("log_level", values.choice("debug", "info", "warning", "error"), "info", "what is logged"),
     Key("log_form", values.choice("text", "json"), "text", "how a line of the log is written"),
@@ -248,6 +283,12 @@ MASTER_KEYS = (
         values.choice("spread", "binpack"),
         "spread",
         "which host that fits is best: the emptiest, or the fullest",
+    ),
+    Key(
+        "services.range",
+        values.service_range,
+        "10.214.0.0/16",
+        "where services get their addresses; the same on every master, and used nowhere else",
     ),
     Key(
         "lease",

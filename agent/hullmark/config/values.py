@@ -160,6 +160,19 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def address_or_none(value: Any) -> str:
+    """One that can be bound and dialled, so not every address of the host."""
+    if value == "":
+        return ""
+    try:
+        found = ipaddress.IPv4Address(value if isinstance(value, str) else "")
+    except ValueError:
+        found = ipaddress.IPv4Address(0)
+    if found.is_unspecified or found.is_multicast:
+        raise ValueError("an IPv4 address of this host such as 192.0.2.7")
+    return str(found)
+
+
 def socket_url(value: Any) -> str:
     if value == "" or (
         isinstance(value, str) and value.startswith("unix:///") and value.isprintable()
@@ -173,6 +186,21 @@ def subnet(value: Any) -> str:
         return str(ipaddress.IPv4Network(value if isinstance(value, str) else ""))
     except ValueError:
         raise ValueError("an IPv4 network such as 10.213.0.0/16") from None
+
+
+_RANGE_PREFIXES = (16, 29)
+
+
+def service_range(value: Any) -> str:
+    """All service addresses are one value in the store, which the size of the range bounds."""
+    allowed = "an IPv4 network from /16 to /29 such as 10.214.0.0/16"
+    try:
+        found = subnet(value)
+    except ValueError:
+        raise ValueError(allowed) from None
+    if not _RANGE_PREFIXES[0] <= int(found.rpartition("/")[2]) <= _RANGE_PREFIXES[1]:
+        raise ValueError(allowed)
+    return found
 
 
 def listener(value: Any) -> str:
