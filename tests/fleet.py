@@ -6,6 +6,7 @@
 
 Each host has a network namespace of its own with an address on the tests' private bridge, where the master is at
 `HOST_ADDRESS`. Hosts can therefore be cut off, also in one direction only. Call `enter_private_network` first.
+With `proxy=True` each has a proxy too, so that services reach each other.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from tests.cluster import Cluster, Daemon, containers_in, remove_all_in, wait_until
 from tests.controls import own_controls
 from tests.integration.engines import Engine, docker_engine, podman_engine
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
+from tests.proxy import Proxy
 
 KINDS: Mapping[str, Callable[..., Engine]] = {
     "web1": docker_engine,
@@ -62,12 +64,15 @@ class Container:
 
 
 class Host:
-    """One host: its network, its engine, its agent."""
+    """One host: its network, its engine, its agent, and its proxy where it has one."""
 
-    def __init__(self, folder: Path, network: HostNetwork, engine: Engine) -> None:
+    def __init__(
+        self, folder: Path, network: HostNetwork, engine: Engine, proxy: Optional[Proxy] = None
+    ) -> None:
         self.name = network.name
         self.network = network
         self.engine = engine
+        self._proxy = proxy
         self.config = folder / f"{self.name}.yaml"
         self.state = folder / self.name
         self.registries = folder / "registries.d"
@@ -84,17 +89,34 @@ class Host:
             f"engine: {{socket: '{self.engine.socket}'}}\n"
             f"registries_dir: {self.registries}\n"
             f"{own_controls(self.state.with_name(self.name + '-controls'))}{self.options}"
+            f"{self._proxy.agent_options if self._proxy else ''}"
         )
+
+    @property
+    def has_proxy(self) -> bool:
+        return self._proxy is not None
+
+    @property
+    def proxy(self) -> Proxy:
+        assert self._proxy is not None, f"{self.name} has no proxy"
+        return self._proxy
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.engine.name}>"
 
 
 class Fleet(Cluster):
-    def __init__(self, folder: Path, kinds: Mapping[str, Callable[..., Engine]] = KINDS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Mapping[str, Callable[..., Engine]] = KINDS,
+        *,
+        proxy: bool = False,
+    ) -> None:
         super().__init__(folder, HOST_ADDRESS)
         self.master_options = QUICK_MASTER
         self._kinds = kinds
+        self._with_proxy = proxy
         self.hosts: dict[str, Host] = {}
         self._resources = contextlib.ExitStack()
 
@@ -106,7 +128,7 @@ class Fleet(Cluster):
             self._resources.enter_context(network)
             engine = self._kinds[name](network=network)
             self._resources.callback(engine.stop)
-            self.hosts[name] = Host(self.folder, network, engine)
+            self.hosts[name] = Host(self.folder, network, engine, self._proxy(network))
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._start_engine, self.hosts.values()))
         self.set_up_master()
@@ -142,6 +164,8 @@ class Fleet(Cluster):
             host.network.heal()
             if not host.engine.running:
                 host.engine.start()
+            if host.has_proxy and not host.proxy.launched:
+                host.proxy.start()
         if not self.master.running:
             self.master.start()
         for host in self.hosts.values():
@@ -198,6 +222,10 @@ class Fleet(Cluster):
             self.hullmark("rm", "--wait", "--volumes", "--timeout", "60s", app["name"])
         for host in self.hosts.values():
             remove_all_in(host.engine.socket, self.cluster_id)
+
+    def _proxy(self, network: HostNetwork) -> Optional[Proxy]:
+        """Started before its engine: what was made last is stopped first."""
+        return self._resources.enter_context(Proxy(network)) if self._with_proxy else None
 
     @staticmethod
     def _start_engine(host: Host) -> None:

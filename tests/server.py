@@ -1,0 +1,56 @@
+"""An image whose containers serve HTTP at hundreds of requests a second, made from this machine's HAProxy.
+
+Busybox's web server starts a process for each connection, and lets nine wait: too few for a load. A container
+answers `GET /` with a line `HOSTNAME ROUND PEER FORWARDED`: its host name, its environment's ROUND, the address
+that the connection came from, and what X-Forwarded-For said. On `PROXIED` it expects the PROXY protocol, and PEER is what that
+says. `GET /slow` answers after two seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+
+from tests.integration.daemon import Engine, required
+
+IMAGE = "localhost/hullmark-server:1"
+PORT = 8080
+PROXIED = 8081
+CONFIGURATION = f"""\
+global
+    maxconn 1000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout tarpit 2s
+    backlog 1000
+frontend all
+    bind :{PORT}
+    bind :{PROXIED} accept-proxy
+    http-request tarpit deny_status 200 if {{ path /slow }}
+    http-request return status 200 content-type text/plain lf-string "%[hostname] %[env(ROUND)] %[src] %[req.fhdr(x-forwarded-for)]\\n"
+"""
+
+
+def load_image(engine: Engine) -> str:
+    """Its reference, once the engine has it."""
+    config = {
+        "Cmd": ["/bin/haproxy", "-db", "-f", "/etc/server.cfg"],
+        "Env": ["PATH=/bin", "ROUND=-"],
+    }
+    return engine.load_image(IMAGE, config, _files())
+
+
+@functools.lru_cache(maxsize=1)
+def _files() -> dict[str, bytes]:
+    """HAProxy, its libraries where it looks for them, its configuration."""
+    program = required("haproxy")
+    said = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    paths = [word for line in said.splitlines() for word in line.split() if word.startswith("/")]
+    found = {path: Path(path).read_bytes() for path in paths}
+    found["/bin/haproxy"] = Path(program).read_bytes()
+    found["/etc/server.cfg"] = CONFIGURATION.encode()
+    return found
