@@ -29,7 +29,7 @@ services:
   web:
     image: {image}
     environment: {{GREETING: 'cost: $$5 # "1e3"', COUNT: "0o17"}}
-    ports: ["8080"]
+    ports: [{{target: 8080, mode: host}}]
     volumes: ["data:/data"]
     configs: [{{source: site, target: /etc/site, mode: 0440, uid: "1000"}}]
     secrets: [key]
