@@ -41,7 +41,7 @@ def load(folder: Path) -> Stored:
     """Raises BrokenState where there are copies and none can be trusted, or one can't be read; and where there are none,
     and what was held can't be trusted."""
     damaged: list[str] = []
-    found = [_read(folder / name, "orders", Orders, damaged) for name in NAMES]
+    found = [read_sealed(folder / name, "orders", Orders, damaged) for name in NAMES]
     copies = [one for one in found if one is not None]
     if damaged and not copies:
         raise BrokenState(
@@ -49,7 +49,7 @@ def load(folder: Path) -> Stored:
             remedy=f"check the disk; then move them away: mv {folder}/state-*.json /root/ "
             "and the agent asks the leader anew",
         )
-    held = _read(folder / HELD, "held", Held, damaged)
+    held = read_sealed(folder / HELD, "held", Held, damaged)
     if damaged and not copies:
         raise BrokenState(
             f"{folder / HELD} is damaged, so it is not known which leader may be obeyed",
@@ -63,19 +63,20 @@ def load(folder: Path) -> Stored:
 def save(folder: Path, orders: Orders) -> None:
     """All is on the disk when this returns. Raises OSError. What is held is written last, so that it is never
     ahead of the orders."""
-    content = _sealed("orders", orders)
+    content = sealed("orders", orders)
     for name in NAMES:
         write_private(folder / name, content)
     held = Held(orders.cluster_id, orders.host_id, orders.epoch, orders.leader, orders.revision)
-    write_private(folder / HELD, _sealed("held", held))
+    write_private(folder / HELD, sealed("held", held))
 
 
-def _sealed(kind: str, value: object) -> bytes:
+def sealed(kind: str, value: object) -> bytes:
+    """A value as `read_sealed` finds it whole, or not at all."""
     body = canonical({"form": FORM, kind: to_wire(value)})
     return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def _read(path: Path, kind: str, cls: type[T], damaged: list[str]) -> Optional[T]:
+def read_sealed(path: Path, kind: str, cls: type[T], damaged: list[str]) -> Optional[T]:
     """None where there is none, or it can't be trusted, and then it is named in `damaged`."""
     try:
         return _parse(path.read_bytes(), kind, cls)

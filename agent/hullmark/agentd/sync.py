@@ -10,15 +10,18 @@ from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.agentd import enrolment, pulse
+from hullmark.agentd.directorykeeper import DirectoryKeeper
 from hullmark.agentd.hearing import Hearing, limit_s
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.link import Elsewhere, Link
 from hullmark.agentd.problems import MASTER_UNAVAILABLE, Problems
 from hullmark.agentd.waits import Comeback, Waits
 from hullmark.errors import BrokenState, Forbidden, HullmarkError, NotFound
+from hullmark.model.directory import DirectoryAnswer
 from hullmark.model.epoch import NO_EPOCH, Epoch
 from hullmark.model.orders import Task
 from hullmark.model.protocol import (
+    DIRECTORY_PATH,
     ORDERS_PATH,
     POLL_PATH,
     OrdersAnswer,
@@ -53,11 +56,12 @@ NONE_OF_THIS_EPOCH = -1
 @dataclass(frozen=True)
 class Listeners:
     """`accepted` is called when orders were, and when a leader is heard again; `resend` when a full report is wanted;
-    `task` for each."""
+    `task` for each. `directory` is who takes directories; None: this host is to be told none."""
 
     accepted: Callable[[], None]
     resend: Callable[[], None]
     task: Callable[[Task], None]
+    directory: Optional[DirectoryKeeper] = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class Sync:
         self._ledger = ledger
         self._problems = problems
         self._hearing = hearing
+        self._directory = tell.directory
         self._run_id = run
         self._hold_s = hold_s
         self._tell = tell
@@ -166,7 +171,7 @@ class Sync:
             self._problems.clear("order.refused")
         self._heard(sent_at)
         self._comeback.found(answer.spread_s)
-        return True
+        return not answer.directory_changed or self.fetch_directory()
 
     def _heard(self, sent_at: float) -> None:
         orders = self._ledger.standing.orders
@@ -191,6 +196,16 @@ class Sync:
             self._tell.accepted()
         return held
 
+    def fetch_directory(self) -> bool:
+        """Ask which services there are; an answer that took longer than its lease is dropped: another may have followed it."""
+        if self._directory is None:
+            return True
+        answer, begin = self._link.call(DIRECTORY_PATH, {}, DirectoryAnswer, ORDERS_TIMEOUT_S)
+        if self._clock() - begin > answer.lease_s:
+            _log.warning("directory dropped: it came later than its lease", lease_s=answer.lease_s)
+            return False
+        return self._directory.accept(answer.directory)
+
     def _request(self) -> PollRequest:
         held, standing = self._ledger.held, self._ledger.standing
         # A leader counts its tasks anew with each term.
@@ -201,6 +216,7 @@ class Sync:
             held.revision if standing.current else NONE_OF_THIS_EPOCH,
             self._tasks_seen if same_leader else 0,
             self._held_for_s(),
+            None if self._directory is None else self._directory.current.digest,
         )
 
     def _held_for_s(self) -> float:

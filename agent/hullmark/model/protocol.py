@@ -53,14 +53,15 @@ RENEW_PATH = "/agent/v1/renew"
 @dataclass(frozen=True)
 class PollRequest:
     """What the agent holds already. `run` names one life of its process. `hold_s` is how long
-    it will wait, at most `MAX_HOLD_S`. `directory` is the digest of the directory that it has accepted."""
+    it will wait, at most `MAX_HOLD_S`. `directory` is the digest of the directory that it has accepted, empty for none; None where it
+    takes no directories, as an agent that only observes, or is older than they are."""
 
     run: str
     epoch: Epoch = NO_EPOCH
     revision: int = 0
     tasks_seen: int = 0
     hold_s: float = 4.0
-    directory: str = ""
+    directory: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.board import Board
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
+from hullmark.agentd.directorykeeper import DirectoryKeeper
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.inventory import Inventory
 from hullmark.agentd.ledger import Ledger
@@ -48,6 +49,7 @@ from hullmark.errors import (
     Refused,
 )
 from hullmark.model.app import Bundle, ContainerSpec, Network, Volume
+from hullmark.model.directory import Directory, DirectoryAnswer
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import HostFacts
@@ -55,6 +57,7 @@ from hullmark.model.names import engine_name
 from hullmark.model.observed import Health, Report
 from hullmark.model.orders import Assignment, InstanceId, Orders, Task, Tombstone
 from hullmark.model.protocol import (
+    DIRECTORY_PATH,
     ORDERS_PATH,
     POLL_PATH,
     REPORT_PATH,
@@ -409,6 +412,7 @@ class FakeLeader:
 
     def __init__(self, orders: Orders) -> None:
         self.orders = orders
+        self.directory: Optional[Directory] = None
         self.picture = Picture()
         self.reports: list[Report] = []
         self.polls: list[PollRequest] = []
@@ -439,6 +443,8 @@ class FakeLeader:
             found: Any = self._poll(body)
         elif path == ORDERS_PATH:
             found = OrdersAnswer(self.orders, self.lease_s)
+        elif path == DIRECTORY_PATH and self.directory is not None:
+            found = DirectoryAnswer(self.directory, self.lease_s)
         elif path == REPORT_PATH:
             found = self._report(from_wire(Report, to_wire(body)))
         else:
@@ -474,6 +480,8 @@ class FakeLeader:
             former=self.former,
             masters=self.masters,
             spread_s=self.spread_s,
+            directory_changed=self.directory is not None
+            and request.directory not in (None, self.directory.digest),
         )
 
     def _report(self, report: Report) -> ReportAnswer:
@@ -514,6 +522,7 @@ class Agent:
         self.problems.changed = lambda: self.board.set_problems(self.problems.all())
         self.outbox = Outbox("host box", self.board.nudge)
         self.ledger = Ledger(self.folder, CLUSTER, HOST, self.problems, self.outbox)
+        self.keeper = DirectoryKeeper(self.folder, self.ledger, self.problems)
         self.hearing = Hearing(self.folder, lambda: self.boot, self.boot_clock)
         self.observer = Observer(self.engine, CLUSTER, 60.0, self.clock)
         parts = Parts(
@@ -535,6 +544,7 @@ class Agent:
         self.sync = self.with_chance(lambda: 0.0)
         self.leader.began = self.clock
         self.ledger.load()
+        self.keeper.load()
 
     def with_chance(self, chance: Callable[[], float]) -> Sync:
         """The agent's sync, for which chance is this."""
@@ -546,7 +556,7 @@ class Agent:
             self.hearing,
             run="r1",
             hold_s=4.0,
-            tell=Listeners(lambda: None, self.reporter.resend, self.tasks.append),
+            tell=Listeners(lambda: None, self.reporter.resend, self.tasks.append, self.keeper),
             clocks=Clocks(self.clock, lambda: self.leader.now, chance),
         )
 
