@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from hullmark.host.listeners import ephemeral_from, listeners
+from hullmark.host.listeners import Ours, ephemeral_from, listeners
 from hullmark.model.host import Listener
 
 
@@ -31,7 +31,7 @@ def test_listening_and_bound_sockets_are_seen_until_they_are_closed() -> None:
         port = tcp.getsockname()[1]
         assert not [
             one
-            for one in listeners(published={("tcp", port)})
+            for one in listeners(ours=Ours({("tcp", port)}))
             if one == Listener(port, "tcp", "127.0.7.41", seen[port, "tcp"].process)
         ]
     assert not [one for one in listeners() if one.address == "127.0.7.41"]

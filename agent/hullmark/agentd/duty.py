@@ -78,7 +78,12 @@ class Duty:
         self.link = link = Link(identity, config.masters)
         self._pools = Pools.of_threads(config.parallel)
         inventory = Inventory(
-            lambda: replace(of_this_host(host, observer, self._ledger), scope=policing.folder.scope)
+            lambda: replace(
+                of_this_host(host, observer, self._ledger),
+                scope=policing.folder.scope,
+                port_rules=policing.folder.port_rules,
+                container_range=config.engine_subnets,
+            )
         )
         self._reconciler = Reconciler(
             Parts(

@@ -4,27 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import EngineInfo
 from hullmark.host import facts
-from hullmark.host.listeners import listeners
+from hullmark.host.listeners import Ours, listeners
 from hullmark.model.host import HostFacts
 from hullmark.model.orders import PublishedPort
 
 REFRESH_S = 60.0
 
 
-def of_this_host(host: str, observer: Observer, ledger: Ledger) -> HostFacts:
-    """Everything but the engine, with the ports that are not our containers'."""
+@dataclass(frozen=True)
+class ProxySeen:
+    """The number of the proxy's main process, 0 where there is none, and the service addresses that it answers."""
+
+    pid: int = 0
+    addresses: tuple[str, ...] = ()
+
+
+def no_proxy() -> ProxySeen:
+    return ProxySeen()
+
+
+def of_this_host(
+    host: str,
+    observer: Observer,
+    ledger: Ledger,
+    proxy: Callable[[], ProxySeen] = no_proxy,
+) -> HostFacts:
+    """Everything but the engine and the policy, with the ports that are open on the host."""
     orders = ledger.standing.orders
     told = [one.ports for one in orders.assignments] + [one.ports for one in orders.tombstones]
-    seen = [one.ports for one in observer.seen()]
-    found = listeners(published=_keys(seen), expected=_keys(told))
-    return replace(facts.gather(host_name=host), listeners=found)
+    seen, proxied = observer.seen(), proxy()
+    ours = Ours(
+        published=_keys(one.ports for one in seen),
+        expected=_keys(told),
+        containers={one.container_id: one.instance.container_name for one in seen},
+        proxy=proxied.pid,
+        service_addresses=frozenset(proxied.addresses),
+    )
+    return replace(facts.gather(host_name=host), listeners=listeners(ours=ours))
 
 
 def _keys(ports: Iterable[Iterable[PublishedPort]]) -> set[tuple[str, int]]:

@@ -72,7 +72,12 @@ class Observing:
 
         def facts() -> HostFacts:
             found = of_this_host(host, observer, ledger)
-            return replace(found, scope=policing.folder.scope, mode=Mode.OBSERVE.value)
+            return replace(
+                found,
+                scope=policing.folder.scope,
+                mode=Mode.OBSERVE.value,
+                port_rules=policing.folder.port_rules,
+            )
 
         self._inventory = Inventory(facts)
         identity = Identity(folder)

@@ -119,7 +119,7 @@ def _judge_port(case: Case, text: str, protocol: str) -> None:
         case.no("ports.published", "no host port is named, so that it could be any")
     elif allowed is not None and ports is not None:
         for port in range(ports[0], ports[1] + 1):
-            if not any(_has_port(item, port, protocol) for item in allowed):
+            if not any(has_port(item, port, protocol) for item in allowed):
                 case.no("ports.published", f"{port}/{protocol} is not allowed here")
                 return
 
@@ -133,7 +133,7 @@ def port_range(text: str) -> Optional[tuple[int, int]]:
     return (int(first), int(last)) if int(first) <= int(last) <= 65535 else None
 
 
-def _has_port(item: str, port: int, protocol: str) -> bool:
+def has_port(item: str, port: int, protocol: str) -> bool:
     text, slash, wanted = item.partition("/")
     ports = port_range(text)
     fitting = not slash or wanted == protocol

@@ -1,4 +1,5 @@
-"""Ports of the host that something else than our containers listens on, so that nothing is placed where it can't start.
+"""Ports of the host that something else than our containers' engine listens on, so that nothing is placed where it can't start, and people
+can see what is open. Those of service addresses are left out: they are many, and nobody outside this host reaches them.
 
 Fixed ports only: TCP ports in LISTEN and bound UDP ports, below the range from which the kernel gives ports away (ip(7),
 ip_local_port_range). Ports within it come and go with every connection, and would be news each minute.
@@ -6,15 +7,17 @@ ip_local_port_range). Ports within it come and go with every connection, and wou
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import psutil
 
 from hullmark import log
-from hullmark.model.host import Listener
+from hullmark.model.host import PROXY, Listener
 
 _log = log.get("host")
 
@@ -24,22 +27,43 @@ EPHEMERAL_FROM = 32768
 PROXIES = ("docker-proxy", "rootlessport", "conmon")
 """What engines start to listen for their containers."""
 
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+
 Ports = Collection[tuple[str, int]]
 """(protocol, port) of each."""
 
 
-def listeners(
-    root: Path = Path("/"), published: Ports = (), expected: Ports = ()
-) -> tuple[Listener, ...]:
-    """The lowest first, no more than LISTENERS_MAX. `published` are those of our containers; on one of `expected` an engine
-    may listen for a container of ours that was not seen yet. Empty where this user may not see any."""
+@dataclass(frozen=True)
+class Ours:
+    """What is known of our own on this host. `published`: ports that its engine holds for our containers; on one of `expected` it may
+    do so for a container that was not seen yet. `containers`: names by id. `proxy`: the number of the proxy's main process, 0 where there
+    is none; `service_addresses` are what it listens on for containers."""
+
+    published: Ports = ()
+    expected: Ports = ()
+    containers: Mapping[str, str] = field(default_factory=dict)
+    proxy: int = 0
+    service_addresses: Collection[str] = ()
+
+
+NOTHING_OURS = Ours()
+
+
+@dataclass(frozen=True)
+class _Who:
+    process: str = ""
+    container: str = ""
+
+
+def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listener, ...]:
+    """The lowest first, no more than LISTENERS_MAX. Empty where this user may not see any."""
     below = ephemeral_from(root)
     try:
         connections = psutil.net_connections("inet")
     except (psutil.Error, OSError) as error:
         _say_unseen(str(error) or type(error).__name__)
         return ()
-    names: dict[int, str] = {}
+    known: dict[int, _Who] = {}
     found = set()
     for one in connections:
         tcp = one.type == socket.SOCK_STREAM
@@ -47,11 +71,13 @@ def listeners(
         protocol = "tcp" if tcp else "udp"
         if not (bound and one.laddr) or not 0 < one.laddr.port < below:
             continue
-        if (protocol, one.laddr.port) in published:
+        port, address = one.laddr.port, one.laddr.ip
+        if (protocol, port) in ours.published:
             continue
-        process = _process(one.pid, names)
-        if process not in PROXIES or (protocol, one.laddr.port) not in expected:
-            found.add(Listener(one.laddr.port, protocol, one.laddr.ip, process))
+        who = _who(one.pid, known, root, ours)
+        expected = who.process in PROXIES and (protocol, port) in ours.expected
+        if not expected and not (who.process == PROXY and address in ours.service_addresses):
+            found.add(Listener(port, protocol, address, who.process, who.container))
     return tuple(sorted(_one_for_each(found))[:LISTENERS_MAX])
 
 
@@ -74,16 +100,31 @@ def _one_for_each(found: Collection[Listener]) -> list[Listener]:
     return list(chosen.values())
 
 
-def _process(pid: object, names: dict[int, str]) -> str:
+def _who(pid: object, known: dict[int, _Who], root: Path, ours: Ours) -> _Who:
     """Empty where it can't be seen."""
     if not isinstance(pid, int):
-        return ""
-    if pid not in names:
+        return _Who()
+    if pid not in known:
         try:
-            names[pid] = psutil.Process(pid).name()
+            process = psutil.Process(pid)
+            if ours.proxy and ours.proxy in (pid, process.ppid()):
+                known[pid] = _Who(PROXY)
+            else:
+                known[pid] = _Who(process.name(), _container(pid, root, ours.containers))
         except (psutil.Error, OSError):
-            names[pid] = ""
-    return names[pid]
+            known[pid] = _Who()
+    return known[pid]
+
+
+def _container(pid: int, root: Path, containers: Mapping[str, str]) -> str:
+    """The name of ours whose control group the process is in (cgroups(7)); engines put the container's id into the group's name."""
+    if not containers:
+        return ""
+    try:
+        text = (root / f"proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return next((containers[one] for one in _CONTAINER.findall(text) if one in containers), "")
 
 
 @lru_cache(maxsize=8)

@@ -10,20 +10,47 @@ from typing import Optional
 
 @dataclass(frozen=True, order=True)
 class Listener:
-    """A port of the host that something else than our containers listens on. `address` as the kernel shows
-    it, `0.0.0.0` or `::` for all; `process` is its name, empty where that can't be seen."""
+    """A port of the host that something else than our containers' engine listens on. `address` as the kernel shows
+    it, `0.0.0.0` or `::` for all; `process` is its name, empty where that can't be seen, and PROXY for this host's proxy. `container`: the
+    name of ours that the process is in, which then has the host's network."""
 
     port: int
     protocol: str = "tcp"
     address: str = ""
     process: str = ""
+    container: str = ""
+
+
+PROXY = "hullmark-proxy"
+"""A proxy of ours among listeners: a shop may have an HAProxy of its own beside it."""
+
+
+@dataclass(frozen=True)
+class PortExemption:
+    """As `model.policy.Exemption`, of rules about ports."""
+
+    pattern: str
+    given: Mapping[str, Optional[tuple[str, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PortRules:
+    """What a host's policy says of ports, by the rule's key: `ports.published`, `ports.addresses` and `ports.approved`. A rule that no file
+    gives is missing, None: any."""
+
+    given: Mapping[str, Optional[tuple[str, ...]]] = field(default_factory=dict)
+    exemptions: tuple[PortExemption, ...] = ()
+
+
+NO_PORT_RULES = PortRules()
 
 
 @dataclass(frozen=True)
 class HostFacts:
     """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
     policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order. `proxy_version` is that of the
-    host's proxy, empty where it has none that is up; its TLS port is at `proxy_address`:`proxy_port`."""
+    host's proxy, empty where it has none that is up; its TLS port is at `proxy_address`:`proxy_port`. `container_range` is where apps'
+    networks get their subnets."""
 
     hostname: str = ""
     os: str = ""
@@ -43,6 +70,8 @@ class HostFacts:
     proxy_version: str = ""
     proxy_address: str = ""
     proxy_port: int = 0
+    port_rules: PortRules = NO_PORT_RULES
+    container_range: str = ""
 
 
 NO_FACTS = HostFacts()

@@ -108,6 +108,9 @@ RULES: Mapping[str, Key] = MappingProxyType(
         "ports.addresses": Key(
             Form.ADDRESSES, ANY, "host addresses of ports; 0.0.0.0 and :: are all of them"
         ),
+        "ports.approved": Key(
+            Form.PORTS, ANY, "ports that the host's own programs may listen on; nothing is stopped"
+        ),
         "sysctls": Key(Form.NAMES, ANY, "kernel settings, by pattern"),
         "annotations": Key(
             Form.NAMES, ANY, "by pattern; those that steer runtimes only where named"

@@ -79,6 +79,7 @@ STRICT: Mapping[str, object] = {
     "limits.oom_score_adj": 0,
     "ports.published": ("443", "8000-8999/tcp"),
     "ports.addresses": ("10.0.0.0/8",),
+    "ports.approved": ("22",),
     "sysctls": ("net.*",),
     "annotations": ("com.example.*",),
     "logging.drivers": ("json-file", "journald"),

@@ -31,7 +31,8 @@ FITTING = replace(
     networks=(Attachment("default"),),
 )
 LEFT_TO_THE_SHOP = {
-    *("images.from", "ports.published", "ports.addresses"),
+    *("images.from", "ports.published", "ports.addresses", "ports.approved"),
+    "ports.approved",
     *("limits.memory", "limits.memory_swap", "limits.shm", "limits.cpus", "limits.pids"),
     "limits.ulimits",
 }

@@ -10,11 +10,12 @@ import psutil
 import pytest
 
 from hullmark.host import listeners as module
-from hullmark.host.listeners import LISTENERS_MAX, ephemeral_from, listeners
+from hullmark.host.listeners import LISTENERS_MAX, Ours, ephemeral_from, listeners
 from hullmark.model.host import Listener
 
 TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
-NAMES = {1: "nginx", 2: "docker-proxy", 3: "chronyd"}
+NAMES = {1: "nginx", 2: "docker-proxy", 3: "chronyd", 70: "haproxy", 71: "haproxy", 72: "haproxy"}
+ID = "5a" * 32
 
 
 class Address(NamedTuple):
@@ -42,6 +43,9 @@ class Process:
 
     def name(self) -> str:
         return NAMES[self.pid]
+
+    def ppid(self) -> int:
+        return 70 if self.pid == 71 else 1
 
 
 @pytest.fixture
@@ -79,9 +83,36 @@ def test_ports_of_our_containers_are_theirs_and_of_others_not(
 ) -> None:
     kernel += [listening(port, 2) for port in (8080, 8081, 8082)]
     kernel.append(listening(8083, 1))
-    found = listeners(tmp_path, {("tcp", 8080)}, {("tcp", 8081), ("tcp", 8083)})
+    found = listeners(tmp_path, Ours({("tcp", 8080)}, {("tcp", 8081), ("tcp", 8083)}))
     assert [(one.port, one.process) for one in found] == [(8082, "docker-proxy"), (8083, "nginx")]
-    assert len(listeners(tmp_path, {("udp", 8080)})) == 4
+    assert len(listeners(tmp_path, Ours({("udp", 8080)}))) == 4
+
+
+def test_the_proxy_is_told_from_another_and_what_it_has_for_containers_is_left_out(
+    kernel: list[Connection], tmp_path: Path
+) -> None:
+    kernel += [listening(443, 71, "192.0.2.1"), listening(8443, 72, "192.0.2.1")]
+    kernel += [listening(5432, 70, "10.214.0.1"), listening(5433, 72, "10.214.0.1")]
+    found = listeners(tmp_path, Ours(proxy=70, service_addresses={"10.214.0.1"}))
+    assert [(one.port, one.process) for one in found] == [
+        (443, "hullmark-proxy"),
+        (5433, "haproxy"),
+        (8443, "haproxy"),
+    ]
+
+
+def test_a_process_in_a_container_of_ours_is_told_with_its_container(
+    kernel: list[Connection], tmp_path: Path
+) -> None:
+    kernel += [listening(80, 1), listening(81, 3)]
+    for pid, group in ((1, f"0::/system.slice/docker-{ID}.scope"), (3, "0::/system.slice")):
+        folder = tmp_path / "proc" / str(pid)
+        folder.mkdir(parents=True)
+        (folder / "cgroup").write_text(group + "\n")
+    assert listeners(tmp_path, Ours(containers={ID: "shop.web.1.g1"})) == (
+        Listener(80, "tcp", "0.0.0.0", "nginx", "shop.web.1.g1"),
+        Listener(81, "tcp", "0.0.0.0", "chronyd"),
+    )
 
 
 def test_one_port_is_listed_once_and_by_the_process_that_is_known(

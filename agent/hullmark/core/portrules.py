@@ -1,0 +1,53 @@
+"""What a host's policy says of ports: cut out of it for the leader, and held against ports that are open or declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+from hullmark.core.judgedlimits import has_port, judge_ports
+from hullmark.core.judgement import Case
+from hullmark.model.host import PortExemption, PortRules
+from hullmark.model.policy import Exemption, Policy, Rule, Sights
+
+APPROVED = "ports.approved"
+KEYS = ("ports.published", "ports.addresses", APPROVED)
+
+
+def of_policy(policy: Policy) -> PortRules:
+    """Its rules about ports, without the files that they are in."""
+    exemptions = (
+        PortExemption(one.pattern, _cut(one.given)) for one in policy.exemptions if _cut(one.given)
+    )
+    return PortRules(_cut(policy.given), tuple(exemptions))
+
+
+def _cut(given: Mapping[str, Rule]) -> dict[str, Optional[tuple[str, ...]]]:
+    return {key: given[key].items for key in KEYS if key in given}
+
+
+def allows(
+    rules: PortRules, app: str, service: str, port: int, protocol: str, address: str
+) -> bool:
+    """Whether the service may have this port of the host: the very judgement that its engine's calls get."""
+    policy = Policy(
+        given=_rules(rules.given),
+        exemptions=tuple(Exemption(one.pattern, _rules(one.given)) for one in rules.exemptions),
+    )
+    case = Case(Sights(app=app, service=service), policy)
+    judge_ports(case, {f"{port}/{protocol}": [{"HostIp": address, "HostPort": str(port)}]})
+    return not case.found
+
+
+def _rules(given: Mapping[str, Optional[tuple[str, ...]]]) -> dict[str, Rule]:
+    return {key: Rule(key, value) for key, value in given.items()}
+
+
+def approves(rules: PortRules, port: int, protocol: str) -> Optional[bool]:
+    """Whether a program of the host itself may listen there; None where the policy says nothing of that."""
+    approved = rules.given.get(APPROVED)
+    return None if approved is None else _names(approved, port, protocol)
+
+
+def _names(items: Iterable[str], port: int, protocol: str) -> bool:
+    return any(has_port(item, port, protocol) for item in items)
