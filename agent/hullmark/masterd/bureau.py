@@ -51,6 +51,7 @@ class Bureau:
             term.snapshot,
             check=check,
             tell=tell,
+            addressing=term.addressing,
         )
         self.admission = Admission(term.leadership, term.view, term.one_at_a_time, wall, tell)
         self.operating = Operating(term, tell)

@@ -12,6 +12,7 @@ from hullmark.core import adoption, difference, generations, schedule
 from hullmark.core.concerned import Wanted, concerned
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
+from hullmark.masterd.addressing import Addressing
 from hullmark.masterd.events import Tell
 from hullmark.masterd.history import History
 from hullmark.masterd.leadership import Leadership
@@ -49,6 +50,7 @@ class Changes:
         *,
         check: Check,
         tell: Tell,
+        addressing: Addressing,
     ) -> None:
         self._repeats = Repeats(leadership, view)
         self._history = History(leadership, view)
@@ -57,6 +59,7 @@ class Changes:
         self._snapshot = snapshot
         self._check = check
         self._tell = tell
+        self._addressing = addressing
 
     async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer:
         name = request.app.name
@@ -163,6 +166,10 @@ class Changes:
             writes.append(word[2])
         if record is not old:
             writes.append(Put(key, encode(record)))
+            given = self._addressing.with_app(record)
+            if given is not None:
+                compares.append(given[0])
+                writes.append(given[1])
         if old is None or record.generation != old.generation:
             await self._history.fill(old)
             writes += self._history.writes(old, record)

@@ -220,12 +220,12 @@ class Master:
     def _cluster(self, store: Store) -> Cluster:
         config = self._config
         addresses = reachable_at(config, self._folder) or [self._name]
-        agents_urls, api_urls = (
-            urls(addresses, listen) for listen in (config.agents_listen, config.api_listen)
-        )
+        listens = config.agents_listen, config.api_listen
+        agents_urls, api_urls = (urls(addresses, listen) for listen in listens)
         settings = Settings(
             lost_after_s=config.lost_after,
             strategy=Strategy(config.scheduler_strategy),
+            service_range=config.services_range,
             silent_after_s=config.lost_after * 0.8,
             events_kept=config.events_keep,
             store_name=config.store_kind,

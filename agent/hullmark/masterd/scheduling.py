@@ -67,6 +67,8 @@ class SchedulingLoop:
         self.told: Optional[Callable[[str, Optional[Rollout], Rollout], None]] = None
         self.ordered: Callable[[Snapshot, Plan], None] = lambda snapshot, made: None
         """Called with each part of a plan that was committed."""
+        self.settle: Optional[Callable[[], Awaitable[None]]] = None
+        """Called before each plan: what services have to have before anything is placed."""
         self._history = history
         self._again_in_s = IDLE_S
         self._takes_s = 0.0
@@ -98,6 +100,8 @@ class SchedulingLoop:
         """Plan and commit until nothing is left to write. Raises what `Leadership.commit` does."""
         for _ in range(PASSES_MAX):
             async with self._one_at_a_time:
+                if self.settle is not None:
+                    await self.settle()
                 snapshot = self._snapshot()
                 made = await self._plan(snapshot)
                 self._planned(made.unplaced)

@@ -39,6 +39,7 @@ class Settings:
     `shared`: other masters may use the same store. `leader_ttl_s` is then the silence after which one follows the other.
     `happened` is called with each event that a leader tells, for its audit log.
     `framework` says which requirements an outage concerns, `alarm` tells people of it.
+    `service_range` is where services get their addresses, the same on every master.
     `agents_urls`, `api_urls` and `api_address` (`HOST:PORT`) are where this master is reached, the preferred one first."""
 
     lost_after_s: float = 10.0
@@ -53,6 +54,7 @@ class Settings:
     api_urls: tuple[str, ...] = ()
     api_address: str = ""
     happened: Callable[[Event], None] = lambda event: None
+    service_range: str = "10.214.0.0/16"
     framework: Optional[Framework] = None
     alarm: Alarm = field(default_factory=NoAlarm)
     clock: Callable[[], float] = time.monotonic

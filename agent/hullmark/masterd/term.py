@@ -17,6 +17,7 @@ from typing import Any, Callable, Optional, TypeVar
 from hullmark import log
 from hullmark.core.schedule import Unplaced
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
+from hullmark.masterd.addressing import Addressing
 from hullmark.masterd.ages import Ages
 from hullmark.masterd.answers import traced
 from hullmark.masterd.counter import Counter
@@ -56,13 +57,7 @@ T = TypeVar("T")
 class Term:
     """`turned` is called for every host that goes silent, is lost or comes back; it is set before the term begins."""
 
-    def __init__(
-        self,
-        store: Store,
-        master: str,
-        address: str,
-        settings: Settings,
-    ) -> None:
+    def __init__(self, store: Store, master: str, address: str, settings: Settings) -> None:
         self._store = store
         self._master = master
         self._settings = settings
@@ -121,6 +116,8 @@ class Term:
             self._planned,
             history=self.history.keys,
         )
+        self.addressing = Addressing(self.leadership, self.view, settings.service_range)
+        self.loop.settle = self.addressing.settle
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking call of the store in a thread. Raises StoreUnavailable once the term has ended: a change may still be
@@ -227,6 +224,8 @@ class Term:
             strategy=self._settings.strategy,
             loadline=self.view.loadline,
             incidents=self.incident_of(),
+            addresses=self.view.addresses.given,
+            address_range=self._settings.service_range,
             revisions=self.view.revisions(
                 names.APPS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS
             ),

@@ -20,6 +20,7 @@ from hullmark.model.host import HostRecord
 from hullmark.model.loadline import NO_RECORD, LoadLineRecord
 from hullmark.model.outage import IncidentRecord
 from hullmark.model.records import (
+    NO_ADDRESSES,
     AppRecord,
     ClusterRecord,
     EventBatch,
@@ -31,6 +32,7 @@ from hullmark.model.records import (
     MasterRecord,
     RequestRecord,
     Rollout,
+    ServiceAddresses,
     SessionRecord,
     TokenRecord,
 )
@@ -84,6 +86,7 @@ class View:
         self._bundles: dict[str, Bundle] = {}
         self.cluster: Optional[ClusterRecord] = None
         self.leader: Optional[LeaderRecord] = None
+        self.addresses = NO_ADDRESSES
         self.revision = 0
 
     @property
@@ -206,6 +209,8 @@ class View:
             self.cluster = decode(ClusterRecord, key, value)
         elif key == names.LEADER_KEY:
             self.leader = None if value is None else decode(LeaderRecord, key, value)
+        elif key == names.SERVICE_ADDRESSES:
+            self.addresses = NO_ADDRESSES if value is None else decode(ServiceAddresses, key, value)
 
     def apply(self, key: str, value: Optional[bytes], revision: int) -> bool:
         """One change of the store; False where it was known. None deletes the key."""

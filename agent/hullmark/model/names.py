@@ -102,6 +102,8 @@ INCIDENTS = ROOT + "incidents/"
 LOADLINE = ROOT + "loadline/"
 LOADLINE_KEY = LOADLINE + "document"
 """The mark: which controls a host has to prove before it gets new work."""
-PLANNED = (APPS, HOSTS, ASSIGNMENTS, HOMES, ROLLOUTS, LOADLINE)
-"""What a plan is made from."""
+SERVICE_ADDRESSES = ROOT + "service_addresses"
+"""One value: all of them, and what was released."""
+PLANNED = (APPS, HOSTS, ASSIGNMENTS, HOMES, ROLLOUTS, LOADLINE, SERVICE_ADDRESSES)
+"""What a plan, or what hosts are told of services, is made from."""
 EVENTS = ROOT + "events/"

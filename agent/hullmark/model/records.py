@@ -194,6 +194,21 @@ class Rollout:
 
 
 @dataclass(frozen=True)
+class ServiceAddresses:
+    """`given` is by `APP/SERVICE`. The first `fresh` addresses of the range have been given, or passed over, at some time;
+    `released` are those that no service has any more, the one that has been free for longest first."""
+
+    range: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+    fresh: int = 0
+    released: tuple[str, ...] = ()
+
+
+NO_ADDRESSES = ServiceAddresses()
+"""Before the first service has one."""
+
+
+@dataclass(frozen=True)
 class GenerationRecord:
     """One generation of an app as history keeps it. `differences` are for people, values masked."""
 

@@ -39,7 +39,8 @@ class Snapshot:
     None: never. `serving_s` is for how long each instance has served without a break, as far as this leader
     knows, by (host id, container name). `now` is the wall clock. `revisions` gives the
     modified revision of each store key that was read, so that a plan can be committed only if they stand. `loadline` is the
-    mark, `incidents` gives the number of the incident that an open outage belongs to, by its id.
+    mark, `incidents` gives the number of the incident that an open outage belongs to, by its id. `addresses` has each service's
+    address by `APP/SERVICE`, all of them of `address_range`.
     """
 
     cluster: ClusterRecord
@@ -62,6 +63,8 @@ class Snapshot:
     revisions: Mapping[str, int] = field(default_factory=dict)
     loadline: LoadLineRecord = NO_RECORD
     incidents: Mapping[str, int] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    address_range: str = ""
 
     def host_name(self, host_id: str) -> str:
         """The id itself of a host that is no more."""

@@ -47,11 +47,13 @@ def cluster_on(store: Store, **settings: Any) -> Cluster:
     )
 
 
-def lead(test: Callable[[Cluster], Awaitable[None]], store: Optional[Store] = None) -> None:
+def lead(
+    test: Callable[[Cluster], Awaitable[None]], store: Optional[Store] = None, **settings: Any
+) -> None:
     """Run a test with a cluster that leads, and stop it."""
 
     async def run() -> None:
-        cluster = cluster_on(prepared_store() if store is None else store)
+        cluster = cluster_on(prepared_store() if store is None else store, **settings)
         await cluster.start()
         try:
             await test(cluster)
