@@ -16,6 +16,8 @@ from hullmark.masterd.lines import Line, line_of
 from hullmark.masterd.tasks import Mark
 from hullmark.model.observed import Report
 from hullmark.model.protocol import (
+    AGENT,
+    PROXY,
     OrdersAnswer,
     PollAnswer,
     PollRequest,
@@ -134,13 +136,22 @@ async def _lines(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 
 async def renew(desk: Desk, call: Call) -> RenewAnswer:
-    """A new certificate for the caller, for a new key. The old one holds until the new one is used."""
+    """A new certificate for the caller, for a new key. The old one holds until the new one is used. One for its proxy is nothing that
+    masters let anybody in with, so no record of the host's has it."""
     body: RenewRequest = call.body
-    host_id = call.caller.host_id
+    host_id, authority = call.caller.host_id, desk.authority
     if not body.csr_pem.isascii():
         raise InvalidInput([Problem("not a signing request", field="csr_pem")])
-    chain = desk.authority.issue_host(body.csr_pem, desk.terms.cluster_id, host_id, desk.wall())
-    newest = fingerprint(load_chain(chain, "certificate")[0])
-    used = call.caller.certificate_sha256
-    await desk.cluster.renewed(host_id, newest, call.change(desk), used_sha256=used)
-    return RenewAnswer(chain.decode(), desk.authority.root_pem)
+    issue = {AGENT: authority.issue_host, PROXY: authority.issue_proxy}.get(body.purpose)
+    if issue is None:
+        allowed = f"{AGENT} or {PROXY}"
+        raise InvalidInput([Problem("unknown purpose", field="purpose", allowed=allowed)])
+    chain = issue(body.csr_pem, desk.terms.cluster_id, host_id, desk.wall())
+    newest, change = fingerprint(load_chain(chain, "certificate")[0]), call.change(desk)
+    if body.purpose == PROXY:
+        fields = {"certificate_sha256": newest}
+        desk.cluster.tell("host.proxy-certified", f"host {call.caller.who}", change, fields)
+    else:
+        used = call.caller.certificate_sha256
+        await desk.cluster.renewed(host_id, newest, change, used_sha256=used)
+    return RenewAnswer(chain.decode(), authority.root_pem)

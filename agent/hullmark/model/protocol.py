@@ -49,6 +49,9 @@ HEADS_PATH = "/agent/v1/heads"
 RECEIPTS_PATH = "/agent/v1/receipts"
 RENEW_PATH = "/agent/v1/renew"
 
+AGENT, PROXY = "agent", "proxy"
+"""What a certificate is for: to speak for the host to masters, or for its proxy to others' proxies."""
+
 
 @dataclass(frozen=True)
 class PollRequest:
@@ -173,7 +176,7 @@ class RenewRequest:
     proxy shows other hosts' proxies: it says `hullmark://CLUSTER/proxy/HOST_ID`, and no master takes it for an agent's."""
 
     csr_pem: str
-    purpose: str = "agent"
+    purpose: str = AGENT
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hullmark.errors import BrokenState, Conflict
 from hullmark.pki import certificates
-from hullmark.pki.certificates import CLOCK_SKEW_S, Identity, utc
+from hullmark.pki.certificates import CLOCK_SKEW_S, PROXY, Identity, utc
 from hullmark.pki.files import write_file, write_private
 
 DAY_S = 86400.0
@@ -68,6 +68,16 @@ class Authority:
         names = [x509.UniformResourceIdentifier(Identity(cluster_id, "host", host_id).uri)]
         return self._issue(key, host_id, names, [ExtendedKeyUsageOID.CLIENT_AUTH], now, life_s)
 
+    def issue_proxy(
+        self, csr_pem: str, cluster_id: str, host_id: str, now: float, life_s: float = HOST_LIFE_S
+    ) -> bytes:
+        """A certificate for a host's proxy, which calls others' and is called by them: its chain, PEM. It is no master's server certificate,
+        because it has no name that one is called by. Raises InvalidInput for a bad request."""
+        key = certificates.load_request(csr_pem)
+        names = [x509.UniformResourceIdentifier(Identity(cluster_id, PROXY, host_id).uri)]
+        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._issue(key, host_id, names, usage, now, life_s, unit=PROXY)
+
     def issue_master(
         self,
         key: ec.EllipticCurvePublicKey,
@@ -93,10 +103,12 @@ class Authority:
         usage: Sequence[x509.ObjectIdentifier],
         now: float,
         life_s: float,
+        *,
+        unit: str = "",
     ) -> bytes:
         issuer = self.chain[0]
         end = min(now + life_s, certificates.validity(issuer)[1])
-        builder = _builder(common_name, issuer.subject, key, now, end)
+        builder = _builder(common_name, issuer.subject, key, now, end, unit=unit)
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage(list(usage)), critical=False)
@@ -190,11 +202,15 @@ def _builder(
     key: ec.EllipticCurvePublicKey,
     now: float,
     end: float,
+    *,
+    unit: str = "",
 ) -> x509.CertificateBuilder:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
+    if unit:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
+        .subject_name(x509.Name(parts))
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())

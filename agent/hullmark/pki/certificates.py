@@ -1,7 +1,10 @@
 """What is in our certificates, and the differences between versions of the cryptography library.
 
-A certificate names its holder by one URI: `hullmark://CLUSTER/host/HOST_ID` or
-`hullmark://CLUSTER/master/NAME` (RFC 5280, section 4.2.1.6). Keys are ECDSA on P-256, signatures use SHA-256.
+A certificate names its holder by one URI: `hullmark://CLUSTER/host/HOST_ID`, `hullmark://CLUSTER/master/NAME` or
+`hullmark://CLUSTER/proxy/HOST_ID` (RFC 5280, section 4.2.1.6). Keys are ECDSA on P-256, signatures use SHA-256.
+
+What a host's proxy shows other hosts' proxies says the same in its subject, where HAProxy can read it: CN is the host's id, OU is `proxy`, which
+no other certificate of ours has.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from hullmark.errors import BrokenState, InvalidInput, Problem
 from hullmark.pki.files import read_private
 
 URI_SCHEME = "hullmark"
+HOST, MASTER, PROXY = "host", "master", "proxy"
+KINDS = (HOST, MASTER, PROXY)
 
 CLOCK_SKEW_S = 300
 """Certificates begin this long before they are made, for hosts whose clock is a little behind."""
@@ -28,7 +33,7 @@ CLOCK_SKEW_S = 300
 
 @dataclass(frozen=True)
 class Identity:
-    """`kind` is `host` or `master`; `name` is the host's id or the master's name."""
+    """`kind` is one of KINDS; `name` is the host's id or the master's name. Only a `host` may speak for a host to a master."""
 
     cluster_id: str
     kind: str
@@ -43,8 +48,8 @@ class Identity:
         """Raises BrokenState for a URI that isn't one of ours."""
         scheme, _, rest = uri.partition("://")
         parts = rest.split("/")
-        if scheme != URI_SCHEME or len(parts) != 3 or parts[1] not in ("host", "master"):
-            raise BrokenState(f"not an identity of a host or master: {uri!r}")
+        if scheme != URI_SCHEME or len(parts) != 3 or parts[1] not in KINDS:
+            raise BrokenState(f"not an identity of a host, master or proxy: {uri!r}")
         return cls(*parts)
 
 

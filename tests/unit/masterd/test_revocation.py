@@ -17,10 +17,10 @@ POLL = "/agent/v1/poll"
 NOTHING = {"run": "run-1", "hold_s": 0}
 
 
-async def renewed(served: Served, host: Host, folder: str) -> Any:
+async def renewed(served: Served, host: Host, folder: str, **more: str) -> Any:
     """A context with the host's newest certificate, which was not used yet."""
     key = certificates.new_key()
-    body = {"csr_pem": certificates.new_request(key, "ignored").decode()}
+    body = {"csr_pem": certificates.new_request(key, "ignored").decode(), **more}
     status, answer = await host.post("/agent/v1/renew", body)
     assert status == 200, answer
     path = served.folder / folder
@@ -134,3 +134,28 @@ def test_a_cloned_machine_is_refused_and_shown(tmp_path: Path) -> None:
         await eventually(is_taken, "an agent that was started anew is taken")
 
     serve(tmp_path, test, lost_after=60.0)
+
+
+def test_a_proxys_certificate_is_nobodys_at_a_master(tmp_path: Path) -> None:
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await host.begin()
+        proxy = await renewed(served, host, "proxy", purpose="proxy")
+        for path, body in ((POLL, NOTHING), ("/agent/v1/orders", {}), ("/agent/v1/renew", {})):
+            status, answer = await post_anew(served, proxy, body, path)
+            assert (status, answer["message"]) == (
+                403,
+                "this certificate is not one of a host of this cluster",
+            )
+        url = f"https://127.0.0.1:{served.agents_port}/v1/hosts"
+        assert (await served.ask("GET", url, context=proxy))[0] in (403, 404)
+        assert (await host.post(POLL, NOTHING))[0] == 200, "the agent's own is as it was"
+        events = await served.read(EventList, "/v1/events")
+        told = [one for one in events.events if one.kind.startswith("host.proxy")]
+        assert [(one.subject, one.by) for one in told] == [("host h1", "h1")]
+        assert "host.certificate-renewed" not in {one.kind for one in events.events}
+        wrong = {"csr_pem": certificates.new_request(certificates.new_key(), "x").decode()}
+        status, answer = await host.post("/agent/v1/renew", {**wrong, "purpose": "master"})
+        assert (status, answer["problems"][0]["field"]) == (400, "purpose")
+
+    serve(tmp_path, test)

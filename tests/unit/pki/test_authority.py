@@ -78,6 +78,32 @@ def test_a_host_gets_a_client_certificate_in_its_name(authority: Authority) -> N
     assert not certificates.is_issued_by(leaf, authority.root)
 
 
+def test_a_proxy_calls_and_is_called_and_is_no_host(authority: Authority) -> None:
+    leaf = leaf_of(authority.issue_proxy(request("somebody-else"), "c1", "h1", NOW))
+    assert certificates.identity_of(leaf) == Identity("c1", "proxy", "h1")
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(usage) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [type(name) for name in names] == [x509.UniformResourceIdentifier]
+    assert subject_of(leaf) == {
+        "h1": NameOID.COMMON_NAME,
+        "proxy": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    }
+    assert certificates.validity(leaf)[1] == pytest.approx(NOW + HOST_LIFE_S, abs=1)
+
+
+def test_no_other_certificate_says_that_it_is_a_proxys(authority: Authority) -> None:
+    key = certificates.new_key().public_key()
+    host = authority.issue_host(request(), "c1", "proxy", NOW)
+    master = authority.issue_master(key, "c1", "proxy", ["proxy"], NOW)
+    for leaf in (leaf_of(host), leaf_of(master)):
+        assert subject_of(leaf) == {"proxy": NameOID.COMMON_NAME}
+
+
+def subject_of(leaf: x509.Certificate) -> dict[str, x509.ObjectIdentifier]:
+    return {str(part.value): part.oid for part in leaf.subject}
+
+
 def test_a_master_gets_a_certificate_for_its_addresses(authority: Authority) -> None:
     key = certificates.new_key().public_key()
     addresses = ["m1.example.net", "192.0.2.1", "2001:db8::1"]
