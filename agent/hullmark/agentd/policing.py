@@ -104,7 +104,7 @@ class Policing:
             raise PolicyRefused("a container that no instance is named for")
         one = request.instance
         subject = Subject(one.app, one.service, request.bundle.container.scope)
-        own = tuple(request.files.values())
+        own = (*request.files.values(), *filter(None, [request.hosts]))
         sights = self._view.look(judging.needed(deed.body), subject, own_files=own)
         return judging.judge_creation(deed.body, sights, policy)
 

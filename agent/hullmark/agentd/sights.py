@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
+from hullmark.agentd import hostnames
 from hullmark.agentd.starts import Flight, is_written
 from hullmark.config import AgentConfig
 from hullmark.core import judging
@@ -83,7 +85,9 @@ class Viewpoint:
 
     def __init__(self, config: AgentConfig, engine: Optional[Engine]) -> None:
         self._engine = engine
-        self._configs = Path(config.state_dir) / "configs"
+        self._own_folders = [
+            Path(config.state_dir) / name for name in ("configs", hostnames.FOLDER)
+        ]
         self._sockets = (config.engine_socket.partition("://")[2], *SOCKETS)
         self._guarded = (
             *_OURS,
@@ -194,11 +198,12 @@ class Viewpoint:
         return tuple(found.values())
 
     def _own_files(self) -> tuple[str, ...]:
-        """The agent's copies of configs."""
-        try:
-            return tuple(str(self._configs / name) for name in os.listdir(self._configs))
-        except OSError:
-            return ()
+        """The agent's copies of configs, and containers' hosts files."""
+        found: list[str] = []
+        for folder in self._own_folders:
+            with suppress(OSError):
+                found += (str(folder / name) for name in os.listdir(folder))
+        return tuple(found)
 
 
 def _mounts() -> Mounts:

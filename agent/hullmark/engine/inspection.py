@@ -15,6 +15,7 @@ from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
 
+HOSTS_FILE = "/etc/hosts"
 HEALTH_OUTPUT_MAX = 200
 """Characters of a failed check's output that are kept."""
 
@@ -92,7 +93,18 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         addresses=_addresses(inspected),
         ports=_ports(inspected),
         healthcheck=check,
+        hostname=str(config.get("Hostname") or ""),
+        domainname=str(config.get("Domainname") or ""),
+        extra_hosts=tuple((inspected.get("HostConfig") or {}).get("ExtraHosts") or ()),
+        hosts_file=_hosts_file(inspected),
     )
+
+
+def _hosts_file(inspected: Mapping[str, Any]) -> str:
+    for mount in inspected.get("Mounts") or ():
+        if mount.get("Destination") == HOSTS_FILE:
+            return str(mount.get("Source") or "")
+    return ""
 
 
 def _last_failure(health: Mapping[str, Any]) -> str:

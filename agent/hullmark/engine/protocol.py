@@ -51,7 +51,8 @@ class Container:
     the app's or the image's, each of its times filled in; None: there is none. `health_output` is what the last
     failed check printed, in one line, and empty unless the container is unhealthy.
 
-    Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name.
+    Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name. `hosts_file` is the file of
+    the host that is its /etc/hosts, empty where the engine has made one.
     """
 
     container_id: str
@@ -73,6 +74,10 @@ class Container:
     addresses: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     healthcheck: Optional[Healthcheck] = None
+    hostname: str = ""
+    domainname: str = ""
+    extra_hosts: tuple[str, ...] = ()
+    hosts_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Hand:
 @dataclass(frozen=True)
 class CreateRequest:
     """A container to be made. `files` gives the path of the agent's copy of each config, by its target in
-    the container."""
+    the container; `hosts` that of its hosts file, empty where the engine makes one."""
 
     cluster_id: str
     instance: InstanceId
@@ -106,6 +111,7 @@ class CreateRequest:
     bundle: Bundle
     ports: tuple[PublishedPort, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    hosts: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from hullmark.engine.inspection import HOSTS_FILE
 from hullmark.engine.protocol import CreateRequest
 from hullmark.model import names
 from hullmark.model.app import (
     Attachment,
     Bundle,
     ContainerSpec,
-    FileRef,
     Healthcheck,
     Mount,
     MountKind,
@@ -172,14 +172,16 @@ def _mounts(request: CreateRequest) -> list[dict[str, Any]]:
         if mount.kind is not MountKind.TMPFS and not _by_text(mount)
     ]
     for reference in spec.configs:
-        made.append(_file(request.files[reference.target], reference))
+        made.append(_file(request.files[reference.target], reference.target))
     for reference in spec.secrets:
-        made.append(_file(request.bundle.secrets[reference.source].path, reference))
+        made.append(_file(request.bundle.secrets[reference.source].path, reference.target))
+    if request.hosts:
+        made.append(_file(request.hosts, HOSTS_FILE))
     return made
 
 
-def _file(source: str, reference: FileRef) -> dict[str, Any]:
-    return {"Type": "bind", "Source": source, "Target": reference.target, "ReadOnly": True}
+def _file(source: str, target: str) -> dict[str, Any]:
+    return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": True}
 
 
 def _mount(bundle: Bundle, mount: Mount) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hullmark.agentd import hostnames
 from hullmark.agentd.policing import Policing, in_words
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
@@ -229,6 +230,15 @@ def test_the_agents_copies_of_configs_are_its_own(world: World) -> None:
         mount = {"Type": "bind", "Source": str(source), "Target": "/x", "ReadOnly": True}
         assert (world.said(creation({"Mounts": [mount]})) == "") is may
     mount = {"Type": "bind", "Source": str(folder / "one"), "Target": "/x"}
+    assert world.said(creation({"Mounts": [mount]})), "read-only"
+
+
+def test_containers_hosts_files_are_the_agents_own(world: World) -> None:
+    folder = Path(world.config.state_dir) / hostnames.FOLDER
+    folder.mkdir(parents=True)
+    (folder / "shop.web.1.g1").write_text("127.0.0.1 localhost")
+    mount = {"Type": "bind", "Source": str(folder / "shop.web.1.g1"), "Target": "/etc/hosts"}
+    assert world.said(creation({"Mounts": [{**mount, "ReadOnly": True}]})) == ""
     assert world.said(creation({"Mounts": [mount]})), "read-only"
 
 

@@ -50,6 +50,20 @@ def test_a_running_container() -> None:
     assert (found.health, found.healthcheck) == (Health.NONE, None)
 
 
+def test_what_its_hosts_file_is_made_of() -> None:
+    found = read(
+        config={"Hostname": "ab12", "Domainname": "example.net"},
+        HostConfig={"ExtraHosts": ["bank:203.0.113.9"]},
+        Mounts=[
+            {"Source": "/srv/x", "Destination": "/x"},
+            {"Source": "/h/web", "Destination": "/etc/hosts"},
+        ],
+    )
+    assert (found.hostname, found.domainname) == ("ab12", "example.net")
+    assert (found.extra_hosts, found.hosts_file) == (("bank:203.0.113.9",), "/h/web")
+    assert read().hosts_file == "", "the engine's own"
+
+
 def test_an_ended_container() -> None:
     found = read({"Status": "exited", "ExitCode": 137, "OOMKilled": True, "Error": "why"})
     assert (found.state, found.exit_code, found.oom_killed, found.error) == (

@@ -38,12 +38,13 @@ def body(
     engine: str = "docker",
     ports: tuple[PublishedPort, ...] = (),
     ulimits: Any = None,
+    hosts: str = "",
     **parts: Any,
 ) -> dict[str, Any]:
     bundle = Bundle("shop", "web", spec, **parts)
     instance = InstanceId("shop", "web", 2, 7)
     files = {"/etc/web.conf": "/var/lib/configs/1"}
-    made = CreateRequest("c1", instance, "f" * 64, Epoch(1, 4), bundle, ports, files)
+    made = CreateRequest("c1", instance, "f" * 64, Epoch(1, 4), bundle, ports, files, hosts)
     return request.body(made, engine, ulimits or {})
 
 
@@ -228,6 +229,11 @@ def test_mounts() -> None:
         },
         {"Type": "bind", "Source": "/etc/key", "Target": "/run/secrets/key", "ReadOnly": True},
     ]
+
+
+def test_its_hosts_file_is_mounted_read_only() -> None:
+    mount = {"Type": "bind", "Source": "/h/web", "Target": "/etc/hosts", "ReadOnly": True}
+    assert host(hosts="/h/web")["Mounts"] == [mount]
 
 
 def test_tmpfs() -> None:

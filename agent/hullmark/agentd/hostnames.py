@@ -1,0 +1,74 @@
+"""Containers' hosts files, below the agent's state folder: one for each container that this host makes, mounted as its /etc/hosts.
+
+The engine mounts the file itself, so one that is in use is changed in place: another file of the same name would be seen by nobody.
+A container mounts it read-only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from hullmark.engine.inspection import HOSTS_FILE
+from hullmark.model.app import Bundle
+from hullmark.model.orders import InstanceId
+
+FOLDER = "hosts"
+MODE = 0o644
+
+
+class HostsFiles:
+    """May be used from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writing = threading.Lock()
+
+    def path(self, instance: InstanceId) -> Path:
+        return self._folder / instance.container_name
+
+    def is_ours(self, path: str) -> bool:
+        """Whether that is one of these files."""
+        return bool(path) and Path(path).parent == self._folder
+
+    def write(self, instance: InstanceId, text: str) -> str:
+        """Its path. Where nothing changes, nothing is written. Raises OSError."""
+        path = self.path(instance)
+        content = text.encode()
+        with self._writing:
+            self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            self._put(path, content)
+        return str(path)
+
+    def sweep(self, instances: Iterable[InstanceId]) -> None:
+        """Remove the files of all but these. One of a container that still exists is needed, or it could not be started again."""
+        kept = {instance.container_name for instance in instances}
+        with self._writing, contextlib.suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if path.name not in kept:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """In one write, padded to what was there before: who reads meanwhile finds no half of a former line at its end."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size == len(content) and os.pread(descriptor, size, 0) == content:
+                return
+            os.fchmod(descriptor, MODE)
+            os.pwrite(descriptor, content.ljust(size, b"\n"), 0)
+            os.ftruncate(descriptor, len(content))
+        finally:
+            os.close(descriptor)
+
+
+def has_names(bundle: Bundle) -> bool:
+    """Whether its hosts file is ours to write: it is on networks of its app, and the app mounts no hosts file of its own."""
+    container = bundle.container
+    own = any(mount.target == HOSTS_FILE for mount in container.mounts)
+    given = any(ref.target == HOSTS_FILE for ref in (*container.configs, *container.secrets))
+    return bool(container.networks) and not (container.network_mode or own or given)
