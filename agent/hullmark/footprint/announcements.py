@@ -73,6 +73,9 @@ ACCOUNT_PATHS = tuple(
     f"/etc/{name}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 )
 SYSTEM_USER = r"hullmark:[x!*]:[1-9]\d\d:[1-9]\d\d:[^:]*:(/var/lib/hullmark(/master)?|/nonexistent|/):(/usr)?/s?bin/(nologin|false)"
+HAPROXY_USER = (
+    r"haproxy:[x!*]:[1-9]\d\d:[1-9]\d\d:[^:]*:/var/lib/haproxy:(/usr)?/s?bin/(nologin|false)"
+)
 ENGINE_PROGRAMS = (
     r"/usr/(local/)?(s?bin|libexec/podman|libexec/docker|lib/podman|libexec/cni)/"
     r"(dockerd|containerd|containerd-shim(-runc-v[12])?|docker-proxy|docker-init|runc|crun|podman|conmon"
@@ -109,12 +112,20 @@ OWN = _rows(
     ("state", "file", ("/var/lib/hullmark", "/var/lib/hullmark/**"), "accepted orders, keys and certificates, copies of configs, the master's store"),
     ("logs", "file", ("/var/log/hullmark", "/var/log/hullmark/**"), "the audit log, and log files where there is no systemd"),
     ("run", "file", ("/run/hullmark", "/run/hullmark/**", "/run/hullmark-agent", "/run/hullmark-agent/**"), "the master's socket, what the host's controls found last, and process ids where there is no systemd; in memory only"),
-    ("enabled", "file", ("/etc/systemd/system/*.wants/hullmark-agent.service", "/etc/systemd/system/*.wants/hullmark-master.service"), "the services start at boot", "added removed"),
-    ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master"), "the same where init scripts start services"),
+    ("proxy-state", "file", ("/var/lib/hullmark-proxy", "/var/lib/hullmark-proxy/**"), "what the proxy listens on, who may call, and its key and certificate; written by the agent"),
+    ("proxy-run", "file", ("/run/hullmark-proxy", "/run/hullmark-proxy/**", "/run/hullmark-proxy.pid"), "the sockets by which the agent steers the proxy, and process ids; in memory only"),
+    ("proxy-log", "file", ("/var/log/hullmark-proxy.log", "/var/log/hullmark-proxy.log.*"), "what the proxy says of itself, where there is no systemd"),
+    ("enabled", "file", ("/etc/systemd/system/*.wants/hullmark-agent.service", "/etc/systemd/system/*.wants/hullmark-master.service", "/etc/systemd/system/*.wants/hullmark-proxy.service"), "the services start at boot", "added removed"),
+    ("runlevels", "file", ("/etc/rc?.d/[SK]{n}hullmark-agent", "/etc/rc?.d/[SK]{n}hullmark-master", "/etc/rc?.d/[SK]{n}hullmark-proxy"), "the same where init scripts start services"),
     ("repository", "file", ("/etc/apt/sources.list.d/hullmark.*", "/etc/apt/keyrings/hullmark.*", "/usr/share/keyrings/hullmark.*", "/etc/yum.repos.d/hullmark.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-hullmark"), "where packages come from and the key that signs them; put there by the shop"),
-    ("unit", "unit", ("hullmark-agent.service", "hullmark-master.service", "hullmark-agent", "hullmark-master"), "the services, by systemd or by init scripts"),
+    ("unit", "unit", ("hullmark-agent.service", "hullmark-master.service", "hullmark-proxy.service", "hullmark-agent", "hullmark-master", "hullmark-proxy"), "the services, by systemd or by init scripts"),
     ("process", "process", ("0 agentd /usr/bin/python3*", "* masterd /usr/bin/python3*"), "the daemons, of their services, or of none where there is no systemd", "added removed", (), ("units", r"(hullmark-(agent|master)\.service)?")),
     ("service-process", "process", ("* ** /usr/bin/*", "* ** /usr/sbin/*", "* ** /bin/*", "* ** /sbin/*"), "what the daemons' services run; the agent's checks ask the host's own tools", "added removed", (), ("units", r"hullmark-(agent|master)\.service")),
+    ("proxy-process", "process", ("* haproxy /usr/sbin/haproxy",), "the proxy, of its service, or of none where there is no systemd", "added removed changed", ("units",), ("units", r"(hullmark-proxy\.service|haproxy\.service)?")),
+    ("proxy-launcher", "process", ("0 proxy /usr/bin/*", "0 proxy /bin/*"), "the proxy's launcher, which starts it again where there is no systemd", "added removed", (), ("units", r"(hullmark-proxy\.service)?")),
+    ("proxy-listener", "socket", ("tcp *:*",), "the proxy listens at service addresses, on bridges of apps' networks only; at published ports; and for other hosts (7443)", "added removed changed", ("holders",), ("holders", r"/usr/sbin/haproxy of hullmark-proxy")),
+    ("proxy-door", "socket", ("unix /run/hullmark-proxy/**",), "where the agent steers the proxy"),
+    ("service-address", "network", ("address 10.214.*/32 dev lo", "route -4 10.214.* dev lo table local type local"), "addresses of services, on the loopback device alone; no other host reaches them"),
     ("listener", "socket", ("tcp *:7441", "tcp *:7442"), "a master listens for agents (7441) and for people and enrolment (7442); an agent listens nowhere", "added removed", (), ("holders", r"/usr/bin/python3[0-9.]*")),
     ("door", "socket", ("unix /run/hullmark/master.sock",), "people on the master's machine"),
     ("user", "account", ("/etc/passwd:hullmark",), "the user that the master runs as", "added", (), ("lines", SYSTEM_USER)),
@@ -180,6 +191,13 @@ PACKAGES = _rows(
     ("account-file", "file", ACCOUNT_PATHS + tuple(f"{path}-" for path in ACCOUNT_PATHS), "the files of users and groups", CHANGED, CONTENT, ("", ""), If.LINES_DIFFER),
     ("account-copy-file", "file", tuple(f"{path}-" for path in ACCOUNT_PATHS), "the copy of such a file before its last change, made by the system's tools", ADDED, (), ("", ""), If.LINES_DIFFER),
     ("account-copy", "account", tuple(f"{path}-:*" for path in ACCOUNT_PATHS), "a line of such a copy", "added changed removed", (), ("", ""), If.COPY_OF_LINE),
+    ("haproxy-unit", "unit", ("haproxy.service", "haproxy"), "the distribution's own service of HAProxy, whose program the proxy uses; it is as its package leaves it, and nothing of Hullmark's runs in it"),
+    ("haproxy-enabled", "file", ("/etc/systemd/system/*.wants/haproxy.service", "/etc/rc?.d/[SK]{n}haproxy"), "its package starts it at boot", "added removed"),
+    ("haproxy-socket", "socket", ("unix /run/haproxy/**", "unix /run/haproxy-master.sock**"), "where that service is steered; it listens on no port by itself"),
+    ("haproxy-log", "file", ("/var/lib/haproxy/dev/log",), "where it and a syslog daemon meet"),
+    ("haproxy-user", "account", ("/etc/passwd:haproxy", "/etc/passwd-:haproxy"), "the user of that package, which the proxy's processes run as too", ADDED, (), ("lines", HAPROXY_USER)),
+    ("haproxy-group", "account", ("/etc/group:haproxy", "/etc/group-:haproxy"), "its group", ADDED, (), ("lines", r"haproxy:[x!*]:[1-9]\d\d:")),
+    ("haproxy-shadow", "account", ("/etc/shadow:haproxy", "/etc/gshadow:haproxy", "/etc/shadow-:haproxy", "/etc/gshadow-:haproxy"), "their entries", ADDED, (), ("", ""), If.LOCKED),
     ("account-lock", "file", ("/etc/.pwd.lock",), "the lock of the users' files", ADDED),
 )  # fmt: skip
 
@@ -219,14 +237,19 @@ ITSELF = _rows(
 )  # fmt: skip
 
 ANNOUNCEMENTS = OWN + CONTAINERS + PACKAGES + ITSELF
-MAY_HAVE = {"set-id": frozenset({"set-id", "capability"}), "journal": frozenset({"access list"})}
+MAY_HAVE = {
+    "set-id": frozenset({"set-id", "capability"}),
+    "journal": frozenset({"access list"}),
+    "haproxy-log": frozenset({"neither file, folder nor link", "writable for anybody"}),
+}
 """Rights that no line announces but these: a set-id bit or a capability of a file, that anybody may write to it, an access list,
 an attribute of chattr(1), and whatever is no file, folder or link."""
 
-PACKAGES_OF_OURS = ("hullmark", "hullmark-agent", "hullmark-master")
+PACKAGES_OF_OURS = ("hullmark", "hullmark-agent", "hullmark-master", "hullmark-proxy")
 NEEDED = (
     *("python3", "python3-click", "python3-rich", "python3-yaml", "python3-cryptography", "python3-psutil"),
     *("python3-requests", "python3-docker", "python3-aiohttp", "adduser"),
+    *("haproxy", "iproute2", "iproute"),
     *("docker.io", "docker-ce", "moby-engine", "podman", "iptables", "docker-cli"),
 )  # fmt: skip
 """What these depend on or recommend by name: known also once they are gone."""

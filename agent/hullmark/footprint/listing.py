@@ -32,7 +32,7 @@ ALL_KINDS = (
     *("network", "mount", "cgroup", "sysctl", "container"),
 )
 SECTIONS = ("account", "package", "unit", "socket", "network", "firewall", "sysctl", "mount")
-_SERVICE = re.compile(r"hullmark-(agent|master)\.service")
+_SERVICE = re.compile(r"hullmark-(agent|master|proxy)\.service")
 _CRON = re.compile(r"/etc/cron\.|/etc/crontab|/var/spool/cron/|.*\.timer$")
 
 
@@ -95,6 +95,7 @@ def gather(ask: Callable[[], Holdings], root: str = "") -> Listing:
 
 
 PROGRAM = "/usr/share/hullmark"
+LAUNCHER = f"{PROGRAM}/proxy"
 NOBODYS = "in Hullmark's own folder, and of none of its packages"
 
 
@@ -304,6 +305,10 @@ def _word(text: str) -> re.Pattern[str]:
 
 def is_daemon(one: Process, command: str) -> bool:
     """Where no service manager says so: by how daemons are started."""
+    if snapshot.is_proxy(one.program, command):
+        return True
+    if one.name == "proxy" and f" {LAUNCHER} supervise" in command:
+        return True
     python = re.match(r"python3?(\.\d+)?$", one.program.rpartition("/")[2]) is not None
     return python and (
         one.name in ("agentd", "masterd")

@@ -61,6 +61,8 @@ ACCOUNT_FILES = tuple(
 )
 KERNEL_THREAD = 0x00200000
 """PF_KTHREAD in the flags of proc_pid_stat(5)."""
+PROXY = "/run/hullmark-proxy/"
+"""In the command line of Hullmark's own HAProxy, and of no other."""
 UNIT_TYPES = "--type=service,socket,timer,path"
 
 Record = dict[str, Any]
@@ -360,7 +362,7 @@ def socket_holders(host: Host) -> dict[str, str]:
         if pid.isdigit():
             folder = f"/proc/{pid}/fd"
             unseen += not os.access(host.root + folder, os.R_OK | os.X_OK)
-            program = host.link(f"/proc/{pid}/exe")
+            program = _held_by(host, pid)
             for number in host.names(folder):
                 target = host.link(f"{folder}/{number}")
                 if target.startswith("socket:["):
@@ -368,6 +370,19 @@ def socket_holders(host: Host) -> dict[str, str]:
     if unseen:
         host.notes.append(f"the sockets of {unseen} of the processes: this takes root")
     return found
+
+
+def is_proxy(program: str, command: str) -> bool:
+    """Hullmark's own HAProxy, and not one that the shop runs beside it."""
+    return program == "/usr/sbin/haproxy" and PROXY in command
+
+
+def _held_by(host: Host, pid: str) -> str:
+    program = host.link(f"/proc/{pid}/exe")
+    with contextlib.suppress(Unseen, OSError):
+        if is_proxy(program, host.read(f"/proc/{pid}/cmdline")):
+            return f"{program} of hullmark-proxy"
+    return program
 
 
 def endpoint(words: str) -> tuple[str, int]:

@@ -196,6 +196,11 @@ def test_an_engine_whose_upgrade_stops_containers(setting: Any, warnings: int) -
         ("python", "/usr/bin/python3.11", "python -m hullmark.cli agent run", False),
         ("agentd", "/tmp/agentd", "agentd", False),
         ("vi", "/usr/bin/vi", "vi -m hullmark.agentd run", False),
+        ("haproxy", "/usr/sbin/haproxy", "haproxy -W -p /run/hullmark-proxy/pid -f x", True),
+        ("haproxy", "/usr/sbin/haproxy", "haproxy -Ws -f /etc/haproxy/haproxy.cfg", False),
+        ("haproxy", "/tmp/haproxy", "haproxy -W -p /run/hullmark-proxy/pid -f x", False),
+        ("proxy", "/usr/bin/dash", "/bin/sh /usr/share/hullmark/proxy supervise", True),
+        ("vi", "/usr/bin/vi", "vi /usr/share/hullmark/proxy supervise", False),
     ],
 )
 def test_a_daemon_is_known_by_its_program(

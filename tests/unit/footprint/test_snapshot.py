@@ -331,6 +331,18 @@ def test_sockets(world: World) -> None:
     assert found["tcp 127.0.0.1:53 -> 127.0.0.2:40000"] == ["5 /usr/bin/web"]
 
 
+def test_our_own_haproxy_is_told_from_a_shops(world: World) -> None:
+    world.write("/proc/net/tcp", TCP)
+    for pid, number, file in ((5, 77, "/run/hullmark-proxy/pid"), (6, 78, "/run/haproxy.pid")):
+        process(world, pid, "haproxy", exe="/usr/sbin/haproxy")
+        world.write(f"/proc/{pid}/cmdline", f"haproxy\0-W\0-p\0{file}\0")
+        world.link(f"/proc/{pid}/fd/3", f"socket:[{number}]")
+    assert snapshot.socket_holders(world.host) == {
+        "77": "/usr/sbin/haproxy of hullmark-proxy",
+        "78": "/usr/sbin/haproxy",
+    }
+
+
 RULESET = """\
 # Warning: table ip filter is managed by iptables-nft, do not touch!
 table ip filter {
