@@ -16,6 +16,7 @@
     │   │   └── OutcomeUnknown         3  a transaction was sent, and no answer came
     │   ├── MasterUnavailable          3
     │   ├── EngineUnavailable          3
+    │   ├── ProxyUnavailable           3
     │   └── AuditUnavailable           3  the audit log can't be written, so nothing was begun
     └── BrokenState                    2  a file that Hullmark wrote can't be trusted any more
 
@@ -139,6 +140,10 @@ class MasterUnavailable(Unavailable):
 
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class ProxyUnavailable(Unavailable):
+    """The host's proxy does not answer."""
 
 
 class AuditUnavailable(Unavailable):
