@@ -24,10 +24,10 @@ setup: .venv/installed ## Make .venv with the hullmark command in it (installs p
 	@tools/setup.sh venv
 	@touch $@
 
-setup-demo: setup ## Install what the demo needs: Docker, iptables, busybox
+setup-demo: setup ## Install what the demo needs: Docker, iptables, HAProxy, busybox
 	@tools/setup.sh demo
 
-setup-engines: setup ## Install what the tests need: Docker, Podman, a registry, mmdebstrap
+setup-engines: setup ## Install what the tests need: Docker, Podman, HAProxy, a registry, mmdebstrap
 	@tools/setup.sh engines
 
 setup-controls: setup ## Install the security tools that the tests try the host's controls on

@@ -2,8 +2,8 @@
 # Install what a checkout needs on a Debian machine, as root. Repeating it costs a fraction of a second.
 #
 #   tools/setup.sh venv      .venv with the hullmark command and the developer's tools
-#   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, a static busybox
-#   tools/setup.sh engines   what the tests need: Docker, Podman, Compose, a registry, mmdebstrap
+#   tools/setup.sh demo      what `make demo` needs: a Docker engine, iptables, HAProxy, a static busybox
+#   tools/setup.sh engines   what the tests need: Docker, Podman, Compose, HAProxy, a registry, mmdebstrap
 #   tools/setup.sh packages  what building the packages and repositories needs
 #   tools/setup.sh trials    what trying the packages needs besides: linters, dnf, Ansible, readers of what they ship
 #   tools/setup.sh hosts     what booting stock hosts for tests needs
@@ -45,7 +45,7 @@ apt_install() { # PACKAGE...
         { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
     # Nor at the next boot.
     local started
-    for started in docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables unattended-upgrades; do
+    for started in haproxy docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables unattended-upgrades; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
             systemctl --quiet disable "$started" || true
             [ "$started" != clamav-daemon ] || systemctl --quiet disable clamav-freshclam || true
@@ -76,7 +76,7 @@ setup_venv() {
 
 setup_docker() {
     if ! command -v dockerd >/dev/null; then apt_install docker.io; fi
-    apt_install iptables iproute2 busybox-static
+    apt_install iptables iproute2 busybox-static haproxy
     # Where the kernel has AppArmor switched on, Docker needs its parser.
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then apt_install apparmor; fi
     # A machine without systemd may not have mounted its cgroups.
