@@ -22,10 +22,8 @@ from dataclasses import dataclass, field
 
 from hullmark.model.directory import Admission, ServiceName
 
-PROXY_UNIT = "hullmark-proxy"
-"""Subject's organizational unit of a proxy's certificate (CN: the host's id). An agent's or a master's has none, so it is refused.
-Its subject alternative names hold the DNS name `*.HOST_ID` beside the URI: HAProxy holds a server's certificate against the server
-name that it sent, and that is `PORT+SERVICE+APP.HOST_ID`."""
+PROXY_UNIT = "proxy"
+"""Subject's organizational unit of a proxy's certificate (CN: the host's id). An agent's or a master's has none, so it is refused."""
 
 MOST_REFUSING = 2000
 """Listening sockets that are there only to record refusals. Past that, callers from other apps' bridges are refused by the kernel, which

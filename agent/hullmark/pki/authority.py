@@ -72,9 +72,13 @@ class Authority:
         self, csr_pem: str, cluster_id: str, host_id: str, now: float, life_s: float = HOST_LIFE_S
     ) -> bytes:
         """A certificate for a host's proxy, which calls others' and is called by them: its chain, PEM. It is no master's server certificate,
-        because it has no name that one is called by. Raises InvalidInput for a bad request."""
+        because it has no name that one is called by. HAProxy holds a server's certificate against the server name that it sent, which is
+        `PORT+SERVICE+APP.HOST_ID`. Raises InvalidInput for a bad request."""
         key = certificates.load_request(csr_pem)
-        names = [x509.UniformResourceIdentifier(Identity(cluster_id, PROXY, host_id).uri)]
+        names: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(Identity(cluster_id, PROXY, host_id).uri),
+            x509.DNSName(f"*.{host_id}"),
+        ]
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(key, host_id, names, usage, now, life_s, unit=PROXY)
 
