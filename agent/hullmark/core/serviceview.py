@@ -1,0 +1,193 @@
+"""Services as people and load balancers see them: addresses, who serves them, and where their published ports answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hullmark.core import absence
+from hullmark.core.roster import Placed, Roster
+from hullmark.core.serviceports import by_engine, by_proxy, has_address, is_host_network, ports_of
+from hullmark.model.app import EVERY_ADDRESS, PortMode, PortSpec, Service
+from hullmark.model.directory import Directory, ServiceName
+from hullmark.model.host import NO_FACTS, HostFacts
+from hullmark.model.orders import PublishedPort
+from hullmark.model.records import AppRecord
+from hullmark.model.services import HostShare, Published, ServiceReach, Spot
+from hullmark.model.snapshot import Snapshot
+
+NO_PROXY = "it has no proxy that is up"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What services are seen from. `directories`: each host's, by its id, as the leader has them."""
+
+    snapshot: Snapshot
+    directories: Mapping[str, Directory]
+    roster: Roster
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, directories: Mapping[str, Directory]) -> Survey:
+        return cls(snapshot, directories, Roster.of(snapshot))
+
+    def facts(self, host_id: str) -> HostFacts:
+        state = self.snapshot.observed.get(host_id)
+        return NO_FACTS if state is None else state.facts
+
+    def seen(self, item: Placed) -> bool:
+        return absence.is_seen(self.snapshot, item.host_id)
+
+    def serves(self, item: Placed) -> bool:
+        """As its host says now."""
+        return item.status is not None and item.status.serving and self.seen(item)
+
+    def serving_on(self, host_id: str, name: ServiceName) -> int:
+        placed = self.roster.placed(name.app, name.service)
+        return sum(item.host_id == host_id and self.serves(item) for item in placed)
+
+
+def all_heard(snapshot: Snapshot) -> bool:
+    """Whether each host was heard in this term or is lost: before that, nobody can say where a service is."""
+    return all(
+        host_id in snapshot.observed or absence.is_lost(snapshot, host_id)
+        for host_id in snapshot.hosts
+    )
+
+
+def reaches(survey: Survey, app: str = "", service: str = "") -> tuple[ServiceReach, ...]:
+    """Of one service, of one app, or of all, in order. What is being removed is not there any more."""
+    records = (survey.snapshot.apps[name] for name in sorted(survey.snapshot.apps))
+    return tuple(
+        _reach(survey, record, name)
+        for record in records
+        if app in ("", record.app.name) and not record.removing
+        for name in sorted(record.app.services)
+        if service in ("", name)
+    )
+
+
+def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
+    asked, full = record.app.services[name], ServiceName(record.app.name, name)
+    placed = survey.roster.placed(full.app, name)
+    address = survey.snapshot.addresses.get(str(full), "")
+    return ServiceReach(
+        full,
+        address,
+        "" if address else why_no_address(asked),
+        ports_of(asked),
+        asked.container.scope,
+        asked.client_address,
+        survey.roster.wanted(record, name),
+        sum(map(survey.serves, placed)),
+        tuple(_shares(survey, placed)),
+        tuple(_published(survey, full, asked)),
+        tuple(_qualified(full.app, use) for use in asked.uses),
+        tuple(_users(survey.snapshot, full)),
+    )
+
+
+def why_no_address(service: Service) -> str:
+    if service.container.one_shot:
+        return "it runs once and serves nobody"
+    if is_host_network(service):
+        return "its containers use the host's own network"
+    if has_address(service):
+        return "none was given yet"
+    return "no port of it is known" if not ports_of(service) else "its containers have no network"
+
+
+def _shares(survey: Survey, placed: Iterable[Placed]) -> Iterator[HostShare]:
+    by_host: dict[str, list[Placed]] = {}
+    for item in placed:
+        by_host.setdefault(item.host_id, []).append(item)
+    found = [
+        HostShare(
+            survey.snapshot.host_name(host_id),
+            len(items),
+            sum(map(survey.serves, items)),
+            host_state(survey.snapshot, host_id),
+        )
+        for host_id, items in by_host.items()
+    ]
+    yield from sorted(found)
+
+
+def host_state(snapshot: Snapshot, host_id: str) -> str:
+    """`ready`, `silent`, `lost`, or `never`."""
+    if host_id not in snapshot.heard_s:
+        return "never"
+    if absence.is_lost(snapshot, host_id):
+        return "lost"
+    return "silent" if absence.is_quiet(snapshot, host_id) else "ready"
+
+
+def _qualified(app: str, use: str) -> str:
+    return use if "/" in use else f"{app}/{use}"
+
+
+def _users(snapshot: Snapshot, name: ServiceName) -> Iterator[str]:
+    for app in sorted(snapshot.apps):
+        for other, service in sorted(snapshot.apps[app].app.services.items()):
+            if str(name) in (_qualified(app, use) for use in service.uses):
+                yield f"{app}/{other}"
+
+
+def _published(survey: Survey, name: ServiceName, service: Service) -> Iterator[Published]:
+    for spec in by_proxy(service.ports):
+        spots, silent = _answering(survey, name, spec)
+        yield Published(spec.published_first, spec.target, spots=spots, silent=silent)
+    for spec in by_engine(service.ports):
+        spots = tuple(sorted(_bound(survey, name, spec), key=_place))
+        yield Published(spec.published_first, spec.target, PortMode.HOST, spec.protocol, spots)
+
+
+def _answering(
+    survey: Survey, name: ServiceName, spec: PortSpec
+) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
+    """Where proxies answer it; and hosts whose proxy should, but doesn't."""
+    spots, silent, snapshot = [], [], survey.snapshot
+    for host_id, directory in survey.directories.items():
+        for entry in directory.published:
+            key = entry.name, entry.port, entry.target
+            if key != (name, spec.published_first, spec.target) or host_id not in snapshot.hosts:
+                continue
+            host, facts = snapshot.host_name(host_id), survey.facts(host_id)
+            if not absence.is_ready(snapshot, host_id):
+                silent.append(f"{host}: {host_state(snapshot, host_id)}")
+            elif not facts.proxy_version:
+                silent.append(f"{host}: {NO_PROXY}")
+            else:
+                address = _address(entry.host_ip, facts)
+                serving = survey.serving_on(host_id, name)
+                spots.append(Spot(host, address, entry.port, serving))
+    return tuple(sorted(spots, key=_place)), tuple(sorted(silent))
+
+
+def _bound(survey: Survey, name: ServiceName, spec: PortSpec) -> Iterator[Spot]:
+    """Ports that engines hold for its instances."""
+    for item in survey.roster.placed(name.app, name.service):
+        if item.status is None or not survey.serves(item):
+            continue
+        for port in item.status.ports:
+            if port.published and _is_of(port, spec):
+                address = _address(port.host_ip, survey.facts(item.host_id))
+                yield Spot(survey.snapshot.host_name(item.host_id), address, port.published, 1)
+
+
+def _is_of(port: PublishedPort, spec: PortSpec) -> bool:
+    first = spec.published_first
+    fits = not first or first <= port.published <= max(first, spec.published_last)
+    return (port.target, port.protocol) == (spec.target, spec.protocol) and fits
+
+
+def _place(spot: Spot) -> tuple[bool, str, int, str]:
+    return not spot.serving, spot.host, spot.port, spot.address
+
+
+def _address(host_ip: str, facts: HostFacts) -> str:
+    """By which others reach the host; empty where none is known."""
+    if host_ip not in EVERY_ADDRESS:
+        return host_ip
+    old_first = sorted(facts.addresses, key=lambda one: ":" in one)
+    return facts.proxy_address or next(iter(old_first), "")

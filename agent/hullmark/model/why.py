@@ -1,0 +1,82 @@
+"""Why a service can't be reached: the way from the command to the port, link by link.
+
+GET    /v1/apps/APP/why   ?service=   -> Why
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Found(enum.Enum):
+    """What was found of a link."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+class Step(enum.Enum):
+    """The links, in the order in which they are walked."""
+
+    MASTER = "master"
+    STORE = "store"
+    APP = "app"
+    PLACEMENT = "placement"
+    AGENT = "agent"
+    ORDERS = "orders"
+    ENGINE = "engine"
+    CONTAINER = "container"
+    ADDRESS = "address"
+    PROXY = "proxy"
+    DIRECTORY = "directory"
+    MEMBERS = "members"
+    BETWEEN = "between hosts"
+    PUBLISHED = "published port"
+    FIREWALL = "firewall"
+
+
+class Verdict(enum.Enum):
+    """`degraded`: a part of it is broken, and there is a way that isn't."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link, of hosts that are alike in it (none named: it is no host's). `next` is the next thing to type or to do, empty where nothing is;
+    `there`: on one of those hosts. `partly`: it is broken, and others like it are not."""
+
+    step: Step
+    found: Found
+    text: str
+    next: str = ""
+    hosts: tuple[str, ...] = ()
+    there: bool = False
+    partly: bool = False
+
+
+@dataclass(frozen=True)
+class ServiceWhy:
+    """`hints`: what nobody here can see, and where to look."""
+
+    service: str
+    verdict: Verdict
+    links: tuple[Link, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Why:
+    """`links` are of all of the app's services alike. `first` is the first broken link of all, as one line, with what to type."""
+
+    app: str
+    verdict: Verdict
+    links: tuple[Link, ...] = ()
+    services: tuple[ServiceWhy, ...] = ()
+    first: str = ""
+    next: str = ""

@@ -1,0 +1,140 @@
+"""Files for load balancers, from what is known of the hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from hullmark.core.endpointfiles import haproxy_fragment, hosts_file, json_text
+from hullmark.core.serviceview import all_heard, reaches
+from hullmark.core.why import Case
+from hullmark.model.app import PortMode
+from hullmark.model.observed import Phase
+from hullmark.model.services import Published, ServiceReach, Spot
+from tests.unit.core.whyworld import (
+    ADDRESS,
+    API,
+    HOSTS,
+    whole,
+    with_facts,
+    with_snapshot,
+    with_status,
+)
+
+
+def api(case: Case) -> ServiceReach:
+    (found,) = reaches(case.survey, "shop", "api")
+    return found
+
+
+def test_a_service_as_it_is_reached() -> None:
+    found = api(whole())
+    assert (found.address, found.ports, found.wanted, found.serving) == (ADDRESS, (80,), 2, 2)
+    assert [(share.host, share.instances, share.serving) for share in found.hosts] == [
+        ("h1", 1, 1),
+        ("h2", 1, 1),
+    ]
+    (published,) = found.published
+    assert [(spot.host, spot.address, spot.serving) for spot in published.spots] == [
+        ("h1", "10.0.0.1", 1),
+        ("h2", "10.0.0.2", 1),
+        ("h3", "10.0.0.3", 0),
+    ]
+    assert published.silent == ()
+
+
+def test_hosts_that_should_answer_and_do_not_are_named() -> None:
+    case = with_snapshot(whole(), heard_s={"id1": 1.0, "id2": 60.0, "id3": 1.0})
+    (published,) = api(with_facts(case, "id3", proxy_version="")).published
+    assert [spot.host for spot in published.spots] == ["h1"]
+    assert published.silent == ("h2: lost", "h3: it has no proxy that is up")
+
+
+def test_a_service_without_an_address_says_why() -> None:
+    (web,) = reaches(whole().survey, "shop", "web")
+    assert (web.address, web.why_no_address) == ("", "no port of it is known")
+    assert api(with_snapshot(whole(), addresses={})).why_no_address == "none was given yet"
+
+
+def test_who_uses_a_service() -> None:
+    record = whole().snapshot.apps["shop"]
+    web = dataclasses.replace(record.app.services["web"], uses=("shop/api",))
+    app = dataclasses.replace(record.app, services={**record.app.services, "web": web})
+    case = with_snapshot(whole(), apps={"shop": dataclasses.replace(record, app=app)})
+    assert api(case).users == ("shop/web",)
+
+
+def test_what_is_being_removed_is_not_listed() -> None:
+    record = dataclasses.replace(whole().snapshot.apps["shop"], removing=True)
+    assert reaches(with_snapshot(whole(), apps={"shop": record}).survey) == ()
+
+
+def test_all_hosts_are_heard_or_lost() -> None:
+    assert all_heard(whole().snapshot)
+    unheard = with_snapshot(whole(), heard_s={}, observed={}, waited_s=2.0)
+    assert not all_heard(unheard.snapshot)
+    assert all_heard(with_snapshot(unheard, waited_s=60.0).snapshot)
+
+
+def test_a_hosts_file_has_those_that_serve_first() -> None:
+    case = with_status(whole(), "id1", phase=Phase.FAILED)
+    assert hosts_file([api(case)]).splitlines()[1:] == [
+        "10.0.0.2\tapi.shop",
+        "10.0.0.1\tapi.shop",
+        "10.0.0.3\tapi.shop",
+    ]
+
+
+def test_a_hosts_file_where_nobody_answers() -> None:
+    nobody = with_facts(whole(), *HOSTS, proxy_version="")
+    assert hosts_file([api(nobody)]).splitlines()[1:] == ["# api.shop: no host answers for it now"]
+
+
+def test_a_haproxy_fragment_spares_hosts_that_would_only_pass_on() -> None:
+    assert haproxy_fragment([api(whole())]).splitlines()[1:] == [
+        "",
+        "backend shop.api.8080",
+        "    server h1 10.0.0.1:8080 check",
+        "    server h2 10.0.0.2:8080 check",
+        "    server h3 10.0.0.3:8080 check backup",
+    ]
+
+
+def test_a_haproxy_fragment_of_ports_of_hosts() -> None:
+    spots = (Spot("h1", "10.0.0.1", 8001, 1), Spot("h1", "fd00::1", 8002, 1))
+    ports = (
+        Published(0, 80, PortMode.HOST, spots=spots),
+        Published(53, 53, PortMode.HOST, "udp", (Spot("h1", "10.0.0.1", 53, 1),)),
+        Published(90, 90),
+    )
+    reach = ServiceReach(API, published=ports)
+    assert haproxy_fragment([reach]).splitlines()[1:] == [
+        "",
+        "backend shop.api.80",
+        "    server h1-8001 10.0.0.1:8001 check",
+        "    server h1-8002 [fd00::1]:8002 check",
+        "",
+        "backend shop.api.90",
+        "    # no host answers for it now",
+    ]
+
+
+def test_json_has_every_service() -> None:
+    found = json.loads(json_text(reaches(whole().survey)))
+    assert found["schema"] == "hullmark.endpoints/1"
+    assert [(one["app"], one["service"], one["address"]) for one in found["services"]] == [
+        ("shop", "api", ADDRESS),
+        ("shop", "web", ""),
+    ]
+    (port,) = found["services"][0]["published"]
+    assert port["endpoints"][0] == {
+        "host": "h1",
+        "address": "10.0.0.1",
+        "port": 8080,
+        "serving": 1,
+    }
+
+
+def test_the_same_services_give_the_same_text() -> None:
+    for form in (hosts_file, haproxy_fragment, json_text):
+        assert form(reaches(whole().survey)) == form(reaches(whole().survey))

@@ -1,0 +1,161 @@
+"""A service that is reached all the way, and changes to what is known of it: each breaks one link.
+
+Three hosts with a proxy each: `shop/api` runs on h1 and h2, `shop/web`, which calls it, on h3. All of them answer port 8080 for `api`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hullmark.core.schedule import plan
+from hullmark.core.serviceview import Survey
+from hullmark.core.why import Case
+from hullmark.model.app import (
+    App,
+    Attachment,
+    ContainerSpec,
+    DeploySpec,
+    Network,
+    PortSpec,
+    Service,
+)
+from hullmark.model.directory import Directory, PublishedEntry, ServiceEntry, ServiceName, Share
+from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
+from hullmark.model.observed import Health, HostProblem, HostState, InstanceStatus, Phase
+from hullmark.model.orders import Assignment, InstanceId
+from hullmark.model.proxy import PortTraffic, Traffic
+from hullmark.model.records import HostAssignments
+from hullmark.model.snapshot import Snapshot
+from tests.unit.core.fleets import CHANGE, CLUSTER, LEADER, next_record
+
+API, WEB = ServiceName("shop", "api"), ServiceName("shop", "web")
+HOSTS = {"id1": API, "id2": API, "id3": WEB}
+SLOTS = {"id1": 1, "id2": 2, "id3": 1}
+ADDRESS, PUBLISHED = "10.214.0.2", 8080
+BACK = (Attachment("back"),)
+
+
+def app(replicas: int = 2) -> App:
+    api = Service(
+        ContainerSpec("api", expose=("80",), networks=BACK),
+        DeploySpec(replicas=replicas),
+        (PortSpec(80, PUBLISHED, PUBLISHED),),
+    )
+    web = Service(ContainerSpec("web", networks=BACK))
+    return App("shop", {"api": api, "web": web}, {"back": Network()})
+
+
+def facts(number: str) -> HostFacts:
+    listeners = (Listener(PUBLISHED, "tcp", f"10.0.0.{number}", PROXY),)
+    return HostFacts(
+        addresses=(f"10.0.0.{number}",),
+        listeners=listeners,
+        proxy_version="2.6.12",
+        proxy_address=f"10.0.0.{number}",
+        proxy_port=7443,
+    )
+
+
+def instance(host_id: str) -> InstanceId:
+    return InstanceId(HOSTS[host_id].app, HOSTS[host_id].service, SLOTS[host_id], 1)
+
+
+def state(host_id: str) -> HostState:
+    one = instance(host_id)
+    status = InstanceStatus(one, Phase.RUNNING, Health.HEALTHY)
+    return HostState(facts(host_id[2:]), {one.container_name: status})
+
+
+def snapshot() -> Snapshot:
+    return Snapshot(
+        CLUSTER,
+        LEADER,
+        {"shop": next_record(None, app(), CHANGE)},
+        {key: HostRecord(key, f"h{key[2:]}", 1.0) for key in HOSTS},
+        {key: HostAssignments((Assignment(instance(key), "s"),)) for key in HOSTS},
+        {key: state(key) for key in HOSTS},
+        dict.fromkeys(HOSTS, 1.0),
+        waited_s=100.0,
+        now=1000.0,
+        addresses={str(API): ADDRESS},
+        address_range="10.214.0.0/16",
+    )
+
+
+def directory(host_id: str) -> Directory:
+    elsewhere = tuple(Share(key, 1) for key in ("id1", "id2") if key != host_id)
+    return Directory(
+        digest=f"digest of {host_id}",
+        services=(ServiceEntry(API, ADDRESS, (80,), elsewhere, {"back": ()}),),
+        published=(PublishedEntry(PUBLISHED, "", API, 80),),
+    )
+
+
+def traffic(host_id: str) -> Traffic:
+    return Traffic((PortTraffic(API, 80, ADDRESS, up=2, members=2),))
+
+
+def whole() -> Case:
+    return Case(
+        Survey.of(snapshot(), {key: directory(key) for key in HOSTS}),
+        accepted={key: directory(key).digest for key in HOSTS},
+        traffic={key: traffic(key) for key in HOSTS},
+    )
+
+
+# what may be otherwise
+
+
+def with_snapshot(case: Case, **changes: Any) -> Case:
+    """Planned anew: what has no place any more is told."""
+    changed = dataclasses.replace(case.snapshot, **changes)
+    survey = Survey.of(changed, case.survey.directories)
+    return dataclasses.replace(case, survey=survey, unplaced=plan(changed).unplaced)
+
+
+def with_state(case: Case, change: Callable[[HostState], HostState], *host_ids: str) -> Case:
+    observed = dict(case.snapshot.observed)
+    observed.update({key: change(observed[key]) for key in host_ids})
+    return with_snapshot(case, observed=observed)
+
+
+def with_facts(case: Case, *host_ids: str, **changes: Any) -> Case:
+    def change(was: HostState) -> HostState:
+        return dataclasses.replace(was, facts=dataclasses.replace(was.facts, **changes))
+
+    return with_state(case, change, *host_ids)
+
+
+def with_problem(case: Case, problem: HostProblem, *host_ids: str) -> Case:
+    return with_state(case, lambda was: dataclasses.replace(was, problems=(problem,)), *host_ids)
+
+
+def with_status(case: Case, *host_ids: str, **changes: Any) -> Case:
+    def change(was: HostState) -> HostState:
+        changed = {name: dataclasses.replace(one, **changes) for name, one in was.instances.items()}
+        return dataclasses.replace(was, instances=changed)
+
+    return with_state(case, change, *host_ids)
+
+
+def with_traffic(case: Case, changes: Mapping[str, Traffic]) -> Case:
+    return dataclasses.replace(case, traffic={**case.traffic, **changes})
+
+
+def with_port(case: Case, *host_ids: str, **changes: Any) -> Case:
+    """What the proxies of these hosts say of the service's port."""
+    found = {
+        key: Traffic(tuple(dataclasses.replace(one, **changes) for one in case.traffic[key].ports))
+        for key in host_ids
+    }
+    return with_traffic(case, found)
+
+
+def with_directory(case: Case, *host_ids: str, **changes: Any) -> Case:
+    directories = dict(case.survey.directories)
+    for key in host_ids:
+        directories[key] = dataclasses.replace(directories[key], **changes)
+    survey = dataclasses.replace(case.survey, directories=directories)
+    return dataclasses.replace(case, survey=survey)
