@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hullmark.model.policy import ANY, LIMITS, NAMESPACES, Form
+from hullmark.model.policy import ANY, ASKERS, LIMITS, NAMESPACES, Form
 
 ITEMS_MAX = 1000
 TEXT_MAX = 512
@@ -199,6 +199,7 @@ _BY_KEY: Mapping[str, Read] = {
     "mounts.propagation": some_of(*PROPAGATIONS, *("r" + each for each in PROPAGATIONS)),
     "images.from": places,
     "limits.require": some_of(*LIMITS),
+    "services.from": some_of(*ASKERS),
 }
 _NEVER_ANY = frozenset({"capabilities.drop", "limits.require"})
 """Lists of what has to be."""

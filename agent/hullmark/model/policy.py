@@ -46,6 +46,9 @@ class Key:
 
 NAMESPACES = ("network", "pid", "ipc", "uts", "user", "cgroup")
 LIMITS = ("memory", "cpus", "pids")
+PUBLISHED = "published"
+ASKERS = (CDE, OUT, PUBLISHED)
+"""Of `services.from`: services of this scope, a service without one being out; a port of another host's, which anybody may be behind."""
 
 RULES: Mapping[str, Key] = MappingProxyType(
     {
@@ -110,6 +113,11 @@ RULES: Mapping[str, Key] = MappingProxyType(
         ),
         "ports.approved": Key(
             Form.PORTS, ANY, "ports that the host's own programs may listen on; nothing is stopped"
+        ),
+        "services.from": Key(
+            Form.NAMES,
+            ANY,
+            f"who on other hosts may use services here: {', '.join(ASKERS)}; of a cde host cde",
         ),
         "sysctls": Key(Form.NAMES, ANY, "kernel settings, by pattern"),
         "annotations": Key(

@@ -32,7 +32,7 @@ FITTING = replace(
 )
 LEFT_TO_THE_SHOP = {
     *("images.from", "ports.published", "ports.addresses", "ports.approved"),
-    "ports.approved",
+    "services.from",
     *("limits.memory", "limits.memory_swap", "limits.shm", "limits.cpus", "limits.pids"),
     "limits.ulimits",
 }
