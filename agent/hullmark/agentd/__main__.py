@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     # Of the configuration in force, for the daemon's own renewals.
     renew.add_argument("--state-dir", help=argparse.SUPPRESS)
     renew.add_argument("--master", action="append", default=[], help=argparse.SUPPRESS)
+    renew.add_argument("--proxy-folder", help=argparse.SUPPRESS)
     return made
 
 
@@ -111,6 +112,10 @@ def _answer(options: argparse.Namespace) -> int:
     from hullmark.agentd import joining  # noqa: PLC0415 - the line above says why
 
     as_json = options.output == "json"
+    if options.command == "renew" and options.proxy_folder is not None:
+        folder, proxy_folder = Path(options.state_dir), Path(options.proxy_folder)
+        print(joining.run_renew_proxy(folder, proxy_folder, tuple(options.master)))
+        return EXIT_OK
     if options.command == "renew" and options.state_dir is not None:
         print(joining.run_renew(Path(options.state_dir), tuple(options.master), as_json=as_json))
         return EXIT_OK

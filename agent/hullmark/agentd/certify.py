@@ -1,4 +1,4 @@
-"""Keys and certificates of a host: the only module of the agent that imports the heavy library for them.
+"""Keys and certificates of a host and of its proxy: the only module of the agent that imports the heavy library for them.
 
 The daemon never imports it: enrolling and renewing are processes of their own.
 """
@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from hullmark.agentd import enrolment
+from hullmark.agentd import enrolment, proxyfiles
 from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.proxyfiles import ProxyRecord
 from hullmark.errors import BrokenState, NotFound, Refused
-from hullmark.model.protocol import RENEW_PATH, RenewAnswer, RenewRequest
+from hullmark.model.protocol import PROXY, RENEW_PATH, RenewAnswer, RenewRequest
 from hullmark.pki import certificates
 from hullmark.pki.certificates import Identity
-from hullmark.pki.files import write_file, write_private
+from hullmark.pki.files import write_document, write_file, write_private
 
 RENEW_TIMEOUT_S = 20.0
 PENDING_KEY = "pending.key"
@@ -73,6 +74,30 @@ def renew(folder: Path, link: Caller) -> Enrolment:
             f"{error.filename or folder}: {error.strerror}", remedy=f"free space: df {folder}"
         ) from error
     return renewed
+
+
+def renew_proxy(folder: Path, proxy_folder: Path, link: Caller) -> ProxyRecord:
+    """The same for the host's proxy, whose files are in a folder of its own. A key that was used already is never used again."""
+    current = enrolment.load(folder)
+    pending = folder / proxyfiles.PENDING_KEY
+    try:
+        request = RenewRequest(request_with(pending, current.host_id), PROXY)
+        answer, _ = link.call(RENEW_PATH, request, RenewAnswer, RENEW_TIMEOUT_S)
+        identity = Identity(current.cluster_id, PROXY, current.host_id)
+        first, last = check(answer.chain_pem, answer.root_pem, pending, identity)
+        write_private(proxy_folder / proxyfiles.ROOT, answer.root_pem.encode())
+        content = answer.chain_pem.encode() + pending.read_bytes()
+        write_private(proxy_folder / proxyfiles.CERTIFICATE, content)
+        written = proxyfiles.fingerprint(proxy_folder)
+        record = ProxyRecord(current.cluster_id, current.host_id, first, last, written)
+        write_document(folder / proxyfiles.RECORD, record)
+        pending.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"{error.filename or proxy_folder}: {error.strerror}",
+            remedy=f"free space: df {folder} {proxy_folder}",
+        ) from error
+    return record
 
 
 def install(folder: Path, enrolled: Enrolment, chain_pem: str, root_pem: str) -> None:

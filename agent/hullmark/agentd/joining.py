@@ -9,7 +9,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional, TypeVar
 
 from hullmark.agentd import certify, enrolment
 from hullmark.agentd.enroll import enroll
@@ -38,6 +38,7 @@ from hullmark.pki.files import read_private
 from hullmark.pki.invites import MAX_TOKEN_CHARACTERS, Invite
 
 STANDARD_INPUT = "-"
+T = TypeVar("T")
 ASK_FOR_ONE = "on a master: hullmark invite HOST --token-file FILE; then carry the file here"
 
 
@@ -121,7 +122,7 @@ def run_renew(folder: Path, masters: tuple[str, ...] = (), *, as_json: bool = Fa
     enrolment.check_validity(known, time.time())
     link = Link(Identity(folder), masters)
     with pair_lock(folder):
-        renewed = _renewed(folder, link, known.host)
+        renewed = _by_a_master(lambda: certify.renew(folder, link), link, known.host)
     if as_json:
         told = {
             "schema": "hullmark.agent-renew/1",
@@ -134,6 +135,20 @@ def run_renew(folder: Path, masters: tuple[str, ...] = (), *, as_json: bool = Fa
         }
         return json.dumps(told, indent=2)
     return f"the new certificate of host {renewed.host} is good until {day(renewed.valid_until)}"
+
+
+def run_renew_proxy(folder: Path, proxy_folder: Path, masters: tuple[str, ...]) -> str:
+    """The same for the certificate of the host's proxy. Raises HullmarkError."""
+    known = enrolment.load(folder)
+    enrolment.check_validity(known, time.time())
+    link = Link(Identity(folder), masters)
+    with pair_lock(folder):
+        made = _by_a_master(
+            lambda: certify.renew_proxy(folder, proxy_folder, link), link, known.host
+        )
+    return (
+        f"the certificate of the proxy of host {known.host} is good until {day(made.valid_until)}"
+    )
 
 
 def _enrolled(folder: Path, host: str, invite: Invite) -> Enrolment:
@@ -158,11 +173,11 @@ def _check_same(folder: Path, known: Enrolment, invite: Invite) -> None:
         )
 
 
-def _renewed(folder: Path, link: Link, host: str) -> Enrolment:
+def _by_a_master(ask: Callable[[], T], link: Link, host: str) -> T:
     """By the first master that answers: of several, one leads."""
     for tries_left in reversed(range(link.number)):
         try:
-            return certify.renew(folder, link)
+            return ask()
         except MasterUnavailable:
             if not tries_left:
                 raise

@@ -106,9 +106,9 @@ def recorded(
     return tried
 
 
-def in_a_process(config: AgentConfig) -> Callable[[], None]:
-    """A `renew` for `Renewal`: what the process says on standard error becomes the error. It gets what it needs of the
-    configuration in force: the files may be others by now, and wrong."""
+def in_a_process(config: AgentConfig, *, proxy: bool = False) -> Callable[[], None]:
+    """A `renew` for `Renewal`, or for `ProxyCertificate`: what the process says on standard error becomes the error. It gets what it needs of
+    the configuration in force: the files may be others by now, and wrong."""
 
     def renew() -> None:
         package = Path(hullmark.__file__).parent.parent
@@ -117,6 +117,8 @@ def in_a_process(config: AgentConfig) -> Callable[[], None]:
         command += ["renew", "--state-dir", config.state_dir]
         for master in config.masters:
             command += ["--master", master]
+        if proxy:
+            command += ["--proxy-folder", config.proxy_folder]
         try:
             done = subprocess.run(
                 command,

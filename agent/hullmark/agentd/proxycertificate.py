@@ -1,0 +1,141 @@
+"""The certificate of this host's proxy: made where there is none, anew when a third of its life is left.
+
+    certificate = ProxyCertificate(folder, proxy_folder, identity, problems, renew)
+    certificate.when_changed(wake)     # called, without arguments, from its loop
+    certificate.digest                 # of what the proxy is to use now; empty where there is nothing that it could use
+    certificate.run                    # its loop, for a supervisor
+
+`renew` is `renewal.in_a_process(config, proxy=True)`, `renewal.recorded` around it. Nothing is done where the proxy has no folder: it is not
+installed. The one in use stays until the next is written, and what is written is for new connections only.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Optional
+
+from hullmark import log
+from hullmark.agentd import pulse
+from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.identity import Identity
+from hullmark.agentd.keptfile import read_kept
+from hullmark.agentd.problems import Problems
+from hullmark.agentd.proxyfiles import CERTIFICATE, RECORD, ProxyRecord, fingerprint
+from hullmark.agentd.renewal import LEFT, RETRY_S
+from hullmark.agentd.waits import Waits
+from hullmark.errors import BrokenState, HullmarkError
+
+LOOK_S = 2.0
+MISSING_S = 15.0
+PROBLEM = "proxy.certificate"
+
+_log = log.get("proxy-certificate")
+
+
+class ProxyCertificate:
+    """`digest` may be asked from any thread; the rest is one thread's."""
+
+    def __init__(
+        self,
+        folder: Path,
+        proxy_folder: Path,
+        identity: Identity,
+        problems: Problems,
+        renew: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder = folder
+        self._proxy_folder = proxy_folder
+        self._identity = identity
+        self._problems = problems
+        self._renew = renew
+        self._wall = wall
+        self._waits = Waits(*RETRY_S)
+        self._digest = ""
+        self._changed: list[Callable[[], None]] = []
+
+    @property
+    def digest(self) -> str:
+        return self._digest
+
+    def when_changed(self, callback: Callable[[], None]) -> None:
+        self._changed.append(callback)
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            wait_s = self.turn()
+            pulse.within(wait_s)
+            stopping.wait(wait_s)
+
+    def turn(self) -> float:
+        """See that there is one. Returns the seconds until it is to be looked at again."""
+        if not self._proxy_folder.is_dir():
+            self._problems.clear(PROBLEM)
+            self._show("")
+            return LOOK_S
+        try:
+            enrolled, _ = self._identity.usable()
+        except BrokenState:
+            return LOOK_S  # the sync says what is wrong; the proxy goes on with what it has
+        record = self._usable(enrolled)
+        if record is not None and not self._is_due(record):
+            self._problems.clear(PROBLEM)
+            self._see(enrolled)
+            return LOOK_S
+        return self._make(enrolled, record)
+
+    def _make(self, enrolled: Enrolment, record: Optional[ProxyRecord]) -> float:
+        try:
+            with pulse.elsewhere():
+                self._renew()
+        except HullmarkError as error:
+            self._problems.set(
+                PROBLEM,
+                f"this host's proxy has no certificate for other hosts: {error.message}"
+                if record is None
+                else f"the certificate of this host's proxy can't be renewed: {error.message}",
+                error.remedy or "it is tried again until it works",
+            )
+            self._see(enrolled)
+            return min(self._waits.next(), self._most_s(record))
+        self._waits.reset()
+        self._problems.clear(PROBLEM)
+        _log.info("the proxy has a new certificate")
+        self._see(enrolled)
+        return LOOK_S
+
+    def _most_s(self, record: Optional[ProxyRecord]) -> float:
+        """How long to wait at most before the next try: other hosts are not reached without one."""
+        if record is None:
+            return MISSING_S
+        return max((record.valid_until - self._wall()) / 10, MISSING_S)
+
+    def _is_due(self, record: ProxyRecord) -> bool:
+        left_s = record.valid_until - self._wall()
+        return left_s <= (record.valid_until - record.valid_from) * LEFT
+
+    def _usable(self, enrolled: Enrolment) -> Optional[ProxyRecord]:
+        """What is known of the files that are there; None where there are none, or not those that were written for this host."""
+        record = read_kept(ProxyRecord, self._folder / RECORD)
+        if record is None:
+            return None
+        of_this_host = record.cluster_id, record.host_id, fingerprint(self._proxy_folder)
+        expected = enrolled.cluster_id, enrolled.host_id, record.sha256
+        return record if of_this_host == expected else None
+
+    def _see(self, enrolled: Enrolment) -> None:
+        """Where another file than the one written last is there, and none can be made, the proxy goes on with what it has loaded."""
+        record = self._usable(enrolled)
+        if record is not None:
+            self._show(record.sha256)
+        elif not (self._proxy_folder / CERTIFICATE).exists():
+            self._show("")
+
+    def _show(self, digest: str) -> None:
+        if digest == self._digest:
+            return
+        self._digest = digest
+        for callback in self._changed:
+            callback()
