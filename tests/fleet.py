@@ -30,6 +30,8 @@ KINDS: Mapping[str, Callable[..., Engine]] = {
     "web3": podman_engine,
 }
 IMAGE = "localhost/hullmark-test:1"
+PROXY_CONTROLS = ("service-proxy",)
+"""What is looked at on a host with a proxy."""
 QUICK_S = 4.0
 """`lost_after` where a test is about what happens and not about when."""
 QUICK_MASTER = f"lost_after: {QUICK_S:g}s\n"
@@ -78,6 +80,7 @@ class Host:
         self.registries = folder / "registries.d"
         self.options = QUICK_AGENT
         """More lines of its agent's configuration."""
+        self._controls = folder / f"{self.name}-controls"
         command = [*network.inside, *Cluster.daemon("agentd", self.config)]
         self.agent = Daemon(f"agent of {self.name}", command, folder / f"{self.name}.log")
 
@@ -88,8 +91,8 @@ class Host:
             f"host_name: {self.name}\n"
             f"engine: {{socket: '{self.engine.socket}'}}\n"
             f"registries_dir: {self.registries}\n"
-            f"{own_controls(self.state.with_name(self.name + '-controls'))}{self.options}"
-            f"{self._proxy.agent_options if self._proxy else ''}"
+            f"{own_controls(self._controls, besides=PROXY_CONTROLS if self._proxy else ())}"
+            f"{self.options}{self._proxy.agent_options if self._proxy else ''}"
         )
 
     @property
