@@ -1,5 +1,5 @@
 """Questions of the leader, each answered once in a thread of its own: logs, what an image reference means, what this host's policy
-says of a bundle, and commands to be run in containers."""
+says of a bundle, what its proxy carries, and commands to be run in containers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hullmark.model.execution import CLAIM, ExecRecord
 from hullmark.model.foresight import PolicyAnswer
 from hullmark.model.orders import Task
 from hullmark.model.protocol import ResolveAnswer
+from hullmark.model.proxy import PortTraffic, Traffic
 from hullmark.model.wire import canonical, to_wire
 
 _log = log.get("tasks")
@@ -25,6 +26,10 @@ _log = log.get("tasks")
 AT_ONCE = 16
 """Tasks that may be answered at the same time; one more is told to come again."""
 REMEMBERED = 1000
+
+
+Counts = Callable[[], tuple[PortTraffic, ...]]
+"""What this host's proxy carries. Raises HullmarkErrors where that can't be told."""
 
 
 class Executes(Protocol):
@@ -44,6 +49,7 @@ class Tasks:
         *,
         executing: Optional[Executes] = None,
         foretell: Optional[foretelling.Ask] = None,
+        counts: Optional[Counts] = None,
         start: Optional[Callable[[Callable[[], None]], None]] = None,
     ) -> None:
         self._link = link
@@ -51,6 +57,7 @@ class Tasks:
         self._logs = logs
         self._executing = executing
         self._foretell = foretell
+        self._counts = counts
         self._start = start or _in_a_thread
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -91,6 +98,10 @@ class Tasks:
             yield self._logs.remark(f"this host answers {AT_ONCE} questions already; ask again")
         elif task.kind == "judge" and self._foretell is not None:
             yield self._judged(task, room, self._foretell)
+        elif task.kind == "traffic":
+            yield (
+                canonical(to_wire(_traffic(task.arguments, self._counts if room else None))) + b"\n"
+            )
         elif task.kind == "exec":
             yield from self._executed(task, room)
         else:
@@ -128,6 +139,22 @@ class Tasks:
         except HullmarkError as error:
             answer = ResolveAnswer(error=error.message, remedy=error.remedy)
         return canonical(to_wire(answer)) + b"\n"
+
+
+def _traffic(given: Mapping[str, str], counts: Optional[Counts]) -> Traffic:
+    """Of one service, of one app's, or of all. None: it can't be asked now."""
+    if counts is None:
+        return Traffic(why="this host can't ask its proxy now")
+    try:
+        found = counts()
+    except HullmarkError as error:
+        return Traffic(why=error.message)
+    app, service = given.get("app", ""), given.get("service", "")
+    return Traffic(
+        tuple(
+            one for one in found if app in ("", one.name.app) and service in ("", one.name.service)
+        )
+    )
 
 
 def _in_a_thread(answer: Callable[[], None]) -> None:

@@ -11,8 +11,11 @@
                              {ReportAnswer}<-   `resend` when the digests differ
       POST /agent/v1/tasks/ID  chunks     ->    the answer to a task, streamed as JSON lines: LogRecords
                                                 for `logs`, one ResolveAnswer for `resolve`, one
-                                                PolicyAnswer for `judge`, ExecRecords for `exec`. The leader
-                                                closes the connection when nobody listens any more.
+                                                PolicyAnswer for `judge`, one Traffic for `traffic`, ExecRecords
+                                                for `exec`. The leader closes the connection when nobody listens
+                                                any more.
+      POST /agent/v1/endpoints {digest}   ->    asked by hosts that keep files for load balancers
+                          {EndpointsAnswer}<-   where published ports answer: see `services`
       POST /agent/v1/audit   {Shipment}   ->    records of the host's audit log, in order, as they stand in the file
                              {Received}   <-    how far the leader has them on its disk
       POST /agent/v1/heads   {HeadOffer}  ->    to each master, also one that stands by

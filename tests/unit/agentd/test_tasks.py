@@ -14,8 +14,11 @@ from hullmark.agentd import tasks
 from hullmark.agentd.logs import Logs
 from hullmark.agentd.tasks import Tasks
 from hullmark.engine.protocol import LogLine, Resolved
-from hullmark.errors import MasterUnavailable
+from hullmark.errors import EngineUnavailable, MasterUnavailable
+from hullmark.model.directory import ServiceName
 from hullmark.model.orders import InstanceId, Task
+from hullmark.model.proxy import PortTraffic, Traffic
+from hullmark.model.wire import from_wire
 from tests.unit.agentd.fakes import Agent, bundle_of, orders_of
 
 WEB, WEB2, DB = (InstanceId("shop", *rest) for rest in (("web", 1, 1), ("web", 2, 1), ("db", 1, 1)))
@@ -232,3 +235,36 @@ def test_a_reference_is_resolved_or_said_to_be_nowhere(agent: Agent) -> None:
 def test_an_unknown_kind_is_answered_too(agent: Agent) -> None:
     (record,) = answer(agent, Task("t1", "dance"))
     assert "dance" in record["text"]
+
+
+def traffic(agent: Agent, counts: Optional[tasks.Counts], **arguments: str) -> Traffic:
+    link: Any = agent.leader
+    logs = Logs(agent.engine, agent.observer, "box", threading.Event())
+    asked = Tasks(link, agent.engine, logs, counts=counts, start=lambda work: work())
+    asked.take(Task("t1", "traffic", arguments))
+    (text,) = [line for line in agent.leader.answered["t1"] if line.strip()]
+    return from_wire(Traffic, json.loads(text))
+
+
+CARRIED = tuple(
+    PortTraffic(ServiceName(app, service), 80, up=1, members=1, connections=7)
+    for app, service in (("shop", "api"), ("shop", "db"), ("edge", "api"))
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [({}, 3), ({"app": "shop"}, 2), ({"app": "shop", "service": "db"}, 1), ({"app": "none"}, 0)],
+)
+def test_what_the_proxy_carries(agent: Agent, arguments: dict[str, str], count: int) -> None:
+    found = traffic(agent, lambda: CARRIED, **arguments)
+    assert (len(found.ports), found.why) == (count, "")
+    assert all(one.connections == 7 for one in found.ports)
+
+
+def test_a_proxy_that_does_not_answer_is_said(agent: Agent) -> None:
+    def away() -> tuple[PortTraffic, ...]:
+        raise EngineUnavailable("its socket is not there")
+
+    assert traffic(agent, away) == Traffic(why="its socket is not there")
+    assert traffic(agent, None).why == "this host can't ask its proxy now"
