@@ -11,9 +11,9 @@ from typing import Optional
 
 from hullmark.core.absence import is_ready
 from hullmark.core.concerned import Wanted
-from hullmark.errors import InvalidInput, StaleEpoch
+from hullmark.errors import InvalidInput
+from hullmark.masterd.asking import ask
 from hullmark.masterd.desk import Desk
-from hullmark.masterd.tasks import Mark
 from hullmark.model import jsontext
 from hullmark.model.foresight import Intended, PolicyAnswer, PolicyQuestion, PolicyRefusal
 from hullmark.model.wire import from_wire, to_wire
@@ -45,29 +45,10 @@ async def foresee(desk: Desk, wanted: Wanted) -> tuple[tuple[PolicyRefusal, ...]
 
 
 async def _ask(desk: Desk, wanted: Wanted) -> Mapping[str, PolicyAnswer]:
-    lines = desk.hub.reader(2 * len(wanted))
-    questions = {
-        host_id: desk.hub.ask(host_id, "judge", _arguments(services.values()), lines)
-        for host_id, services in wanted.items()
-    }
-    until, found = desk.clock() + WITHIN_S, dict[str, PolicyAnswer]()
-    open_ = set(questions)
-    try:
-        while open_ and desk.clock() < until:
-            piece = await lines.take(until - desk.clock())
-            if desk.hub.stopped:
-                raise StaleEpoch("this master is stopping", remedy="ask again in a moment")
-            if piece is None or piece.mark is Mark.BEGUN:
-                continue
-            answer = None if piece.mark is not None else _read(piece.line)
-            if answer is not None:
-                found[piece.host_id] = answer
-            open_.discard(piece.host_id)
-        return found
-    finally:
-        for question in questions.values():
-            question.close()
-        desk.hub.leave(lines)
+    questions = {host_id: _arguments(services.values()) for host_id, services in wanted.items()}
+    lines = await ask(desk, "judge", questions, WITHIN_S)
+    answers = {host_id: _read(line) for host_id, line in lines.items()}
+    return {host_id: answer for host_id, answer in answers.items() if answer is not None}
 
 
 def _arguments(services: Iterable[Intended]) -> dict[str, str]:
