@@ -51,6 +51,13 @@ class Observer:
         self._judged: dict[str, Health] = {}
         self._listed_at: Optional[float] = None
         self._followed_at: Optional[float] = None
+        self._found: Optional[Mapping[str, Found]] = None
+        self._learned: dict[str, Found] = {}
+        self._changed: list[Callable[[], None]] = []
+
+    def when_changed(self, callback: Callable[[], None]) -> None:
+        """Called after each look that found something else than the last one, by the thread that looked."""
+        self._changed.append(callback)
 
     def mark(self, container_id: str) -> None:
         """Inspect this one at the next look."""
@@ -82,6 +89,7 @@ class Observer:
         now = self._clock()
         with self._lock:
             dirty, self._dirty = self._dirty, set()
+            self._learned = {}
             known = dict(self._containers)
             complete = (
                 self._listed_at is not None
@@ -102,10 +110,36 @@ class Observer:
             if not complete:
                 self._listed_at = now
             mine = [found for _, found in fresh.values() if found.cluster_id == self._cluster_id]
-            return {
+            looked = {
                 name: described(name, container, self._judged)
                 for name, container in _by_name(mine).items()
             }
+            shown = {**looked, **self._learned}
+            changed, self._found = shown != self._found, shown
+        if changed:
+            self._tell()
+        return looked
+
+    def learn(self, container: Container) -> None:
+        """What somebody else was told of a container just now: `found` has it until a look that began after this."""
+        with self._lock:
+            self._dirty.add(container.container_id)
+            if self._found is None or container.cluster_id != self._cluster_id:
+                return
+            name = container.instance.container_name
+            self._learned[name] = described(name, container, self._judged)
+            self._found = {**self._found, **self._learned}
+        self._tell()
+
+    @property
+    def found(self) -> Optional[Mapping[str, Found]]:
+        """As the last look had it; None before the first one."""
+        with self._lock:
+            return self._found
+
+    def _tell(self) -> None:
+        for callback in self._changed:
+            callback()
 
     def _list(
         self, known: Mapping[str, tuple[Listed, Container]], dirty: set[str]
