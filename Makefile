@@ -65,17 +65,19 @@ test-integration: setup-engines setup-controls ## Against a real Docker, Podman 
 	$(PYTEST) -v --timeout 300 --durations 10 --numprocesses 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
-	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 3 --dist loadfile --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
+	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		-p tests.longest --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
-	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_fleet_*.py $(ARGS)
+	$(PYTEST) -v -rP --timeout 300 --durations 10 --numprocesses 2 --dist loadfile --no-loadscope-reorder -p tests.longest \
+		tests/e2e/test_fleet_*.py $(ARGS)
 
 test-chaos: setup-engines ## A few rounds of faults at a pair of masters, and the tests of what checks them
 	$(PYTEST) -v -rP --timeout 300 --durations 5 tests/chaos $(ARGS)
 
 test-packages: setup-packages setup-trials setup-hosts ## The packages, installed on stock hosts that the tests boot
 	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		tests/packaging $(ARGS)
+		-p tests.longest tests/packaging $(ARGS)
 
 # Each is made by the suite too where it isn't there; locks keep two from making the same.
 ahead-packages: setup-packages setup-trials setup-hosts

@@ -19,7 +19,7 @@ from tests.e2e.auditlog import breaks, records, unended
 from tests.e2e.history import History, doubled, restarted
 from tests.integration.engines import Engine
 
-ROUNDS = int(os.environ.get("HULLMARK_KILL_ROUNDS", "25"))
+ROUNDS = int(os.environ.get("HULLMARK_KILL_ROUNDS", "15"))
 SEED = int(os.environ.get("HULLMARK_KILL_SEED", str(random.SystemRandom().randrange(1 << 32))))
 
 APP = """\

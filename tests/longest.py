@@ -1,0 +1,33 @@
+"""A plugin of pytest (`-p tests.longest`): files that take minutes come first, so that no worker is left alone with one at the end.
+
+Needs xdist's `--no-loadscope-reorder`, without which the files with the most tests come first.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+LONGEST = (
+    "test_kill_nine",
+    "test_silent_failures",
+    "test_snapshots",
+    "test_silent_auditd",
+    "test_service_traffic",
+    "test_fleet_losses",
+    "test_killed_deeds",
+    "test_lifecycle",
+    "test_pair_operating",
+    "test_pair_ansible",
+    "test_copies",
+    "test_pair_cuts",
+    "test_ansible",
+    "test_unrecorded",
+    "test_stale_orders",
+)
+"""By what they took when it was last measured, the longest first."""
+_RANKS = {name: rank for rank, name in enumerate(LONGEST)}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _RANKS.get(item.path.stem, len(LONGEST)))
