@@ -1,27 +1,36 @@
-"""The ledger of host ports, from all that is known of the hosts."""
+"""The ledger of host ports: what is declared beside what is open, and what the hosts' policies allow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
+from hullmark.core import portrules
 from hullmark.core.berths import Hold
+from hullmark.core.portclaims import Claim, Masters, claims
 from hullmark.model.app import EVERY_ADDRESS
-from hullmark.model.host import HostRecord
-from hullmark.model.observed import NO_STATE, HostState
-from hullmark.model.orders import InstanceId, PublishedPort
-from hullmark.model.ports import Holder, PortView
-from hullmark.model.records import NO_ASSIGNMENTS
+from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
+from hullmark.model.observed import HostState
+from hullmark.model.orders import PublishedPort
+from hullmark.model.ports import Holder, PortState, PortView
 from hullmark.model.snapshot import Snapshot
 
+EPHEMERAL_FROM = 32768
+"""Hosts tell only of listeners below the ports that their kernel gives away, usually from here on; of the proxy's they tell all."""
+_ENGINES_OWN = ("docker-proxy", "rootlessport", "conmon", "dockerd")
+_NO_MASTERS: Masters = {}
 
-def ledger(snapshot: Snapshot, host: str = "") -> tuple[PortView, ...]:
-    """Every port that is held, of one host or of all, in order. A port that the engine chose shows once its host
+
+def ledger(
+    snapshot: Snapshot, host: str = "", masters: Masters = _NO_MASTERS
+) -> tuple[PortView, ...]:
+    """Every port that is declared or open, of one host or of all, in order. A port that the engine chose shows once its host
     has told it."""
     found = {
         view
         for record in snapshot.hosts.values()
         if host in ("", record.name)
-        for view in _of_host(snapshot, record)
+        for view in _of_host(snapshot, record, masters)
     }
     return tuple(sorted(found, key=_place))
 
@@ -30,48 +39,134 @@ def _place(view: PortView) -> tuple[object, ...]:
     return view.host, view.port, view.protocol, view.address, view.kind.value, view.holder
 
 
-def _of_host(snapshot: Snapshot, host: HostRecord) -> Iterator[PortView]:
-    state = snapshot.observed.get(host.host_id, NO_STATE)
-    orders = snapshot.assignments.get(host.host_id, NO_ASSIGNMENTS)
+def _of_host(snapshot: Snapshot, host: HostRecord, masters: Masters) -> Iterator[PortView]:
+    state = snapshot.observed.get(host.host_id)
+    declared = list(dict.fromkeys(claims(snapshot, host, masters)))
+    facts = None if state is None else state.facts
+    listeners = () if facts is None else facts.listeners
+    for claim in declared:
+        # Made by an older version, its container has the port from its engine until it is replaced.
+        former = any(one.open and _same(one.port, claim.port) for one in declared)
+        yield _claimed(host.name, claim, facts, engine=former)
+    if state is None:
+        return
+    for listener in listeners:
+        if not any(_is_of(listener, claim) for claim in declared):
+            yield _found(host.name, listener, state, declared)
 
-    def views(
-        kind: Holder, holder: str, instance: InstanceId, ordered: Iterable[PublishedPort] = ()
-    ) -> Iterator[PortView]:
-        name = instance.container_name
-        status = state.instances.get(name) or state.orphans.get(name)
-        for port in (*ordered, *(() if status is None else status.ports)):
-            if port.published:
-                yield _view(host, kind, holder, port)
 
-    for assignment in orders.assignments:
-        instance = assignment.instance
-        yield from views(Holder.INSTANCE, str(instance), instance, assignment.ports)
-    for tombstone in orders.tombstones:
-        instance = tombstone.instance
-        yield from views(Holder.REMOVING, str(instance), instance, tombstone.ports)
-    for name, orphan in state.orphans.items():
-        yield from views(Holder.ORPHAN, name, orphan.instance)
-    published = _published(state)
-    for listener in state.facts.listeners:
-        port = PublishedPort(0, listener.port, listener.protocol, listener.address)
-        if any(Hold(other, None, "").clashes(port) for other in published):
-            continue  # whoever listens, it is for that container
-        address = _address(listener.address)
-        process = listener.process
-        yield PortView(
-            host.name, listener.port, listener.protocol, address, Holder.PROCESS, process
+def _claimed(host: str, claim: Claim, facts: Optional[HostFacts], *, engine: bool) -> PortView:
+    listening, by = _listening(claim, facts, engine=engine)
+    rules = None if facts is None else facts.port_rules
+    port, allowed = claim.port, None
+    if rules is not None and claim.app:
+        allowed = portrules.allows(
+            rules, claim.app, claim.service, port.published, port.protocol, port.host_ip
         )
+    taken = listening is False and bool(by)
+    return PortView(
+        host,
+        port.published,
+        port.protocol,
+        _address(port.host_ip),
+        claim.kind,
+        claim.holder,
+        port.target,
+        declared=claim.declared,
+        listening=listening,
+        by=by,
+        allowed=allowed,
+        state=_state(claim, allowed, listening, taken=taken),
+    )
 
 
-def _published(state: HostState) -> set[PublishedPort]:
-    """What containers of ours really have, as their engine says."""
-    statuses = (*state.instances.values(), *state.orphans.values())
-    return {port for status in statuses for port in status.ports}
+def _state(
+    claim: Claim, allowed: Optional[bool], listening: Optional[bool], *, taken: bool
+) -> PortState:
+    if not claim.declared:
+        return PortState.UNDECLARED
+    if allowed is False:
+        return PortState.NOT_ALLOWED
+    if claim.kind is Holder.REMOVING:
+        return PortState.OK
+    if taken:
+        return PortState.TAKEN
+    if listening is None:
+        return PortState.UNKNOWN
+    return PortState.OK if listening else PortState.NOT_LISTENING
 
 
-def _view(host: HostRecord, kind: Holder, holder: str, port: PublishedPort) -> PortView:
-    address = _address(port.host_ip)
-    return PortView(host.name, port.published, port.protocol, address, kind, holder, port.target)
+def _listening(
+    claim: Claim, facts: Optional[HostFacts], *, engine: bool
+) -> tuple[Optional[bool], str]:
+    """Whether what is meant listens, and what does: False with a name is somebody else's."""
+    if facts is None:
+        return None, ""
+    if claim.open or (engine and claim.kind is Holder.SERVICE):
+        return True, facts.engine
+    there = [one for one in facts.listeners if _same(claim.port, _port(one))]
+    mine = [one for one in there if _is_of(one, claim)]
+    if mine:
+        return True, mine[0].process
+    others = [one for one in there if one.process not in _ENGINES_OWN]
+    if others:
+        return False, others[0].container or others[0].process or "another process"
+    if claim.open is not None:
+        return False, ""
+    told = facts.listeners and (claim.port.published < EPHEMERAL_FROM or _is_proxys(claim))
+    return (False if told else None), ""
+
+
+def _is_proxys(claim: Claim) -> bool:
+    return claim.kind in (Holder.SERVICE, Holder.PROXY)
+
+
+def _is_of(listener: Listener, claim: Claim) -> bool:
+    """Whether it listens for what declared the port."""
+    if not _same(claim.port, _port(listener)):
+        return False
+    if claim.container:
+        return listener.container == claim.container
+    if _is_proxys(claim):
+        return listener.process == PROXY
+    if claim.kind is Holder.MASTER:
+        return not listener.container
+    return bool(claim.open) or listener.process in _ENGINES_OWN
+
+
+def _found(host: str, listener: Listener, state: HostState, declared: Sequence[Claim]) -> PortView:
+    """Of what listens where it declared nothing."""
+    rules = state.facts.port_rules
+    port, protocol = listener.port, listener.protocol
+    kind, holder, allowed = Holder.PROCESS, listener.process, None
+    wrong = PortState.UNDECLARED
+    if listener.container:
+        kind, holder = Holder.CONTAINER, listener.container
+    elif listener.process == PROXY:
+        kind = Holder.PROXY
+    else:
+        allowed = portrules.approves(rules, port, protocol)
+        wrong = PortState.NOT_ALLOWED if allowed is False else PortState.OK
+    return PortView(
+        host,
+        port,
+        protocol,
+        _address(listener.address),
+        kind,
+        holder,
+        listening=True,
+        by=listener.process,
+        allowed=allowed,
+        state=wrong,
+    )
+
+
+def _port(listener: Listener) -> PublishedPort:
+    return PublishedPort(0, listener.port, listener.protocol, listener.address)
+
+
+def _same(mine: PublishedPort, other: PublishedPort) -> bool:
+    return Hold(mine, None, "").clashes(other)
 
 
 def _address(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import Optional
 
 from hullmark.evidence.controlrecords import seconds_of
 from hullmark.evidence.story import Story, Table
@@ -202,17 +203,35 @@ def images(found: Iterable[InstanceView]) -> Table:
 
 
 def ports(found: Iterable[PortView]) -> Table:
-    columns = ("Host", "Address", "Port", "Protocol", "Held by", "Name")
+    columns = (
+        *(
+            "Host",
+            "Address",
+            "Port",
+            "Protocol",
+            "Belongs to",
+            "Name",
+            "Declared",
+            "Listening",
+            "By",
+        ),
+        *("Allowed by policy", "State"),
+    )
     rows = (
-        (one.host, one.address or "every", f"{one.port}", one.protocol, one.kind.value, one.holder)
+        (
+            *(one.host, one.address or "every", f"{one.port}", one.protocol, one.kind.value),
+            *(one.holder, _said(one.declared), _said(one.listening), one.by),
+            *(_said(one.allowed), one.state.value),
+        )
         for one in found
     )
-    return Table(
-        "ports",
-        "Ports that are open on hosts",
-        columns,
-        tuple(sorted(rows, key=lambda row: (row[0], int(row[2])))),
-    )
+    ordered = sorted(rows, key=lambda row: (row[0], int(row[2])))
+    return Table("ports", "Ports of hosts", columns, tuple(ordered))
+
+
+def _said(value: Optional[bool]) -> str:
+    """Empty where nothing is known, or said."""
+    return "" if value is None else "yes" if value else "no"
 
 
 def people(roles: Iterable[tuple[str, str]], tokens: Iterable[TokenView], acted: People) -> Table:

@@ -2,7 +2,7 @@
 can see what is open. Those of service addresses are left out: they are many, and nobody outside this host reaches them.
 
 Fixed ports only: TCP ports in LISTEN and bound UDP ports, below the range from which the kernel gives ports away (ip(7),
-ip_local_port_range). Ports within it come and go with every connection, and would be news each minute.
+ip_local_port_range). Ports within it come and go with every connection, and would be news each minute; but the proxy's are as declared.
 """
 
 from __future__ import annotations
@@ -69,12 +69,15 @@ def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listen
         tcp = one.type == socket.SOCK_STREAM
         bound = one.status == psutil.CONN_LISTEN if tcp else not one.raddr
         protocol = "tcp" if tcp else "udp"
-        if not (bound and one.laddr) or not 0 < one.laddr.port < below:
+        if not (bound and one.laddr and one.laddr.port):
             continue
         port, address = one.laddr.port, one.laddr.ip
-        if (protocol, port) in ours.published:
+        moves = port >= below
+        if (protocol, port) in ours.published or (moves and not (tcp and ours.proxy)):
             continue
         who = _who(one.pid, known, root, ours)
+        if moves and who.process != PROXY:
+            continue
         expected = who.process in PROXIES and (protocol, port) in ours.expected
         if not expected and not (who.process == PROXY and address in ours.service_addresses):
             found.add(Listener(port, protocol, address, who.process, who.container))

@@ -93,11 +93,13 @@ def test_the_proxy_is_told_from_another_and_what_it_has_for_containers_is_left_o
 ) -> None:
     kernel += [listening(443, 71, "192.0.2.1"), listening(8443, 72, "192.0.2.1")]
     kernel += [listening(5432, 70, "10.214.0.1"), listening(5433, 72, "10.214.0.1")]
+    kernel += [listening(40443, 71, "192.0.2.1"), listening(40444, 72, "192.0.2.1")]
     found = listeners(tmp_path, Ours(proxy=70, service_addresses={"10.214.0.1"}))
     assert [(one.port, one.process) for one in found] == [
         (443, "hullmark-proxy"),
         (5433, "haproxy"),
         (8443, "haproxy"),
+        (40443, "hullmark-proxy"),
     ]
 
 
