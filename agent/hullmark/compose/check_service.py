@@ -11,6 +11,7 @@ from hullmark.compose.health import test_fits
 from hullmark.compose.networks import address_problem
 from hullmark.compose.ports import MAX_PORTS, Taken, mode_problem
 from hullmark.compose.probe import Probe
+from hullmark.compose.serving import USES_MOST, caller_problem, uses_problem
 from hullmark.model.app import (
     App,
     Attachment,
@@ -36,6 +37,7 @@ def check_service(probe: Probe, at: str, app: App, service: Service) -> None:
     _check_uses(probe, f"{at}.container", app, service.container)
     _check_deploy(probe, f"{at}.deploy", service.deploy)
     _check_ports(probe, f"{at}.ports", service.ports)
+    _check_serving(probe, at, app, service)
     if service.ports and service.container.network_mode == "none":
         probe.wrong(f"{at}.ports", "with network_mode none nothing can be published")
     seen = set()
@@ -194,6 +196,26 @@ def _check_update(probe: Probe, at: str, update: UpdateConfig) -> None:
     probe.form(f"{at}.delay_s", update.delay_s, forms.DURATION)
     probe.form(f"{at}.monitor_s", update.monitor_s, forms.DURATION)
     probe.form(f"{at}.max_failure_ratio", update.max_failure_ratio, forms.RATIO)
+
+
+def _check_serving(probe: Probe, at: str, app: App, service: Service) -> None:
+    probe.each(f"{at}.exposed", service.exposed, forms.EXPOSED)
+    probe.each(f"{at}.ingress", service.ingress, forms.CONSTRAINT)
+    probe.form(f"{at}.drain_s", service.drain_s, forms.DRAIN)
+    problem = caller_problem(service)
+    if problem:
+        probe.wrong(f"{at}.uses", problem, "a network of the app, or mode: host ports of the other")
+    if len(service.uses) > USES_MOST:
+        probe.wrong(f"{at}.uses", f"{len(service.uses)} of them", f"at most {USES_MOST}")
+    name = at.rpartition(".")[2]
+    for index, used in enumerate(service.uses[:USES_MOST]):
+        field = f"{at}.uses[{index}]"
+        probe.form(field, used, forms.USED)
+        problem = uses_problem(used, app.name, name, tuple(app.services))
+        if used in service.uses[:index]:
+            problem = "stands there twice"
+        if problem:
+            probe.wrong(field, problem)
 
 
 def _check_ports(probe: Probe, at: str, ports: tuple[PortSpec, ...]) -> None:

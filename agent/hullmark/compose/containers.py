@@ -9,10 +9,10 @@ from typing import Any, Optional
 
 from hullmark.compose import forms, values
 from hullmark.compose.deploy import read_limits, read_restart, read_swap
-from hullmark.compose.findings import Node
+from hullmark.compose.findings import OWN, Node
 from hullmark.compose.forms import Form
 from hullmark.compose.health import read_healthcheck
-from hullmark.compose.judging import OWN, judge
+from hullmark.compose.judging import judge
 from hullmark.compose.variables import read_pairs
 from hullmark.document import ListValue, MapValue
 from hullmark.model import scope

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Optional, TypeVar
 
 from hullmark.compose import forms, values
-from hullmark.compose.findings import Node
-from hullmark.compose.judging import OWN, judge
+from hullmark.compose.findings import OWN, Node
+from hullmark.compose.judging import judge
 from hullmark.compose.variables import read_pairs
 from hullmark.document import MapValue
 from hullmark.model.app import (

@@ -13,6 +13,8 @@ from hullmark.model.wire import describe
 
 T = TypeVar("T")
 
+OWN = "x-hullmark"
+"""Hullmark's own key of a mapping."""
 MAX_PROBLEMS = 100
 """More than a person reads at once: reading ends there."""
 
@@ -166,5 +168,10 @@ def _step(node: Node, field: str) -> tuple[Optional[Node], str]:
         for name in sorted(node.value, key=len, reverse=True):
             if field == name or field.startswith((f"{name}.", f"{name}[")):
                 return node.child(name), field[len(name) :].lstrip(".")
+        own = node.get(OWN)
+        if own is not None and isinstance(own.value, MapValue):
+            found, rest = _step(own, field)
+            if found is not None:
+                return found, rest
     end = min((at for at in (field.find("."), field.find("[")) if at > 0), default=len(field))
     return None, field[end:].lstrip(".")

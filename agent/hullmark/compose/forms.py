@@ -195,6 +195,17 @@ LEVEL = Form(
     ", ".join(f"{level} ({text})" for level, text in LEVELS.items()),
 )
 
+# Services
+USED = Form(
+    lambda text: (
+        text.count("/") == 1
+        and bool(names.APP_NAME.fullmatch(text.partition("/")[0]))
+        and bool(names.SERVICE_NAME.fullmatch(text.partition("/")[2]))
+    ),
+    "APP/SERVICE, or SERVICE of the same app",
+)
+DRAIN = between(0, 300, "a duration from 0s to 5m, such as 30s")
+
 # Networks
 HOST = pattern(
     r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?", "a host name of at most 63 characters"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from hullmark.compose.findings import Node
+from hullmark.compose.findings import OWN, Node
 from hullmark.compose.keys import SECTIONS, Section, Treatment
 from hullmark.document import MapValue
-
-OWN = "x-hullmark"
 
 
 def judge(node: Node, path: str, *, done: Collection[str] = ()) -> bool:

@@ -85,7 +85,7 @@ domainname      honoured
 entrypoint      honoured text is split as a shell does, and run without one
 env_file        honoured read where the command runs; its values become part of the app
 environment     honoured a NAME alone takes the value that the command's environment or .env has
-expose          honoured ranges are written out
+expose          honoured ranges are written out; TCP ports are the service's under its address
 extends         honoured resolved while the files are read
 external_links  refused  use a network with `external: true` and the other container's name
 extra_hosts     honoured
@@ -151,6 +151,10 @@ on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with loc
 one_shot        honoured runs once for each generation of the app; see below
 scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see below
 require         honoured controls that a host has to prove before it gets new instances; see below
+uses            honoured services that this one calls, of other apps or of no common network: APP/SERVICE, or SERVICE of its own; see below
+ingress         honoured constraints as of placement: which hosts answer its published ports; without it every host with a proxy
+client_address  honoured `none`, `proxy` or `forwarded`: how its containers learn who called a published port; see below
+drain           honoured how long an instance that stops may go on with its connections, 0s to 5m; 5s if not given
 
 [services.*.x-hullmark.require[]] A required control
 control         honoured a control, or a function that several controls stand for each other in
@@ -168,10 +172,10 @@ format          honoured `raw`: values as they stand
 
 [services.*.ports[]] A port
 target          honoured
-published       honoured a port or a range of them; without it any free port
+published       honoured a port; without it none of a host, or with `mode: host` any free one, also of a range
 host_ip         honoured
 protocol        honoured `tcp`; `udp` and `sctp` with `mode: host` only
-mode            honoured `ingress`, or `host`: bound on the host itself
+mode            honoured `ingress`: answered by the hosts' proxies; or `host`: bound by the engine on the instance's host; see below
 name            warned   it is a comment
 app_protocol    warned   it is a comment
 
@@ -257,7 +261,7 @@ placement       honoured
 restart_policy  honoured wins over restart
 update_config   honoured how instances are replaced when their containers change
 rollback_config honoured the same for going back to a former generation
-endpoint_mode   warned   there is no virtual address to choose
+endpoint_mode   warned   every service with a port has one address, answered by the proxy of each host
 
 [services.*.deploy.resources] Resources
 limits          honoured

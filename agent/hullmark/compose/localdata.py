@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hullmark.compose.findings import Node
-from hullmark.compose.judging import OWN
+from hullmark.compose.findings import OWN, Node
 from hullmark.model.app import (
     ENTRUSTED,
     ContainerSpec,
@@ -17,6 +16,7 @@ from hullmark.model.app import (
     DeploySpec,
     Mount,
     MountKind,
+    PortMode,
     PortSpec,
     UpdateOrder,
     Volume,
@@ -39,8 +39,13 @@ def warn_local_data(
 def warn_crowding(
     service: Node, spec: ContainerSpec, deploy: DeploySpec, ports: Sequence[PortSpec]
 ) -> None:
-    """With start-first the old instance has the host port until the new one serves, so that needs another host."""
-    fixed = [port for port in ports if port.published_first == port.published_last != 0]
+    """With start-first the old instance has the host port until the new one serves, so that needs another host. A port that
+    proxies answer is nobody's obstacle."""
+    fixed = [
+        port
+        for port in ports
+        if port.mode is PortMode.HOST and port.published_first == port.published_last != 0
+    ]
     if not fixed:
         return
     port = f"host port {fixed[0].published_first}/{fixed[0].protocol}"

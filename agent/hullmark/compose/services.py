@@ -13,13 +13,14 @@ from hullmark.compose.dangers import warn_container
 from hullmark.compose.dependencies import awaited, read_dependencies, read_links, refuse_hopeless
 from hullmark.compose.deploy import read_deploy, read_required
 from hullmark.compose.files import Shelf, read_references, read_secrets
-from hullmark.compose.findings import Findings, Node, located, root
-from hullmark.compose.judging import OWN, judge
+from hullmark.compose.findings import OWN, Findings, Node, located, root
+from hullmark.compose.judging import judge
 from hullmark.compose.localdata import warn_crowding, warn_local_data
 from hullmark.compose.mounts import Mounts
 from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_volumes
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
 from hullmark.compose.project import Project
+from hullmark.compose.serving import read_serving, warn_serving
 from hullmark.compose.variables import Variables
 from hullmark.document import MapValue
 from hullmark.errors import InvalidInput, Problem
@@ -153,7 +154,18 @@ class _Builder:
             )
         ports = self._ports(node, spec)
         warn_crowding(node, spec, deploy, ports)
-        return Service(spec, deploy, ports, tuple(depends_on))
+        serving = read_serving(node, self._project.name)
+        warn_serving(node, ports, serving)
+        return Service(
+            spec,
+            deploy,
+            ports,
+            tuple(depends_on),
+            uses=serving.uses,
+            ingress=serving.ingress,
+            client_address=serving.client_address,
+            drain_s=serving.drain_s,
+        )
 
     def _image(self, node: Node, name: str) -> str:
         given = self._images.get(name)

@@ -20,6 +20,7 @@ from hullmark.model import wire
 from hullmark.model.app import (
     App,
     Attachment,
+    ClientAddress,
     Config,
     ContainerSpec,
     Dependency,
@@ -126,6 +127,11 @@ FULL = App(
             DEPLOY,
             (PortSpec(80, 8080, 8081, "udp", "10.0.0.1", PortMode.HOST),),
             (Dependency("db", DependencyCondition.HEALTHY, required=False),),
+            uses=("shop/db", "bank/ledger"),
+            exposed=("80/tcp",),
+            ingress=("node.labels.edge == a",),
+            client_address=ClientAddress.PROXY,
+            drain_s=1.0,
         ),
         "db": Service(ContainerSpec("db", network_mode="none")),
     },
@@ -137,7 +143,16 @@ FULL = App(
     {"site": Config(base64.b64encode(b"hello").decode(), HASH, 5)},
     {"key": Secret("/etc/key")},
 )
-ENUMS = {"kind", "mode", "condition", "pull_policy", "failure_action", "order", "on_host_lost"}
+ENUMS = {
+    "kind",
+    "mode",
+    "condition",
+    "pull_policy",
+    "failure_action",
+    "order",
+    "on_host_lost",
+    "client_address",
+}
 
 
 def test_a_good_app_passes() -> None:
@@ -148,6 +163,7 @@ def test_the_full_app_has_every_field() -> None:
     """Else the tests below would pass over one that is new."""
     plain = {"pull_policy", "network_mode", "on_host_lost", "external", "disabled", "mode"}
     values: list[Any] = [CONTAINER, DEPLOY, UPDATE, CONTAINER.healthcheck, FULL.networks["net"]]
+    values.append(FULL.services["web"])
     for value in values:
         kind: Any = type(value)
         for name, _, default in wire.fields_of(kind):
@@ -307,6 +323,25 @@ def with_web(**changes: Any) -> App:
             with_container(secrets=(FileRef("site", "/x"),)),
             "services.web.container.secrets[0].source",
             "no 'site'",
+        ),
+        (with_web(uses=("shop/gone",)), "services.web.uses[0]", "no service gone"),
+        (with_web(uses=("shop/web",)), "services.web.uses[0]", "uses itself"),
+        (with_web(uses=("bank/a", "bank/a")), "services.web.uses[1]", "twice"),
+        (with_web(uses=("ledger",)), "services.web.uses[0]", "does not fit"),
+        (
+            with_web(uses=tuple(f"bank/s{number}" for number in range(101))),
+            "services.web.uses",
+            "101 of them",
+        ),
+        (
+            with_container(network_mode="host", networks=()),
+            "services.web.uses",
+            "every process of the host",
+        ),
+        (
+            with_container(network_mode="none", networks=()),
+            "services.web.uses",
+            "reaches nothing",
         ),
         (
             with_container(healthcheck=Healthcheck(("sh", "x"))),

@@ -51,6 +51,9 @@ def test_stop_first_with_data_is_quiet() -> None:
     assert web_warnings(lines, DATA) == []
 
 
+FIXED = "[{target: 8080, published: 80, mode: host}, {target: 8081, published: 81, mode: host}]"
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -65,24 +68,32 @@ def test_stop_first_with_data_is_quiet() -> None:
     ],
 )
 def test_start_first_with_a_fixed_host_port_is_told(lines: str, words: str) -> None:
-    (found,) = web_warnings(f"{START_FIRST}\nports: ['80:8080', '81:8081']\n{lines}")
+    (found,) = web_warnings(f"{START_FIRST}\nports: {FIXED}\n{lines}")
     assert found.startswith(f"compose.yaml:4: services.web.deploy.update_config.order: {words}")
 
 
 def test_data_that_may_be_left_keeps_no_instance_on_a_host_with_its_port() -> None:
-    lines = f"{START_FIRST}\nports: ['80:8080']\nvolumes: ['/srv/x:/x:ro']"
+    lines = f"{START_FIRST}\nports: {FIXED}\nvolumes: ['/srv/x:/x:ro']"
     (found,) = web_warnings(f"{lines}\nx-hullmark: {{on_host_lost: replace}}")
     assert "needs a host more than there are instances" in found
 
 
 def test_what_runs_on_every_host_has_no_other_for_its_port() -> None:
-    everywhere = "deploy: {mode: global, update_config: {order: start-first}}\nports: ['80:8080']"
-    (found,) = web_warnings(everywhere)
+    everywhere = "deploy: {mode: global, update_config: {order: start-first}}"
+    (found,) = web_warnings(f"{everywhere}\nports: {FIXED}")
     assert "can't work" in found
 
 
-@pytest.mark.parametrize("ports", ["[8080]", "['8000-8010:80']", "[]"])
-def test_start_first_with_a_choice_of_ports_is_quiet(ports: str) -> None:
+@pytest.mark.parametrize(
+    "ports",
+    [
+        "[{target: 8080, mode: host}]",
+        "[{target: 80, published: 8000-8010, mode: host}]",
+        "['8080:80']",
+        "[]",
+    ],
+)
+def test_start_first_with_a_choice_of_ports_or_a_proxys_is_quiet(ports: str) -> None:
     assert web_warnings(f"{START_FIRST}\nports: {ports}") == []
 
 

@@ -119,7 +119,7 @@ def test_too_many_ports() -> None:
 
 
 def test_names_of_ports_are_comments() -> None:
-    found = web_warnings("ports: [{target: 80, name: http, app_protocol: http}]")
+    found = web_warnings("ports: [{target: 80, published: 80, name: http, app_protocol: http}]")
     assert [line.split(": ")[1] for line in found] == [
         "services.web.ports[0].name",
         "services.web.ports[0].app_protocol",

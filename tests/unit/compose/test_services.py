@@ -96,7 +96,7 @@ def test_extensions_are_ignored_where_the_specification_has_them() -> None:
           web:
             image: nginx
             x-note: 1
-            ports: [{target: 80, x-note: 1}]
+            ports: [{target: 80, published: 80, x-note: 1}]
             healthcheck: {test: [CMD, x], x-note: 1}
             deploy: {x-note: 1, resources: {x-note: 1, limits: {x-note: 1}}}
             logging: {x-note: 1}
