@@ -242,7 +242,7 @@ AGENT_KEYS = (
         "services.export.hosts_file",
         values.path_or_none,
         "",
-        "a file that is kept up to date with the services' addresses, as /etc/hosts has them; empty: none",
+        "a file that is kept up to date with where published ports answer, as /etc/hosts has it; empty: none",
     ),
     Key("services.export.json", values.path_or_none, "", "the same as JSON, with who serves"),
     Key(
