@@ -84,6 +84,7 @@ def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
         tuple(_published(survey, full, asked)),
         tuple(_qualified(full.app, use) for use in asked.uses),
         tuple(_users(survey.snapshot, full)),
+        asked.container.one_shot,
     )
 
 

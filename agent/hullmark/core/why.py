@@ -8,7 +8,8 @@ degraded, not broken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from hullmark.core.whycase import Case
@@ -23,7 +24,7 @@ from hullmark.core.whylinks import (
     worst,
 )
 from hullmark.core.whypaths import path_links
-from hullmark.core.whypublished import hints, published_links
+from hullmark.core.whypublished import hints, published_links, spots_of
 from hullmark.model.records import AppRecord
 from hullmark.model.why import Found, Link, ServiceWhy, Step, Why
 
@@ -41,6 +42,15 @@ def why(case: Case, app: str, service: str = "") -> Why:
         names = [service] if service else sorted(record.app.services)
         services = [_service(case, record, name) for name in names]
     return _told(app, links, services)
+
+
+def with_links(told: Why, before: Sequence[Link], found: Mapping[str, Sequence[Link]]) -> Why:
+    """The same way with what the caller saw itself: links before all others, and `found` of services by name, after theirs."""
+    services = []
+    for item in told.services:
+        links = (*item.links, *found.get(item.service, ()))
+        services.append(dataclasses.replace(item, links=links, verdict=verdict(links)))
+    return _told(told.app, (*before, *told.links), services)
 
 
 def _told(app: str, links: Sequence[Link], services: Sequence[ServiceWhy]) -> Why:
@@ -86,7 +96,8 @@ def _service(case: Case, record: AppRecord, name: str) -> ServiceWhy:
         return answers if link.step is Step.PUBLISHED else way
 
     links = partly(together([*instances, *paths.links, *published]), is_part)
-    return ServiceWhy(name, verdict(links), links, hints(case, record, name))
+    spots, told = spots_of(case, record, name), hints(case, record, name)
+    return ServiceWhy(name, verdict(links), links, spots, told)
 
 
-__all__ = ["Case", "why"]
+__all__ = ["Case", "why", "with_links"]

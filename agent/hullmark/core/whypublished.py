@@ -34,6 +34,13 @@ def published_links(case: Case, record: AppRecord, service: str) -> Sequence[Lin
     ]
 
 
+def spots_of(case: Case, record: AppRecord, service: str) -> tuple[Spot, ...]:
+    """Where its TCP ports answer for clients."""
+    (reach,) = reaches(case.survey, record.app.name, service)
+    tcp = (published for published in reach.published if published.protocol == "tcp")
+    return tuple(spot for published in tcp for spot in published.spots if spot.address)
+
+
 def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
     """What is between a client and the host can't be seen from here."""
     (reach,) = reaches(case.survey, record.app.name, service)

@@ -52,7 +52,8 @@ class Published:
 
 @dataclass(frozen=True)
 class ServiceReach:
-    """`address` empty: others can't reach it by name, `why_no_address` says why. `users` declared that they use it."""
+    """`address` empty: others can't reach it by name, `why_no_address` says why. `users` declared that they use it. `one_shot`: it ends, and
+    serves nobody."""
 
     name: ServiceName
     address: str = ""
@@ -66,6 +67,7 @@ class ServiceReach:
     published: tuple[Published, ...] = ()
     uses: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    one_shot: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from hullmark.model.services import Spot
+
 
 class Found(enum.Enum):
     """What was found of a link."""
@@ -20,6 +22,7 @@ class Found(enum.Enum):
 class Step(enum.Enum):
     """The links, in the order in which they are walked."""
 
+    COMMAND = "command"
     MASTER = "master"
     STORE = "store"
     APP = "app"
@@ -62,11 +65,12 @@ class Link:
 
 @dataclass(frozen=True)
 class ServiceWhy:
-    """`hints`: what nobody here can see, and where to look."""
+    """`spots`: where its published TCP ports answer, for a caller to try. `hints`: what nobody here can see, and where to look."""
 
     service: str
     verdict: Verdict
     links: tuple[Link, ...] = ()
+    spots: tuple[Spot, ...] = ()
     hints: tuple[str, ...] = ()
 
 
