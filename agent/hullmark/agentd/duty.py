@@ -14,6 +14,7 @@ from hullmark.agentd.board import Board
 from hullmark.agentd.byhand import ByHand
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.crew import Pools
+from hullmark.agentd.endpointexport import EndpointExport, files_of
 from hullmark.agentd.executing import Executing
 from hullmark.agentd.foretelling import by_policy
 from hullmark.agentd.guard import Guard
@@ -41,6 +42,7 @@ from hullmark.agentd.sync import Listeners, Sync
 from hullmark.agentd.tasks import Tasks
 from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
+from hullmark.engine.haproxy import Haproxy
 from hullmark.errors import PolicyRefused
 from hullmark.model.control import Posture
 from hullmark.model.outage import Outage
@@ -117,6 +119,7 @@ class Duty:
             Logs(engine, observer, host, self._over),
             executing=Executing(engine, observer, self._ledger),
             foretell=by_policy(config, engine, policing.folder),
+            counts=Haproxy(Path(config.proxy_folder), Path(config.proxy_run_dir)).traffic,
         )
         sync = Sync(
             link,
@@ -155,6 +158,7 @@ class Duty:
                 "policy": patrol.run,
                 "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,
+                "endpoints": EndpointExport(link, self._ledger, problems, files_of(config)).run,
             },
             problems,
         )
