@@ -47,7 +47,8 @@ from hullmark.model.orders import Orders
 _log = log.get("crew")
 
 PULLS = 3
-STOPS = 16
+STOPS = 256
+"""Most of these wait for connections to end, up to minutes; how many an engine has to stop at a time, the worker says."""
 CUT_OFFS = 64
 """All that a host runs without a leader's word is to be stopped at once; threads are made as they are needed."""
 STOP_RETRY_S = 2.0

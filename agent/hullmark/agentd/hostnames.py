@@ -7,13 +7,18 @@ A container mounts it read-only.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from hullmark.core.hostnames import HOST_GATEWAY, Resident, hosts_text, network_keys
 from hullmark.engine.inspection import HOSTS_FILE
+from hullmark.engine.protocol import Container
+from hullmark.host.interfaces import Interface, interfaces
 from hullmark.model.app import Bundle
+from hullmark.model.directory import Directory, ServiceName
 from hullmark.model.orders import InstanceId
 
 FOLDER = "hosts"
@@ -72,3 +77,71 @@ def has_names(bundle: Bundle) -> bool:
     own = any(mount.target == HOSTS_FILE for mount in container.mounts)
     given = any(ref.target == HOSTS_FILE for ref in (*container.configs, *container.secrets))
     return bool(container.networks) and not (container.network_mode or own or given)
+
+
+class Naming:
+    """What stands in these files. May be used from any thread."""
+
+    def __init__(
+        self,
+        files: HostsFiles,
+        directory: Callable[[], Directory],
+        engine: Callable[[], str],
+        look: Callable[[], Sequence[Interface]] = interfaces,
+    ) -> None:
+        self.files = files
+        self._directory = directory
+        self._engine = engine
+        self._look = look
+        self._written: dict[str, str] = {}
+
+    def prepare(self, instance: InstanceId, bundle: Bundle) -> str:
+        """The file for a container that is about to be made. Raises OSError."""
+        resident = Resident(
+            ServiceName(instance.app, instance.service),
+            tuple(place.network for place in bundle.container.networks),
+            hostname=bundle.container.hostname,
+            domainname=bundle.container.domainname,
+            extra_hosts=bundle.container.extra_hosts,
+            engine=self._engine(),
+        )
+        return self.files.write(instance, hosts_text(resident, self._directory()))
+
+    def show(self, container: Container, *, anew: bool = False) -> None:
+        """A container that runs is told who it is, and whom it may reach. What was written already is not written again unless `anew`. Raises
+        OSError."""
+        if not self.files.is_ours(container.hosts_file):
+            return
+        text = hosts_text(self._resident(container), self._directory())
+        if anew or self._written.get(container.container_id) != text:
+            self.files.write(container.instance, text)
+            self._written[container.container_id] = text
+
+    def forget(self, known: Iterable[InstanceId]) -> None:
+        """Look at the files themselves again, and remove those of all but these."""
+        self._written = {}
+        self.files.sweep(known)
+
+    def _resident(self, container: Container) -> Resident:
+        keys = network_keys(container.instance.app, container.addresses)
+        addresses = tuple(container.addresses.values())
+        engine = self._engine()
+        asked = engine == "podman" or any(HOST_GATEWAY in one for one in container.extra_hosts)
+        return Resident(
+            ServiceName(container.instance.app, container.instance.service),
+            tuple(keys.values()),
+            addresses,
+            container.hostname,
+            container.domainname,
+            container.extra_hosts,
+            self._gateway(addresses) if asked else "",
+            engine,
+        )
+
+    def _gateway(self, addresses: Iterable[str]) -> str:
+        """This host's address on the first of its networks."""
+        for address in map(ipaddress.ip_address, addresses):
+            for one in self._look():
+                if address in one.network:
+                    return one.address
+        return ""

@@ -127,6 +127,8 @@ class Observer:
             if self._found is None or container.cluster_id != self._cluster_id:
                 return
             name = container.instance.container_name
+            row = Listed(container.container_id, container.name, container.state, container.health)
+            self._containers = {**self._containers, container.container_id: (row, container)}
             self._learned[name] = described(name, container, self._judged)
             self._found = {**self._found, **self._learned}
         self._tell()

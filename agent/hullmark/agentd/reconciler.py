@@ -20,6 +20,7 @@ from hullmark.agentd.news import News
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.reach import Reach
 from hullmark.agentd.waits import Waits
 from hullmark.agentd.worker import Worker
 from hullmark.core.actions import (
@@ -74,6 +75,7 @@ class Parts:
     attempts: Attempts
     pools: Pools
     hearing: Hearing
+    reach: Optional[Reach] = None
 
 
 class Reconciler:
@@ -94,6 +96,7 @@ class Reconciler:
             parts.configs,
             self._note_work,
             parts.hearing.unheard_s,
+            parts.reach,
         )
         self._crew = Crew(
             parts.pools,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Callable
+from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.agentd import pulse
 from hullmark.agentd.byhand import ByHand
+from hullmark.agentd.draining import Draining
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.waits import Waits
@@ -50,12 +51,14 @@ class Watch:
         outbox: Outbox,
         wake: Callable[[], None],
         by_hand: ByHand,
+        draining: Optional[Draining] = None,
     ) -> None:
         self._engine = engine
         self._observer = observer
         self._outbox = outbox
         self._wake = wake
         self._by_hand = by_hand
+        self._draining = draining
 
     def run(self, stopping: threading.Event) -> None:
         waits = Waits(*RETRY_S)
@@ -97,5 +100,9 @@ class Watch:
         instance = parse_container_name(event.name)
         if instance is not None and event.action == "oom":
             self._outbox.add("instance.oom", str(instance), "out of memory within its limit")
+        if self._draining is not None and event.action in ("die", "destroy"):
+            self._draining.has_ended(event.container_id)
+        elif self._draining is not None and event.action == "kill":
+            self._draining.signalled(event.container_id, event.fields.get("signal", ""))
         self._observer.mark(event.container_id)
         self._wake()

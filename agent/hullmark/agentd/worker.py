@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Optional
 
 from hullmark import log
 from hullmark.agentd.asked import Asked, asking, of_change
 from hullmark.agentd.configs import Configs
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.reach import NoReach, Reach
 from hullmark.core.actions import (
     Action,
     Prepare,
@@ -38,6 +40,9 @@ from hullmark.model.observed import Phase
 from hullmark.model.orders import Assignment, Orders
 
 _log = log.get("worker")
+
+STOPS = 16
+"""Containers that an engine is asked to stop at a time, of those that are to be removed."""
 
 Progress = Callable[[str, Work], None]
 """(key of the action, what is done for it now)."""
@@ -66,6 +71,7 @@ class Worker:
         configs: Configs,
         progress: Progress,
         unheard_s: Callable[[], float],
+        reach: Optional[Reach] = None,
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -73,6 +79,8 @@ class Worker:
         self._configs = configs
         self._progress = progress
         self._unheard_s = unheard_s
+        self._reach = reach or NoReach()
+        self._stops = threading.BoundedSemaphore(STOPS)
         self._places = Locks()
         self._places_here: dict[str, object] = {}
 
@@ -111,6 +119,7 @@ class Worker:
         try:
             self._have_places(cluster_id, bundle, epoch)
             files = self._configs.write(bundle)
+            hosts = self._reach.hosts_file(assignment.instance, bundle)
             self._ledger.check(epoch, assignment.instance)
             container_id = self._engine.create(
                 CreateRequest(
@@ -121,6 +130,7 @@ class Worker:
                     bundle,
                     assignment.ports,
                     files,
+                    hosts,
                 )
             )
             self._progress(action.key, Work(Phase.STARTING))
@@ -131,6 +141,7 @@ class Worker:
             # Perhaps a network was taken away behind our back: look again at the next try.
             self._places_here.clear()
             raise
+        self._reach.started(container_id)
         self._say_started(assignment, container_id)
         return container_id
 
@@ -138,7 +149,11 @@ class Worker:
         self._progress(action.key, Work(Phase.STARTING))
         self._ledger.check_kept(epoch, action.assignment.instance)
         self._check_heard(action.assignment)
+        bundle = self._ledger.standing.orders.bundles.get(action.assignment.spec_hash)
+        if bundle is not None:
+            self._reach.starts_again(action.container_id, bundle)
         self._engine.start(action.container_id)
+        self._reach.started(action.container_id)
         self._say_started(action.assignment, action.container_id)
         return action.container_id
 
@@ -149,7 +164,9 @@ class Worker:
     def _remove(self, action: Remove, epoch: Epoch) -> str:
         if action.running:
             self._ledger.check(epoch)
-            self._engine.stop(action.container_id)
+            with self._reach.leaving(action.instance, action.container_id, wait=True), self._stops:
+                self._ledger.check(epoch)
+                self._engine.stop(action.container_id)
         self._ledger.check(epoch)
         self._engine.remove(action.container_id)
         _log.info("removed", instance=action.instance, reason=action.reason)
@@ -160,7 +177,9 @@ class Worker:
         """Under whatever epoch: nobody's orders are obeyed here, and a leader that was heard ends it."""
         if self._unheard_s() < action.after_s:
             raise StaleEpoch("a leader is heard again")
-        self._engine.stop(action.container_id)
+        # Its deadline is what the leader counts on: nothing is waited for.
+        with self._reach.leaving(action.instance, action.container_id, wait=False):
+            self._engine.stop(action.container_id)
         _log.warning("stopped", instance=action.instance, why=cut_off_text(action.after_s))
         text = cut_off_text(action.after_s)
         self._outbox.add("instance.stopped", str(action.instance), text)

@@ -22,8 +22,8 @@ def members_of(
     leaving: Collection[str] = (),
     ended: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Member, ...]:
-    """`leaving`: ids of containers that are about to be stopped. `ended`: when a container is known to have ended, also where the last look
-    still had it running; one that was started after that is another matter.
+    """`leaving`: ids of containers that are about to be stopped. `ended`: containers that are known to have ended, by when they were started,
+    though the last look may still have had them running; one that was started again is another matter.
 
     The last one of the whole cluster that serves is not taken for leaving: it is given connections until its signal, because to refuse them
     sooner would help nobody."""
@@ -31,7 +31,7 @@ def members_of(
         _member(one)
         for one in sorted(found, key=lambda one: one.name)
         if one.state in (FoundState.RUNNING, FoundState.PAUSED)
-        and ended.get(one.container_id, -1.0) < one.started_at
+        and ended.get(one.container_id) != one.started_at
     ]
     staying = {one.name for one in up if one.serving and one.container_id not in leaving}
     staying |= {entry.name for entry in directory.services if _elsewhere(entry.elsewhere)}

@@ -50,8 +50,8 @@ def test_who_is_no_member_and_who_does_not_serve() -> None:
 
 
 def test_one_that_ended_is_none_until_it_is_started_again() -> None:
-    assert members_of([up(1)], HERE, ended={"id1": 100.5}) == ()
-    assert len(members_of([up(1, started_at=101.0)], HERE, ended={"id1": 100.5})) == 1
+    assert members_of([up(1)], HERE, ended={"id1": 100.0}) == ()
+    assert len(members_of([up(1, started_at=101.0)], HERE, ended={"id1": 100.0})) == 1
 
 
 def test_one_of_several_leaves() -> None:
