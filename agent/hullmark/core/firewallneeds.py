@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from hullmark.core.portclaims import Claim, Masters, claims
+from hullmark.core.portclaims import Claim, Claims, Masters
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.ports import FirewallNeeds, FirewallRule, Holder, Hook
@@ -22,14 +22,15 @@ def needs(
 ) -> tuple[FirewallNeeds, ...]:
     """Of one host, or of all, by name. `agents` and `people`: where either reach the masters."""
     chosen = [record for record in snapshot.hosts.values() if host in ("", record.name)]
+    claims = Claims(snapshot)
     return tuple(
-        _of_host(snapshot, record, agents, people)
+        _of_host(snapshot, record, claims, agents, people)
         for record in sorted(chosen, key=lambda record: record.name)
     )
 
 
 def _of_host(
-    snapshot: Snapshot, host: HostRecord, agents: Masters, people: Masters
+    snapshot: Snapshot, host: HostRecord, claims: Claims, agents: Masters, people: Masters
 ) -> FirewallNeeds:
     state = snapshot.observed.get(host.host_id)
     if state is None:
@@ -42,7 +43,7 @@ def _of_host(
         rules += _proxies(snapshot, host, facts)
     else:
         unknown.append("no proxy is up on it: what services and published ports need is left out")
-    rules += _ports(snapshot, host, facts)
+    rules += _ports(claims.of(host), facts, _networks(snapshot, facts))
     rules += _containers(snapshot, facts)
     rules += _masters(snapshot, host, facts, agents, people)
     return FirewallNeeds(host.name, tuple(rules), tuple(unknown))
@@ -111,10 +112,12 @@ def _proxies(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterator
         )
 
 
-def _ports(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterator[FirewallRule]:
+def _ports(
+    claims: Iterable[Claim], facts: HostFacts, networks: tuple[str, ...]
+) -> Iterator[FirewallRule]:
     """Of each service, by protocol and address."""
     groups: dict[tuple[str, str, str, str], set[tuple[int, int]]] = {}
-    for claim in claims(snapshot, host, {}):
+    for claim in claims:
         if claim.kind in (Holder.INSTANCE, Holder.SERVICE) and claim.port.published:
             key = f"{claim.app}/{claim.service}", _how(claim), claim.port.protocol, _at(claim)
             groups.setdefault(key, set()).add((claim.port.published, claim.port.target))
@@ -128,7 +131,7 @@ def _ports(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterator[F
                 f"{name}: mode: host, {protocol.upper()}, handed on by {facts.engine or 'the engine'}",
                 protocol,
                 targets,
-                destinations=_networks(snapshot, facts),
+                destinations=networks,
                 forwarded=published,
             )
         else:

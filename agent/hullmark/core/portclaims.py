@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
-from hullmark.core import constraints
-from hullmark.core.serviceports import by_proxy, is_host_network, ports_of
-from hullmark.model.app import PortSpec, Service
+from hullmark.core.directory import proxies_of
+from hullmark.core.publishing import Publishing
+from hullmark.core.serviceports import is_host_network, ports_of
+from hullmark.model.app import Service
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import NO_STATE, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -18,6 +19,7 @@ from hullmark.model.snapshot import Snapshot
 
 Masters = Mapping[str, tuple[tuple[str, int], ...]]
 """Names of masters with the hosts and ports by which they are reached."""
+NO_MASTERS: Masters = {}
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,35 @@ class Claim:
         return self.kind is not Holder.ORPHAN
 
 
-def claims(snapshot: Snapshot, host: HostRecord, masters: Masters) -> Iterator[Claim]:
-    """All of one host; the same may come more than once."""
-    yield from _by_engine(snapshot, host)
-    yield from _on_host_network(snapshot, host)
-    yield from _published(snapshot, host)
-    facts = snapshot.observed.get(host.host_id, NO_STATE).facts
-    if facts.proxy_version and facts.proxy_port:
-        port = PublishedPort(0, facts.proxy_port, "tcp", facts.proxy_address)
-        yield Claim(Holder.PROXY, "for other hosts' proxies", port)
-    here = {host.name, facts.hostname, *facts.addresses}
-    for name, places in masters.items():
-        for where, number in places:
-            if where in here:
-                yield Claim(Holder.MASTER, name, PublishedPort(0, number))
+class Claims:
+    """Of all hosts of a snapshot."""
+
+    def __init__(self, snapshot: Snapshot, masters: Masters = NO_MASTERS) -> None:
+        self._snapshot = snapshot
+        self._masters = masters
+        self._published = Publishing(snapshot, proxies_of(snapshot)).by_service()
+
+    def of(self, host: HostRecord) -> tuple[Claim, ...]:
+        """Each once."""
+        found = [*_by_engine(self._snapshot, host), *_on_host_network(self._snapshot, host)]
+        found += self._by_proxy(host)
+        facts = self._snapshot.observed.get(host.host_id, NO_STATE).facts
+        here = {host.name, facts.hostname, *facts.addresses}
+        for name, places in self._masters.items():
+            for where, number in places:
+                if where in here:
+                    found.append(Claim(Holder.MASTER, name, PublishedPort(0, number)))
+        return tuple(dict.fromkeys(found))
+
+    def _by_proxy(self, host: HostRecord) -> Iterator[Claim]:
+        for name, answers in self._published.items():
+            for number, address, target in answers.get(host.host_id, ()):
+                port = PublishedPort(target, number, "tcp", address)
+                yield Claim(Holder.SERVICE, str(name), port, name.app, name.service)
+        facts = self._snapshot.observed.get(host.host_id, NO_STATE).facts
+        if facts.proxy_version and facts.proxy_port:
+            port = PublishedPort(0, facts.proxy_port, "tcp", facts.proxy_address)
+            yield Claim(Holder.PROXY, "for other hosts' proxies", port)
 
 
 def _by_engine(snapshot: Snapshot, host: HostRecord) -> Iterator[Claim]:
@@ -121,29 +138,3 @@ def _declared(service: Service) -> Iterator[PublishedPort]:
 def _service(snapshot: Snapshot, instance: InstanceId) -> Optional[Service]:
     record = snapshot.apps.get(instance.app)
     return None if record is None else record.app.services.get(instance.service)
-
-
-def _published(snapshot: Snapshot, host: HostRecord) -> Iterator[Claim]:
-    for app, record in snapshot.apps.items():
-        if record.removing:
-            continue
-        for name, service in record.app.services.items():
-            specs = by_proxy(service.ports)
-            if specs and answers(snapshot, host, service):
-                for port in published_ports(specs):
-                    yield Claim(Holder.SERVICE, f"{app}/{name}", port, app, name)
-
-
-def published_ports(specs: Iterable[PortSpec]) -> Iterator[PublishedPort]:
-    """Each with the port of the containers that it leads to. Of a range, which is a choice, it is the first."""
-    for spec in specs:
-        yield PublishedPort(spec.target, spec.published_first, spec.protocol, spec.host_ip)
-
-
-def answers(snapshot: Snapshot, host: HostRecord, service: Service) -> bool:
-    """Whether the host is to answer the service's published ports: it is asked for, or has a proxy where nobody says which hosts."""
-    state = snapshot.observed.get(host.host_id)
-    facts = None if state is None else state.facts
-    if constraints.failing(service.ingress, host, facts) is not None:
-        return False
-    return bool(service.ingress) or (facts is not None and bool(facts.proxy_version))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Optional
 
 from hullmark.core import portrules
 from hullmark.core.berths import Hold
-from hullmark.core.portclaims import Claim, Masters, claims
+from hullmark.core.portclaims import NO_MASTERS, Claim, Claims, Masters
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
 from hullmark.model.observed import HostState
@@ -18,19 +18,19 @@ from hullmark.model.snapshot import Snapshot
 EPHEMERAL_FROM = 32768
 """Hosts tell only of listeners below the ports that their kernel gives away, usually from here on; of the proxy's they tell all."""
 _ENGINES_OWN = ("docker-proxy", "rootlessport", "conmon", "dockerd")
-_NO_MASTERS: Masters = {}
 
 
 def ledger(
-    snapshot: Snapshot, host: str = "", masters: Masters = _NO_MASTERS
+    snapshot: Snapshot, host: str = "", masters: Masters = NO_MASTERS
 ) -> tuple[PortView, ...]:
     """Every port that is declared or open, of one host or of all, in order. A port that the engine chose shows once its host
     has told it."""
+    claims = Claims(snapshot, masters)
     found = {
         view
         for record in snapshot.hosts.values()
         if host in ("", record.name)
-        for view in _of_host(snapshot, record, masters)
+        for view in _of_host(snapshot.observed.get(record.host_id), record, claims)
     }
     return tuple(sorted(found, key=_place))
 
@@ -39,20 +39,18 @@ def _place(view: PortView) -> tuple[object, ...]:
     return view.host, view.port, view.protocol, view.address, view.kind.value, view.holder
 
 
-def _of_host(snapshot: Snapshot, host: HostRecord, masters: Masters) -> Iterator[PortView]:
-    state = snapshot.observed.get(host.host_id)
-    declared = list(dict.fromkeys(claims(snapshot, host, masters)))
+def _of_host(state: Optional[HostState], host: HostRecord, claims: Claims) -> Iterator[PortView]:
+    declared = claims.of(host)
     facts = None if state is None else state.facts
-    listeners = () if facts is None else facts.listeners
     for claim in declared:
         # Made by an older version, its container has the port from its engine until it is replaced.
         former = any(one.open and _same(one.port, claim.port) for one in declared)
         yield _claimed(host.name, claim, facts, engine=former)
-    if state is None:
+    if facts is None:
         return
-    for listener in listeners:
+    for listener in facts.listeners:
         if not any(_is_of(listener, claim) for claim in declared):
-            yield _found(host.name, listener, state, declared)
+            yield _found(host.name, listener, facts)
 
 
 def _claimed(host: str, claim: Claim, facts: Optional[HostFacts], *, engine: bool) -> PortView:
@@ -134,9 +132,8 @@ def _is_of(listener: Listener, claim: Claim) -> bool:
     return bool(claim.open) or listener.process in _ENGINES_OWN
 
 
-def _found(host: str, listener: Listener, state: HostState, declared: Sequence[Claim]) -> PortView:
+def _found(host: str, listener: Listener, facts: HostFacts) -> PortView:
     """Of what listens where it declared nothing."""
-    rules = state.facts.port_rules
     port, protocol = listener.port, listener.protocol
     kind, holder, allowed = Holder.PROCESS, listener.process, None
     wrong = PortState.UNDECLARED
@@ -145,7 +142,7 @@ def _found(host: str, listener: Listener, state: HostState, declared: Sequence[C
     elif listener.process == PROXY:
         kind = Holder.PROXY
     else:
-        allowed = portrules.approves(rules, port, protocol)
+        allowed = portrules.approves(facts.port_rules, port, protocol)
         wrong = PortState.NOT_ALLOWED if allowed is False else PortState.OK
     return PortView(
         host,
