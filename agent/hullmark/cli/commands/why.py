@@ -1,0 +1,63 @@
+"""`hullmark why`"""
+
+from __future__ import annotations
+
+import click
+
+from hullmark.cli import door, reaching, show, whylocal, whytext
+from hullmark.cli.options import Asked, online
+from hullmark.cli.polling import UNREACHED
+from hullmark.cli.table import width
+from hullmark.cli.target import parse
+from hullmark.core.why import with_links
+from hullmark.core.whylinks import ok
+from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN
+from hullmark.model.why import Step, Verdict, Why
+
+EPILOG = """\b
+Example:
+  hullmark why shop/api
+  hullmark why shop
+  hullmark why shop/api --output json
+
+\b
+Exit codes: 0 the whole way is seen and whole, 1 a part of it is broken,
+2 it is broken, 3 not all of it can be seen.
+"""
+EXITS = {
+    Verdict.OK: EXIT_OK,
+    Verdict.DEGRADED: EXIT_DEGRADED,
+    Verdict.BROKEN: EXIT_FAILED,
+    Verdict.UNKNOWN: EXIT_UNKNOWN,
+}
+ASKED_S = 8.0
+"""How long a master may take to ask hosts, beside its usual time."""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("what", metavar="APP[/SERVICE]")
+@click.option(
+    "--connect/--no-connect",
+    default=True,
+    help="Try published ports from this machine (the default), or don't.",
+)
+@online
+def command(asked: Asked, what: str, connect: bool) -> int:
+    """Say why a service can't be reached: walk the way to it, link by link.
+
+    From this command over masters, agents, engines and containers to proxies and published ports; the first broken link is named, with what to type next.
+    """
+    app, service = parse(what).app, what.partition("/")[2]
+    client = door.client(asked)
+    try:
+        told = client.ask(Why, f"/v1/apps/{app}/why", {"service": service}, ASKED_S)
+    except UNREACHED as error:
+        told = whylocal.without_a_master(app, service, error)
+    else:
+        found = reaching.firewall_links(told) if connect else {}
+        told = with_links(told, [ok(Step.COMMAND, f"{client.address} answers")], found)
+    if asked.json:
+        show.document("why", told)
+    else:
+        show.lines(*whytext.lines(told, width()))
+    return EXITS[told.verdict]
