@@ -15,6 +15,7 @@ from hullmark.agentd.configs import Configs
 from hullmark.agentd.sights import Viewpoint
 from hullmark.agentd.trial import Finding, Trial
 from hullmark.config import AgentConfig, load_policy_folder
+from hullmark.core.serviceports import by_engine
 from hullmark.engine.docker_api import DockerApiEngine, find_engine
 from hullmark.engine.protocol import Engine
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, EngineUnavailable, InvalidInput, Problem
@@ -70,8 +71,8 @@ def _engine(config: AgentConfig) -> tuple[Optional[Engine], str, str]:
 
 
 def _ports(specs: tuple[PortSpec, ...]) -> Iterator[PublishedPort]:
-    """Every port that an instance may get."""
-    for spec in specs:
+    """Every port of the host that an instance may get."""
+    for spec in by_engine(specs):
         last = max(spec.published_first, spec.published_last)
         for published in range(spec.published_first, last + 1):
             yield PublishedPort(spec.target, published, spec.protocol, spec.host_ip)

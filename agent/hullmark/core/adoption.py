@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
 from hullmark.core import absence, constraints
 from hullmark.core.draft import Slot, accepted_state, slot_of
 from hullmark.core.homes import key_of
+from hullmark.core.serviceports import by_engine
 from hullmark.model.app import App, DeployMode, PortSpec, Service
 from hullmark.model.observed import InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId, PublishedPort
@@ -117,11 +118,16 @@ def _fits(snapshot: Snapshot, host_id: str, service: Service) -> bool:
     return failing is None and constraints.platform_fits(service.container.platform, facts)
 
 
-def has_ports(wanted: Iterable[PortSpec], status: InstanceStatus) -> bool:
-    """Whether the container publishes what the service asks for, and nothing else. An engine says it of what runs."""
-    specs = tuple(wanted)
+def has_ports(wanted: Sequence[PortSpec], status: InstanceStatus) -> bool:
+    """Whether the container publishes what the engine is to bind for the service, and nothing else; or, made by an older version, all
+    that the service publishes. An engine says it of what runs."""
+    own = by_engine(wanted)
     if status.phase is not Phase.RUNNING:
-        return not specs
+        return not own
+    return _publishes(own, status) or _publishes(wanted, status)
+
+
+def _publishes(specs: Sequence[PortSpec], status: InstanceStatus) -> bool:
     if {(one.target, one.protocol) for one in specs} != {
         (port.target, port.protocol) for port in status.ports
     }:

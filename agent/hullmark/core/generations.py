@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Optional
 
+from hullmark.core.serviceports import by_engine
 from hullmark.errors import InvalidInput, NotFound, Problem
 from hullmark.model import wire
 from hullmark.model.app import App, DeployMode, Service, bundle
@@ -84,8 +85,8 @@ def taken_back(old: AppRecord, former: AppRecord, change: Change, *, floor: int 
 
 
 def _moved(alive: Optional[AppRecord], app: App, hashes: Mapping[str, str]) -> set[str]:
-    """Services whose containers can't be kept. Published ports count: an engine fixes them when it
-    makes the container."""
+    """Services whose containers can't be kept. Ports that the engine binds count: it fixes them when it makes the container. Those that
+    proxies answer do not, nor does whom the service may use."""
     if alive is None:
         return set(hashes)
     return {
@@ -93,7 +94,7 @@ def _moved(alive: Optional[AppRecord], app: App, hashes: Mapping[str, str]) -> s
         for name, spec_hash in hashes.items()
         if name not in alive.generations
         or alive.spec_hashes.get(name) != spec_hash
-        or alive.app.services[name].ports != app.services[name].ports
+        or by_engine(alive.app.services[name].ports) != by_engine(app.services[name].ports)
     }
 
 

@@ -73,7 +73,7 @@ class Search:
         """Whether the slot may go wherever others of the service may."""
         everywhere = self._berths is self._draft.berths
         plain = where is None and not wanted.former
-        return everywhere and plain and wanted.specs == self._wish.service.ports
+        return everywhere and plain and wanted.specs == self._wish.ports
 
     def _climb_to(self, wanted: Wanted) -> Optional[Found]:
         """By the ladder: the hosts above the one that is found are all that are looked at."""

@@ -10,8 +10,9 @@ from hullmark.core import absence
 from hullmark.core.berths import Filter, Obstacle
 from hullmark.core.draft import Draft, Pending, Post, Unplaced
 from hullmark.core.placement import Found, Obstacles, Search, Wanted, lines, refusals
+from hullmark.core.serviceports import by_proxy
 from hullmark.core.wishes import Wish
-from hullmark.model.app import PortSpec
+from hullmark.model.app import PortMode, PortSpec
 from hullmark.model.orders import Assignment, InstanceId
 
 _NOTHING = Pending()
@@ -190,10 +191,20 @@ def _let_go(
 def _specs(wish: Wish, pending: Pending) -> tuple[PortSpec, ...]:
     """What ports it wants; of a copy, those that it has."""
     if pending.copy is None:
-        return wish.service.ports
+        return wish.ports
+    proxied = {(port.target, port.protocol) for port in by_proxy(wish.service.ports)}
     return tuple(
-        PortSpec(port.target, port.published, port.published, port.protocol, port.host_ip)
+        PortSpec(
+            port.target,
+            port.published,
+            port.published,
+            port.protocol,
+            port.host_ip,
+            PortMode.HOST,
+        )
         for port in pending.copy.ports
+        # An older version had the engine bind these too.
+        if (port.target, port.protocol) not in proxied
     )
 
 

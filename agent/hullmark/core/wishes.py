@@ -9,7 +9,8 @@ from typing import Optional
 from hullmark.core.homes import keeps_home, loss_policy
 from hullmark.core.progress import pace_of
 from hullmark.core.rollout import Course, Pace
-from hullmark.model.app import DeployMode, HostLoss, Service, UpdateConfig, UpdateOrder
+from hullmark.core.serviceports import by_engine
+from hullmark.model.app import DeployMode, HostLoss, PortSpec, Service, UpdateConfig, UpdateOrder
 from hullmark.model.orders import Assignment
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
@@ -42,6 +43,11 @@ class Wish:
     @property
     def is_global(self) -> bool:
         return self.service.deploy.mode is DeployMode.GLOBAL
+
+    @property
+    def ports(self) -> tuple[PortSpec, ...]:
+        """What each instance takes of its host. Published ports that proxies answer are the service's, and no instance's."""
+        return by_engine(self.service.ports)
 
     @property
     def one_shot(self) -> bool:

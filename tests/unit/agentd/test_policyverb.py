@@ -20,6 +20,7 @@ from hullmark.model.app import (
     Mount,
     MountKind,
     Network,
+    PortMode,
     PortSpec,
     PullPolicy,
     Service,
@@ -77,7 +78,11 @@ def app(ports: tuple[PortSpec, ...] = (), *, user: str = "1000:1000", **spec: An
 
 def test_what_is_allowed(asked: Asked) -> None:
     mount = Mount(MountKind.BIND, "/z", "/usr/share/zoneinfo", read_only=True)
-    made = app((PortSpec(80, 8000, 8001),), mounts=(mount,), networks=(Attachment("own"),))
+    made = app(
+        (PortSpec(80, 8000, 8001, mode=PortMode.HOST),),
+        mounts=(mount,),
+        networks=(Attachment("own"),),
+    )
     code, said = asked.test(made)
     assert code == 0
     assert said.startswith("shop/web  allowed\n  not known yet: image localhost/web:1 is not here")
@@ -88,7 +93,7 @@ def test_what_is_allowed(asked: Asked) -> None:
     ("made", "rule"),
     [
         (app(privileged=True), "privileged: not allowed here (10-a.yaml:1)"),
-        (app((PortSpec(80, 8001, 8002),)), "ports.published: "),
+        (app((PortSpec(80, 8001, 8002, mode=PortMode.HOST),)), "ports.published: "),
         (app(user="0"), "user.root: would run as user 0"),
         (app(mounts=(Mount(MountKind.VOLUME, "/d", "data"),)), "/etc of volume shop_data"),
         (app(mounts=(Mount(MountKind.BIND, "/d", "/usr/share"),)), "for writing (10-a.yaml:2)"),

@@ -17,6 +17,7 @@ from hullmark.model.app import (
     DeployMode,
     DeploySpec,
     Placement,
+    PortMode,
     PortSpec,
     Resources,
     Service,
@@ -164,7 +165,7 @@ def resources() -> st.SearchStrategy[Resources]:
 
 def ports() -> st.SearchStrategy[tuple[PortSpec, ...]]:
     def spec(first: int, width: int, protocol: str, host_ip: str) -> PortSpec:
-        return PortSpec(80, first, first + width, protocol, host_ip)
+        return PortSpec(80, first, first + width, protocol, host_ip, mode=PortMode.HOST)
 
     one = st.builds(
         spec,
@@ -173,7 +174,9 @@ def ports() -> st.SearchStrategy[tuple[PortSpec, ...]]:
         st.sampled_from(("tcp", "udp")),
         st.sampled_from(("", "10.0.0.1", "10.0.0.2")),
     )
-    return st.lists(st.one_of(one, st.just(PortSpec(81))), max_size=2).map(tuple)
+    return st.lists(st.one_of(one, st.just(PortSpec(81, mode=PortMode.HOST))), max_size=2).map(
+        tuple
+    )
 
 
 def deploys() -> st.SearchStrategy[DeploySpec]:

@@ -16,6 +16,7 @@ from hullmark.model.app import (
     DeployMode,
     DeploySpec,
     Placement,
+    PortMode,
     PortSpec,
     Service,
 )
@@ -246,7 +247,7 @@ def test_an_app_that_the_store_never_had_is_taken_in() -> None:
 
 def test_another_spec_or_other_ports_take_over_nothing() -> None:
     app = app_of()
-    specs = (PortSpec(80, 8080, 8080),)
+    specs = (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
     service = app.services["web"]
     with_port = App("shop", {"web": dataclasses.replace(service, ports=specs)})
     old = record_of(app)
@@ -261,6 +262,18 @@ def test_another_spec_or_other_ports_take_over_nothing() -> None:
     right = runs(old, generation=5, ports=(PublishedPort(80, 8080),))
     before = restored(old, {"h1": state_of([right]), "h2": state_of()})
     assert taken(before, with_port)[1] == {"web": 5}
+
+
+def test_what_an_older_version_made_is_taken_over_with_the_ports_that_its_engine_bound() -> None:
+    app = app_of()
+    specs = (PortSpec(80, 8080, 8080),)
+    published = App("shop", {"web": dataclasses.replace(app.services["web"], ports=specs)})
+    old = record_of(app)
+    for ports in ((), (PublishedPort(80, 8080),)):
+        before = restored(
+            old, {"h1": state_of([runs(old, generation=5, ports=ports)]), "h2": state_of()}
+        )
+        assert taken(before, published)[1] == {"web": 5}
 
 
 def test_jobs_are_done_only_with_what_runs() -> None:

@@ -16,7 +16,15 @@ from hullmark.core.berths import (
 )
 from hullmark.core.schedule import plan
 from hullmark.model import wire
-from hullmark.model.app import App, ContainerSpec, DeploySpec, PortSpec, Resources, Service
+from hullmark.model.app import (
+    App,
+    ContainerSpec,
+    DeploySpec,
+    PortMode,
+    PortSpec,
+    Resources,
+    Service,
+)
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.records import HostAssignments
@@ -61,7 +69,7 @@ def test_a_port_is_taken_but_not_from_the_next_of_a_slot_that_goes() -> None:
     place = berth()
     place.take(ONE, Resources(), [PublishedPort(80, 8080)])
     taken = Obstacle(Filter.PORT, "port 8080/tcp taken", " by shop/web.1", party="shop/web")
-    spec = [PortSpec(80, 8080, 8080)]
+    spec = [PortSpec(80, 8080, 8080, mode=PortMode.HOST)]
     assert choose_ports(place, SLOT, spec) == taken
     assert choose_ports(place, ("shop", "web", 1), spec) == taken, "it serves until its next does"
     place.give_back(ONE, Resources(), [PublishedPort(80, 8080)])
@@ -76,22 +84,22 @@ def test_a_range_gives_the_lowest_free_port() -> None:
     place = berth()
     place.take(ONE, Resources(), [PublishedPort(80, 8080)])
     place.hold_for_nobody([PublishedPort(80, 8081)], "an orphan")
-    spec = PortSpec(80, 8080, 8083)
+    spec = PortSpec(80, 8080, 8083, mode=PortMode.HOST)
     assert choose_ports(place, SLOT, [spec]) == (PublishedPort(80, 8082),)
     had = [PublishedPort(80, 8083), PublishedPort(80, 9999)]
     assert choose_ports(place, SLOT, [spec], had) == (PublishedPort(80, 8083),)
-    assert choose_ports(place, SLOT, [PortSpec(80, 8080, 8081)]) == Obstacle(
+    assert choose_ports(place, SLOT, [PortSpec(80, 8080, 8081, mode=PortMode.HOST)]) == Obstacle(
         Filter.PORT, "no port free in 8080-8081/tcp"
     )
 
 
 def test_two_ports_of_one_instance_are_apart() -> None:
-    spec = PortSpec(80, 8080, 8081)
+    spec = PortSpec(80, 8080, 8081, mode=PortMode.HOST)
     assert choose_ports(berth(), SLOT, [spec, spec]) == (
         PublishedPort(80, 8080),
         PublishedPort(80, 8081),
     )
-    fixed = PortSpec(80, 8080, 8080)
+    fixed = PortSpec(80, 8080, 8080, mode=PortMode.HOST)
     assert choose_ports(berth(), SLOT, [fixed, fixed]) == Obstacle(
         Filter.PORT, "port 8080/tcp taken", " by another port of its own"
     )
@@ -100,7 +108,9 @@ def test_two_ports_of_one_instance_are_apart() -> None:
 def test_a_port_that_the_engine_picks_clashes_with_nothing() -> None:
     place = berth()
     place.take(ONE, Resources(), [PublishedPort(80, 0)])
-    assert choose_ports(place, SLOT, [PortSpec(80), PortSpec(80)]) == (
+    assert choose_ports(
+        place, SLOT, [PortSpec(80, mode=PortMode.HOST), PortSpec(80, mode=PortMode.HOST)]
+    ) == (
         PublishedPort(80, 0),
         PublishedPort(80, 0),
     )
@@ -155,7 +165,7 @@ def test_chosen_ports_are_in_their_ranges_and_free(specs: list[PortSpec], used: 
 
 def test_a_host_takes_no_more_than_its_orders_can_name_in_one_transaction() -> None:
     name = "n" * 63
-    ports = tuple(PortSpec(target, 0, 0) for target in range(1, 4))
+    ports = tuple(PortSpec(target, 0, 0, mode=PortMode.HOST) for target in range(1, 4))
     web = Service(ContainerSpec("x"), DeploySpec(replicas=5000), ports)
     world = one_host(App(name, {name: web}))
     made = plan(world)

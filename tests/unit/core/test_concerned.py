@@ -14,6 +14,7 @@ from hullmark.model.app import (
     ContainerSpec,
     DeploySpec,
     FileRef,
+    PortMode,
     PortSpec,
     Service,
 )
@@ -21,7 +22,9 @@ from tests.unit.core.fleets import CHANGE
 from tests.unit.core.test_lost_hosts import world_of
 from tests.unit.core.world import World
 
-WEB = Service(ContainerSpec("web"), DeploySpec(replicas=2), (PortSpec(80, 8080, 8080),))
+WEB = Service(
+    ContainerSpec("web"), DeploySpec(replicas=2), (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
+)
 DB = Service(ContainerSpec("db"))
 
 

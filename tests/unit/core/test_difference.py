@@ -19,6 +19,7 @@ from hullmark.model.app import (
     DeploySpec,
     FileRef,
     Network,
+    PortMode,
     PortSpec,
     Secret,
     Service,
@@ -96,7 +97,7 @@ JOB_AGAIN = Difference("replace", "service job", "runs once for each generation"
             ],
         ),
         (
-            with_web(ports=(PortSpec(80, 80, 80),)),
+            with_web(ports=(PortSpec(80, 80, 80, mode=PortMode.HOST),)),
             [JOB_AGAIN, Difference("replace", "service web", "2 instances", ("ports",))],
         ),
         (

@@ -15,6 +15,7 @@ from hullmark.model.app import (
     DeploySpec,
     HostLoss,
     Placement,
+    PortMode,
     PortSpec,
     Resources,
     Service,
@@ -117,7 +118,9 @@ def test_a_port_that_another_process_has() -> None:
     )
     world.machines["id1"].facts = facts
     world.pass_s(1.0)
-    found = nowhere(world, Service(ContainerSpec("x"), ports=(PortSpec(22, 22, 22),)))
+    found = nowhere(
+        world, Service(ContainerSpec("x"), ports=(PortSpec(22, 22, 22, mode=PortMode.HOST),))
+    )
     assert found.nearest == "h1, once it is free: port 22/tcp taken by process sshd"
 
 

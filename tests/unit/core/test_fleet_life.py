@@ -18,6 +18,7 @@ from hullmark.model.app import (
     Mount,
     MountKind,
     Placement,
+    PortMode,
     PortSpec,
     Resources,
     Service,
@@ -63,7 +64,14 @@ def services(draw: st.DrawFn) -> Service:
         ),
         on_host_lost=draw(st.sampled_from((None, None, None, *HostLoss))),
     )
-    port = st.sampled_from(((), (), (PortSpec(80, 8080, 8080),), (PortSpec(80, 8080, 8082),)))
+    port = st.sampled_from(
+        (
+            (),
+            (),
+            (PortSpec(80, 8080, 8080, mode=PortMode.HOST),),
+            (PortSpec(80, 8080, 8082, mode=PortMode.HOST),),
+        )
+    )
     image = draw(st.sampled_from(("x:1", "x:2")))
     container = ContainerSpec(
         image, mounts=draw(mounts()), one_shot=draw(st.sampled_from((False,) * 5 + (True,)))

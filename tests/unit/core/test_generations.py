@@ -19,10 +19,12 @@ from hullmark.model import wire
 from hullmark.model.app import (
     App,
     Attachment,
+    ClientAddress,
     ContainerSpec,
     DeployMode,
     DeploySpec,
     Network,
+    PortMode,
     PortSpec,
     Service,
     bundle,
@@ -66,9 +68,13 @@ def test_applying_the_same_changes_nothing() -> None:
     ("app", "moved"),
     [
         (with_service("web", container=ContainerSpec("web:2")), {"web", "job"}),
-        (with_service("web", ports=(PortSpec(80, 80, 80),)), {"web", "job"}),
+        (with_service("web", ports=(PortSpec(80, 80, 80, mode=PortMode.HOST),)), {"web", "job"}),
         (with_service("job", container=ContainerSpec("job:2", one_shot=True)), {"job"}),
         (with_service("web", deploy=DeploySpec(replicas=3)), set()),
+        (with_service("web", ports=(PortSpec(80, 80, 80),)), set()),
+        (with_service("web", uses=("shop/db",)), set()),
+        (with_service("web", exposed=("80/tcp",), ingress=("node.id == 1",)), set()),
+        (with_service("web", drain_s=60.0, client_address=ClientAddress.PROXY), set()),
         (
             dataclasses.replace(APP, networks={**APP.networks, "back": Network(internal=True)}),
             set(),

@@ -21,6 +21,7 @@ from hullmark.model.app import (
     DeploySpec,
     HostLoss,
     Placement,
+    PortMode,
     PortSpec,
     Resources,
     Service,
@@ -32,8 +33,8 @@ from hullmark.model.snapshot import Snapshot, Strategy
 from tests.unit.core.fleets import CHANGE, CONSTRAINTS, SPREADS, committed, obeyed, snapshot
 
 GIB = 1 << 30
-PORT = PortSpec(80, 8080, 8080)
-RANGE = PortSpec(80, 8080, 8082)
+PORT = PortSpec(80, 8080, 8080, mode=PortMode.HOST)
+RANGE = PortSpec(80, 8080, 8082, mode=PortMode.HOST)
 
 hosts = st.lists(
     st.tuples(
@@ -61,7 +62,7 @@ services = st.builds(
     st.lists(st.sampled_from(SPREADS), max_size=2, unique=True),
     st.integers(0, 2),
     st.sampled_from([0.0, 0.25, 0.5, 1.0]),
-    st.lists(st.sampled_from([PORT, RANGE, PortSpec(81)]), max_size=1),
+    st.lists(st.sampled_from([PORT, RANGE, PortSpec(81, mode=PortMode.HOST)]), max_size=1),
     st.sampled_from(["", "", "linux/amd64"]),
     st.sampled_from([None, *HostLoss]),
 )

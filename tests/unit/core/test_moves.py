@@ -19,6 +19,7 @@ from hullmark.model.app import (
     HostLoss,
     Mount,
     MountKind,
+    PortMode,
     PortSpec,
     Service,
     Volume,
@@ -66,7 +67,7 @@ def with_host(snapshot: Snapshot, host_id: str, **changes: Any) -> Snapshot:
 
 def test_a_slot_that_is_told_to_go_stays_until_it_can() -> None:
     """And what is said of that counts it as one that runs."""
-    web = dataclasses.replace(service(3), ports=(PortSpec(80, 8080, 8080),))
+    web = dataclasses.replace(service(3), ports=(PortSpec(80, 8080, 8080, mode=PortMode.HOST),))
     placed = obeyed(fleet(web, hosts=2), {})
     moved = with_homes(placed, asked(placed, slot=1, to="h2")[1])
     made = plan(moved)

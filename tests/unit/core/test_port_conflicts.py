@@ -6,14 +6,22 @@ import dataclasses
 
 from hullmark.core.explain import explanation
 from hullmark.core.schedule import plan
-from hullmark.model.app import App, ContainerSpec, DeployMode, DeploySpec, PortSpec, Service
+from hullmark.model.app import (
+    App,
+    ContainerSpec,
+    DeployMode,
+    DeploySpec,
+    PortMode,
+    PortSpec,
+    Service,
+)
 from hullmark.model.host import HostFacts, HostRecord, Listener
 from hullmark.model.observed import HostState
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core import fleets
 from tests.unit.core.fleets import applied, obeyed, planned
 
-FIXED = (PortSpec(80, 8080, 8080),)
+FIXED = (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
 WEB = Service(ContainerSpec("x"), ports=FIXED)
 
 
@@ -77,7 +85,9 @@ def test_a_process_keeps_what_runs_everywhere_off_one_host_only() -> None:
 
 
 def test_a_process_on_another_address_is_in_nobodys_way() -> None:
-    here = dataclasses.replace(WEB, ports=(PortSpec(80, 8080, 8080, host_ip="10.0.0.1"),))
+    here = dataclasses.replace(
+        WEB, ports=(PortSpec(80, 8080, 8080, host_ip="10.0.0.1", mode=PortMode.HOST),)
+    )
     listeners = {name: Listener(8080, "tcp", "127.0.0.1", "x") for name in ("h1", "h2", "h3")}
     assert plan(applied(fleet(**listeners), App("shop", {"web": here}))).unplaced == ()
     udp = {name: Listener(8080, "udp", "0.0.0.0", "x") for name in ("h1", "h2", "h3")}

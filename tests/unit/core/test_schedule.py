@@ -22,6 +22,7 @@ from hullmark.model.app import (
     DeploySpec,
     HostLoss,
     Placement,
+    PortMode,
     PortSpec,
     Resources,
     Service,
@@ -312,7 +313,9 @@ def test_an_instance_without_its_app_is_left_alone() -> None:
 
 def test_a_replaced_instance_keeps_its_host_and_port() -> None:
     at_once = DeploySpec(replicas=2, update=UpdateConfig(parallelism=0))
-    service = Service(ContainerSpec("x:1"), at_once, (PortSpec(80, 8000, 8009),))
+    service = Service(
+        ContainerSpec("x:1"), at_once, (PortSpec(80, 8000, 8009, mode=PortMode.HOST),)
+    )
     state = obeyed(planned(one_host(App("shop", {"web": service}))), {})
     changed = dataclasses.replace(service, container=ContainerSpec("x:2"))
     state = planned(applied(state, App("shop", {"web": changed})))
@@ -322,7 +325,7 @@ def test_a_replaced_instance_keeps_its_host_and_port() -> None:
 
 
 def test_a_port_is_free_only_when_its_holder_is_gone() -> None:
-    fixed = (PortSpec(80, 8080, 8080),)
+    fixed = (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
     state = one_host(App("shop", {"web": Service(ContainerSpec("x"), ports=fixed)}))
     state = obeyed(planned(state), {})
     state = planned(applied(state, App("shop", {"www": Service(ContainerSpec("x"), ports=fixed)})))
@@ -334,7 +337,7 @@ def test_a_port_is_free_only_when_its_holder_is_gone() -> None:
 
 
 def test_an_orphan_holds_its_ports() -> None:
-    fixed = (PortSpec(80, 8080, 8080),)
+    fixed = (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
     state = one_host(App("shop", {"web": Service(ContainerSpec("x"), ports=fixed)}))
     orphan = InstanceId("old", "web", 1, 3)
     status = InstanceStatus(orphan, Phase.RUNNING, ports=(PublishedPort(80, 8080),))
@@ -552,13 +555,36 @@ def test_one_reservation_too_many() -> None:
 
 
 def test_instances_share_a_range_of_ports() -> None:
-    ports = (PortSpec(80, 8000, 8002), PortSpec(443, 0, 0))
+    ports = (PortSpec(80, 8000, 8002, mode=PortMode.HOST), PortSpec(443, 0, 0, mode=PortMode.HOST))
     state = planned(applied(many_hosts(2), web(replicas=7, ports=ports)))
     assert sorted(Counter(homes(state).values()).values()) == [3, 3]
     for orders in state.assignments.values():
         assert [item.ports[0].published for item in orders.assignments] == [8000, 8001, 8002]
         assert {item.ports[1].published for item in orders.assignments} == {0}
     assert plan(state).unplaced[0].reasons == ("2 hosts: no port free in 8000-8002/tcp",)
+
+
+def test_a_port_that_proxies_answer_keeps_no_instance_off_a_host() -> None:
+    ports = (PortSpec(80, 80, 80),)
+    state = planned(applied(many_hosts(1), web(replicas=3, ports=ports)))
+    (orders,) = state.assignments.values()
+    assert [item.ports for item in orders.assignments] == [(), (), ()]
+    assert plan(state).unplaced == ()
+
+
+def test_an_instance_that_an_older_version_gave_a_port_keeps_it_where_it_is() -> None:
+    state = planned(applied(many_hosts(2), web(ports=(PortSpec(80, 80, 80, mode=PortMode.HOST),))))
+    ((host_id, orders),) = state.assignments.items()
+    record = state.apps["shop"]
+    proxied = dataclasses.replace(record.app.services["web"], ports=(PortSpec(80, 80, 80),))
+    app = dataclasses.replace(record.app, services={"web": proxied})
+    upgraded = with_record(state, dataclasses.replace(record, app=app))
+    assert plan(upgraded).hosts == {}
+    # On another host the proxy answers: a successor has no port of its own.
+    moved = planned(silent(upgraded, [host_id]))
+    (other,) = set(moved.assignments) - {host_id}
+    assert [item.ports for item in moved.assignments[other].assignments] == [()]
+    assert orders.assignments[0].ports[0].published == 80
 
 
 def test_a_job_runs_again_only_when_a_container_of_its_app_changed() -> None:
@@ -660,4 +686,4 @@ def test_a_large_fleet_is_planned_in_bounded_time(capsys: pytest.CaptureFixture[
     assert again.hosts == {}
 
 
-PORTS = (PortSpec(80, 8000, 8999),)
+PORTS = (PortSpec(80, 8000, 8999, mode=PortMode.HOST),)
