@@ -66,6 +66,7 @@ CHECK_COMMANDS: Mapping[str, Mapping[str, str]] = {
     "nft": {
         "--check --debug=netlink -f -": "compiles rules and prints what it made of them; the kernel is asked whether it would take "
         "them, and keeps nothing",
+        "--stateless list ruleset": "lists rules",
         "--stateless list table": "lists rules",
         "--stateless list table inet firewalld": "lists rules",
         "list tables": "lists names",

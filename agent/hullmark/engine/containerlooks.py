@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional, Protocol
 
 from hullmark.engine.connection import segment
@@ -42,9 +42,11 @@ class Sight(Protocol):
     @property
     def left_s(self) -> float: ...
 
-    def file(self, name: str, path: str) -> Reading: ...
+    def file(self, name: str, path: str, *, most: int = ...) -> Reading: ...
 
     def stat(self, name: str, path: str) -> Reading: ...
+
+    def run(self, name: str, argv: Sequence[str], *, most: int = ...) -> Reading: ...
 
 
 class First:

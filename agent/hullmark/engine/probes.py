@@ -10,6 +10,7 @@ from hullmark.engine import containerlooks
 from hullmark.engine.boundary import EngineMissing
 from hullmark.engine.containerlooks import Sight
 from hullmark.engine.docker_api import LIBPOD
+from hullmark.engine.listenerlooks import NO_SOURCES, Sources, listeners
 from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError, NotFound
 from hullmark.model.control import Reading, Trouble
@@ -26,18 +27,23 @@ SETTINGS = (
 """Of Docker's file: no other setting is judged, and some hold passwords."""
 
 
+RULES_MOST = 1 << 20
+"""Bytes of rules."""
+
 Look = Callable[[Any, Mapping[str, object]], tuple[Reading, ...]]
 """With an eye, and what a controls file gave."""
 
 
-def looks(engine: Engine) -> Mapping[str, Look]:
-    """By kind. Of what the engine does not answer a reading says why."""
+def looks(engine: Engine, sources: Sources = NO_SOURCES) -> Mapping[str, Look]:
+    """By kind. Of what the engine does not answer a reading says why. `sources`: what else is known of containers' ports."""
     first = containerlooks.First()
     kinds: Mapping[str, Callable[[Sight, Mapping[str, object]], Iterator[Reading]]] = {
         "engines.settings": lambda sight, given: settings(engine, sight, given),
+        "engines.routing": lambda sight, given: routing(sight),
         "containers.settings": lambda sight, given: containerlooks.settings(engine, sight),
         "containers.drift": lambda sight, given: containerlooks.drift(engine, sight, first),
         "containers.files": lambda sight, given: containerlooks.files(engine, sight, given),
+        "containers.listeners": lambda sight, given: listeners(engine, sight, sources),
     }
     return {kind: _guarded(engine, look) for kind, look in kinds.items()}
 
@@ -87,6 +93,15 @@ def settings(engine: Engine, sight: Sight, given: Mapping[str, object]) -> Itera
             yield pid
     if info.socket.startswith("unix://"):
         yield sight.stat("socket", info.socket[len("unix://") :])
+
+
+def routing(sight: Sight) -> Iterator[Reading]:
+    """`forwarding`, and where the kernel forwards `rules` and `old_rules`: what nft shows, and what iptables does, which may be others."""
+    forwarding = sight.file("forwarding", "/proc/sys/net/ipv4/ip_forward")
+    yield forwarding
+    if forwarding.text.strip() == "1":
+        yield sight.run("rules", ["nft", "--stateless", "list", "ruleset"], most=RULES_MOST)
+        yield sight.run("old_rules", ["iptables-save"], most=RULES_MOST)
 
 
 def _bridge(engine: Engine, sight: Sight) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import pytest
@@ -32,7 +32,7 @@ class Sight:
     def wall(self) -> float:
         return 7.0
 
-    def file(self, name: str, path: str) -> Reading:
+    def file(self, name: str, path: str, *, most: int = 0) -> Reading:
         there = path in self._files
         return Reading(
             name,
@@ -44,6 +44,9 @@ class Sight:
 
     def stat(self, name: str, path: str) -> Reading:
         return Reading(name, path, facts={"mode": "0660"}, at=7.0)
+
+    def run(self, name: str, argv: Sequence[str], *, most: int = 0) -> Reading:
+        return Reading(name, " ".join(argv), "printed", code=0, at=7.0)
 
 
 class Engine:
@@ -89,7 +92,11 @@ def look(
 
 
 @pytest.mark.parametrize(
-    "kind", ["engines.settings", "containers.settings", "containers.drift", "containers.files"]
+    "kind",
+    [
+        *("engines.settings", "containers.settings", "containers.drift", "containers.files"),
+        "containers.listeners",
+    ],
 )
 def test_no_engine_and_one_that_does_not_answer(kind: str) -> None:
     found = look(kind, Engine({"info": EngineMissing("no container engine found")}))
@@ -253,3 +260,11 @@ def test_what_is_executable(mode: int, shown: Optional[str]) -> None:
     )
     entries = json.loads(look("containers.files", engine)["changes:web"].text)["executables"]
     assert [one["mode"] for one in entries] == ([shown] if shown else [])
+
+
+def test_packet_filters_are_asked_only_where_the_kernel_forwards() -> None:
+    look = probes.looks(Engine({}))["engines.routing"]  # type: ignore[arg-type]
+    path = "/proc/sys/net/ipv4/ip_forward"
+    assert [one.name for one in look(Sight({path: "0\n"}), GIVEN)] == ["engine", "forwarding"]
+    found = look(Sight({path: "1\n"}), GIVEN)
+    assert [one.source.split()[0] for one in found[2:]] == ["nft", "iptables-save"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
+from hullmark.core.checks import routing
 from hullmark.core.checks.judge import (
     Judge,
     Seen,
@@ -333,4 +334,4 @@ _PODMANS: Mapping[str, Callable[[Facts], str]] = {
     "logging": _logging,
 }
 
-JUDGES: Mapping[str, Judge] = {"engines.settings": judge}
+JUDGES: Mapping[str, Judge] = {"engines.settings": judge, "engines.routing": routing.judge}

@@ -42,5 +42,13 @@ KINDS: Mapping[str, Kind] = {
         },
         needs="engine",
         not_exercised="settings are the engine's own word: none of them is tried out",
-    )
+    ),
+    "engines.routing": Kind(
+        "who routes containers' networks to the host does not get into them",
+        level=2,
+        interval_s=300.0,
+        timeout_s=15.0,
+        needs="engine",
+        not_exercised="no packet is sent; IPv6, and what rules before the last one accept, isn't looked at",
+    ),
 }

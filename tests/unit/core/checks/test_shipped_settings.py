@@ -12,10 +12,16 @@ import pytest
 from hullmark.config import load_controls, shipped_controls
 from hullmark.core.checks import JUDGES, Seen
 from hullmark.model.control import CheckSpec, Finding, Reading, Status
-from tests.unit.core.checks import test_containers, test_engines, test_firewalls
+from tests.unit.core.checks import (
+    test_containerlisteners,
+    test_containers,
+    test_engines,
+    test_firewalls,
+    test_routing,
+)
 from tests.unit.core.checks.looks import NOW, missing, reading
 
-MINE = ("firewall-", "engine-hardening", "container-hardening", "container-drift")
+MINE = ("firewall-", "engine-hardening", "container-")
 CHECKS = {
     f"{control.control_id}/{check.check_id}": check
     for control in load_controls(shipped_controls(), "/nonexistent").specs
@@ -53,6 +59,10 @@ WELL: dict[str, tuple[Any, Callable[[], Finding]]] = {
     "engine-hardening/confinement": (test_engines, test_engines.docker),
     "engine-hardening/reach": (test_engines, test_engines.docker),
     "engine-hardening/operation": (test_engines, test_engines.docker),
+    "engine-hardening/routing": (
+        test_routing,
+        lambda: test_routing.look(test_routing.FIREWALLD),
+    ),
     "container-hardening/breakout": (
         test_containers,
         lambda: test_containers.settings(test_containers.container()),
@@ -65,6 +75,10 @@ WELL: dict[str, tuple[Any, Callable[[], Finding]]] = {
     "container-drift/executables": (
         test_containers,
         lambda: test_containers.files(test_containers.changes()),
+    ),
+    "container-listeners/declared": (
+        test_containerlisteners,
+        lambda: test_containerlisteners.listeners(test_containerlisteners.container()),
     ),
 }
 BROKEN: dict[str, Reading] = {
@@ -79,12 +93,14 @@ BROKEN: dict[str, Reading] = {
     "engine-hardening/operation": reading(
         "info", json.dumps({**INFO, "LiveRestoreEnabled": False})
     ),
+    "engine-hardening/routing": reading("rules", test_routing.OPEN, code=0),
     "container-hardening/breakout": test_containers.container(host={"PidMode": "host"}),
     "container-hardening/limits": test_containers.container(host={"Memory": 0}),
     "container-drift/settings": reading("pids:web", "max\n"),
     "container-drift/executables": test_containers.changes(
         {"path": "/x", "kind": 1, "mode": "0755"}
     ),
+    "container-listeners/declared": test_containerlisteners.container(("tcp", "0.0.0.0", 9000)),
 }
 SUBJECT = {"firewall-nftables": "tables", "firewall-ufw": "config", "firewall-firewalld": "program"}
 """What is missing where the tool is; of all else the engine."""
