@@ -2,10 +2,60 @@
 
 from __future__ import annotations
 
+from hullmark.core import proxyadmitting, proxylistening, proxynames, proxypublished, proxyservers
+from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 from hullmark.model.proxy import ProxySight
-from hullmark.model.proxyplan import ProxyPlan
+from hullmark.model.proxyplan import OWN_KINDS, Backend, Bind, ProxyPlan, key_of
 
 
 def plan(sight: ProxySight) -> ProxyPlan:
-    """The same sight gives the same plan, whatever the order of what is in it. What can't be written safely (a name or address that is none) is left out."""
-    return ProxyPlan(host_id=sight.host_id)
+    """The same sight gives the same plan, whatever the order of what is in it. What can't be written safely (a name or an
+    address that is none) is left out."""
+    directory = sight.directory
+    entries = {one.name: one for one in directory.services if proxynames.is_sound(one)}
+    tls = _tls(sight)
+    refusing = proxylistening.refusing(entries.values(), sight)
+    frontends = proxylistening.frontends(entries.values(), sight, refusing.kept)
+    published = proxypublished.frontends(sight, entries, tls)
+    frontends += published.frontends
+    admitted, refused = proxyadmitting.admitted(sight) if tls else ((), ())
+    offered = proxyadmitting.offered(admitted, entries, _ports(entries, directory))
+    source = proxyservers.Source(sight, entries, has_tls=bool(tls))
+    backends = {(one.backend, one.http) for one in frontends}
+    backends |= {(key_of(kind, *port), False) for port in offered for kind in OWN_KINDS}
+    return ProxyPlan(
+        host_id=sight.host_id if proxynames.is_host_id(sight.host_id) else "",
+        certificate=sight.certificate if tls else "",
+        tls=tls,
+        frontends=tuple(sorted(frontends)),
+        backends=tuple(
+            Backend(name, source.servers(name), http) for name, http in sorted(backends)
+        ),
+        peers=source.peers,
+        admissions=proxyadmitting.table(sight.host_id, admitted, _ports(entries, directory)),
+        callers=proxylistening.callers(entries.values(), sight),
+        range=directory.range,
+        addresses=tuple(sorted(filter(proxynames.is_ipv4, set(directory.addresses)))),
+        left_out=published.left_out,
+        refused=tuple(sorted(refused)),
+        unwatched=refusing.unwatched,
+    )
+
+
+def _tls(sight: ProxySight) -> tuple[Bind, ...]:
+    """None without a certificate: a proxy that can't prove who it is neither asks nor answers others."""
+    sound = proxynames.is_host_id(sight.host_id) and proxynames.is_address(sight.tls_address)
+    if not (sound and proxynames.is_port(sight.tls_port) and sight.certificate):
+        return ()
+    return (Bind(sight.tls_address, sight.tls_port),)
+
+
+def _ports(
+    entries: dict[ServiceName, ServiceEntry], directory: Directory
+) -> dict[ServiceName, tuple[int, ...]]:
+    """All that a service may be reached on: also what is only published."""
+    found = {name: set(entry.ports) for name, entry in entries.items()}
+    for one in directory.published:
+        if one.name in found and proxynames.is_port(one.target):
+            found[one.name].add(one.target)
+    return {name: tuple(sorted(ports)) for name, ports in found.items()}

@@ -11,6 +11,7 @@ A connection goes from a frontend to a backend, and there to one of its servers:
     web:APP:SERVICE:PORT        the same, read as HTTP
     own:APP:SERVICE:PORT        backend for other hosts: containers here; only where none serves, other hosts, which don't pass it on again
     last:APP:SERVICE:PORT       backend for a connection that was passed on already: containers here
+    peer                        backend that nothing goes to: the other hosts' proxies are looked at there, once for all services
 
 Names hold no colon, so a frontend's name says exactly whose it is (`subject_of`).
 """
@@ -21,6 +22,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hullmark.model.directory import Admission, ServiceName
+
+SVC, ASK, PUB, WEB, OWN, LAST = "svc", "ask", "pub", "web", "own", "last"
+OWN_KINDS = (OWN, LAST)
+TLS, PEER = "tls", "peer"
+CHECK_LABEL = "check"
+"""What a look at another host's proxy asks for: nobody's service."""
 
 PROXY_UNIT = "proxy"
 """Subject's organizational unit of a proxy's certificate (CN: the host's id). An agent's or a master's has none, so it is refused."""
@@ -87,6 +94,7 @@ class ProxyPlan:
     tls: tuple[Bind, ...] = ()
     frontends: tuple[Frontend, ...] = ()
     backends: tuple[Backend, ...] = ()
+    peers: tuple[Server, ...] = ()
     admissions: Mapping[str, str] = field(default_factory=dict)
     callers: tuple[str, ...] = ()
     range: str = ""
@@ -115,6 +123,14 @@ def subject_of(name: str) -> tuple[ServiceName, int]:
     """Whose a frontend or backend is. Raises ValueError for `tls` and for what isn't one of ours."""
     _, app, service, port, *_ = name.split(":")
     return ServiceName(app, service), int(port)
+
+
+def kind_of(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def caller_of(address: str, name: ServiceName) -> str:
+    return f"{address}@{name}"
 
 
 def server_name_of(name: ServiceName, port: int, host_id: str, *, last: bool = False) -> str:

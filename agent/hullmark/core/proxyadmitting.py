@@ -1,0 +1,44 @@
+"""Which hosts get what over TLS: what the leader admits, as far as this host's policy lets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hullmark.core import proxynames
+from hullmark.model.directory import Admission, ServiceEntry, ServiceName
+from hullmark.model.proxy import ProxySight
+from hullmark.model.proxyplan import LAST, OWN, key_of, server_name_of
+
+
+def admitted(sight: ProxySight) -> tuple[tuple[Admission, ...], tuple[Admission, ...]]:
+    """Those that stand, and those that are refused. Without `accepted_scopes` all stand; with some, one accepted scope of a host is enough: which of its
+    containers a connection is from, only that host knows."""
+    kept: list[Admission] = []
+    refused: list[Admission] = []
+    for one in sorted(set(sight.directory.admissions)):
+        if proxynames.is_host_id(one.host_id) and one.host_id != sight.host_id:
+            stands = not sight.accepted_scopes or set(one.scopes) & set(sight.accepted_scopes)
+            (kept if stands else refused).append(one)
+    return tuple(kept), tuple(refused)
+
+
+def offered(
+    admissions: Iterable[Admission],
+    entries: Mapping[ServiceName, ServiceEntry],
+    ports: Mapping[ServiceName, tuple[int, ...]],
+) -> set[tuple[ServiceName, int]]:
+    names = {one.name for one in admissions if one.name in entries}
+    return {(name, port) for name in names for port in ports[name]}
+
+
+def table(
+    host_id: str, admissions: Iterable[Admission], ports: Mapping[ServiceName, tuple[int, ...]]
+) -> dict[str, str]:
+    """From `HOST_ID@SERVER NAME` to a backend."""
+    found = {}
+    for one in admissions:
+        for port in ports.get(one.name, ()):
+            for kind in (OWN, LAST):
+                asked = server_name_of(one.name, port, host_id, last=kind == LAST)
+                found[f"{one.host_id}@{asked}"] = key_of(kind, one.name, port)
+    return dict(sorted(found.items()))
