@@ -1,0 +1,98 @@
+"""What HAProxy counts, as the cluster tells it: by service and port. Columns: Management Guide, section 9.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Callable
+
+from hullmark.model.directory import ServiceName
+from hullmark.model.orders import InstanceId
+from hullmark.model.proxy import Down, PortTraffic
+from hullmark.model.proxyplan import ASK, OWN, PEER, PUB, SVC, WEB, kind_of, subject_of
+
+Row = Mapping[str, str]
+_FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
+_ORDER = (SVC, WEB, OWN)
+"""Of backends of one port, the first that there is tells the members."""
+
+
+def traffic_of(rows: Iterable[Row], addresses: Mapping[str, str]) -> tuple[PortTraffic, ...]:
+    """`rows` of frontends, backends and servers; `addresses` of frontends, by their names."""
+    all_rows = list(rows)
+    found: dict[tuple[ServiceName, int], PortTraffic] = {}
+    for row in all_rows:
+        kind, count = kind_of(row["pxname"]), _COUNTS.get(row["type"])
+        if count is not None and kind in (SVC, ASK, PUB, WEB, OWN):
+            name, port = subject_of(row["pxname"])
+            known = found.get((name, port), PortTraffic(name, port))
+            address = addresses.get(row["pxname"], "") if kind in (SVC, ASK) else ""
+            found[name, port] = count(replace(known, address=known.address or address), row)
+    members = _members(all_rows)
+    return tuple(_with_members(one, members) for _, one in sorted(found.items()))
+
+
+def _count_frontend(known: PortTraffic, row: Row) -> PortTraffic:
+    return replace(
+        known,
+        open=known.open + _number(row, "scur"),
+        connections=known.connections + _number(row, "stot"),
+        bytes_in=known.bytes_in + _number(row, "bin"),
+        bytes_out=known.bytes_out + _number(row, "bout"),
+        refused=known.refused + _number(row, "dreq"),
+    )
+
+
+def _count_backend(known: PortTraffic, row: Row) -> PortTraffic:
+    return replace(
+        known,
+        queue_ms=max(known.queue_ms, _number(row, "qtime")),
+        connect_ms=max(known.connect_ms, _number(row, "ctime")),
+        retries=known.retries + _number(row, "wretr"),
+        redispatches=known.redispatches + _number(row, "wredis"),
+        errors=known.errors + _number(row, "econ"),
+    )
+
+
+_COUNTS: Mapping[str, Callable[[PortTraffic, Row], PortTraffic]] = {
+    _FRONTEND: _count_frontend,
+    _BACKEND: _count_backend,
+}
+
+
+def _members(rows: list[Row]) -> dict[str, list[tuple[Down, bool]]]:
+    """By backend: who it is, and whether it answers. One that gets no new connections on purpose is none."""
+    heard = {row["svname"]: row["check_status"] for row in rows if row["pxname"] == PEER}
+    found: dict[str, list[tuple[Down, bool]]] = {}
+    for row in rows:
+        if row["type"] == _SERVER and row["pxname"] != PEER and _number(row, "weight"):
+            status = row["status"].split()[0]
+            if status in ("UP", "DOWN", "no", "NOLB"):
+                why = heard.get(row["svname"]) or row["check_status"]
+                down = Down(member_of(row["pxname"], row["svname"]), why.lstrip("* "))
+                found.setdefault(row["pxname"], []).append((down, status != "DOWN"))
+    return found
+
+
+def _with_members(
+    known: PortTraffic, members: Mapping[str, list[tuple[Down, bool]]]
+) -> PortTraffic:
+    rest = f":{known.name.app}:{known.name.service}:{known.port}"
+    here = next((members[kind + rest] for kind in _ORDER if kind + rest in members), [])
+    down = tuple(sorted(each for each, is_up in here if not is_up))
+    return replace(known, up=len(here) - len(down), members=len(here), down=down)
+
+
+def member_of(backend: str, server: str) -> str:
+    """Another host's id, or the container's name."""
+    slot, _, rest = server.partition("-")
+    generation = rest.partition("-")[0]
+    if not (slot.isdigit() and generation[:1] == "g" and generation[1:].isdigit()):
+        return slot
+    name, _ = subject_of(backend)
+    return InstanceId(name.app, name.service, int(slot), int(generation[1:])).container_name
+
+
+def _number(row: Row, column: str) -> int:
+    text = row.get(column) or "0"
+    return int(text) if text.isdigit() else 0
