@@ -2,15 +2,78 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
+import subprocess
 from collections.abc import Iterable
+
+import psutil
+
+from hullmark.errors import Refused
+
+DEVICE = "lo"
+_WHOLE = "255.255.255.255"
+_TIME_LIMIT_S = 60.0
 
 
 class LoopbackAddresses:
-    """Addresses of `cluster_range` (as `10.214.0.0/16`) on `lo`: each is a /32 with scope host. Others are never touched."""
+    """Addresses of `cluster_range` (as `10.214.0.0/16`) on `lo`: each is a /32 with scope host, which no other host is told of. What isn't in the range, or
+    isn't a single address, is never touched. Raises Refused for a range that is none, or that holds the loopback device's own addresses."""
 
     def __init__(self, cluster_range: str) -> None:
-        self.range = cluster_range
+        try:
+            self.range = ipaddress.IPv4Network(cluster_range)
+        except ValueError as error:
+            raise Refused(f"not a range of service addresses: {error}") from error
+        if self.range.overlaps(ipaddress.IPv4Network("127.0.0.0/8")):
+            raise Refused(f"service addresses can't be of {self.range}: that is loopback's own")
 
     def have(self, addresses: Iterable[str]) -> bool:
         """Add what is missing, remove what is in the range and not wanted. Whether anything changed. Raises Refused where the kernel takes it not."""
-        raise NotImplementedError
+        wanted = {one for one in addresses if self._is_ours(one)}
+        present = {one for one in _present() if self._is_ours(one)}
+        commands = [
+            *(
+                f"address replace {one}/32 dev {DEVICE} scope host"
+                for one in sorted(wanted - present)
+            ),
+            *(f"address delete {one}/32 dev {DEVICE}" for one in sorted(present - wanted)),
+        ]
+        if commands:
+            _change(commands)
+        return bool(commands)
+
+    def _is_ours(self, address: str) -> bool:
+        try:
+            return ipaddress.IPv4Address(address) in self.range
+        except ValueError:
+            return False
+
+
+def _present() -> list[str]:
+    return [
+        one.address
+        for one in psutil.net_if_addrs().get(DEVICE, [])
+        if one.family == socket.AF_INET and one.netmask == _WHOLE
+    ]
+
+
+def _change(commands: list[str]) -> None:
+    """In one process: a thousand of them would take seconds. One that fails leaves the others done."""
+    try:
+        done = subprocess.run(
+            ["ip", "-force", "-batch", "-"],
+            input="".join(f"{one}\n" for one in commands),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_TIME_LIMIT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Refused(
+            f"service addresses can't be put on {DEVICE}: {error}",
+            remedy="see whether the distribution's package iproute2 is installed",
+        ) from error
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())[:300]
+        raise Refused(f"service addresses can't be put on {DEVICE}: {said}")
