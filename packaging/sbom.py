@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 TREE = Path(__file__).resolve().parent.parent
-NAMES = ("hullmark", "hullmark-agent", "hullmark-master")
+NAMES = ("hullmark", "hullmark-agent", "hullmark-master", "hullmark-proxy")
 URL = "https://github.com/hullmark/hullmark"
 LICENCE = "Apache-2.0"
 
@@ -52,7 +52,10 @@ OTHERS = {
     "docker": "Apache-2.0",
     "docker-ce": "Apache-2.0",
     "docker.io": "Apache-2.0",
+    "haproxy": "GPL-2.0-or-later",
     "init-system-helpers": "BSD-3-Clause AND GPL-2.0-or-later",
+    "iproute": "GPL-2.0-or-later",
+    "iproute2": "GPL-2.0-or-later",
     "moby-engine": "Apache-2.0",
     "podman": "Apache-2.0",
     "python3": "Python-2.0.1",
@@ -200,7 +203,8 @@ def read_rpm(file: Path) -> Package:
     scripts = ((name, text_of(f"%|{tag}?{{%{{{tag}}}}}|")) for name, tag in RPM_SCRIPTS.items())
     requirements = rpm_dependencies(query("[%{REQUIRENAME}\t%{REQUIREVERSION}\n]"), needed=True)
     weak = "[%{RECOMMENDNAME}\t%{RECOMMENDVERSION}\n][%{SUGGESTNAME}\t%{SUGGESTVERSION}\n]"
-    dependencies = {*requirements, *rpm_dependencies(query(weak), needed=False)}
+    found = {*requirements, *rpm_dependencies(query(weak), needed=False)}
+    dependencies = {one for one in found if one.needed or one.name not in NAMES}
     return Package(
         "rpm",
         name,
@@ -339,7 +343,7 @@ def document(packages: list[Package], libraries: list[Dependency], time_s: int) 
 
 
 def found_packages(deb: Path, rpm: Path) -> list[Package]:
-    """All six, of one version."""
+    """All eight, of one version."""
     packages = [read_deb(file) for file in sorted(deb.glob("hullmark*.deb"))]
     packages += [read_rpm(file) for file in sorted(rpm.glob("hullmark*.rpm"))]
     for kind, folder in (("deb", deb), ("rpm", rpm)):

@@ -34,6 +34,7 @@ def written(date: str) -> Iterator[tuple[str, str]]:
     tables: Mapping[str, tuple[object, ...]] = {"agent": AGENT_KEYS, "master": MASTER_KEYS}
     for kind, keys in tables.items():
         yield f"hullmark-{kind}.yaml.5", pages.configuration(kind, keys, stamp)
+    for kind in (*tables, "proxy"):
         template = (HERE / f"hullmark-{kind}.8.in").read_text(encoding="utf-8")
         yield (
             f"hullmark-{kind}.8",

@@ -19,6 +19,8 @@ DEPENDENCIES = (
     *(f"python3-{name}" for name in ("aiohttp", "click", "cryptography", "docker", "psutil")),
     *(f"python3-{name}" for name in ("requests", "rich", "yaml", "apt", "jinja2", "pyinotify")),
 )
+# What the agent's host has besides: the program of its proxy.
+PROXY = ("haproxy",)
 ENGINES = (
     *("docker.io", "podman", "runc", "conmon", "netavark", "aardvark-dns", "catatonit"),
     "golang-github-containers-common",
@@ -37,9 +39,14 @@ rm -f "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/hostname "$1"/etc/resolv.co
 NO_SSH_SYSTEMD = """
 chroot "$1" systemctl --quiet disable ssh.service
 """
+# Of a shop that has no use for the distribution's own HAProxy.
+NO_HAPROXY_SYSTEMD = """
+chroot "$1" systemctl --quiet disable haproxy.service
+"""
 # No terminals for getty. A shop that runs Podman without systemd starts its service by a script of its own; this is ours.
 SETTLE_SYSVINIT = r"""
 chroot "$1" update-rc.d -f ssh remove >/dev/null
+chroot "$1" update-rc.d -f haproxy remove >/dev/null
 sed -i '/getty/d' "$1"/etc/inittab
 # The limits that it raises are the machine's, which may not let us.
 sed -i 's/^[[:space:]]*ulimit -.*/& || :/' "$1"/etc/init.d/docker
@@ -164,14 +171,15 @@ class Image:
         return "systemd-sysv" in self.packages
 
 
-STOCK = (*SYSTEM, *DEPENDENCIES, *ENGINES)
+STOCK = (*SYSTEM, *DEPENDENCIES, *ENGINES, *PROXY)
+SETTLE_STOCK = SETTLE + NO_SSH_SYSTEMD + NO_HAPROXY_SYSTEMD
 QUORUM = (*SYSTEMD, *SYSTEM, *DEPENDENCIES, "openssl")
 SETTLE_QUORUM = SETTLE_OFFERING + SETTLE + OFFER + NO_SSH_SYSTEMD
 IMAGES: Mapping[str, Image] = {
     image.name: image
     for image in (
-        Image("bookworm", "bookworm", (*SYSTEMD, *STOCK), SETTLE + NO_SSH_SYSTEMD),
-        Image("trixie", "trixie", (*SYSTEMD, *STOCK, "docker-cli"), SETTLE + NO_SSH_SYSTEMD),
+        Image("bookworm", "bookworm", (*SYSTEMD, *STOCK), SETTLE_STOCK),
+        Image("trixie", "trixie", (*SYSTEMD, *STOCK, "docker-cli"), SETTLE_STOCK),
         Image(
             "bookworm-audited",
             "bookworm",

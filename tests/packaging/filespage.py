@@ -11,7 +11,10 @@ from pathlib import Path
 from tests.hosts import Host
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations" / "files.md"
-FOLDERS = ("/etc/hullmark", "/var/lib/hullmark", "/var/log/hullmark", "/run", "/usr/share/hullmark")
+FOLDERS = (
+    *("/etc/hullmark", "/var/lib/hullmark", "/var/lib/hullmark-proxy", "/var/log/hullmark", "/run"),
+    "/usr/share/hullmark",
+)
 
 
 @dataclass(frozen=True)

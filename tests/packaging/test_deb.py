@@ -21,7 +21,8 @@ from tests.hosts.images import IMAGES
 from tests.hosts.roots import held_root
 from tests.packaging.products import PAGES, SOURCES, TREE, VERSION, products, scatter_litter
 
-PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
+PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master", "hullmark-proxy")
+DAEMONS = ("hullmark-agent", "hullmark-master")
 MODULES = "usr/share/hullmark/hullmark"
 ROOMS = {
     "hullmark-agent": {"agentd", "engine"},
@@ -39,6 +40,7 @@ CONFFILES = {
         "/etc/init.d/hullmark-master",
         "/etc/logrotate.d/hullmark-master",
     },
+    "hullmark-proxy": {"/etc/init.d/hullmark-proxy", "/etc/logrotate.d/hullmark-proxy"},
 }
 PROGRAMS = {
     "hullmark": {"usr/bin/hullmark", "usr/share/python3/runtime.d/hullmark.rtupdate"},
@@ -52,8 +54,12 @@ PROGRAMS = {
         "etc/init.d/hullmark-master",
         "usr/share/python3/runtime.d/hullmark-master.rtupdate",
     },
+    "hullmark-proxy": {"usr/share/hullmark/proxy", "etc/init.d/hullmark-proxy"},
 }
-PRIVATE = {"etc/hullmark/registries.d/", "var/lib/hullmark/agent/"}
+PRIVATE = {
+    "hullmark-agent": {"etc/hullmark/registries.d/", "var/lib/hullmark/agent/"},
+    "hullmark-proxy": {"var/lib/hullmark-proxy/"},
+}
 FOLDERS = ("etc/", "usr/bin/", "usr/lib/", "usr/share/", "var/lib/hullmark/")
 """Where files of ours are, and nowhere else."""
 OTHER_WORLD = (
@@ -109,8 +115,7 @@ def test_everything_is_roots_and_nobody_else_may_write(package: str) -> None:
     modes: dict[str, set[str]] = {}
     for path, entry in found.items():
         modes.setdefault(entry.mode, set()).add(path)
-    private = PRIVATE if package == "hullmark-agent" else set()
-    assert modes.pop("drwx------", set()) == private
+    assert modes.pop("drwx------", set()) == PRIVATE.get(package, set())
     assert modes.pop("-rwxr-xr-x") == PROGRAMS[package]
     assert all(path.endswith("/") for path in modes.pop("drwxr-xr-x"))
     assert all(not path.endswith("/") for path in modes.pop("-rw-r--r--"))
@@ -176,7 +181,8 @@ def test_it_has_its_pages(package: str) -> None:
         assert "usr/share/zsh/vendor-completions/_hullmark" in files
         assert "usr/share/fish/vendor_completions.d/hullmark.fish" in files
     else:
-        names = {f"man8/{package}.8.gz", f"man5/{package}.yaml.5.gz"}
+        names = {f"man8/{package}.8.gz"}
+        names |= {f"man5/{package}.yaml.5.gz"} if package in DAEMONS else set()
         assert pages == {f"usr/share/man/{name}" for name in names}
     for page in ("copyright", "changelog.Debian.gz"):
         assert f"usr/share/doc/{package}/{page}" in files
@@ -186,11 +192,14 @@ def test_versions_and_parts_belong_together() -> None:
     for package in PACKAGES:
         assert control(package, "Version") == f"{VERSION}-1"
         assert control(package, "Architecture") == "all"
-    for package in PACKAGES[1:]:
+    for package in DAEMONS:
         assert f"hullmark (= {VERSION}-1)" in control(package, "Depends").split(", ")
     engines = "docker.io | docker-ce | moby-engine | podman"
     assert engines in control("hullmark-agent", "Suggests").split(", ")
     assert "docker" not in control("hullmark-agent", "Depends").replace("python3-docker", "")
+    # Each can be without the other: the agent where there is no HAProxy, the proxy when the agent goes.
+    assert control("hullmark-agent", "Recommends") == "hullmark-proxy"
+    assert control("hullmark-proxy", "Depends").split(", ") == ["haproxy (>= 2.6)", "iproute2"]
 
 
 @pytest.mark.parametrize("release", ["bookworm", "trixie"])

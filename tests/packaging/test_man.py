@@ -44,7 +44,8 @@ def shown(page: Path) -> str:
 def test_there_is_a_page_for_all(made: Path) -> None:
     daemons = {f"hullmark-{kind}{end}" for kind in ("agent", "master") for end in (".8", ".yaml.5")}
     commands = {f"hullmark-{name}.1" for name in COMMANDS}
-    assert {page.name for page in made.iterdir()} == daemons | commands | {"hullmark.1"}
+    others = {"hullmark.1", "hullmark-proxy.8"}
+    assert {page.name for page in made.iterdir()} == daemons | commands | others
     overview = shown(made / "hullmark.1")
     for name, summary in COMMANDS.items():
         assert f"hullmark-{name}(1) {summary}" in overview

@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.packaging.products import TREE, VERSION, Products, products
 
-NAMES = ("hullmark", "hullmark-agent", "hullmark-master")
+NAMES = ("hullmark", "hullmark-agent", "hullmark-master", "hullmark-proxy")
 
 
 def write(out: Path, deb: Path, rpm: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -150,6 +150,9 @@ def test_dependencies_have_names_floors_and_licences_of_each_distribution(
     agent = graph[f"pkg:rpm/hullmark/hullmark-agent@{VERSION}-1?arch=noarch"]
     assert "pkg:rpm/redhat/python3-docker" in agent
     assert f"pkg:rpm/hullmark/hullmark@{VERSION}-1?arch=noarch" in agent
+    assert by_purl["pkg:deb/debian/haproxy"]["scope"] == "required"
+    proxy = graph[f"pkg:deb/hullmark/hullmark-proxy@{VERSION}-1?arch=all"]
+    assert {"pkg:deb/debian/haproxy", "pkg:deb/debian/iproute2"} <= set(proxy)
     # Nothing in the graph that is not described.
     described = {*by_purl, sbom["metadata"]["component"]["bom-ref"]}
     assert {ref for refs in graph.values() for ref in refs} <= described
@@ -169,6 +172,6 @@ def test_a_missing_package_is_named(made: Products, tmp_path: Path) -> None:
     (tmp_path / f"rpm/hullmark-agent-{VERSION}-1.noarch.rpm").unlink()
     done = write(tmp_path / "out.json", made.folder / "deb", tmp_path / "rpm")
     assert done.returncode == 2
-    assert "hullmark, hullmark-master, not each of" in done.stderr
+    assert "hullmark, hullmark-master, hullmark-proxy, not each of" in done.stderr
     assert "make rpm" in done.stderr
     assert not (tmp_path / "out.json").exists()
