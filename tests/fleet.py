@@ -31,7 +31,16 @@ KINDS: Mapping[str, Callable[..., Engine]] = {
 }
 IMAGE = "localhost/hullmark-test:1"
 PROXY_CONTROLS = ("service-proxy",)
-"""What is looked at on a host with a proxy."""
+"""What is looked at on a host with a proxy, and this."""
+ROUTING = """\
+controls:
+  - id: routing
+    function: site-routing
+    title: Neighbours that route containers' networks to this host
+    rationale: They may reach what nobody declared.
+    remediation: Drop what they send.
+    checks: [{id: rules, kind: engines.routing, interval: 5s, timeout: 4s}]
+"""
 QUICK_S = 4.0
 """`lost_after` where a test is about what happens and not about when."""
 QUICK_MASTER = f"lost_after: {QUICK_S:g}s\n"
@@ -91,9 +100,14 @@ class Host:
             f"host_name: {self.name}\n"
             f"engine: {{socket: '{self.engine.socket}'}}\n"
             f"registries_dir: {self.registries}\n"
-            f"{own_controls(self._controls, besides=PROXY_CONTROLS if self._proxy else ())}"
-            f"{self.options}{self._proxy.agent_options if self._proxy else ''}"
+            f"{self._looked_at()}{self.options}"
+            f"{self._proxy.agent_options if self._proxy else ''}"
         )
+
+    def _looked_at(self) -> str:
+        if self._proxy is None:
+            return own_controls(self._controls)
+        return own_controls(self._controls, ROUTING, besides=PROXY_CONTROLS)
 
     @property
     def has_proxy(self) -> bool:
