@@ -23,6 +23,7 @@ from hullmark.agentd.heads import Told as HeadsTold
 from hullmark.agentd.health import HealthChecks
 from hullmark.agentd.hearing import Hearing
 from hullmark.agentd.homecoming import Homecoming
+from hullmark.agentd.hostproxy import Beside, HostProxy
 from hullmark.agentd.identity import Identity, Who
 from hullmark.agentd.inventory import Inventory, of_this_host
 from hullmark.agentd.ledger import Ledger
@@ -45,6 +46,7 @@ from hullmark.config import AgentConfig
 from hullmark.engine.haproxy import Haproxy
 from hullmark.errors import PolicyRefused
 from hullmark.model.control import Posture
+from hullmark.model.host import HostFacts
 from hullmark.model.outage import Outage
 
 STOP_S = 0.5
@@ -79,13 +81,38 @@ class Duty:
         identity = Identity(folder)
         self.link = link = Link(identity, config.masters)
         self._pools = Pools.of_threads(config.parallel)
-        inventory = Inventory(
-            lambda: replace(
-                of_this_host(host, observer, self._ledger),
+
+        def known() -> HostFacts:
+            found = self._proxy.known_by(
+                of_this_host(host, observer, self._ledger, self._proxy.seen)
+            )
+            return replace(
+                found,
                 scope=policing.folder.scope,
                 port_rules=policing.folder.port_rules,
                 container_range=config.engine_subnets,
             )
+
+        def outdated() -> None:
+            inventory.outdated()
+            self._reconciler.wake()
+
+        inventory = Inventory(known)
+        self._proxy = HostProxy(
+            config,
+            who.host_id,
+            host,
+            Beside(
+                engine,
+                observer,
+                self._ledger,
+                link,
+                policing.folder,
+                problems,
+                outbox,
+                guard.auditing.note,
+                outdated,
+            ),
         )
         self._reconciler = Reconciler(
             Parts(
@@ -100,6 +127,7 @@ class Duty:
                 self._attempts,
                 self._pools,
                 hearing,
+                self._proxy.reach,
             ),
             resync_s=config.resync,
         )
@@ -110,7 +138,7 @@ class Duty:
             policing,
             Told(problems, outbox, guard.auditing.note, self._reconciler.expect),
         )
-        policing.folder.when_changed(inventory.outdated, wake)
+        policing.folder.when_changed(inventory.outdated, wake, self._proxy.wake)
         self._health = HealthChecks(engine, observer, wake)
         reporter = Reporter(link, self._ledger, board, outbox, run=run)
         tasks = Tasks(
@@ -128,7 +156,7 @@ class Duty:
             hearing,
             run=run,
             hold_s=config.poll_hold,
-            tell=Listeners(wake, reporter.resend, tasks.take),
+            tell=Listeners(wake, reporter.resend, tasks.take, self._proxy.keeper),
         )
         by_hand = ByHand(
             engine,
@@ -137,7 +165,7 @@ class Duty:
             outbox,
             lambda: guard.auditing.open_intents,
         )
-        watch = Watch(engine, observer, outbox, wake, by_hand)
+        watch = Watch(engine, observer, outbox, wake, by_hand, self._proxy.draining)
         renew = recorded(in_a_process(config), guard.auditing.note, f"host {host}")
         renewal = Renewal(identity, problems, renew)
         sources = sources_of(link, guard.auditing, self._ledger)
@@ -158,6 +186,7 @@ class Duty:
                 "policy": patrol.run,
                 "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,
+                **self._proxy.loops(),
                 "endpoints": EndpointExport(link, self._ledger, problems, files_of(config)).run,
             },
             problems,
@@ -167,6 +196,7 @@ class Duty:
         self._problems.changed = self._show_problems
         self._show_problems()
         self._ledger.load()
+        self._proxy.load()
         # Before anything is reported: the host's scope is the policy's.
         with suppress(PolicyRefused):
             self._policing.folder.current()
@@ -197,6 +227,7 @@ class Duty:
     def _wake_all(self) -> None:
         self._reconciler.wake()
         self._health.nudge()
+        self._proxy.wake()
         self._board.nudge()
         # An engine that hangs may hold this up for a minute.
         threading.Thread(target=self._engine.close, name="close", daemon=True).start()

@@ -93,7 +93,7 @@ class Naming:
         self._directory = directory
         self._engine = engine
         self._look = look
-        self._written: dict[str, str] = {}
+        self._written: dict[str, tuple[object, ...]] = {}
 
     def prepare(self, instance: InstanceId, bundle: Bundle) -> str:
         """The file for a container that is about to be made. Raises OSError."""
@@ -112,10 +112,11 @@ class Naming:
         OSError."""
         if not self.files.is_ours(container.hosts_file):
             return
-        text = hosts_text(self._resident(container), self._directory())
-        if anew or self._written.get(container.container_id) != text:
-            self.files.write(container.instance, text)
-            self._written[container.container_id] = text
+        directory = self._directory()
+        life = directory.digest, container.started_at, tuple(container.addresses.items())
+        if anew or self._written.get(container.container_id) != life:
+            self.files.write(container.instance, hosts_text(self._resident(container), directory))
+            self._written[container.container_id] = life
 
     def forget(self, known: Iterable[InstanceId]) -> None:
         """Look at the files themselves again, and remove those of all but these."""
