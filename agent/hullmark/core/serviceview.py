@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Optional
 
 from hullmark.core import absence
+from hullmark.core.directory import Table
+from hullmark.core.directoryline import Line
 from hullmark.core.roster import Placed, Roster
 from hullmark.core.serviceports import by_engine, by_proxy, has_address, is_host_network, ports_of
 from hullmark.model.app import EVERY_ADDRESS, PortMode, PortSpec, Service
-from hullmark.model.directory import Directory, ServiceName
+from hullmark.model.directory import ServiceName
 from hullmark.model.host import NO_FACTS, HostFacts
 from hullmark.model.orders import PublishedPort
 from hullmark.model.records import AppRecord
@@ -21,15 +24,19 @@ NO_PROXY = "it has no proxy that is up"
 
 @dataclass(frozen=True)
 class Survey:
-    """What services are seen from. `directories`: each host's, by its id, as the leader has them."""
+    """What services are seen from. `table`: the directories of all hosts, None while this leader doesn't know how all of them stand."""
 
     snapshot: Snapshot
-    directories: Mapping[str, Directory]
+    table: Optional[Table]
     roster: Roster
 
     @classmethod
-    def of(cls, snapshot: Snapshot, directories: Mapping[str, Directory]) -> Survey:
-        return cls(snapshot, directories, Roster.of(snapshot))
+    def of(cls, snapshot: Snapshot, table: Optional[Table]) -> Survey:
+        return cls(snapshot, table, Roster.of(snapshot))
+
+    def line(self, name: ServiceName) -> Optional[Line]:
+        """The service as directories have it; None for one that has no address."""
+        return None if self.table is None else self.table.lines.get(name)
 
     def facts(self, host_id: str) -> HostFacts:
         state = self.snapshot.observed.get(host_id)
@@ -45,14 +52,6 @@ class Survey:
     def serving_on(self, host_id: str, name: ServiceName) -> int:
         placed = self.roster.placed(name.app, name.service)
         return sum(item.host_id == host_id and self.serves(item) for item in placed)
-
-
-def all_heard(snapshot: Snapshot) -> bool:
-    """Whether each host was heard in this term or is lost: before that, nobody can say where a service is."""
-    return all(
-        host_id in snapshot.observed or absence.is_lost(snapshot, host_id)
-        for host_id in snapshot.hosts
-    )
 
 
 def reaches(survey: Survey, app: str = "", service: str = "") -> tuple[ServiceReach, ...]:
@@ -147,11 +146,13 @@ def _answering(
     survey: Survey, name: ServiceName, spec: PortSpec
 ) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
     """Where proxies answer it; and hosts whose proxy should, but doesn't."""
-    spots, silent, snapshot = [], [], survey.snapshot
-    for host_id, directory in survey.directories.items():
-        for entry in directory.published:
-            key = entry.name, entry.port, entry.target
-            if key != (name, spec.published_first, spec.target) or host_id not in snapshot.hosts:
+    spots, silent = [], []
+    line, snapshot = survey.line(name), survey.snapshot
+    if line is None:
+        return (), ()
+    for host_id in sorted(line.published.keys() & snapshot.hosts.keys()):
+        for entry in line.published_for(host_id):
+            if (entry.port, entry.target) != (spec.published_first, spec.target):
                 continue
             host, facts = snapshot.host_name(host_id), survey.facts(host_id)
             if not absence.is_ready(snapshot, host_id):

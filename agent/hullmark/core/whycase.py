@@ -15,8 +15,7 @@ from hullmark.model.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class Case:
-    """`survey` has the directories as this leader has them, by host id: none while it doesn't know how all hosts stand. `accepted`: the digest of the
-    directory that each host named last. `traffic`: what hosts' proxies said just now; who did not answer in time is not in it.
+    """`accepted`: the digest of the directory that each host named last. `traffic`: what hosts' proxies said just now; who did not answer in time is not in it.
     `store_trouble`: what the store said when it did not take a write."""
 
     survey: Survey
@@ -32,13 +31,15 @@ class Case:
 
     def needing(self, name: ServiceName) -> Mapping[str, ServiceEntry]:
         """The hosts whose proxy has to carry the service, with what their directory says of it."""
-        return {
-            host_id: entry
-            for host_id, directory in self.survey.directories.items()
-            if host_id in self.snapshot.hosts
-            for entry in directory.services
-            if entry.name == name
-        }
+        line = self.survey.line(name)
+        if line is None:
+            return {}
+        hosts = line.askers.keys() & self.snapshot.hosts.keys()
+        return {host_id: line.entry_for(host_id) for host_id in hosts}
+
+    def digest(self, host_id: str) -> str:
+        """Of the directory that this leader has for the host."""
+        return "" if self.survey.table is None else self.survey.table.digests.get(host_id, "")
 
     def host(self, host_id: str) -> str:
         return self.snapshot.host_name(host_id)

@@ -47,7 +47,7 @@ def path_links(case: Case, record: AppRecord, service: str) -> Paths:
     if not address:
         then = "look at the leader's log: journalctl -u hullmark-master"
         return Paths([broken(Step.ADDRESS, "none was given to it", then)], False)
-    if not case.survey.directories:
+    if case.survey.table is None:
         text = "this leader has not heard all hosts yet; they keep what they were told before"
         return Paths([ok(Step.ADDRESS, address), unknown(Step.DIRECTORY, text)], True)
     links, ways = [ok(Step.ADDRESS, address)], []
@@ -83,7 +83,7 @@ def _proxy(case: Case, host_id: str) -> Link:
 
 def _directory(case: Case, host_id: str) -> Link:
     host, accepted = case.host(host_id), case.accepted.get(host_id, "")
-    if accepted == case.survey.directories[host_id].digest:
+    if accepted == case.digest(host_id):
         return ok(Step.DIRECTORY, "the leader's newest is accepted", host)
     text = "the leader's newest is not accepted: the proxy works with an older one"
     if not accepted:

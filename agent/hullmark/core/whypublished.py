@@ -63,7 +63,7 @@ def _bound(reach: ServiceReach, published: Published) -> Iterator[Link]:
 def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator[Link]:
     """By proxies."""
     port = f"{published.port}/{published.protocol}"
-    if not case.survey.directories:
+    if case.survey.table is None:
         yield unknown(Step.PUBLISHED, f"{port}: this leader has not heard all hosts yet")
         return
     for told in published.silent:

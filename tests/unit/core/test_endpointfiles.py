@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 from hullmark.core.endpointfiles import haproxy_fragment, hosts_file, json_text
-from hullmark.core.serviceview import all_heard, reaches
+from hullmark.core.serviceview import reaches
 from hullmark.core.why import Case
 from hullmark.model.app import PortMode
 from hullmark.model.observed import Phase
@@ -17,6 +17,7 @@ from tests.unit.core.whyworld import (
     HOSTS,
     whole,
     with_facts,
+    with_service,
     with_snapshot,
     with_status,
 )
@@ -44,7 +45,8 @@ def test_a_service_as_it_is_reached() -> None:
 
 
 def test_hosts_that_should_answer_and_do_not_are_named() -> None:
-    case = with_snapshot(whole(), heard_s={"id1": 1.0, "id2": 60.0, "id3": 1.0})
+    case = with_service(whole(), ingress=("node.hostname != none",))
+    case = with_snapshot(case, heard_s={"id1": 1.0, "id2": 60.0, "id3": 1.0})
     (published,) = api(with_facts(case, "id3", proxy_version="")).published
     assert [spot.host for spot in published.spots] == ["h1"]
     assert published.silent == ("h2: lost", "h3: it has no proxy that is up")
@@ -57,23 +59,13 @@ def test_a_service_without_an_address_says_why() -> None:
 
 
 def test_who_uses_a_service() -> None:
-    record = whole().snapshot.apps["shop"]
-    web = dataclasses.replace(record.app.services["web"], uses=("shop/api",))
-    app = dataclasses.replace(record.app, services={**record.app.services, "web": web})
-    case = with_snapshot(whole(), apps={"shop": dataclasses.replace(record, app=app)})
+    case = with_service(whole(), "web", uses=("shop/api",))
     assert api(case).users == ("shop/web",)
 
 
 def test_what_is_being_removed_is_not_listed() -> None:
     record = dataclasses.replace(whole().snapshot.apps["shop"], removing=True)
     assert reaches(with_snapshot(whole(), apps={"shop": record}).survey) == ()
-
-
-def test_all_hosts_are_heard_or_lost() -> None:
-    assert all_heard(whole().snapshot)
-    unheard = with_snapshot(whole(), heard_s={}, observed={}, waited_s=2.0)
-    assert not all_heard(unheard.snapshot)
-    assert all_heard(with_snapshot(unheard, waited_s=60.0).snapshot)
 
 
 def test_a_hosts_file_has_those_that_serve_first() -> None:

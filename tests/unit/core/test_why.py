@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hullmark.core.why import Case, why
-from hullmark.model.app import DeploySpec, PortMode, PortSpec
+from hullmark.model.app import DeploySpec, Placement, PortMode, PortSpec
 from hullmark.model.host import Listener
 from hullmark.model.observed import REFUSED_BY_POLICY, Health, HostProblem, Phase
 from hullmark.model.orders import PublishedPort
@@ -17,10 +17,10 @@ from tests.unit.core.whyworld import (
     HOSTS,
     PUBLISHED,
     whole,
-    with_directory,
     with_facts,
     with_port,
     with_problem,
+    with_service,
     with_snapshot,
     with_status,
     with_traffic,
@@ -119,27 +119,17 @@ def test_an_app_that_is_being_removed() -> None:
 
 
 def scaled(replicas: int) -> Case:
-    case = whole()
-    record = case.snapshot.apps["shop"]
-    api = record.app.services["api"]
-    changed = dataclasses.replace(api, deploy=DeploySpec(replicas=replicas))
-    app = dataclasses.replace(record.app, services={**record.app.services, "api": changed})
-    return with_snapshot(case, apps={"shop": dataclasses.replace(record, app=app)})
+    return with_service(whole(), deploy=DeploySpec(replicas=replicas))
 
 
 def test_placement_of_one_instance_too_many() -> None:
-    case = scaled(3)
-    record = case.snapshot.apps["shop"]
-    api = record.app.services["api"]
-    placement = dataclasses.replace(api.deploy.placement, max_replicas_per_node=1)
     hosts = {
         key: dataclasses.replace(host, labels={} if key == "id3" else {"zone": "a"})
-        for key, host in case.snapshot.hosts.items()
+        for key, host in whole().snapshot.hosts.items()
     }
-    placement = dataclasses.replace(placement, constraints=("node.labels.zone == a",))
-    api = dataclasses.replace(api, deploy=dataclasses.replace(api.deploy, placement=placement))
-    app = dataclasses.replace(record.app, services={**record.app.services, "api": api})
-    case = with_snapshot(case, apps={"shop": dataclasses.replace(record, app=app)}, hosts=hosts)
+    placement = Placement(("node.labels.zone == a",), max_replicas_per_node=1)
+    case = with_snapshot(whole(), hosts=hosts)
+    case = with_service(case, deploy=DeploySpec(replicas=3, placement=placement))
     link = only_broken(case, Verdict.DEGRADED)
     assert (link.step, link.partly) == (Step.PLACEMENT, True)
     assert "shop/api.3 has no place: no host fits" in link.text
@@ -177,7 +167,7 @@ def test_all_agents_are_gone_so_it_is_broken() -> None:
 
 def test_agents_that_a_new_leader_has_not_heard_yet() -> None:
     case = with_snapshot(whole(), heard_s={}, observed={}, waited_s=2.0)
-    told = asked(dataclasses.replace(case, survey=dataclasses.replace(case.survey, directories={})))
+    told = asked(case)
     assert told.verdict is Verdict.UNKNOWN
     assert told.first == "agent of h1, h2: not heard since this leader began"
 
@@ -253,15 +243,20 @@ def test_a_service_without_ports_needs_none() -> None:
 
 
 def test_a_proxy_that_is_not_up() -> None:
-    case = with_facts(whole(), "id3", proxy_version="")
-    told = asked(case)
+    link = only_broken(with_facts(whole(), "id3", proxy_version=""), Verdict.DEGRADED)
+    assert (link.step, link.hosts, link.there) == (Step.PROXY, ("h3",), True)
+    assert "hullmark-proxy" in link.next
+
+
+def test_a_published_port_that_a_chosen_host_can_not_answer_without_a_proxy() -> None:
+    case = with_service(whole(), ingress=("node.hostname == h3",))
+    told = asked(with_facts(case, "id3", proxy_version=""))
     found = [link for link in links(told) if link.found is Found.BROKEN]
-    assert [(link.step, link.hosts) for link in found] == [
-        (Step.PROXY, ("h3",)),
-        (Step.PUBLISHED, ("h3",)),
+    assert [(link.step, link.hosts, link.partly) for link in found] == [
+        (Step.PROXY, ("h3",), True),
+        (Step.PUBLISHED, ("h3",), False),
     ]
-    assert told.verdict is Verdict.DEGRADED
-    assert "hullmark-proxy" in told.next
+    assert found[1].text == "8080/tcp is not answered: it has no proxy that is up"
 
 
 def test_a_proxy_that_refuses_its_configuration() -> None:
@@ -290,7 +285,7 @@ def test_a_directory_that_a_host_never_accepted() -> None:
 
 def test_a_leader_that_has_no_directory_yet() -> None:
     case = whole()
-    case = dataclasses.replace(case, survey=dataclasses.replace(case.survey, directories={}))
+    case = dataclasses.replace(case, survey=dataclasses.replace(case.survey, table=None))
     told = asked(case)
     assert told.verdict is Verdict.UNKNOWN
     assert told.first.startswith("directory: this leader has not heard all hosts yet")
@@ -370,20 +365,15 @@ def test_a_published_port_of_which_the_host_says_nothing_yet() -> None:
 
 
 def test_a_published_port_that_no_host_answers() -> None:
-    link = only_broken(with_directory(whole(), *ALL, published=()), Verdict.BROKEN)
+    link = only_broken(with_service(whole(), ingress=("node.labels.zone == x",)), Verdict.BROKEN)
     assert link.step is Step.PUBLISHED
     assert "answered by no host" in link.text
 
 
 def bound(*ports: PublishedPort) -> Case:
     """The same port, but held by the engines of the instances' hosts."""
-    case = with_directory(whole(), *ALL, published=())
-    record = case.snapshot.apps["shop"]
     spec = PortSpec(80, PUBLISHED, PUBLISHED, mode=PortMode.HOST)
-    api = dataclasses.replace(record.app.services["api"], ports=(spec,))
-    app = dataclasses.replace(record.app, services={**record.app.services, "api": api})
-    case = with_snapshot(case, apps={"shop": dataclasses.replace(record, app=app)})
-    return with_status(case, *BOTH, ports=ports)
+    return with_status(with_service(whole(), ports=(spec,)), *BOTH, ports=ports)
 
 
 def test_a_port_of_the_host_that_the_engine_holds() -> None:
@@ -408,13 +398,9 @@ def test_a_host_that_was_removed_is_not_walked() -> None:
 
 
 def test_nothing_of_a_secret_is_told() -> None:
-    case = whole()
-    record = case.snapshot.apps["shop"]
-    api = record.app.services["api"]
-    container = dataclasses.replace(api.container, environment={"PASSWORD": "hunter2"})
-    app = dataclasses.replace(
-        record.app,
-        services={**record.app.services, "api": dataclasses.replace(api, container=container)},
+    container = dataclasses.replace(
+        whole().snapshot.apps["shop"].app.services["api"].container,
+        environment={"PASSWORD": "hunter2"},
     )
-    case = with_snapshot(case, apps={"shop": dataclasses.replace(record, app=app)})
+    case = with_service(whole(), container=container)
     assert "hunter2" not in repr(asked(case))

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hullmark.core.directory import all_heard, tabled
 from hullmark.core.schedule import plan
 from hullmark.core.serviceview import Survey
 from hullmark.core.why import Case
@@ -21,7 +22,7 @@ from hullmark.model.app import (
     PortSpec,
     Service,
 )
-from hullmark.model.directory import Directory, PublishedEntry, ServiceEntry, ServiceName, Share
+from hullmark.model.directory import ServiceName
 from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
 from hullmark.model.observed import Health, HostProblem, HostState, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId
@@ -84,35 +85,37 @@ def snapshot() -> Snapshot:
     )
 
 
-def directory(host_id: str) -> Directory:
-    elsewhere = tuple(Share(key, 1) for key in ("id1", "id2") if key != host_id)
-    return Directory(
-        digest=f"digest of {host_id}",
-        services=(ServiceEntry(API, ADDRESS, (80,), elsewhere, {"back": ()}),),
-        published=(PublishedEntry(PUBLISHED, "", API, 80),),
-    )
-
-
 def traffic(host_id: str) -> Traffic:
     return Traffic((PortTraffic(API, 80, ADDRESS, up=2, members=2),))
 
 
 def whole() -> Case:
-    return Case(
-        Survey.of(snapshot(), {key: directory(key) for key in HOSTS}),
-        accepted={key: directory(key).digest for key in HOSTS},
-        traffic={key: traffic(key) for key in HOSTS},
-    )
+    traffics = {key: traffic(key) for key in HOSTS}
+    return with_snapshot(Case(Survey.of(snapshot(), None), traffic=traffics))
 
 
 # what may be otherwise
 
 
 def with_snapshot(case: Case, **changes: Any) -> Case:
-    """Planned anew: what has no place any more is told."""
+    """Planned anew: what has no place any more is told, and hosts have accepted what they were told."""
     changed = dataclasses.replace(case.snapshot, **changes)
-    survey = Survey.of(changed, case.survey.directories)
-    return dataclasses.replace(case, survey=survey, unplaced=plan(changed).unplaced)
+    table = tabled(changed) if all_heard(changed) else None
+    return dataclasses.replace(
+        case,
+        survey=Survey.of(changed, table),
+        unplaced=plan(changed).unplaced,
+        accepted={} if table is None else dict(table.digests),
+    )
+
+
+def with_service(case: Case, name: str = "api", **changes: Any) -> Case:
+    """The app asks for it otherwise, without another generation."""
+    record = case.snapshot.apps["shop"]
+    changed = dataclasses.replace(record.app.services[name], **changes)
+    services = {**record.app.services, name: changed}
+    app = dataclasses.replace(record.app, services=services)
+    return with_snapshot(case, apps={"shop": dataclasses.replace(record, app=app)})
 
 
 def with_state(case: Case, change: Callable[[HostState], HostState], *host_ids: str) -> Case:
@@ -151,11 +154,3 @@ def with_port(case: Case, *host_ids: str, **changes: Any) -> Case:
         for key in host_ids
     }
     return with_traffic(case, found)
-
-
-def with_directory(case: Case, *host_ids: str, **changes: Any) -> Case:
-    directories = dict(case.survey.directories)
-    for key in host_ids:
-        directories[key] = dataclasses.replace(directories[key], **changes)
-    survey = dataclasses.replace(case.survey, directories=directories)
-    return dataclasses.replace(case, survey=survey)
