@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional, Protocol
 
+from hullmark.agentd import declaredports
 from hullmark.agentd.alarm import Alarm
 from hullmark.agentd.controlling import Controlling, Makings
 from hullmark.agentd.controlrecords import Diary
@@ -74,7 +75,7 @@ class Attendance:
         )
         looking = Looking(
             assemble(
-                probes.looks(guard.engine),
+                probes.looks(guard.engine, declaredports.sources(Path(config.state_dir))),
                 {
                     RECEIPT: self._forwarding.look,
                     OWN_CHAIN: filled(PROBES[OWN_CHAIN], self._own_log),

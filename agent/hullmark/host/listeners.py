@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Optional
 
 import psutil
 
@@ -82,6 +83,27 @@ def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listen
         if not expected and not (who.process == PROXY and address in ours.service_addresses):
             found.add(Listener(port, protocol, address, who.process, who.container))
     return tuple(sorted(_one_for_each(found))[:LISTENERS_MAX])
+
+
+def of_containers(containers: Mapping[str, str]) -> Optional[tuple[Listener, ...]]:
+    """What processes of these containers (names by id) listen on in the host's network, on any port. None where this user may not see any."""
+    try:
+        connections = psutil.net_connections("inet")
+    except (psutil.Error, OSError) as error:
+        _say_unseen(str(error) or type(error).__name__)
+        return None
+    known: dict[int, _Who] = {}
+    found = set()
+    for one in connections:
+        tcp = one.type == socket.SOCK_STREAM
+        bound = one.status == psutil.CONN_LISTEN if tcp else not one.raddr
+        if bound and one.laddr:
+            who = _who(one.pid, known, Path("/"), Ours(containers=containers))
+            if who.container:
+                protocol = "tcp" if tcp else "udp"
+                port, address = one.laddr.port, one.laddr.ip
+                found.add(Listener(port, protocol, address, who.process, who.container))
+    return tuple(sorted(found))
 
 
 def ephemeral_from(root: Path = Path("/")) -> int:

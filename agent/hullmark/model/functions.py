@@ -19,11 +19,14 @@ FUNCTIONS: Mapping[str, str] = {
     "engine-hardening": "settings of the container engine",
     "container-hardening": "settings of containers",
     "container-drift": "change inside containers",
+    "container-listeners": "ports that containers listen on",
     "watched-files": "files watched as they change",
     "hullmark-audit": "Hullmark's own record",
 }
 """Each with a few words for people."""
 OF_A_SITE = "site-"
 """How a function begins that only a site has."""
-ONLY_WHERE_THERE = frozenset({"engine-hardening", "container-hardening", "container-drift"})
+ONLY_WHERE_THERE = frozenset(
+    {"engine-hardening", "container-hardening", "container-drift", "container-listeners"}
+)
 """Those about something that a host need not have: without it nothing is missing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional
 
-from hullmark.core.checks import containerdrift
+from hullmark.core.checks import containerdrift, containerlisteners
 from hullmark.core.checks.described import (
     Container,
     described,
@@ -177,4 +177,5 @@ JUDGES: Mapping[str, Judge] = {
     "containers.settings": settings,
     "containers.drift": containerdrift.drift,
     "containers.files": containerdrift.files,
+    "containers.listeners": containerlisteners.listeners,
 }

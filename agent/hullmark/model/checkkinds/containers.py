@@ -67,4 +67,17 @@ KINDS: Mapping[str, Kind] = {
         needs="engine",
         not_exercised="volumes and memory file systems, which are no part of the image; scripts that are read, not executed",
     ),
+    "containers.listeners": Kind(
+        "containers that Hullmark made listen only on ports that they declared",
+        level=2,
+        interval_s=300.0,
+        timeout_s=60.0,
+        parameters={
+            "except": Parameter(
+                Form.TEXTS, "excused: `CONTAINER PORT/PROTOCOL`, each with * and ?", ()
+            )
+        },
+        needs="engine",
+        not_exercised="what listens between two looks; UDP ports from 32768 on, which the kernel gives to callers; loopback in a network of the container's own",
+    ),
 }
