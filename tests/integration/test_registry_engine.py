@@ -63,6 +63,19 @@ def test_a_tag_is_resolved_and_pulled_by_its_digest(bare: Yard, registry: Regist
     assert bare.output(bare.run(replace(pinned, container=spec))) == ["1"]
 
 
+def test_what_an_image_exposes_is_known_before_and_after_it_is_pulled(
+    bare: Yard, registry: Registry
+) -> None:
+    digest = registry.push("team/app:4", {"ExposedPorts": {"8080/tcp": {}, "53/udp": {}}})
+    ref = registry.ref("team/app:4")
+    by_registry = bare.engine.resolve(ref, "", "missing")
+    assert (by_registry.digest, by_registry.exposed) == (digest, ("53/udp", "8080/tcp"))
+    bare.engine.pull(wanted(ref, digest))
+    assert bare.engine.resolve(ref, "", "missing").exposed == by_registry.exposed
+    pinned = f"{registry.host}/team/app@{digest}"
+    assert bare.engine.resolve(pinned, "", "missing").exposed == by_registry.exposed
+
+
 def test_a_tag_is_pulled_where_nothing_is_pinned(bare: Yard, registry: Registry) -> None:
     registry.push("team/app:3")
     bundle = wanted(registry.ref("team/app:3"))

@@ -135,7 +135,7 @@ class Tasks:
                 given.get("platform", ""),
                 given.get("pull_policy") or "missing",
             )
-            answer = ResolveAnswer(found.digest, found.local_id, found.note)
+            answer = ResolveAnswer(found.digest, found.local_id, found.note, exposed=found.exposed)
         except HullmarkError as error:
             answer = ResolveAnswer(error=error.message, remedy=error.remedy)
         return canonical(to_wire(answer)) + b"\n"

@@ -159,6 +159,32 @@ def pinned(app: App, digests: Mapping[str, str]) -> App:
     return dataclasses.replace(app, services=services)
 
 
+def exposing(app: App, exposed: Mapping[str, tuple[str, ...]]) -> App:
+    """The app with what its images expose, by service name. Others stay as they are."""
+    services = {
+        name: dataclasses.replace(service, exposed=exposed.get(name, service.exposed))
+        for name, service in app.services.items()
+    }
+    return dataclasses.replace(app, services=services)
+
+
+def known_exposed(old: Optional[AppRecord], app: App) -> dict[str, tuple[str, ...]]:
+    """What the images expose that the app has now, by service, where they are the very same."""
+    if old is None or old.removing:
+        return {}
+    found = {}
+    for name, service in app.services.items():
+        before = old.app.services.get(name)
+        if before is not None and before.exposed and _image(before) == _image(service):
+            found[name] = before.exposed
+    return found
+
+
+def _image(service: Service) -> tuple[str, str, str]:
+    container = service.container
+    return container.image, container.platform, container.digest
+
+
 def known_digests(old: Optional[AppRecord], app: App) -> dict[str, str]:
     """Digests that the app has now, by service, for images that are still written the same way."""
     if old is None or old.removing:

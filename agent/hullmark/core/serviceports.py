@@ -6,6 +6,7 @@ answered by the proxies of the hosts that `x-hullmark.ingress` picks (see `publi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from hullmark.model.app import App, PortMode, PortSpec, Service
@@ -25,17 +26,26 @@ def ports_of(service: Service) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def declared(service: Service) -> tuple[int, ...]:
+    """Those that the app names itself."""
+    return ports_of(dataclasses.replace(service, exposed=()))
+
+
 def is_host_network(service: Service) -> bool:
     """Whether its containers have no network of their own: their ports are the host's."""
     return service.container.network_mode == HOST_NETWORK
 
 
-def has_address(service: Service) -> bool:
-    """Whether others can reach it under an address: a one-shot serves nobody, and without a network or a port nothing could answer."""
+def may_serve(service: Service) -> bool:
+    """Whether others could reach it under an address, had it a port: a one-shot serves nobody, and one without a network of its own has
+    nothing to be reached by."""
     container = service.container
-    if container.one_shot or container.network_mode in (HOST_NETWORK, NO_NETWORK):
-        return False
-    return bool(ports_of(service))
+    return not container.one_shot and container.network_mode not in (HOST_NETWORK, NO_NETWORK)
+
+
+def has_address(service: Service) -> bool:
+    """Whether it has an address."""
+    return may_serve(service) and bool(ports_of(service))
 
 
 def addressed(app: App) -> Iterator[str]:

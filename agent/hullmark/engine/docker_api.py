@@ -330,12 +330,14 @@ class DockerApiEngine:
 
     def resolve(self, image: str, platform: str, pull_policy: str) -> Resolved:
         reference = parse(image)
-        if reference.digest:
-            return Resolved(image, reference.digest, note="pinned in the file")
-        if pull_policy == "never" or reference.local:
+        if not reference.digest and (pull_policy == "never" or reference.local):
             return images.local(self._connection, reference, image, "on the host only")
         credential = credentials.find(self._registries, reference.registry)
-        return images.resolve(self._connection, reference, image, credential, time.time())
+        if reference.digest:
+            known = reference, reference.digest, platform, credential
+            exposed = images.exposed_by(self._connection, *known)
+            return Resolved(image, reference.digest, note="pinned in the file", exposed=exposed)
+        return images.resolve(self._connection, reference, image, platform, credential, time.time())
 
     # -- networks and volumes
 

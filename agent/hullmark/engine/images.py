@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -14,12 +15,16 @@ from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.connection import Connection
 from hullmark.engine.credentials import Credential
 from hullmark.engine.protocol import Deed, DeedKind, Gate, Progress, Resolved
-from hullmark.errors import ImageUnavailable, NotFound, PolicyRefused, Refused
+from hullmark.errors import EngineUnavailable, ImageUnavailable, NotFound, PolicyRefused, Refused
 from hullmark.model.app import ContainerSpec
 from hullmark.model.reference import Reference, parse
 
 STALL_S = 300.0
 """A pull that says nothing for this long is given up. A slow one goes on as long as it takes."""
+
+EXPOSED_MOST = 100
+"""Ports of one image. More is no image that somebody made in earnest."""
+_PORT = re.compile(r"([1-9][0-9]{0,4})/(tcp|udp|sctp)")
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def resolve(
     connection: Connection,
     reference: Reference,
     image: str,
+    platform: str,
     credential: Optional[Credential],
     now: float,
 ) -> Resolved:
@@ -117,7 +123,40 @@ def resolve(
                 )
             except ImageUnavailable:
                 raise PullFailed(str(error)) from error
-    return Resolved(image, digest, note=f"asked {reference.registry}")
+    exposed = exposed_by(connection, reference, digest, platform, credential)
+    return Resolved(image, digest, note=f"asked {reference.registry}", exposed=exposed)
+
+
+def exposed_by(
+    connection: Connection,
+    reference: Reference,
+    digest: str,
+    platform: str,
+    credential: Optional[Credential],
+) -> tuple[str, ...]:
+    """What the image with this digest exposes, by the host's own copy, else by the registry; nothing where neither says."""
+    with contextlib.suppress(EngineUnavailable):
+        description = found(connection, reference.pinned(digest))
+        if description is not None:
+            return exposed_ports(description.get("Config"))
+    if reference.local:
+        return ()
+    try:
+        image = registry.config_of(reference, digest, platform, credential)
+    except registry.Unreachable:
+        return ()
+    return exposed_ports(image.get("config"))
+
+
+def exposed_ports(config: Any) -> tuple[str, ...]:
+    """Of an image's configuration, as engines and registries have it: `{"ExposedPorts": {"80/tcp": {}}}`. What is no port is left out: whoever
+    made the image could write anything there."""
+    listed = config.get("ExposedPorts") if isinstance(config, dict) else None
+    if not isinstance(listed, dict):
+        return ()
+    named = (text if "/" in text else f"{text}/tcp" for text in map(str, listed))
+    good = {text for text in named if (match := _PORT.fullmatch(text)) and int(match[1]) <= 65535}
+    return tuple(sorted(good, key=lambda text: (int(text.partition("/")[0]), text))[:EXPOSED_MOST])
 
 
 def local(connection: Connection, reference: Reference, image: str, note: str) -> Resolved:
@@ -131,8 +170,11 @@ def local(connection: Connection, reference: Reference, image: str, note: str) -
     for known in description.get("RepoDigests") or ():
         name, _, digest = known.partition("@")
         if parse(name).name == reference.name and not reference.local:
-            return Resolved(image, digest, description["Id"], note)
-    return Resolved(image, "", description["Id"], note)
+            break
+    else:
+        digest = ""
+    exposed = exposed_ports(description.get("Config"))
+    return Resolved(image, digest, description["Id"], note, exposed)
 
 
 @contextlib.contextmanager

@@ -117,12 +117,14 @@ class CreateRequest:
 @dataclass(frozen=True)
 class Resolved:
     """What an image reference means now. `digest` is empty where only a local image without one was
-    found (then `local_id` is its id). `note` tells a person where the answer comes from."""
+    found (then `local_id` is its id). `note` tells a person where the answer comes from. `exposed` are the ports that the image says it
+    listens on (`80/tcp`); none also where nobody could say."""
 
     image: str
     digest: str = ""
     local_id: str = ""
     note: str = ""
+    exposed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Digests for the tags of an app that is applied, each distinct image looked up once.
+"""Digests for the tags of an app that is applied, and the ports that its images expose; each distinct image looked up once.
 
 A tag that nobody looked up is never taken silently: what it means could change with the next pull. Such an app is
-refused, unless it has a digest for the same image already.
+refused, unless it has a digest for the same image already. What an image exposes is only asked for where the app names no port itself:
+nothing is refused because nobody could say.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Callable, Optional
 
-from hullmark.core import generations
+from hullmark.core import generations, serviceports
 from hullmark.errors import ImageUnavailable
 from hullmark.model.app import App, PullPolicy, Service
 from hullmark.model.protocol import ResolveAnswer
@@ -51,10 +52,66 @@ async def pinned(
             return await resolve(*question)
 
     wanted = looked_up(app)
-    answers = await asyncio.gather(*(ask(question) for question in wanted))
+    questions = list(dict.fromkeys((*wanted, *portless(app))))
+    found = await asyncio.gather(*(ask(question) for question in questions))
+    answers = dict(zip(questions, found))
+    digests, warnings = _digests(app, old, wanted, answers)
+    made = generations.pinned(app, digests)
+    exposed, unknown = _exposed(made, old, answers)
+    return generations.exposing(made, exposed), (*warnings, *unknown)
+
+
+def portless(app: App) -> Mapping[_Question, Sequence[str]]:
+    """The names of services that others could reach, and that name no port themselves, by what is asked of their image."""
+    found: dict[_Question, list[str]] = {}
+    for name, service in sorted(app.services.items()):
+        if serviceports.may_serve(service) and not serviceports.declared(service):
+            found.setdefault(_question(service), []).append(name)
+    return found
+
+
+def _exposed(
+    app: App, old: Optional[AppRecord], answers: Mapping[_Question, ResolveAnswer]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """What images expose, by service; and warnings of those of which it is needed and not known."""
+    exposed, warnings = generations.known_exposed(old, app), []
+    needed = {each for each in _names(portless(app)) if reachable(app, each)} - exposed.keys()
+    for name, service in sorted(app.services.items()):
+        answer = answers.get(_question(service))
+        if answer is not None and answer.exposed:
+            exposed[name] = answer.exposed
+        elif name in needed and answer is not None and not (answer.digest or answer.local_id):
+            why = answer.error or answer.note
+            warnings.append(f"{name}: which ports its image exposes is not known: {why}")
+    return exposed, warnings
+
+
+def reachable(app: App, name: str) -> bool:
+    """Whether another service of the app would reach it, had it a port."""
+    networks = {place.network for place in app.services[name].container.networks}
+    return any(
+        f"{app.name}/{name}" in other.uses
+        or networks.intersection(place.network for place in other.container.networks)
+        for each, other in app.services.items()
+        if each != name
+    )
+
+
+def _names(asked: Mapping[_Question, Sequence[str]]) -> set[str]:
+    return {name for names in asked.values() for name in names}
+
+
+def _digests(
+    app: App,
+    old: Optional[AppRecord],
+    wanted: Mapping[_Question, Sequence[str]],
+    answers: Mapping[_Question, ResolveAnswer],
+) -> tuple[dict[str, str], list[str]]:
+    """What pins the images, by service, and warnings. Raises ImageUnavailable."""
     digests = generations.known_digests(old, app)
     warnings = []
-    for ((image, _, _), services), answer in zip(wanted.items(), answers):
+    for question, services in wanted.items():
+        image, answer = question[0], answers[question]
         digest = _digest(image, services, answer, digests)
         for name in services:
             digests[name] = digest
@@ -62,7 +119,7 @@ async def pinned(
             state = "keeps its digest" if digest else "is not pinned"
             note = answer.note or "it has no digest"
             warnings.append(f"{', '.join(services)}: image {image} {state}: {note}")
-    return generations.pinned(app, digests), tuple(warnings)
+    return digests, warnings
 
 
 def plan_notes(app: App, known: Mapping[str, str]) -> Sequence[str]:

@@ -125,13 +125,15 @@ class ReportAnswer:
 @dataclass(frozen=True)
 class ResolveAnswer:
     """The one line that answers a `resolve` task. `error` set: it can't be had, and why; otherwise `digest`
-    is `sha256:...`, or empty for a local image without one. `note` says where the answer comes from."""
+    is `sha256:...`, or empty for a local image without one. `note` says where the answer comes from. `exposed`: the image's own
+    ports (`80/tcp`)."""
 
     digest: str = ""
     local_id: str = ""
     note: str = ""
     error: str = ""
     remedy: str = ""
+    exposed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -87,3 +87,38 @@ def test_login() -> None:
     known = {"username": "deploy", "password": "pw+/?"}
     assert json.loads(base64.urlsafe_b64decode(images._login(LOGIN))) == known
     assert json.loads(base64.urlsafe_b64decode(images._login(None))) == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "ports"),
+    [
+        (
+            {"ExposedPorts": {"443/tcp": {}, "80/tcp": {}, "53/udp": {}}},
+            ("53/udp", "80/tcp", "443/tcp"),
+        ),
+        ({"ExposedPorts": {"80": {}}}, ("80/tcp",)),
+        (
+            {
+                "ExposedPorts": {
+                    "0/tcp": {},
+                    "70000/tcp": {},
+                    "80/icmp": {},
+                    "a b": {},
+                    "08/tcp": {},
+                }
+            },
+            (),
+        ),
+        ({"ExposedPorts": None}, ()),
+        ({"ExposedPorts": ["80/tcp"]}, ()),
+        ({}, ()),
+        (None, ()),
+    ],
+)
+def test_what_an_image_exposes(config: Any, ports: tuple[str, ...]) -> None:
+    assert images.exposed_ports(config) == ports
+
+
+def test_an_image_does_not_expose_without_end() -> None:
+    many = {f"{port}/tcp": {} for port in range(1, 5000)}
+    assert len(images.exposed_ports({"ExposedPorts": many})) == images.EXPOSED_MOST

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any, Optional
 
 import pytest
@@ -167,3 +168,66 @@ def test_no_such_tag(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_good_answer(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
     with pytest.raises(registry.Unreachable):
         ask(monkeypatch, FakeSession(given), "reg.example.com/a/b")
+
+
+CONFIG = "sha256:" + "c" * 64
+MANIFEST = {"config": {"digest": CONFIG}}
+ARM = "sha256:" + "a" * 64
+
+
+def told(document: Any) -> Any:
+    made = answer(200, body=json.dumps(document).encode())
+    made._content_consumed = True
+    return made
+
+
+def config(monkeypatch: pytest.MonkeyPatch, session: FakeSession, platform: str = "") -> Any:
+    monkeypatch.setattr(requests, "Session", lambda: session)
+    return registry.config_of(parse("reg.example.com/a/b:2"), DIGEST, platform, None)
+
+
+def test_the_configuration_of_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = FakeSession(told(MANIFEST), told({"config": {"ExposedPorts": {"80/tcp": {}}}}))
+    assert config(monkeypatch, session) == {"config": {"ExposedPorts": {"80/tcp": {}}}}
+    assert [url for _, url, _ in session.asked] == [
+        f"https://reg.example.com/v2/a/b/manifests/{DIGEST}",
+        f"https://reg.example.com/v2/a/b/blobs/{CONFIG}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "digest"), [("", DIGEST), ("linux/arm64", ARM), ("linux/amd64", DIGEST)]
+)
+def test_the_configuration_for_a_platform(
+    monkeypatch: pytest.MonkeyPatch, platform: str, digest: str
+) -> None:
+    index = {
+        "manifests": [
+            {"digest": ARM, "platform": {"os": "unknown", "architecture": "unknown"}},
+            {"digest": DIGEST, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": ARM, "platform": {"os": "linux", "architecture": "arm64"}},
+        ]
+    }
+    session = FakeSession(told(index), told(MANIFEST), told({}))
+    assert config(monkeypatch, session, platform) == {}
+    assert session.asked[1][1].endswith(f"/manifests/{digest}")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [answer(404)],
+        [answer(401)],
+        [requests.ConnectionError("connection refused")],
+        [told([])],
+        [told({})],
+        [told({"config": {"digest": "../../x"}})],
+        [told({"manifests": []})],
+        [told({"manifests": [{"digest": "../x", "platform": {"os": "linux"}}]})],
+        [told(MANIFEST), answer(500)],
+        [told({"x": "y" * (5 << 20)})],
+    ],
+)
+def test_a_configuration_that_is_none(monkeypatch: pytest.MonkeyPatch, answers: list[Any]) -> None:
+    with pytest.raises(registry.Unreachable):
+        config(monkeypatch, FakeSession(*answers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -25,12 +25,15 @@ from hullmark.masterd.view import decode, encode
 from hullmark.model.api import InviteRequest, RemoveRequest, ScaleRequest
 from hullmark.model.app import (
     App,
+    Attachment,
     ContainerSpec,
     Dependency,
     DependencyCondition,
     DeploySpec,
     Mount,
     MountKind,
+    Network,
+    PortMode,
     PortSpec,
     PullPolicy,
     Service,
@@ -126,13 +129,62 @@ def test_digests_are_looked_up_once_for_each_image() -> None:
         fixed = Service(ContainerSpec("x@sha256:" + "2" * 64))
         spec = app(again=Service(ContainerSpec("web:1")), never=never, fixed=fixed)
         await cluster.apply(request(spec, "r1"), ALICE, resolve)
-        assert asked == [("web:1", "", "missing")]
+        # Of the others nothing but what their images expose is asked.
+        assert sorted(asked) == [
+            ("local:1", "", "never"),
+            ("web:1", "", "missing"),
+            ("x@sha256:" + "2" * 64, "", "missing"),
+        ]
         services = {view.service: view for view in cluster.app_detail("shop").summary.services}
         assert services["web"].digest == services["again"].digest == "sha256:" + "1" * 64
         assert services["never"].digest == services["fixed"].digest == ""
         plan = cluster.plan(spec)
         assert not plan.changed
         assert "again, web" in plan.warnings[0]
+
+    lead(test)
+
+
+def test_what_images_expose_is_found_out_and_kept() -> None:
+    asked = []
+
+    async def resolve(image: str, platform: str, policy: str) -> ResolveAnswer:
+        asked.append(image)
+        if image == "gone:1":
+            return ResolveAnswer(error="image gone:1 is not on this host")
+        return ResolveAnswer(digest="sha256:" + "1" * 64, exposed=("5432/tcp",))
+
+    async def older(image: str, platform: str, policy: str) -> ResolveAnswer:
+        return ResolveAnswer(digest="sha256:" + "1" * 64)
+
+    def on_a_network(image: str, **more: Any) -> Service:
+        networks = (Attachment("default"),)
+        return Service(ContainerSpec(image, networks=networks, **more))
+
+    async def test(cluster: Cluster) -> None:
+        services = {
+            "db": on_a_network("db:1"),
+            "own": on_a_network("x@sha256:" + "2" * 64, expose=("80",)),
+            "lost": on_a_network("gone:1", pull_policy=PullPolicy.NEVER),
+        }
+        spec = App("shop", services, {"default": Network()})
+        answer = await cluster.apply(request(spec, "r1"), ALICE, resolve)
+        assert sorted(asked) == ["db:1", "gone:1"]
+        assert answer.warnings == (
+            "lost: which ports its image exposes is not known: image gone:1 is not on this host",
+        )
+        kept = cluster.snapshot().apps["shop"].app.services
+        assert {name: one.exposed for name, one in kept.items()} == {
+            "db": ("5432/tcp",),
+            "own": (),
+            "lost": (),
+        }
+        assert dict(cluster.snapshot().addresses) == {
+            "shop/db": "10.214.0.1",
+            "shop/own": "10.214.0.2",
+        }
+        assert not (await cluster.apply(request(spec, "r2"), ALICE, older)).changed
+        assert not cluster.plan(spec).changed
 
     lead(test)
 
@@ -380,7 +432,7 @@ def test_an_app_too_large_for_the_store_is_refused() -> None:
 def test_unplaced_instances_are_explained() -> None:
     async def test(cluster: Cluster) -> None:
         await with_host(cluster)
-        ports = (PortSpec(80, 8080, 8080),)
+        ports = (PortSpec(80, 8080, 8080, mode=PortMode.HOST),)
         web = Service(ContainerSpec("web:1"), DeploySpec(replicas=2), ports)
         await cluster.apply(request(App("shop", {"web": web}), "r1"), ALICE, no_digest)
         await until(cluster, lambda: bool(cluster.snapshot().assignments), "a plan")
