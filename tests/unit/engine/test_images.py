@@ -120,5 +120,5 @@ def test_what_an_image_exposes(config: Any, ports: tuple[str, ...]) -> None:
 
 
 def test_an_image_does_not_expose_without_end() -> None:
-    many = {f"{port}/tcp": {} for port in range(1, 5000)}
+    many: dict[str, dict[str, str]] = {f"{port}/tcp": {} for port in range(1, 5000)}
     assert len(images.exposed_ports({"ExposedPorts": many})) == images.EXPOSED_MOST
