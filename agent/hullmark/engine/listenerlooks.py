@@ -26,13 +26,14 @@ _LISTEN, _UNCONNECTED = "0A", "07"
 _WORD = 8
 HOST = "host"
 
-Declared = Mapping[str, tuple[int, ...]]
-"""TCP ports by `APP/SERVICE`."""
+Declared = Mapping[str, frozenset[str]]
+"""Ports such as `80/tcp`, by `APP/SERVICE`."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the engine doesn't know. `declared`: what the leader told of services' ports, None where it has told nothing. `on_host`: what the processes of
+    """What engines don't know, or don't tell: Podman nothing of exposed ports, Docker not with the host's network. `declared`: what the leader
+    told of services' ports, None where it has told nothing. `on_host`: what the processes of
     containers (names by id) listen on in the host's own network, None where that can't be seen."""
 
     declared: Callable[[], Optional[Declared]]
@@ -94,7 +95,7 @@ def _said(
     service = f"{labels.get(names.LABEL_APP, '')}/{labels.get(names.LABEL_SERVICE, '')}"
     declared = {*(config.get("ExposedPorts") or ()), *(host.get("PortBindings") or ())}
     declared |= _of_image(engine, str(found.get("Image") or ""))
-    declared |= {f"{port}/tcp" for port in (told or {}).get(service, ())}
+    declared |= (told or {}).get(service, frozenset())
     return {
         "network": HOST if _is_on_host(found) else "own",
         "declared": sorted(declared),

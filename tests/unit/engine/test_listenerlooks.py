@@ -10,7 +10,7 @@ from typing import Any, Optional
 import pytest
 
 from hullmark.engine import probes
-from hullmark.engine.listenerlooks import Sources, listening
+from hullmark.engine.listenerlooks import Declared, Sources, listening
 from hullmark.model.control import Reading, Trouble
 from hullmark.model.host import Listener
 from tests.unit.engine.test_probes import Engine, Sight
@@ -52,7 +52,7 @@ FILES = {"/proc/7/net/tcp": TCP, "/proc/7/net/udp": UDP, "/proc/7/net/tcp6": TCP
 def look(
     found: Mapping[str, Any] = WEB,
     files: Mapping[str, str] = FILES,
-    told: Optional[Mapping[str, tuple[int, ...]]] = None,
+    told: Optional[Declared] = None,
     on_host: Optional[tuple[Listener, ...]] = (),
 ) -> dict[str, Reading]:
     engine = Engine({"/containers/json": ROWS, "inspect 1": found, "image sha256:1": IMAGE})
@@ -77,7 +77,7 @@ def test_the_kernels_tables() -> None:
 
 
 def test_one_of_ours_is_looked_at_and_others_are_not() -> None:
-    found = look(told={"shop/web": (81,), "shop/db": (5432,)})
+    found = look(told={"shop/web": frozenset({"81/tcp"}), "shop/db": frozenset({"5432/tcp"})})
     assert set(found) == {"engine", "listeners:web"}
     said = json.loads(found["listeners:web"].text)
     assert said["declared"] == ["53/udp", "80/tcp", "81/tcp", "82/tcp"]
