@@ -7,109 +7,96 @@ there is a record of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hullmark.core import proxynames
-from hullmark.model.directory import ServiceEntry
+from hullmark.model.directory import ServiceEntry, ServiceName
 from hullmark.model.proxy import Bridge, Member, ProxySight
 from hullmark.model.proxyplan import ASK, MOST_REFUSING, SVC, Bind, Frontend, caller_of, key_of
 
 
 @dataclass(frozen=True)
-class Refusing:
-    """Sockets that nobody may use: `kept` are within the bound."""
+class Listening:
+    """`unwatched`: sockets that would only refuse, and are too many."""
 
-    kept: frozenset[Bind]
+    frontends: list[Frontend]
+    callers: tuple[str, ...]
     unwatched: int
 
 
-def frontends(
-    entries: Iterable[ServiceEntry], sight: ProxySight, refusing: frozenset[Bind]
-) -> list[Frontend]:
-    found = []
-    for entry in entries:
-        home, others, asking = _bridges(entry, sight)
+def listening(entries: Iterable[ServiceEntry], sight: ProxySight) -> Listening:
+    """Which refusing sockets there are doesn't move with what else happens on the host: they are the first by the services' names."""
+    places = _Places(sight)
+    frontends: list[Frontend] = []
+    callers: set[str] = set()
+    refusing = unwatched = 0
+    for entry in sorted(entries, key=lambda one: one.name):
+        home = places.home(entry)
+        asking = places.asking(entry) - home
+        others = [one for one in places.interfaces if one not in home and one not in asking]
+        callers.update(places.callers(entry))
         for port in sorted(set(entry.ports)):
+            kept = others[: max(0, MOST_REFUSING - refusing)]
+            refusing += len(kept)
+            unwatched += len(others) - len(kept)
             backend = key_of(SVC, entry.name, port)
-            binds = _binds(entry, port, home)
-            asked = [
-                bind
-                for bridge, bind in zip(others, _binds(entry, port, others))
-                if bridge.interface in asking or bind in refusing
-            ]
-            if binds:
-                found.append(Frontend(backend, backend, tuple(binds)))
-            if asked:
-                name = key_of(ASK, entry.name, port)
-                found.append(Frontend(name, backend, tuple(asked), asks=True))
-    return found
+            for name, asks, interfaces in (
+                (backend, False, home),
+                (key_of(ASK, entry.name, port), True, asking.union(kept)),
+            ):
+                if interfaces:
+                    binds = places.binds(entry.address, port, interfaces)
+                    frontends.append(Frontend(name, backend, binds, asks=asks))
+    return Listening(frontends, tuple(sorted(callers)), unwatched)
 
 
-def refusing(entries: Iterable[ServiceEntry], sight: ProxySight) -> Refusing:
-    """The first of them by name of the service: which those are doesn't move with what else happens on the host."""
-    found = [
-        bind
-        for entry in sorted(entries, key=lambda one: one.name)
-        for bridges in [_bridges(entry, sight)]
-        for port in sorted(set(entry.ports))
-        for bind in _binds(
-            entry, port, [one for one in bridges[1] if one.interface not in bridges[2]]
+class _Places:
+    """Who and what is where on this host. An engine's network that several apps use is one bridge: whoever is on it is on the network."""
+
+    def __init__(self, sight: ProxySight) -> None:
+        sound = [one for one in sorted(sight.bridges) if _is_there(one)]
+        self.interfaces = sorted({one.interface for one in sound})
+        self._indexes = {one.interface: one.index for one in sound}
+        self._at = {(one.app, one.network): one.interface for one in sound}
+        self._of_app: dict[str, list[Member]] = defaultdict(list)
+        self._of_name: dict[ServiceName, list[Member]] = defaultdict(list)
+        for member in sight.members:
+            self._of_app[member.instance.app].append(member)
+            self._of_name[member.name].append(member)
+
+    def home(self, entry: ServiceEntry) -> set[str]:
+        places = ((entry.name.app, network) for network in entry.networks)
+        return {self._at[place] for place in places if place in self._at}
+
+    def asking(self, entry: ServiceEntry) -> set[str]:
+        """Interfaces where somebody is who may call."""
+        places = (
+            (member.instance.app, network)
+            for member in self._may_call(entry)
+            for network in member.addresses
         )
-    ]
-    return Refusing(frozenset(found[:MOST_REFUSING]), max(0, len(found) - MOST_REFUSING))
+        return {self._at[place] for place in places if place in self._at}
+
+    def callers(self, entry: ServiceEntry) -> Iterator[str]:
+        """Also by another of their networks: which one a container sends by is its own routing's choice."""
+        for member in self._may_call(entry):
+            for network, address in member.addresses.items():
+                is_home = member.instance.app == entry.name.app and network in entry.networks
+                if proxynames.is_ipv4(address) and not is_home:
+                    yield caller_of(address, entry.name)
+
+    def binds(self, address: str, port: int, interfaces: Iterable[str]) -> tuple[Bind, ...]:
+        return tuple(Bind(address, port, one, self._indexes[one]) for one in sorted(interfaces))
+
+    def _may_call(self, entry: ServiceEntry) -> Iterator[Member]:
+        for member in self._of_app.get(entry.name.app, ()):
+            if not entry.networks.keys().isdisjoint(member.addresses):
+                yield member
+        for user in entry.users:
+            yield from self._of_name.get(user, ())
 
 
-def callers(entries: Iterable[ServiceEntry], sight: ProxySight) -> tuple[str, ...]:
-    found = {
-        caller_of(address, entry.name)
-        for entry in entries
-        for member in sight.members
-        if _may_call(member, entry)
-        for network, address in member.addresses.items()
-        if proxynames.is_ipv4(address) and not _is_home(entry, member.instance.app, network)
-    }
-    return tuple(sorted(found))
-
-
-def _bridges(
-    entry: ServiceEntry, sight: ProxySight
-) -> tuple[list[Bridge], list[Bridge], frozenset[str]]:
-    """Those of the service's networks, all others of ours, and the names of interfaces among the latter where somebody is who may
-    call. An engine's network that several apps use is one bridge: whoever is on it is on the service's network."""
-    sound = sorted(
-        one for one in sight.bridges if proxynames.is_interface(one.interface) and one.index > 0
-    )
-    home = {one.interface: one for one in sound if _is_home(entry, one.app, one.network)}
-    others = {one.interface: one for one in sound if one.interface not in home}
-    places = {
-        (member.instance.app, network)
-        for member in sight.members
-        if _may_call(member, entry)
-        for network in member.addresses
-    }
-    asking = frozenset(one.interface for one in sound if (one.app, one.network) in places)
-    return (
-        sorted(home.values(), key=_by_interface),
-        sorted(others.values(), key=_by_interface),
-        asking,
-    )
-
-
-def _by_interface(bridge: Bridge) -> str:
-    return bridge.interface
-
-
-def _binds(entry: ServiceEntry, port: int, bridges: Iterable[Bridge]) -> list[Bind]:
-    return [Bind(entry.address, port, one.interface, one.index) for one in bridges]
-
-
-def _is_home(entry: ServiceEntry, app: str, network: str) -> bool:
-    return app == entry.name.app and network in entry.networks
-
-
-def _may_call(member: Member, entry: ServiceEntry) -> bool:
-    """Also by another of its networks: which one a container sends by is its own routing's choice."""
-    app = member.instance.app
-    shares = any(_is_home(entry, app, network) for network in member.addresses)
-    return shares or member.name in entry.users
+def _is_there(bridge: Bridge) -> bool:
+    return bridge.index > 0 and proxynames.is_interface(bridge.interface)

@@ -14,10 +14,9 @@ def plan(sight: ProxySight) -> ProxyPlan:
     directory = sight.directory
     entries = {one.name: one for one in directory.services if proxynames.is_sound(one)}
     tls = _tls(sight)
-    refusing = proxylistening.refusing(entries.values(), sight)
-    frontends = proxylistening.frontends(entries.values(), sight, refusing.kept)
+    listening = proxylistening.listening(entries.values(), sight)
     published = proxypublished.frontends(sight, entries, tls)
-    frontends += published.frontends
+    frontends = listening.frontends + published.frontends
     admitted, refused = proxyadmitting.admitted(sight) if tls else ((), ())
     offered = proxyadmitting.offered(admitted, entries, _ports(entries, directory))
     source = proxyservers.Source(sight, entries, has_tls=bool(tls))
@@ -33,12 +32,12 @@ def plan(sight: ProxySight) -> ProxyPlan:
         ),
         peers=source.peers,
         admissions=proxyadmitting.table(sight.host_id, admitted, _ports(entries, directory)),
-        callers=proxylistening.callers(entries.values(), sight),
+        callers=listening.callers,
         range=directory.range,
         addresses=tuple(sorted(filter(proxynames.is_ipv4, set(directory.addresses)))),
         left_out=published.left_out,
         refused=tuple(sorted(refused)),
-        unwatched=refusing.unwatched,
+        unwatched=listening.unwatched,
     )
 
 

@@ -16,15 +16,17 @@ from hullmark.engine.haproxyconfig import (
     CONFIG,
     Rendered,
     Settings,
+    render,
+)
+from hullmark.engine.haproxyfiles import ProxyFiles
+from hullmark.engine.haproxyreading import (
     addresses_in,
     binds_in,
     binds_of,
     digest_in,
-    render,
     stale,
     without,
 )
-from hullmark.engine.haproxyfiles import ProxyFiles
 from hullmark.engine.haproxyruntime import EVERYTHING, SERVERS, Sockets
 from hullmark.engine.haproxytraffic import traffic_of
 from hullmark.engine.haproxytuning import tune_servers, tune_table

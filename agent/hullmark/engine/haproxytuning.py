@@ -18,7 +18,7 @@ def tune_servers(sockets: Sockets, wanted: Wanted) -> tuple[int, str]:
     """How many commands it took, and what HAProxy said against one of them: then a reload has to do it."""
     running = sockets.servers()
     count = 0
-    for command in _server_commands(running, wanted):
+    for command in server_commands(running, wanted):
         said = sockets.tell(command)
         is_left = command.startswith("del ") and said not in _DONE
         if said not in _DONE and not is_left:
@@ -41,7 +41,7 @@ def tune_table(
     return count, ""
 
 
-def _server_commands(running: Mapping[str, Mapping[str, Running]], wanted: Wanted) -> Iterator[str]:
+def server_commands(running: Mapping[str, Mapping[str, Running]], wanted: Wanted) -> Iterator[str]:
     """New ones first: a backend is never without one that it is to have."""
     for backend, servers in wanted.items():
         known = running.get(backend, {})

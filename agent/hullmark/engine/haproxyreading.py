@@ -1,0 +1,77 @@
+"""What a configuration that was written here says: what it is, and what it listens on. And what a plan does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hullmark.model.proxyplan import Bind, ProxyPlan
+
+
+def digest_in(text: str) -> str:
+    """Of a configuration's structure, as the file says it. Empty where it says none."""
+    return next((rest for key, rest in _words(text) if key == "description"), "")
+
+
+def binds_in(text: str) -> frozenset[Bind]:
+    """What a configuration that was written here listens on."""
+    indexes: dict[str, int] = {}
+    found: list[tuple[str, str]] = []
+    for key, rest in _words(text):
+        if key == "#" and rest.startswith("interface "):
+            _, interface, _, index = rest.split()
+            indexes[interface] = int(index)
+        elif key == "bind":
+            words = rest.split()
+            found.append((words[0], words[2] if words[1:2] == ["interface"] else ""))
+    binds = set()
+    for place, interface in found:
+        address, _, port = place.rpartition(":")
+        binds.add(Bind(address.strip("[]"), int(port), interface, indexes.get(interface, 0)))
+    return frozenset(binds)
+
+
+def binds_of(plan: ProxyPlan) -> set[Bind]:
+    return {*plan.tls, *(bind for one in plan.frontends for bind in one.binds)}
+
+
+def stale(wanted: Iterable[Bind], former: str) -> tuple[Bind, ...]:
+    """Those that a former configuration has on an interface of the same name which was another then."""
+    known = {(one.address, one.port, one.interface): one.index for one in binds_in(former)}
+    return tuple(
+        one
+        for one in sorted(wanted)
+        if known.get((one.address, one.port, one.interface), one.index) != one.index
+    )
+
+
+def without(plan: ProxyPlan, binds: Iterable[Bind]) -> ProxyPlan:
+    """The rest of it: a frontend that is left with nothing to listen on is none."""
+    gone = frozenset(binds)
+    kept = (
+        replace(one, binds=tuple(each for each in one.binds if each not in gone))
+        for one in plan.frontends
+    )
+    return replace(
+        plan,
+        frontends=tuple(one for one in kept if one.binds),
+        tls=tuple(one for one in plan.tls if one not in gone),
+    )
+
+
+def addresses_in(text: str) -> dict[str, str]:
+    """Of each frontend the address that it listens on first."""
+    found: dict[str, str] = {}
+    frontend = ""
+    for key, rest in _words(text):
+        if key == "frontend":
+            frontend = rest.split()[0]
+        elif key == "bind":
+            found.setdefault(frontend, rest.split()[0].rpartition(":")[0])
+    return found
+
+
+def _words(text: str) -> Iterable[tuple[str, str]]:
+    for line in text.splitlines():
+        key, _, rest = line.strip().partition(" ")
+        yield key, rest

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hullmark.core import proxylistening
+from hullmark.core.proxyplan import plan
+from hullmark.model.app import ClientAddress
+from hullmark.model.directory import Admission, Peer, PublishedEntry, ServiceName, Share
+from hullmark.model.orders import PublishedPort
+from hullmark.model.proxy import Bridge
+from hullmark.model.proxyplan import Bind, server_name_of, subject_of
+from tests.unit.core.proxyworld import (
+    API,
+    API_ENTRY,
+    BRIDGES,
+    DB,
+    DB_ENTRY,
+    DIRECTORY,
+    HERE,
+    LAN,
+    MEMBERS,
+    SIGHT,
+    THERE,
+    THIRD,
+    backend,
+    frontend,
+    member,
+    seen,
+    servers,
+)
+
+
+def test_a_service_address_is_listened_on_at_the_bridges_of_its_own_networks_alone() -> None:
+    made = plan(SIGHT)
+    assert frontend(made, "svc:shop:api.v1:80").binds == (Bind("10.214.0.1", 80, "br-front", 11),)
+    assert frontend(made, "svc:shop:db:5432").binds == (Bind("10.214.0.2", 5432, "br-back", 12),)
+    for one in made.frontends:
+        assert all(bind.interface for bind in one.binds) or one.name.startswith("pub:")
+
+
+def test_at_our_other_bridges_callers_are_asked_who_they_are() -> None:
+    asking = frontend(plan(SIGHT), "ask:shop:db:5432")
+    assert asking.asks
+    assert {one.interface for one in asking.binds} == {"br-front", "br-zoo"}
+    assert asking.backend == "svc:shop:db:5432"
+
+
+def test_who_may_call_is_who_uses_a_service_or_shares_a_network_with_it() -> None:
+    """The API's other address, too: which network a container sends by is its own routing's choice."""
+    assert plan(SIGHT).callers == (
+        "172.20.0.2@shop/db",
+        "172.21.0.2@shop/api.v1",
+        "172.22.0.2@shop/db",
+    )
+
+
+def test_an_engines_network_that_two_apps_use_is_one_bridge() -> None:
+    shared = Bridge("zoo", "common", "br-front", 11, "172.20.0.0/16")
+    made = plan(seen(bridges=(*BRIDGES, shared)))
+    assert frontend(made, "svc:shop:api.v1:80").binds == (Bind("10.214.0.1", 80, "br-front", 11),)
+    assert "br-front" not in {each.interface for each in frontend(made, "ask:shop:api.v1:80").binds}
+
+
+def test_a_bridge_that_is_not_there_is_not_listened_on() -> None:
+    made = plan(seen(bridges=(replace(BRIDGES[0], index=0),)))
+    assert [one.name for one in made.frontends] == ["pub:shop:api.v1:80:8080"]
+
+
+def test_containers_here_and_hosts_elsewhere_serve() -> None:
+    found = servers(plan(SIGHT), "svc:shop:api.v1:80")
+    assert found["172.20.0.2"].weight == 1
+    assert not found["172.20.0.2"].peer
+    assert (found["192.0.2.2"].weight, found["192.0.2.2"].peer) == (2, THERE)
+    assert found["192.0.2.2"].server_name == f"80+api+v1+shop.{THERE}"
+
+
+def test_who_does_not_serve_or_is_leaving_keeps_connections_and_gets_none() -> None:
+    here = member(API, 1, front="172.20.0.2")
+    sick = member(API, 2, serving=False, front="172.20.0.3")
+    leaving = replace(member(API, 3, front="172.20.0.4"), leaving=True)
+    found = servers(plan(seen(members=(here, sick, leaving))), "svc:shop:api.v1:80")
+    weights = {address: found[address].weight for address in found if address != "192.0.2.2"}
+    assert weights == {"172.20.0.2": 1, "172.20.0.3": 0, "172.20.0.4": 0}
+
+
+def test_a_container_whose_address_changed_is_another_server() -> None:
+    names = set()
+    for address in ("172.20.0.2", "172.20.0.9"):
+        made = plan(seen(members=(member(API, front=address),)))
+        names.add(servers(made, "svc:shop:api.v1:80")[address].name)
+    assert len(names) == 2
+
+
+def test_what_comes_from_another_host_goes_on_once_and_only_if_nobody_here_serves() -> None:
+    made = plan(SIGHT)
+    assert made.admissions == {
+        f"{THERE}@5432+db+shop.{HERE}": "own:shop:db:5432",
+        f"{THERE}@last+5432+db+shop.{HERE}": "last:shop:db:5432",
+    }
+    own = servers(made, "own:shop:db:5432")
+    assert (own["172.21.0.3"].backup, own["192.0.2.2"].backup) == (False, True)
+    assert own["192.0.2.2"].server_name == f"last+5432+db+shop.{THERE}"
+    assert set(servers(made, "last:shop:db:5432")) == {"172.21.0.3"}
+
+
+def test_a_host_is_admitted_for_scopes_that_are_accepted_here() -> None:
+    admissions = (Admission(THERE, DB, ("out", "cde")), Admission(THIRD, DB, ("out",)))
+    made = plan(seen(admissions=admissions, accepted_scopes=("cde",)))
+    assert {key.partition("@")[0] for key in made.admissions} == {THERE}
+    assert made.refused == (admissions[1],)
+
+
+@pytest.mark.parametrize("change", [{"certificate": ""}, {"tls_address": ""}, {"tls_port": 0}])
+def test_without_a_certificate_or_place_nothing_is_asked_of_other_hosts_or_taken(change) -> None:
+    made = plan(seen(**change))
+    assert (made.tls, made.peers, made.admissions) == ((), (), {})
+    assert not any(one.peer for each in made.backends for one in each.servers)
+
+
+def test_a_published_port_is_on_the_hosts_addresses_and_on_loopback() -> None:
+    found = frontend(plan(SIGHT), "pub:shop:api.v1:80:8080")
+    assert found.binds == (Bind("127.0.0.1", 8080), Bind(LAN, 8080))
+    assert (found.backend, found.http) == ("svc:shop:api.v1:80", False)
+
+
+def test_a_published_port_with_an_address_is_on_that_one() -> None:
+    ports = (PublishedEntry(1, LAN, API, 80), PublishedEntry(2, "192.0.2.99", API, 80))
+    made = plan(seen(published=ports))
+    assert frontend(made, "pub:shop:api.v1:80:1").binds == (Bind(LAN, 1),)
+    assert made.left_out == ("192.0.2.99:2 of shop/api.v1: not an address of this host",)
+
+
+def test_a_port_that_the_engine_still_holds_for_one_of_ours_is_left_to_it() -> None:
+    holder = replace(MEMBERS[0], bound=(PublishedPort(80, 8080, "tcp", LAN),))
+    made = plan(seen(members=(holder,)))
+    assert frontend(made, "pub:shop:api.v1:80:8080").binds == (Bind("127.0.0.1", 8080),)
+    assert made.left_out == (f"{LAN}:8080 of shop/api.v1: the engine has it for shop/api.v1.1",)
+    everywhere = replace(MEMBERS[0], bound=(PublishedPort(80, 8080),))
+    names = [one.name for one in plan(seen(members=(everywhere,))).frontends]
+    assert "pub:shop:api.v1:80:8080" not in names
+    other = replace(MEMBERS[0], bound=(PublishedPort(80, 8080, "udp"),))
+    assert plan(seen(members=(other,))).left_out == ()
+
+
+def test_no_two_frontends_want_one_socket() -> None:
+    ports = (PublishedEntry(7443, "", API, 80), PublishedEntry(9, "", DB, 5432))
+    twice = (*ports, PublishedEntry(9, LAN, API, 80))
+    made = plan(seen(published=twice))
+    binds = [
+        (one.address, one.port, one.interface) for each in made.frontends for one in each.binds
+    ]
+    binds += [(one.address, one.port, one.interface) for one in made.tls]
+    assert len(binds) == len(set(binds))
+    assert len(made.left_out) == 2
+
+
+def test_the_clients_address_is_passed_on_where_it_is_asked_for() -> None:
+    proxied = plan(seen(services=(replace(API_ENTRY, client_address=ClientAddress.PROXY),)))
+    assert servers(proxied, "svc:shop:api.v1:80")["172.20.0.2"].proxy_header
+    read = plan(seen(services=(replace(API_ENTRY, client_address=ClientAddress.FORWARDED),)))
+    found = frontend(read, "pub:shop:api.v1:80:8080")
+    assert (found.http, found.backend) == (True, "web:shop:api.v1:80")
+    assert backend(read, "web:shop:api.v1:80").http
+    assert not backend(read, "svc:shop:api.v1:80").http
+    assert not servers(read, "web:shop:api.v1:80")["172.20.0.2"].proxy_header
+
+
+def test_refusing_sockets_are_bounded_and_callers_are_not(monkeypatch) -> None:
+    monkeypatch.setattr(proxylistening, "MOST_REFUSING", 1)
+    many = tuple(Bridge("zoo", f"n{i}", f"br{i}", 20 + i, "172.30.0.0/16") for i in range(5))
+    made = plan(seen(bridges=(*BRIDGES, *many)))
+    sockets = sum(len(one.binds) for one in made.frontends if one.asks)
+    asked = {one.interface for one in frontend(made, "ask:shop:db:5432").binds}
+    assert {"br-front", "br-zoo"} <= asked
+    assert made.unwatched > 0
+    # The API's address at br-back, the database's at br-front and br-zoo: callers live there.
+    assert sockets == 3 + 1
+
+
+def test_a_plan_does_not_depend_on_the_order_of_what_is_seen() -> None:
+    peers = (*DIRECTORY.peers, Peer(THIRD, "three", "192.0.2.3", 7443))
+    shares = (Share(THERE, 1), Share(THIRD, 1))
+    services = [replace(one, elsewhere=shares) for one in (API_ENTRY, DB_ENTRY)]
+    dice = random.Random(1)
+    made = set()
+    for _ in range(10):
+        mixed = [dice.sample(list(each), len(each)) for each in (services, peers, MEMBERS, BRIDGES)]
+        sight = seen(
+            services=tuple(mixed[0]),
+            peers=tuple(mixed[1]),
+            members=tuple(mixed[2]),
+            bridges=tuple(mixed[3]),
+        )
+        made.add(repr(plan(sight)))
+    assert len(made) == 1
+
+
+NAMES = st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,8}", fullmatch=True)
+APPS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)
+PORTS = st.integers(1, 65535)
+ASKED = st.tuples(st.builds(ServiceName, APPS, NAMES), PORTS, st.booleans())
+
+
+@given(ASKED, ASKED)
+def test_a_server_name_is_one_ports_alone(one, other) -> None:
+    names = [server_name_of(each[0], each[1], HERE, last=each[2]) for each in (one, other)]
+    assert (names[0] == names[1]) == (one == other)
+    assert names[0].count(".") == 1, "a certificate's wildcard stands for one label"
+
+
+@given(st.builds(ServiceName, APPS, NAMES), PORTS)
+def test_a_frontends_name_says_whose_it_is(name, port) -> None:
+    entry = replace(API_ENTRY, name=name, ports=(port,))
+    made = plan(seen(services=(entry,), published=(PublishedEntry(80, "", name, port),)))
+    assert made.frontends
+    for one in made.frontends:
+        assert subject_of(one.name) == (name, port)
+
+
+def test_nothing_known_is_nothing_to_do() -> None:
+    made = plan(replace(SIGHT, directory=replace(DIRECTORY, services=(), admissions=())))
+    assert (made.frontends, made.backends, made.admissions, made.callers) == ((), (), {}, ())

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from hullmark.errors import Refused
+from hullmark.host import loopback
+from hullmark.host.loopback import LoopbackAddresses
+
+WHOLE = "255.255.255.255"
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """Commands for the kernel, on a device that has an address of the range, one of somebody else's, and a network in the range."""
+    present = [("127.0.0.1", "255.0.0.0"), ("10.214.0.9", WHOLE), ("10.9.9.9", WHOLE)]
+    present.append(("10.214.3.1", "255.255.255.0"))
+    found = [SimpleNamespace(family=2, address=one, netmask=mask) for one, mask in present]
+    monkeypatch.setattr("psutil.net_if_addrs", lambda: {"lo": found})
+    commands: list[str] = []
+    monkeypatch.setattr(loopback, "_change", commands.extend)
+    return commands
+
+
+def test_what_is_missing_comes_and_what_is_not_wanted_goes(told) -> None:
+    assert LoopbackAddresses("10.214.0.0/16").have(["10.214.0.1", "10.214.0.1", "192.0.2.1", "x"])
+    assert told == [
+        "address replace 10.214.0.1/32 dev lo scope host",
+        "address delete 10.214.0.9/32 dev lo",
+    ]
+
+
+def test_nothing_to_do_is_nothing_done(told) -> None:
+    assert not LoopbackAddresses("10.214.0.0/16").have(["10.214.0.9"])
+    assert told == []
+
+
+@pytest.mark.parametrize("text", ["", "10.214.0.1/16", "127.0.0.0/16", "0.0.0.0/0", "fd00::/64"])
+def test_a_range_that_can_not_be_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        LoopbackAddresses(text)
