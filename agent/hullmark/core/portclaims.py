@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hullmark.core.constraints import failing
 from hullmark.core.directory import proxies_of
 from hullmark.core.publishing import Publishing
 from hullmark.core.serviceports import is_host_network, ports_of
-from hullmark.model.app import Service
+from hullmark.model.app import PortSpec, Service
 from hullmark.model.host import HostRecord
 from hullmark.model.observed import NO_STATE, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -138,3 +139,18 @@ def _declared(service: Service) -> Iterator[PublishedPort]:
 def _service(snapshot: Snapshot, instance: InstanceId) -> Optional[Service]:
     record = snapshot.apps.get(instance.app)
     return None if record is None else record.app.services.get(instance.service)
+
+
+def published_ports(specs: Iterable[PortSpec]) -> Iterator[PublishedPort]:
+    """Each with the port of the containers that it leads to. Of a range, which is a choice, it is the first."""
+    for spec in specs:
+        yield PublishedPort(spec.target, spec.published_first, spec.protocol, spec.host_ip)
+
+
+def answers(snapshot: Snapshot, host: HostRecord, service: Service) -> bool:
+    """Whether this host is to answer the service's published ports, as `Publishing.hosts` says of all hosts of apps that there are."""
+    state = snapshot.observed.get(host.host_id)
+    facts = None if state is None else state.facts
+    if failing(service.ingress, host, facts) is not None:
+        return False
+    return bool(service.ingress) or (facts is not None and bool(facts.proxy_version))

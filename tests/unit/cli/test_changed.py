@@ -33,7 +33,7 @@ ASKS = {
     *("break-glass list", "break-glass show"),
     *("controls", "evidence export", "evidence verify", "evidence trace", "evidence fingerprint"),
     *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
-    *("policy show", "policy test", "services", "why"),
+    *("policy show", "policy test", "services", "why", "flows"),
     *("audit show", "audit follow", "audit export", "audit trace", "audit verify", "audit heads"),
 }
 """Commands that change nothing."""

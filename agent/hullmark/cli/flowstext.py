@@ -1,0 +1,70 @@
+"""Declared flows as a table and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hullmark.cli.table import table, width
+from hullmark.evidence.story import Table
+from hullmark.evidence.tables import csv_of
+from hullmark.model.flows import Flow, FlowKind
+
+HEADS = ("FROM", "SCOPE", "TO", "SCOPE", "PORTS", "WHY", "ACROSS HOSTS", "ENCRYPTED")
+COLUMNS = (
+    *(
+        "From",
+        "Scope",
+        "To",
+        "Scope of service",
+        "Ports",
+        "Protocol",
+        "Ports of hosts",
+        "Declared by",
+    ),
+    *("Networks", "Hosts of callers", "Hosts of service", "Across hosts", "Encrypted"),
+)
+OUTSIDE = "outside"
+_WHY = {FlowKind.PUBLISHED: "published", FlowKind.HOST: "mode: host", FlowKind.USES: "uses"}
+
+
+def as_table(flows: Sequence[Flow]) -> list[str]:
+    return table(HEADS, [_row(flow) for flow in flows], width())
+
+
+def as_csv(flows: Iterable[Flow]) -> str:
+    """With a row of names first, in a form that spreadsheets take as text."""
+    rows = tuple(
+        (
+            *(flow.caller or OUTSIDE, flow.caller_scope, flow.service, flow.scope),
+            *(_numbers(flow.ports), flow.protocol, _numbers(flow.published), flow.kind.value),
+            *(", ".join(flow.networks), ", ".join(flow.caller_hosts)),
+            *(", ".join(flow.service_hosts), "yes" if flow.across_hosts else "no"),
+            flow.encrypted.value,
+        )
+        for flow in flows
+    )
+    return csv_of(Table("flows", "Declared flows", COLUMNS, rows)).decode()
+
+
+def _row(flow: Flow) -> tuple[str, ...]:
+    return (
+        flow.caller or OUTSIDE,
+        flow.caller_scope or "-",
+        flow.service,
+        flow.scope,
+        _ports(flow),
+        f"network {', '.join(flow.networks)}" if flow.networks else _WHY[flow.kind],
+        "yes" if flow.across_hosts else "no",
+        flow.encrypted.value,
+    )
+
+
+def _ports(flow: Flow) -> str:
+    """`443->80/tcp`: of the host, of the service."""
+    own = _numbers(flow.ports)
+    published = _numbers(flow.published)
+    return f"{f'{published}->' if published and published != own else ''}{own}/{flow.protocol}"
+
+
+def _numbers(ports: Sequence[int]) -> str:
+    return ", ".join(str(port) for port in ports)
