@@ -16,6 +16,7 @@ from hullmark.model.why import Found, Link, Step
 
 PROXY = "systemctl status hullmark-proxy, or: service hullmark-proxy status"
 NO_PROXY = f"install the package hullmark-proxy; or, where it is: {PROXY}"
+AGAIN = "ask again in a moment"
 PROXY_PROBLEMS = "proxy."
 """How the codes of a host's problems with its proxy begin."""
 AGENT_LOG = "journalctl -u hullmark-agent, or its log in /var/log/hullmark"
@@ -47,9 +48,11 @@ def path_links(case: Case, record: AppRecord, service: str) -> Paths:
     if not address:
         then = "look at the leader's log: journalctl -u hullmark-master"
         return Paths([broken(Step.ADDRESS, "none was given to it", then)], False)
-    if case.survey.table is None:
+    if case.survey.line(name) is None:
         text = "this leader has not heard all hosts yet; they keep what they were told before"
-        return Paths([ok(Step.ADDRESS, address), unknown(Step.DIRECTORY, text)], True)
+        if case.survey.table is not None:
+            text = "hosts are about to be told of it"
+        return Paths([ok(Step.ADDRESS, address), unknown(Step.DIRECTORY, text, AGAIN)], True)
     links, ways = [ok(Step.ADDRESS, address)], []
     for host_id, entry in sorted(case.needing(name).items()):
         if case.is_ready(host_id):
@@ -95,7 +98,7 @@ def _traffic(case: Case, host_id: str, entry: ServiceEntry) -> Iterator[Link]:
     host, told = case.host(host_id), case.traffic.get(host_id)
     if told is None:
         text = "its agent did not say in time what its proxy does"
-        yield unknown(Step.MEMBERS, text, "ask again", host)
+        yield unknown(Step.MEMBERS, text, AGAIN, host)
         return
     if told.why:
         yield broken(Step.MEMBERS, f"the proxy says nothing: {told.why}", PROXY, host, there=True)

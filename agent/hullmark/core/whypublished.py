@@ -63,8 +63,8 @@ def _bound(reach: ServiceReach, published: Published) -> Iterator[Link]:
 def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator[Link]:
     """By proxies."""
     port = f"{published.port}/{published.protocol}"
-    if case.survey.table is None:
-        yield unknown(Step.PUBLISHED, f"{port}: this leader has not heard all hosts yet")
+    if case.survey.line(reach.name) is None:
+        yield unknown(Step.PUBLISHED, f"{port}: which hosts are to answer it is not known yet")
         return
     for told in published.silent:
         host, _, why = told.partition(": ")

@@ -291,6 +291,15 @@ def test_a_leader_that_has_no_directory_yet() -> None:
     assert told.first.startswith("directory: this leader has not heard all hosts yet")
 
 
+def test_a_service_that_hosts_are_about_to_be_told_of() -> None:
+    before = with_snapshot(whole(), addresses={}).survey.table
+    case = whole()
+    case = dataclasses.replace(case, survey=dataclasses.replace(case.survey, table=before))
+    told = asked(case)
+    assert told.verdict is Verdict.UNKNOWN
+    assert told.first == "directory: hosts are about to be told of it"
+
+
 def test_a_proxy_whose_agent_does_not_answer_in_time() -> None:
     case = whole()
     traffic = {key: told for key, told in case.traffic.items() if key != "id1"}
