@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from hullmark.model.app import Service
 from hullmark.model.directory import ServiceName
-from hullmark.model.records import AppRecord
+from hullmark.model.orders import InstanceId
+from hullmark.model.records import NO_ASSIGNMENTS, AppRecord
 from hullmark.model.scope import CDE, OUT
 from hullmark.model.snapshot import Snapshot
 
@@ -54,15 +55,20 @@ def used_by(app: str, service: Service) -> Iterator[ServiceName]:
         yield ServiceName(other or app, name)
 
 
+def ordered(snapshot: Snapshot, host_id: str) -> Iterator[InstanceId]:
+    """What the host has by its orders, and what it is to remove. Its own word is not asked: one that lies would be let in everywhere."""
+    orders = snapshot.assignments.get(host_id, NO_ASSIGNMENTS)
+    for assignment in orders.assignments:
+        yield assignment.instance
+    for tombstone in orders.tombstones:
+        yield tombstone.instance
+
+
 def present(snapshot: Snapshot) -> Mapping[ServiceName, frozenset[str]]:
     """On which hosts there are instances of each service, or are to be."""
     found: dict[ServiceName, set[str]] = defaultdict(set)
     for host_id in snapshot.hosts:
-        orders, state = snapshot.assignments.get(host_id), snapshot.observed.get(host_id)
-        here = {item.instance for item in orders.assignments} if orders is not None else set()
-        if state is not None:
-            here.update(status.instance for status in state.instances.values())
-        for instance in here:
+        for instance in ordered(snapshot, host_id):
             found[ServiceName(instance.app, instance.service)].add(host_id)
     return {name: frozenset(hosts) for name, hosts in found.items()}
 

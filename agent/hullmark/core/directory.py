@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
 from hullmark.core import absence
-from hullmark.core.askers import callers, networks_of, own_askers, present, scope_of
+from hullmark.core.askers import callers, networks_of, ordered, own_askers, present, scope_of
 from hullmark.core.directoryline import Line, chunk_of
 from hullmark.core.publishing import Proxies, Publishing
 from hullmark.core.serviceports import ports_of
@@ -31,7 +32,6 @@ from hullmark.model.directory import (
     ServiceName,
     Share,
 )
-from hullmark.model.observed import HostState
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.model.wire import canonical, to_wire
@@ -41,12 +41,25 @@ GIVEN_UP = 2.0
 
 
 def proxies_of(snapshot: Snapshot) -> dict[str, tuple[str, int]]:
-    """Of the hosts that have a proxy which is up, as they say."""
-    return {
-        host_id: (state.facts.proxy_address, state.facts.proxy_port)
-        for host_id, state in snapshot.observed.items()
-        if host_id in snapshot.hosts and state.facts.proxy_version and state.facts.proxy_address
-    }
+    """Of the hosts that have a proxy which is up, as they say. What can't be an address and a port is no proxy: it gets into others' configuration."""
+    found = {}
+    for host_id in snapshot.hosts:
+        state = snapshot.observed.get(host_id)
+        if state is None or not state.facts.proxy_version:
+            continue
+        place = state.facts.proxy_address, state.facts.proxy_port
+        if _is_place(*place):
+            found[host_id] = place
+    return found
+
+
+def _is_place(address: str, port: int) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    # A zone, as in fe80::1%eth0, is an interface of that host's.
+    return str(found) == address and "%" not in address and 0 < port < 1 << 16
 
 
 def all_heard(snapshot: Snapshot) -> bool:
@@ -238,14 +251,11 @@ def _shares(snapshot: Snapshot, proxies: Proxies) -> dict[ServiceName, tuple[Sha
         state = snapshot.observed.get(host_id)
         if state is None or (absence.is_lost(snapshot, host_id) and not braked):
             continue
-        for name, number in _serving(state).items():
+        serving: dict[ServiceName, int] = defaultdict(int)
+        for instance in ordered(snapshot, host_id):
+            status = state.instances.get(instance.container_name)
+            if status is not None and status.serving:
+                serving[ServiceName(instance.app, instance.service)] += 1
+        for name, number in serving.items():
             found[name].append(Share(host_id, number))
     return {name: tuple(shares) for name, shares in found.items()}
-
-
-def _serving(state: HostState) -> dict[ServiceName, int]:
-    found: dict[ServiceName, int] = defaultdict(int)
-    for status in state.instances.values():
-        if status.serving:
-            found[ServiceName(status.instance.app, status.instance.service)] += 1
-    return found

@@ -36,19 +36,21 @@ RESEND_AGAIN_S = 2.0
 
 
 async def poll(desk: Desk, call: Call) -> PollAnswer:
-    """Held until the host's orders or tasks are not those it knows. Marks the host as heard."""
+    """Held until the host's orders, tasks or directory are not those it knows. Marks the host as heard."""
     body: PollRequest = call.body
     host_id, cluster = call.caller.host_id, desk.cluster
     sha256 = call.caller.certificate_sha256
     hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
     cluster.runs.poll(host_id, body.run, _line(desk, call), hold_s)
     cluster.heard(host_id, body.run)
+    cluster.directories.heard(host_id, body.directory)
     if not _wants_state(desk, host_id, body.run):
         await first_of(
             asyncio.ensure_future(
                 cluster.wait_orders(host_id, body.epoch, body.revision, hold_s, sha256)
             ),
             asyncio.ensure_future(desk.hub.wait(host_id, body.tasks_seen, hold_s)),
+            asyncio.ensure_future(cluster.directories.wait(host_id, body.directory, hold_s)),
         )
         desk.must_lead()
         cluster.credentials.must_be_worth_still(host_id, sha256)
@@ -66,6 +68,7 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
         masters=cluster.agents_urls(),
         spread_s=cluster.spread_s(),
         proof=cluster.proof if body.epoch.incarnation < record.epoch.incarnation else None,
+        directory_changed=cluster.directories.differs(host_id, body.directory),
     )
 
 
@@ -87,6 +90,15 @@ def _wants_state(desk: Desk, host_id: str, run: str) -> bool:
 async def orders(desk: Desk, call: Call) -> OrdersAnswer:
     desk.cluster.runs.speak(call.caller.host_id, "", _line(desk, call))
     return OrdersAnswer(desk.cluster.orders(call.caller.host_id), desk.terms.lease_s)
+
+
+async def directory(desk: Desk, call: Call) -> web.Response:
+    """What the host is to know of services: a `DirectoryAnswer`, whose parts are the same for many hosts and written out once."""
+    host_id = call.caller.host_id
+    desk.cluster.runs.speak(host_id, "", _line(desk, call))
+    text = desk.cluster.directories.text(host_id)
+    body = f'{{"directory":{text},"lease_s":{desk.terms.lease_s}}}'
+    return web.Response(body=body.encode(), content_type="application/json")
 
 
 async def report(desk: Desk, call: Call) -> ReportAnswer:

@@ -14,6 +14,7 @@ from hullmark.masterd.admission import Admission
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.changes import Changes, Check
 from hullmark.masterd.credentials import Credentials
+from hullmark.masterd.directories import Directories
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.incidentnotes import IncidentNotes
 from hullmark.masterd.incidents import Incidents
@@ -62,6 +63,7 @@ class Bureau:
         self.snapshots = Snapshots(term, tell, wall)
         self.hostlife = HostLife(term, wall, tell, self._forget)
         self.credentials = Credentials(term, settings.clock, self.teller.add)
+        self.directories = Directories(term, settings.clock)
         self.runs = Runs(settings.clock, self.teller.cloned)
         self.sights = Sights(term, settings, self.runs)
         self.changecontrol = ChangeControl(term, wall, tell)
@@ -82,7 +84,8 @@ class Bureau:
 
     def _forget(self, host_id: str) -> None:
         """An operator removed the host: what it said is nothing to anybody, and what it holds open ends."""
-        for each in (self.term.fleet, self.credentials, self.runs, self.sights):
+        known = (self.term.fleet, self.credentials, self.runs, self.sights, self.directories)
+        for each in known:
             each.forget(host_id)
         self.term.told(host_id).bump()
         self.term.changed()

@@ -122,6 +122,7 @@ class Cluster(Counters):
     def _leads(self, bureau: Bureau) -> None:
         """What runs beside a term that has begun."""
         term, settings = bureau.term, self._settings
+        term.also(bureau.directories.run())
         term.also(bureau.hostlife.run())
         term.also(bureau.changecontrol.run())
         settings.alarm.ended = bureau.incidents.ended

@@ -13,6 +13,7 @@ from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.credentials import Credentials
+from hullmark.masterd.directories import Directories
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.incidentnotes import IncidentNotes
 from hullmark.masterd.loadlines import LoadLines
@@ -93,6 +94,10 @@ class Counters:
     @property
     def hostlife(self) -> HostLife:
         return self._bureau.hostlife
+
+    @property
+    def directories(self) -> Directories:
+        return self._bureau.directories
 
     @property
     def changecontrol(self) -> ChangeControl:

@@ -226,6 +226,14 @@ AGENTS: tuple[Route, ...] = (
     ),
     Route(
         "POST",
+        protocol.DIRECTORY_PATH,
+        agents.directory,
+        "What the host is to know of services",
+        login=Login.HOST,
+        sync=True,
+    ),
+    Route(
+        "POST",
         protocol.REPORT_PATH,
         agents.report,
         "What a host found",

@@ -69,6 +69,8 @@ class Term:
         self._told: dict[str, Counter] = {}
         self.began_at = settings.clock()
         self.version = Counter()
+        self.inputs = Counter()
+        """Grows with all that plans and hosts' directories are made from."""
         self._over = Counter()
         self.unplaced: tuple[Unplaced, ...] = ()
         self.one_at_a_time = asyncio.Lock()
@@ -251,6 +253,7 @@ class Term:
     def changed(self) -> None:
         """Something that a plan depends on changed: hosts, or what they say."""
         self.version.bump()
+        self.inputs.bump()
         self.loop.wake()
 
     async def listing(self) -> Listing:
@@ -302,9 +305,8 @@ class Term:
             self.lost_lead(why)
 
     def _wake_everyone(self) -> None:
-        self.version.bump()
+        self.changed()
         self._over.bump()
-        self.loop.wake()
         for counter in self._told.values():
             counter.bump()
 

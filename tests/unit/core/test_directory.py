@@ -277,6 +277,43 @@ def test_a_host_without_a_proxy_is_no_peer_and_has_no_share() -> None:
     assert [peer.host_id for peer in directory.peers] == ["h3"]
 
 
+def test_a_host_that_lies_gets_no_traffic_and_is_let_in_nowhere() -> None:
+    world = World([SHOP])
+    world.run("h1", "shop/db")
+    world.run("h2", "shop/db")
+    world.run("h3", "shop/web")
+    honest = directory_of(world.snapshot(), "h1")
+    for name in ("shop/db", "shop/web"):
+        world.run("h2", name, 7)
+        world.assigned["h2"].pop()
+    assert directory_of(world.snapshot(), "h1") == honest
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("192.0.2.2 ssl verify none", 7443),
+        ("192.0.2.2\nserver x", 7443),
+        ("elsewhere.example", 7443),
+        ("fe80::1%eth0", 7443),
+        ("", 7443),
+        ("192.0.2.2", 0),
+        ("192.0.2.2", 65536),
+        ("192.0.2.2", -1),
+    ],
+)
+def test_what_can_not_be_an_address_and_a_port_is_no_proxy(address: str, port: int) -> None:
+    world = World([SHOP])
+    world.run("h2", "shop/db")
+    world.run("h1", "shop/web")
+    world.facts["h2"] = dataclasses.replace(
+        world.facts["h2"], proxy_address=address, proxy_port=port
+    )
+    directory = directory_of(world.snapshot(), "h1")
+    assert [peer.host_id for peer in directory.peers] == ["h3"]
+    assert elsewhere(directory) == ()
+
+
 # published ports
 
 

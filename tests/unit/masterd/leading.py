@@ -93,6 +93,7 @@ class FakeAgent:
         self.cluster = cluster
         self.host_id = host_id
         self.run = run
+        self.facts = FACTS
         self.sequence = 0
         self.picture = Picture()
         self.orders: Optional[Orders] = None
@@ -119,7 +120,7 @@ class FakeAgent:
             NO_EPOCH if accepted is None else accepted.epoch,
             "",
             full=full,
-            facts=FACTS if full else None,
+            facts=self.facts if full else None,
             instances=statuses,
             gone=gone,
             events=events,
