@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hullmark.core import proxynames
-from hullmark.model.directory import Admission, ServiceEntry, ServiceName
+from hullmark.model.directory import Admission, ServiceName
 from hullmark.model.proxy import ProxySight
 from hullmark.model.proxyplan import LAST, OWN, key_of, server_name_of
 
@@ -23,12 +23,14 @@ def admitted(sight: ProxySight) -> tuple[tuple[Admission, ...], tuple[Admission,
 
 
 def offered(
+    sight: ProxySight,
     admissions: Iterable[Admission],
-    entries: Mapping[ServiceName, ServiceEntry],
     ports: Mapping[ServiceName, tuple[int, ...]],
 ) -> set[tuple[ServiceName, int]]:
-    names = {one.name for one in admissions if one.name in entries}
-    return {(name, port) for name in names for port in ports[name]}
+    """What other hosts may come to ask for: what runs here, also while nobody is admitted, as who is changes without a reload; and what somebody is
+    admitted for, also while none of it runs here any more."""
+    names = {one.name for one in admissions} | {one.name for one in sight.members}
+    return {(name, port) for name in names for port in ports.get(name, ())}
 
 
 def table(

@@ -17,8 +17,9 @@ def plan(sight: ProxySight) -> ProxyPlan:
     listening = proxylistening.listening(entries.values(), sight)
     published = proxypublished.frontends(sight, entries, tls)
     frontends = listening.frontends + published.frontends
+    ports = _ports(entries, directory)
     admitted, refused = proxyadmitting.admitted(sight) if tls else ((), ())
-    offered = proxyadmitting.offered(admitted, entries, _ports(entries, directory))
+    offered = proxyadmitting.offered(sight, admitted, ports) if tls else set()
     source = proxyservers.Source(sight, entries, has_tls=bool(tls))
     backends = {(one.backend, one.http) for one in frontends}
     backends |= {(key_of(kind, *port), False) for port in offered for kind in OWN_KINDS}
@@ -31,7 +32,7 @@ def plan(sight: ProxySight) -> ProxyPlan:
             Backend(name, source.servers(name), http) for name, http in sorted(backends)
         ),
         peers=source.peers,
-        admissions=proxyadmitting.table(sight.host_id, admitted, _ports(entries, directory)),
+        admissions=proxyadmitting.table(sight.host_id, admitted, ports),
         callers=listening.callers,
         range=directory.range,
         addresses=tuple(sorted(filter(proxynames.is_ipv4, set(directory.addresses)))),

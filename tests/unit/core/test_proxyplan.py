@@ -108,6 +108,15 @@ def test_what_comes_from_another_host_goes_on_once_and_only_if_nobody_here_serve
     assert set(servers(made, "last:shop:db:5432")) == {"172.21.0.3"}
 
 
+def test_what_runs_here_can_be_asked_for_as_soon_as_somebody_is_admitted() -> None:
+    """Without a reload: who is admitted is not the structure."""
+    names = [one.name for one in plan(seen(admissions=())).backends]
+    assert {"own:shop:api.v1:80", "last:shop:api.v1:80"} <= set(names)
+    left = plan(seen(members=()))
+    assert "own:shop:db:5432" in [one.name for one in left.backends]
+    assert "own:shop:api.v1:80" not in [one.name for one in left.backends]
+
+
 def test_a_host_is_admitted_for_scopes_that_are_accepted_here() -> None:
     admissions = (Admission(THERE, DB, ("out", "cde")), Admission(THIRD, DB, ("out",)))
     made = plan(seen(admissions=admissions, accepted_scopes=("cde",)))
