@@ -173,6 +173,7 @@ class Log:
         self.lines: list[str] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
+        path.chmod(0o666)  # the proxy's worker is not root
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 

@@ -50,6 +50,7 @@ class Draining:
         self._connections = connections
         self._started_at = started_at
         self._clock = clock
+        self._asking = threading.Lock()
         self._condition = threading.Condition()
         self._stopping: dict[str, int] = {}
         self._signalled: dict[str, float] = {}
@@ -130,7 +131,9 @@ class Draining:
             if member is None:
                 return  # it ended by itself, or the proxy did
             try:
-                if self._connections(member) == 0:
+                with self._asking:  # one at a time: the proxy counts all that it has for each question
+                    left = self._connections(member)
+                if left == 0:
                     return
             except HullmarkError as error:
                 _log.info("not drained", instance=instance, why=error.message)

@@ -233,6 +233,7 @@ class Proxying:
     def _put(self, plan: ProxyPlan) -> Applied:
         began = self._clock()
         with pulse.elsewhere():
+            self._parts.watch.mend_files()
             applied = self._parts.haproxy.apply(plan)
         took_ms = round(1000 * (self._clock() - began))
         _log.info("told", reloaded=applied.reloaded, changed=applied.changed, took_ms=took_ms)

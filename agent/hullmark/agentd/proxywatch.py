@@ -48,7 +48,7 @@ class ProxyWatch:
         stale = self._is_another(seen)
         wanted = self._haproxy.wanted()
         if wanted:
-            self._mend_files()
+            self.mend_files()
             self._follow_program(seen)
         return seen, stale or seen.loaded != wanted
 
@@ -65,7 +65,8 @@ class ProxyWatch:
         )
         return True
 
-    def _mend_files(self) -> None:
+    def mend_files(self) -> None:
+        """Also before each of the agent's own changes, which would write over what was changed. Raises HullmarkError."""
         changed = self._haproxy.tampered()
         if not changed:
             return
@@ -81,7 +82,7 @@ class ProxyWatch:
         self._reloaded_for = seen.replaced
         names = ", ".join(seen.replaced)
         try:
-            self._haproxy.restore()
+            self._haproxy.load_again()
         except HullmarkError as error:
             self._tell(RELOADED, f"{names} replaced on the disk: {error}", Outcome.FAILURE)
             raise
