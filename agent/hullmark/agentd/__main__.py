@@ -112,12 +112,12 @@ def _answer(options: argparse.Namespace) -> int:
     from hullmark.agentd import joining  # noqa: PLC0415 - the line above says why
 
     as_json = options.output == "json"
-    if options.command == "renew" and options.proxy_folder is not None:
-        folder, proxy_folder = Path(options.state_dir), Path(options.proxy_folder)
-        print(joining.run_renew_proxy(folder, proxy_folder, tuple(options.master)))
-        return EXIT_OK
     if options.command == "renew" and options.state_dir is not None:
-        print(joining.run_renew(Path(options.state_dir), tuple(options.master), as_json=as_json))
+        folder, masters = Path(options.state_dir), tuple(options.master)
+        if options.proxy_folder is not None:
+            print(joining.run_renew_proxy(folder, Path(options.proxy_folder), masters))
+        else:
+            print(joining.run_renew(folder, masters, as_json=as_json))
         return EXIT_OK
     config = load_agent(options.config, owned=True).config
     log.setup(config.log_level, config.log_form)

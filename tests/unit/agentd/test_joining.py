@@ -108,6 +108,30 @@ def test_the_daemons_own_renewal_reads_no_configuration(
     assert "--config" not in started[0]
 
 
+def test_the_proxys_is_asked_for_in_the_same_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = enrolled(tmp_path / "agent")
+    asked: list[Path] = []
+
+    def renew_proxy(folder: Path, proxy_folder: Path, _link: Any) -> ProxyRecord:
+        asked.append(proxy_folder)
+        if len(asked) == 1:
+            raise MasterUnavailable("m1 does not lead")
+        return ProxyRecord("c1", "h1", made.valid_from, made.valid_until, "sha256")
+
+    def run(line: list[str], **_: Any) -> SimpleNamespace:
+        return SimpleNamespace(returncode=main(line[line.index("renew") :]), stderr="")
+
+    monkeypatch.setattr(certify, "renew_proxy", renew_proxy)
+    monkeypatch.setattr(subprocess, "run", run)
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"state_dir: {tmp_path / 'agent'}\nproxy: {{folder: {tmp_path / 'proxy'}}}\n")
+    renewal.in_a_process(load_agent(str(file)).config, proxy=True)()
+    assert "the certificate of the proxy of host box is good until" in capsys.readouterr().out
+    assert asked == [tmp_path / "proxy"] * 2
+
+
 def test_no_master_is_no_answer(
     config: AgentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
