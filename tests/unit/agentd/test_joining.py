@@ -16,6 +16,7 @@ from hullmark.agentd import certify, enrolment, joining, renewal
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.lock import PAIR_LOCK, pair_lock
+from hullmark.agentd.proxyfiles import ProxyRecord
 from hullmark.config import AgentConfig, load_agent
 from hullmark.errors import (
     BrokenState,
