@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from hullmark.core.changes import changes
-from hullmark.core.directory import Table
-from hullmark.masterd import directories
+from hullmark.core.directory import Table, tabled
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.directories import AWAY_S, Directories
 from hullmark.model.app import App, Attachment, ContainerSpec, DeploySpec, Network, Service
@@ -247,12 +246,11 @@ def _table(told: Directories) -> Table:
 
 def test_many_changes_within_a_moment_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     passes = 0
-    real = directories.tabled
 
     def counted(*arguments: Any) -> Table:
         nonlocal passes
         passes += 1
-        return real(*arguments)
+        return tabled(*arguments)
 
     async def test(cluster: Cluster) -> None:
         nonlocal passes
@@ -274,7 +272,7 @@ def test_many_changes_within_a_moment_are_told_together(monkeypatch: pytest.Monk
         assert changes > 30
         assert 1 < passes <= 12
 
-    monkeypatch.setattr(directories, "tabled", counted)
+    monkeypatch.setattr("hullmark.masterd.directories.tabled", counted)
     lead(test)
 
 
