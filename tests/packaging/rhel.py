@@ -21,6 +21,8 @@ from tests.hosts.images import SETTLE, SYSTEMD, Image
 from tests.hosts.roots import held_root
 
 PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
+PROXY = "hullmark-proxy"
+"""Recommended by the agent: it comes along where there is an HAProxy that is new enough."""
 ENGINES = ("podman", "docker-ce", "moby-engine", "docker")
 LIBRARIES = (
     *("aiohttp", "click", "cryptography", "docker", "jinja2", "psutil", "requests", "rich", "yaml"),
@@ -30,10 +32,11 @@ INSIDE = (
     *("ca-certificates", "dnf", "iproute2", "passwd", "procps", "python3", "rpm"),
     *(f"python3-{library}" for library in LIBRARIES),
 )
-# Debian's rpm would keep its database in root's home.
+# Debian's rpm would keep its database in root's home. RHEL's HAProxy is not started by its installation.
 RPM = (
     SETTLE
     + r"""
+[ ! -e "$1"/lib/systemd/system/haproxy.service ] || chroot "$1" systemctl --quiet disable haproxy.service
 mkdir -p "$1"/etc/rpm "$1"/etc/yum.repos.d "$1"/etc/pki/rpm-gpg
 echo '%_dbpath /var/lib/rpm' >"$1"/etc/rpm/macros
 """
@@ -69,6 +72,8 @@ FAMILIES = {
                 "bash": "5.1.8",
                 "systemd": "252",
                 "shadow-utils": "4.9",
+                "iproute": "5.18.0",
+                "haproxy": "2.4.22",
                 "python3": "3.9.21",
                 "python3-cryptography": "36.0.1",
                 "python3-jinja2": "2.11.3",
@@ -84,11 +89,13 @@ FAMILIES = {
         ),
         Family(
             "el10",
-            Image("trixie-rpm", "trixie", INSIDE, RPM),
+            Image("trixie-rpm", "trixie", (*INSIDE, "haproxy"), RPM),
             {
                 "bash": "5.2.26",
                 "systemd": "257",
                 "shadow-utils": "4.15.0",
+                "iproute": "6.2.0",
+                "haproxy": "3.0.5",
                 "python3": "3.12.9",
                 "python3-cryptography": "43.0.0",
                 "python3-jinja2": "3.1.6",

@@ -23,7 +23,7 @@ from tests.hosts.bed import Bed
 from tests.packaging.audit import Audit
 from tests.packaging.pictures import Pictures, differences, not_announced, unseen
 from tests.packaging.products import NEXT_VERSION, products
-from tests.packaging.test_lifecycle import Life, enroll, run_an_app
+from tests.packaging.test_lifecycle import PUBLISHED, Life, enroll, run_an_app
 
 AIDE = ["aide", "--config", "/etc/aide/aide.conf", "--check"]
 AIDE_ERRORS = 14
@@ -95,7 +95,7 @@ def upgrade(shop: Shop) -> None:
     named = "/etc/apt/sources.list.d/bed.sources /etc/apt/keyrings/bed.asc"
     web.run(f"mkdir /root/kept; cp -a {named} /root/kept")
     web.use_repository(products().next_repo)
-    web.install("hullmark-agent")
+    web.install("hullmark-agent", "hullmark-proxy")
     web.run(f"for file in {named}; do cp -a /root/kept/${{file##*/}} $file; done; rm -r /root/kept")
     assert NEXT_VERSION in web.run("hullmark version").stdout
     shop.life.wait_until_all_is_well()
@@ -104,10 +104,11 @@ def upgrade(shop: Shop) -> None:
 def remove(shop: Shop) -> None:
     shop.life.web.apt("remove", "hullmark-agent")
     assert shop.life.serves()
+    assert shop.life.is_published()
 
 
 def purge(shop: Shop) -> None:
-    shop.life.web.apt("purge", "hullmark-agent", "hullmark")
+    shop.life.web.apt("purge", "hullmark-agent", "hullmark", "hullmark-proxy")
     assert shop.life.serves()
 
 
@@ -151,7 +152,10 @@ def test_each_step_was_seen(shop: Shop) -> None:
     keys = {step: {one.difference.key for one in found} for step, found in shop.told.items()}
     assert {"hullmark-agent:all", "/usr/share/hullmark/agentd"} <= keys["install"]
     assert "/var/lib/hullmark/agent/enrolment.json" in keys["enroll"] - keys["install"]
-    assert "tcp 0.0.0.0:8080" in keys["app"] - keys["enroll"]
+    published = {f"tcp {shop.life.web.address}:{PUBLISHED}", f"tcp 127.0.0.1:{PUBLISHED}"}
+    assert {"tcp 0.0.0.0:8080", *published} <= keys["app"] - keys["enroll"]
+    assert published <= keys["remove"], "the proxy stays"
+    assert not published & keys["purge"]
     assert "/etc/hullmark/agent.yaml" in keys["remove"]
     assert "/usr/share/hullmark/agentd" not in keys["remove"]
     assert not any(

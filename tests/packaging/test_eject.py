@@ -62,7 +62,7 @@ def test_an_ejected_host_needs_nothing_of_ours(life: Life) -> None:
     wait_until(life.serves, "the app answers", 60.0)
     assert life.agents() == []
     before = life.lives()
-    web.apt("purge", "hullmark-agent", "hullmark")
+    web.apt("purge", "hullmark-agent", "hullmark", "hullmark-proxy")
     assert life.lives() == before
     assert life.serves()
     assert web.path(f"{FOLDER}/shop/compose.yaml").is_file()

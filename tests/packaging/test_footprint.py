@@ -22,7 +22,8 @@ from tests.hosts.engines import SOCKETS
 from tests.integration.daemon import load_image
 from tests.packaging.pictures import PLANTS, Pictures, differences, not_announced, unseen
 from tests.packaging.products import products
-from tests.packaging.test_lifecycle import IMAGE, PORT, Life, enroll, run_an_app
+from tests.packaging.proxy import Proxy
+from tests.packaging.test_lifecycle import IMAGE, PORT, PUBLISHED, Life, enroll, run_an_app
 
 BEFORE = "/root/before.json.gz"
 THE_TESTS_OWN = {("file", "/root/compose.yaml"), ("file", "/root/token")}
@@ -87,6 +88,7 @@ def test_all_that_differs_is_announced(life: Life) -> None:
     assert code == 0
     found = {one["announcement"] for one in document["differences"]}
     assert {"package-file", "state", "published", "engine-chain", "bridge"} <= found
+    assert {"proxy-state", "proxy-process", "proxy-listener", "proxy-door"} <= found
 
 
 def test_all_that_differs_on_the_masters_host_is_announced(life: Life) -> None:
@@ -119,7 +121,7 @@ def test_what_somebody_changes_by_hand_is_found(life: Life) -> None:
 def test_nothing_of_hullmarks_is_missing(life: Life) -> None:
     document = listed(life.web)
     files = keys(document, "hullmark", "file")
-    for package in ("hullmark", "hullmark-agent"):
+    for package in ("hullmark", "hullmark-agent", "hullmark-proxy"):
         paths = life.web.run(["dpkg", "-L", package]).stdout.split()
         own = {re.sub("^/(lib|bin|sbin)/", r"/usr/\1/", path) for path in paths}
         there = {
@@ -130,19 +132,29 @@ def test_nothing_of_hullmarks_is_missing(life: Life) -> None:
         assert len(there) > 5
         assert there <= files
     written = life.web.run(
-        "find /etc/hullmark /var/lib/hullmark /var/log/hullmark /run/hullmark", check=False
+        "find /etc/hullmark /var/lib/hullmark* /var/log/hullmark /run/hullmark*", check=False
     )
     assert len(written.stdout.split()) > 5
     assert set(written.stdout.split()) <= files
     links = life.web.run("find /etc/systemd /etc/rc?.d -name '*hullmark*'").stdout.split()
     assert links
     assert set(links) <= files
-    assert keys(document, "hullmark", "unit") >= {"hullmark-agent.service"}
-    assert keys(document, "hullmark", "package") == {"hullmark:all", "hullmark-agent:all"}
-    pids = {str(pid) for pid in life.agents()}
+    names = ("hullmark", "hullmark-agent", "hullmark-proxy")
+    assert keys(document, "hullmark", "unit") >= {f"{name}.service" for name in names[1:]}
+    assert keys(document, "hullmark", "package") == {f"{name}:all" for name in names}
+    proxy = Proxy(life.web)
+    pids = {str(pid) for pid in (*life.agents(), proxy.first(), *proxy.workers())}
     assert pids
     assert pids <= {re.findall(r"\d+", key)[-1] for key in keys(document, "hullmark", "process")}
     assert not [one["what"] for one in document["not_looked_at"] if one["what"] != "audit"]
+
+
+def test_where_the_proxy_listens(life: Life) -> None:
+    listens = Proxy(life.web).listens()
+    assert {f"{life.web.address}:{PUBLISHED}", f"{life.web.address}:7443"} <= set(listens)
+    found = keys(listed(life.web), "hullmark", "socket")
+    assert {f"tcp {place}" for place in listens} <= found
+    assert any(place.startswith("10.214.") for place in listens), "at a service address"
 
 
 def test_its_connections_and_those_of_the_master(life: Life) -> None:
@@ -152,7 +164,12 @@ def test_its_connections_and_those_of_the_master(life: Life) -> None:
     def agrees() -> bool:
         said = life.web.run(f"ss -tnpH | grep pid={pid},").stdout.split("\n")
         known = {line.split()[4] for line in said if line}
-        sockets = keys(listed(life.web), "hullmark", "socket")
+        own = [one for one in listed(life.web)["items"] if one["group"] == "hullmark"]
+        sockets = {
+            one["key"]
+            for one in own
+            if one["kind"] == "socket" and "hullmark-proxy" not in str(one["details"]["holders"])
+        }
         assert all(" -> " in key for key in sockets)
         return bool(known) and known <= {key.split(" -> ")[1] for key in sockets}
 
@@ -269,7 +286,7 @@ services:
   web:
     image: {image}
     pull_policy: never
-    ports: ["8080:8080"]
+    ports: [{{target: 8080, published: "8080", mode: host}}, "8081:8080"]
     stop_grace_period: 1s
     deploy: {{placement: {{constraints: ["node.hostname == {name}"]}}}}
 """
@@ -300,9 +317,10 @@ def test_all_that_differs_is_announced_on_other_hosts(
     code, document = compared(host)
     assert surprises(document) == set()
     assert code == 0
-    assert "published" in {one["announcement"] for one in document["differences"]}
+    announced = {one["announcement"] for one in document["differences"]}
+    assert {"published", "proxy-listener"} <= announced
     assert keys(listed(host), "containers", "socket") >= {"tcp 0.0.0.0:8080"}
-    host.apt("purge", "hullmark-agent", "hullmark")
+    host.apt("purge", "hullmark-agent", "hullmark", "hullmark-proxy")
     host.path(BEFORE).unlink()
     after = Pictures(host, tmp_path).take("after")
     assert not_announced(differences(tmp_path / "before.json.gz", after)) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from tests.cluster import wait_until
 from tests.hosts import Bed, Host
 from tests.integration.daemon import load_image
 from tests.packaging.clusterstate import all_is_well
-from tests.packaging.products import TREE, products
+from tests.packaging.products import TREE, VERSION, products
+from tests.packaging.proxy import STATE, Proxy
 
 UNITS = TREE / "packaging" / "files"
-EXPOSURE_MAX = {"agent": 3.5, "master": 2.0}
+EXPOSURE_MAX = {"agent": 3.5, "master": 2.0, "proxy": 3.0}
+DAEMONS = ("agent", "master")
 IMAGE = "localhost/hullmark-test:1"
 CAPABILITIES = {
     # Of capabilities(7): CHOWN, DAC_READ_SEARCH, NET_ADMIN, SYS_PTRACE, AUDIT_WRITE, AUDIT_CONTROL.
@@ -44,6 +47,28 @@ secrets:
 """
 LISTENER = "import socket, time; s = socket.create_server(('', 8099)); time.sleep(1000)"
 INTRUDER = "raise SystemExit('an intruder was run')\n"
+ECHO = """\
+import socket
+listener = socket.create_server(("127.0.0.1", 8098))
+while True:
+    connection, _ = listener.accept()
+    while data := connection.recv(100):
+        connection.sendall(data)
+"""
+CONFIGURATION = """\
+global
+    user haproxy
+    group haproxy
+    stats socket /run/hullmark-proxy/worker.sock mode 600 level admin
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1m
+    timeout server 1m
+listen echo
+    bind 0.0.0.0:8097
+    server echo 127.0.0.1:8098
+"""
 STALL = "[Service]\nWatchdogSec=4\n"
 """Instead of half a minute, so that the test needs none."""
 
@@ -91,6 +116,9 @@ def test_not_enrolled_only_the_agent_runs_and_listens_nowhere(host: Host) -> Non
     assert "Only checks this host" in shown(host, "agent", "StatusText")
     (agent,) = processes(host)
     assert "/usr/share/hullmark/agentd run" in agent
+    # The agent recommends it.
+    Proxy(host).wait_until_it_answers()
+    assert shown(host, "proxy", "UnitFileState") == "enabled"
     assert listening(host) == before
 
 
@@ -119,7 +147,7 @@ def test_an_app_runs_under_the_hardened_units(host: Host) -> None:
     )
 
 
-@pytest.mark.parametrize("name", EXPOSURE_MAX)
+@pytest.mark.parametrize("name", DAEMONS)
 def test_a_daemon_may_do_what_it_needs_and_no_more(host: Host, name: str) -> None:
     assert shown(host, name, "ActiveState") == "active"
     pid = shown(host, name, "MainPID")
@@ -163,10 +191,10 @@ def test_no_code_of_others_is_run(host: Host) -> None:
 
 def test_a_stalled_daemon_is_replaced(host: Host) -> None:
     containers = running(host)
-    for name in EXPOSURE_MAX:
+    for name in DAEMONS:
         host.write(f"/etc/systemd/system/hullmark-{name}.service.d/stall.conf", STALL)
     host.run("systemctl daemon-reload && systemctl restart hullmark-agent hullmark-master")
-    stalled = {name: shown(host, name, "MainPID") for name in EXPOSURE_MAX}
+    stalled = {name: shown(host, name, "MainPID") for name in DAEMONS}
     for pid in stalled.values():
         host.run(f"kill -STOP {pid}")
         wait_until_shown(host, f"/proc/{pid}/status", "State:\tT")
@@ -198,10 +226,12 @@ def test_a_wrong_configuration_starts_nothing_and_stops_nothing(host: Host) -> N
 
 def test_an_upgrade_restarts_only_what_would_start(host: Host) -> None:
     containers = running(host)
-    before = {name: shown(host, name, "MainPID") for name in EXPOSURE_MAX}
+    before = {name: shown(host, name, "MainPID") for name in DAEMONS}
     host.write("/etc/hullmark/agent.d/typo.yaml", "resnyc: 30s\n")
     host.use_repository(products().next_repo)
+    proxy = Proxy(host).first()
     said = host.install("hullmark-agent", "hullmark-master")
+    assert Proxy(host).first() == proxy, "its connections stay"
     assert "/etc/hullmark/agent.d/typo.yaml:1" in said
     assert "then: systemctl restart hullmark-agent" in said
     assert "then: systemctl restart hullmark-master" not in said
@@ -218,11 +248,72 @@ def test_a_daemon_that_ends_is_started_again(host: Host) -> None:
     """However often, and whatever it says."""
     containers = running(host)
     for _ in range(2):
-        for name in EXPOSURE_MAX:
+        for name in DAEMONS:
             pid = shown(host, name, "MainPID")
             host.run(f"kill -KILL {pid}")
             wait_until_replaced(host, name, pid)
     assert running(host) == containers
+
+
+def test_the_proxy_has_no_more_rights_than_it_needs(host: Host) -> None:
+    proxy = Proxy(host)
+    status = dict(
+        line.split(":\t", 1) for line in host.read(f"/proc/{proxy.first()}/status").splitlines()
+    )
+    assert int(status["CapBnd"], 16) == sum(1 << number for number in (5, 6, 7, 10, 12, 13))
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    for path in ("/etc/try", "/usr/share/hullmark/try", "/var/lib/hullmark/try", "/home/try"):
+        refused = host.run(f"nsenter -t {proxy.first()} -m touch {path}", check=False)
+        assert re.search("Read-only|Permission denied|No such", refused.stderr), path
+
+
+def test_a_proxy_that_is_killed_is_back_within_two_seconds(host: Host) -> None:
+    proxy = Proxy(host)
+    proxy.comes_back_after_killing(proxy.first())
+    proxy.comes_back_after_killing(proxy.workers()[0])
+
+
+def test_the_proxy_outlives_the_agent_and_its_own_upgrade_cuts_no_connection(host: Host) -> None:
+    proxy = Proxy(host)
+    first = proxy.first()
+    host.apt("remove", "hullmark-agent")
+    assert proxy.first() == first
+    assert proxy.answers()
+    # Nobody writes its files now but we.
+    host.write("/tmp/echo.py", ECHO)
+    host.run("setsid python3 /tmp/echo.py >/dev/null 2>&1 </dev/null &")
+    host.write(f"{STATE}/haproxy.cfg", CONFIGURATION)
+    host.run("systemctl reload hullmark-proxy")
+    wait_until(lambda: "0.0.0.0:8097" in proxy.listens(), "it listens", 10.0)
+    worker = proxy.workers()[0]
+    with socket.create_connection((host.address, 8097), 5.0) as connection:
+        assert echoes(connection)
+        older = host.install(f"hullmark-proxy={VERSION}-1", options=("--allow-downgrades",))
+        assert "DOWNGRADED" in older
+        wait_until(lambda: {*proxy.workers()} - {worker} != set(), "it was reloaded", 10.0)
+        assert proxy.first() == first
+        assert echoes(connection)
+    users = {host.run(f"stat -c %U /proc/{pid}").stdout.strip() for pid in proxy.workers()}
+    assert users == {"haproxy"}
+
+
+def test_a_removed_proxy_leaves_nothing(host: Host) -> None:
+    proxy = Proxy(host)
+    host.write(f"{STATE}/addresses", "10.214.0.9\n")
+    host.run("systemctl restart hullmark-proxy; ip address add 10.214.0.10/32 dev lo")
+    wait_until(lambda: len(proxy.addresses()) == 2, "its address is there", 10.0)
+    assert "names of services" in host.apt("remove", "hullmark-proxy")
+    assert proxy.addresses() == ["10.214.0.10/32"], "which somebody else has put there"
+    host.run("ip address delete 10.214.0.10/32 dev lo")
+    assert proxy.is_gone()
+    assert host.path(STATE).exists()
+    host.apt("purge", "hullmark-proxy")
+    assert not host.path(STATE).exists()
+
+
+def echoes(connection: socket.socket) -> bool:
+    connection.sendall(b"ping")
+    return connection.recv(4) == b"ping"
 
 
 def listening(host: Host) -> str:

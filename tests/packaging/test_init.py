@@ -10,7 +10,8 @@ import pytest
 
 from tests.cluster import wait_until
 from tests.hosts import Bed, Host
-from tests.packaging.products import products
+from tests.packaging.products import VERSION, products
+from tests.packaging.proxy import STATE, Proxy
 
 NAMES = ("agent", "master")
 
@@ -27,8 +28,12 @@ def host() -> Iterator[Host]:
 
 
 def test_not_enrolled_only_the_agent_starts_and_both_say_so(host: Host) -> None:
+    listening = host.run("ss -Hltun").stdout
     said = host.install("hullmark-agent", "hullmark-master")
     assert "hullmark agent enroll --token-file FILE" in said
+    Proxy(host).wait_until_it_answers()
+    assert script(host, "proxy", "status")[0] == 0
+    assert host.run("ss -Hltun").stdout == listening, "the agent recommends it, and it is idle"
     assert script(host, "agent", "status")[0] == 0
     assert script(host, "agent", "stop")[0] == 0
     assert script(host, "master", "status")[0] == 3
@@ -90,14 +95,47 @@ def test_another_process_with_its_old_id_is_left_alone(host: Host) -> None:
     host.run(f"kill {other}")
 
 
+def test_the_proxy_is_started_again_by_its_launcher(host: Host) -> None:
+    proxy = Proxy(host)
+    proxy.comes_back_after_killing(proxy.first())
+    proxy.comes_back_after_killing(proxy.workers()[0])
+    first, worker = proxy.first(), proxy.workers()[0]
+    assert script(host, "proxy", "reload")[0] == 0
+    wait_until(lambda: proxy.answers() and worker not in proxy.workers(), "it was reloaded", 10.0)
+    assert proxy.first() == first
+    # What a launcher that was killed has left is no obstacle.
+    host.run(f"kill -KILL {pid_of(host, 'proxy')}")
+    assert proxy.first() == first
+    assert script(host, "proxy", "status")[0] == 1
+    assert script(host, "proxy", "start")[0] == 0
+    wait_until(lambda: proxy.answers() and proxy.first() not in ("", first), "it is another", 10.0)
+    assert script(host, "proxy", "stop")[0] == 0
+    assert (proxy.first(), script(host, "proxy", "status")[0]) == ("", 3)
+    assert script(host, "proxy", "start")[0] == 0
+
+
 def test_it_comes_back_after_a_boot_and_goes_when_removed(host: Host) -> None:
     host.reboot()
-    for name in NAMES:
+    for name in (*NAMES, "proxy"):
         wait_until(partial(is_running, host, name), f"{name} runs")
+    proxy = Proxy(host)
+    proxy.wait_until_it_answers()
+    first = proxy.first()
     host.apt("remove", "hullmark-agent", "hullmark-master")
     assert not daemons(host)
+    assert proxy.first() == first, "the proxy outlives the agent"
+    host.apt("install", "--reinstall", f"hullmark-proxy={VERSION}-1")
+    assert proxy.first() == first, "and is reloaded, not started anew, by an upgrade of its own"
+    host.write(f"{STATE}/addresses", "10.214.0.9\n")
+    host.run("service hullmark-proxy restart; ip address add 10.214.0.10/32 dev lo")
+    wait_until(lambda: len(proxy.addresses()) == 2, "its address is there", 10.0)
+    host.apt("remove", "hullmark-proxy")
+    assert proxy.addresses() == ["10.214.0.10/32"], "which somebody else has put there"
+    host.run("ip address delete 10.214.0.10/32 dev lo")
+    assert proxy.is_gone()
+    assert script(host, "proxy", "start") == (0, "")
     assert script(host, "agent", "start") == (0, ""), "removed, but not purged: nothing to say"
-    host.apt("purge", "hullmark-agent", "hullmark-master", "hullmark")
+    host.apt("purge", "hullmark-agent", "hullmark-master", "hullmark", "hullmark-proxy")
     found = host.run("find /etc /var/lib /var/log -name '*hullmark*' -not -path '/var/lib/dpkg/*'")
     left = [path for path in found.stdout.split() if "/apt/" not in path]
     assert left == ["/var/log/hullmark"], "audit logs outlive all"
@@ -128,4 +166,6 @@ def pid_of(host: Host, name: str) -> str:
 
 def daemons(host: Host) -> list[str]:
     """Without what a check is about to run: it has its parent's name until then."""
-    return host.run(["pgrep", "-P", "1", "-f", "/usr/share/hullmark/"], check=False).stdout.split()
+    return host.run(
+        ["pgrep", "-P", "1", "-f", "/usr/share/hullmark/(agent|master)d"], check=False
+    ).stdout.split()

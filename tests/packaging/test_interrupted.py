@@ -27,7 +27,7 @@ from tests.integration.daemon import load_image
 from tests.packaging.clusterstate import all_is_well
 from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products
 
-PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master")
+PACKAGES = ("hullmark", "hullmark-agent", "hullmark-master", "hullmark-proxy")
 TIMEOUT_S = 120
 # What it mounts is gone with its last process, and its processes end with the first one.
 APART = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
@@ -57,7 +57,7 @@ COMMANDS = {
     "remove": f"{APT} remove {' '.join(PACKAGES)}",
     "purge": f"{APT} purge {' '.join(PACKAGES)}",
 }
-PURGE_REST = "dpkg --purge hullmark-agent hullmark-master hullmark"
+PURGE_REST = "dpkg --purge hullmark-agent hullmark-proxy hullmark-master hullmark"
 STATES = "dpkg-query --show --showformat '${Package} ${Status} ${Version}\\n' 'hullmark*'"
 TOOLS = {
     "install": ("py3compile", "adduser", "install", "update-rc.d", "deb-systemd-helper"),
@@ -223,6 +223,7 @@ def test_a_purge_empties_mount_points_and_keeps_them(installed: Root, tmp_path: 
         "/etc/hullmark/registries.d": "r.yaml",
         "/var/lib/hullmark/agent": "enrolment.json",
         "/var/lib/hullmark/master": "store.sqlite",
+        "/var/lib/hullmark-proxy": "haproxy.cfg",
         "/var/log/hullmark": "agent.log",
     }
     mounts = [f"mount -t tmpfs tmpfs {path}; echo >{path}/{name}" for path, name in files.items()]
@@ -273,11 +274,11 @@ def assert_as_it_should_be(root: Root, version: str) -> None:
     """As after an installation that nobody disturbed."""
     found = root.run(
         "set -e; dpkg-query --show --showformat '${Package} ${Version} ${Status}\\n' 'hullmark*'; dpkg --audit;"
-        " dpkg --verify hullmark hullmark-agent hullmark-master | grep -v '^??5?????? c /etc/hullmark/agent.yaml$' || :;"
+        " dpkg --verify hullmark hullmark-agent hullmark-master hullmark-proxy | grep -v '^??5?????? c /etc/hullmark/agent.yaml$' || :;"
         " hullmark --version; /usr/share/hullmark/masterd --version;"
-        " stat -c '%n %A %U %G' /var/lib/hullmark/agent /var/lib/hullmark/master /var/log/hullmark /etc/hullmark/registries.d;"
+        " stat -c '%n %A %U %G' /var/lib/hullmark/agent /var/lib/hullmark/master /var/log/hullmark /etc/hullmark/registries.d /var/lib/hullmark-proxy;"
         " grep -c ^hullmark: /etc/passwd; ls /etc/rc2.d | grep -c hullmark;"
-        " for unit in agent master; do systemctl is-enabled hullmark-$unit; done;"
+        " for unit in agent master proxy; do systemctl is-enabled hullmark-$unit; done;"
         " ls /usr/share/hullmark/hullmark/agentd/__pycache__ | grep -c ^daemon"
     )
     expected = [
@@ -287,7 +288,8 @@ def assert_as_it_should_be(root: Root, version: str) -> None:
         "/var/lib/hullmark/master drwx------ hullmark hullmark",
         "/var/log/hullmark drwxr-x--x root adm",
         "/etc/hullmark/registries.d drwx------ root root",
-        *("1", "2", "enabled", "enabled", "1"),
+        "/var/lib/hullmark-proxy drwx------ root root",
+        *("1", "3", "enabled", "enabled", "enabled", "1"),
     ]
     assert found.splitlines() == expected
 

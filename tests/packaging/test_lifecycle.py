@@ -22,10 +22,13 @@ from tests.hosts import Bed, Host
 from tests.hosts.engines import SOCKETS
 from tests.integration.daemon import load_image
 from tests.packaging.products import NEXT_VERSION, VERSION, products
+from tests.packaging.proxy import Proxy
 
 Result = TypeVar("Result")
 IMAGE = "localhost/hullmark-test:1"
 PORT = 8080
+PUBLISHED = 8081
+"""The engine has the one, the proxy the other."""
 APP = f"""\
 name: shop
 services:
@@ -33,7 +36,9 @@ services:
     image: {IMAGE}
     pull_policy: never
     init: true
-    ports: ["{PORT}:8080"]
+    ports:
+      - {{target: 8080, published: "{PORT}", mode: host}}
+      - "{PUBLISHED}:8080"
     volumes: [data:/data]
     healthcheck: {{test: [CMD, wget, -q, -O, /dev/null, "http://127.0.0.1:8080/"], interval: 1s}}
     stop_grace_period: 1s
@@ -91,13 +96,16 @@ class Life:
             if one["State"]["Running"]
         }
 
-    def serves(self) -> bool:
+    def serves(self, port: int = PORT) -> bool:
         """Whether the app answers on the host's own address."""
         try:
-            with urllib.request.urlopen(f"http://{self.web.address}:{PORT}/", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.web.address}:{port}/", timeout=5) as answer:
                 return answer.status == 200
         except OSError:
             return False
+
+    def is_published(self) -> bool:
+        return self.serves(PUBLISHED)
 
     def agents(self) -> list[int]:
         """The process ids of what runs of the agent on the host, without what it is about to run for a check."""
@@ -108,6 +116,7 @@ class Life:
         wait_until(self.is_ready, "the host is ready", 120.0)
         wait_until(self.is_well, "the app is well", 120.0)
         wait_until(self.serves, "the app answers", 30.0)
+        wait_until(self.is_published, "the proxy passes on to it", 30.0)
 
 
 @pytest.fixture(
@@ -204,10 +213,12 @@ def upgrade(life: Life) -> None:
     """A file that the shop edited stays as it is."""
     conffile = life.web.path("/etc/hullmark/agent.yaml")
     conffile.write_text(conffile.read_text() + EDIT)
-    lives, agents = life.lives(), life.agents()
+    lives, agents, proxy = life.lives(), life.agents(), Proxy(life.web).first()
     _install_both(life, products().next_repo)
+    life.web.install("hullmark-proxy")
     assert NEXT_VERSION in life.web.run("hullmark version").stdout
     assert not set(agents) & set(life.agents()), "the agent is the new version's"
+    assert Proxy(life.web).first() == proxy, "and the proxy was not started anew"
     life.wait_until_all_is_well()
     assert life.lives() == lives
     assert life.web.read("/etc/hullmark/agent.yaml").endswith(EDIT)
@@ -224,7 +235,8 @@ def restart(life: Life) -> None:
 
 def downgrade(life: Life) -> None:
     lives = life.lives()
-    older = [f"{package}={VERSION}-1" for package in ("hullmark-agent", "hullmark")]
+    packages = ("hullmark-agent", "hullmark", "hullmark-proxy")
+    older = [f"{package}={VERSION}-1" for package in packages]
     life.web.install(*older, options=("--allow-downgrades",))
     assert VERSION in life.web.run("hullmark version").stdout
     life.wait_until_all_is_well()
@@ -233,9 +245,11 @@ def downgrade(life: Life) -> None:
 
 
 def remove(life: Life) -> None:
-    """Only the program goes. What runs goes on."""
-    lives, kept = life.lives(), _kept(life.web)
+    """Only the program goes. What runs goes on, the proxy too."""
+    lives, kept, proxy = life.lives(), _kept(life.web), Proxy(life.web).first()
     life.web.apt("remove", "hullmark-agent")
+    assert Proxy(life.web).first() == proxy
+    assert life.is_published()
     assert life.agents() == []
     assert life.lives() == lives
     assert life.serves()
@@ -276,6 +290,11 @@ def purge(life: Life) -> None:
     """Nothing stays but what runs, and audit logs, of which apt says where they are."""
     lives = life.lives()
     output = life.web.apt("purge", "hullmark-agent", "hullmark")
+    assert life.lives() == lives
+    assert life.is_published()
+    life.web.apt("purge", "hullmark-proxy")
+    assert not life.is_published()
+    assert Proxy(life.web).is_gone()
     assert life.lives() == lives
     assert life.serves()
     life.web.apt("clean")

@@ -14,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import wait_until
 from tests.hosts import Bed, Host
 from tests.hosts.images import Image
 from tests.hosts.roots import held_root
 from tests.packaging import rhel
 from tests.packaging.products import NEXT_VERSION, TREE, VERSION, products, scatter_litter
+from tests.packaging.proxy import Proxy
 
 CONF = "/etc/hullmark"
 STATE = "/var/lib/hullmark"
+STATE_OF_PROXY = "/var/lib/hullmark-proxy"
 MODULES = "/usr/share/hullmark/hullmark"
 BUILT_FROM = (
     *("agent", "conf", "docs", "packaging"),
@@ -33,6 +36,8 @@ LATER = (
     *("sh", "-c", 'umask 077; exec faketime -f "+400d" "$@"', "sh"),
 )
 """Before a command: another day, another place in the world, another umask."""
+NEW_ENOUGH = "trixie-rpm"
+"""Where the family's HAProxy is one that the proxy can use."""
 NEW_LINE = "# A line that the next version's file has.\n"
 
 
@@ -78,8 +83,14 @@ class Shop:
 
     def clear(self) -> None:
         """As before the first installation, the user apart, which stays on a real host too."""
-        self.host.run(["dnf", "-q", "-y", "remove", *rhel.PACKAGES], check=False)
-        for path in (CONF, STATE, "/var/log/hullmark", "/etc/systemd/system-preset"):
+        self.host.run(["dnf", "-q", "-y", "remove", *rhel.PACKAGES, rhel.PROXY], check=False)
+        for path in (
+            CONF,
+            STATE,
+            STATE_OF_PROXY,
+            "/var/log/hullmark",
+            "/etc/systemd/system-preset",
+        ):
             shutil.rmtree(self.host.path(path), ignore_errors=True)
 
     def run_cluster(self) -> None:
@@ -180,7 +191,8 @@ def test_two_builds_in_other_folders_at_other_times_are_the_same_bytes(tmp_path:
     assert int(now) > time.time() + 399 * 86400
     hashes = [{file.name: digest(file) for file in files} for files in (first, second)]
     assert hashes[0] == hashes[1]
-    assert set(hashes[0]) == {f"{name}-{VERSION}-1.noarch.rpm" for name in rhel.PACKAGES}
+    built = {f"{name}-{VERSION}-1.noarch.rpm" for name in (*rhel.PACKAGES, rhel.PROXY)}
+    assert set(hashes[0]) == built
 
 
 def digest(file: Path) -> str:
@@ -194,7 +206,7 @@ def test_rpmlint_finds_nothing() -> None:
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert " 0 errors, 0 warnings" in done.stdout
-    assert "3 packages and 1 specfiles checked" in done.stdout
+    assert "4 packages and 1 specfiles checked" in done.stdout
 
 
 @on_both
@@ -211,6 +223,9 @@ def test_installed_it_is_whole_and_only_checks(shop: Shop) -> None:
     # Also when asked for: the unit's condition says no.
     shop.run("systemctl start hullmark-master")
     assert not shop.succeeds("systemctl is-active hullmark-master")
+    recommended = shop.host.image.name == NEW_ENOUGH
+    assert shop.succeeds("systemctl is-active hullmark-proxy") is recommended
+    assert shop.succeeds(f"rpm -V {rhel.PROXY}") is recommended
     assert shop.run("ss -Hltun") == listening
     assert shop.run("id -un hullmark; id -gn hullmark").split() == ["hullmark", "hullmark"]
     modes = shop.run(
@@ -315,6 +330,27 @@ def test_erasing_stops_it_and_keeps_edits_state_logs_and_the_user(shop: Shop) ->
     assert shop.succeeds("id hullmark")
     found = "find /etc/systemd /usr/lib/systemd /usr/share -name '*hullmark*'"
     assert shop.run(found) == ""
+
+
+@pytest.mark.parametrize("host", ["el10"], indirect=True, scope="module")
+def test_the_proxy_outlives_the_agent_and_is_reloaded_by_its_own_upgrade(shop: Shop) -> None:
+    shop.install()
+    proxy = Proxy(shop.host)
+    proxy.wait_until_it_answers()
+    first, workers = proxy.first(), proxy.workers()
+    # As the page says: what came as a recommendation would go with the package that recommends it.
+    shop.dnf("remove", "--noautoremove", *rhel.PACKAGES)
+    assert (proxy.first(), proxy.workers()) == (first, workers)
+    shop.upgrade()
+    assert rhel.installed_version(shop.host, rhel.PROXY) == NEXT_VERSION
+    wait_until(lambda: proxy.answers() and proxy.workers() != workers, "it was reloaded", 10.0)
+    assert proxy.first() == first
+    shop.host.write(f"{STATE_OF_PROXY}/addresses", "10.214.0.9\n")
+    shop.run("systemctl restart hullmark-proxy")
+    wait_until(lambda: proxy.addresses() == ["10.214.0.9/32"], "its address is there", 10.0)
+    shop.dnf("remove", rhel.PROXY)
+    assert proxy.is_gone()
+    assert shop.has(f"{STATE_OF_PROXY}/haproxy.cfg")
 
 
 @on_one
