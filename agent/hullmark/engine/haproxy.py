@@ -178,7 +178,7 @@ class Haproxy:
             self._reload(rendered.digest)
         except Refused:
             self._files.write(before)
-            self._reload(digest_in(before[CONFIG]))
+            self._reload(digest_in(before[CONFIG]), anew=True)
             raise
 
     def _reload(self, digest: str, *, anew: bool = False) -> None:

@@ -47,7 +47,7 @@ class ProxyFiles:
                 self._put(name, files[name].encode())
         self._put(CANDIDATE, files[CONFIG].encode())
         try:
-            command = [self._binary, "-c", "-q", "-f", str(self.folder / CANDIDATE)]
+            command = [self._binary, "-c", "-f", str(self.folder / CANDIDATE)]
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=CHECK_S
             )
