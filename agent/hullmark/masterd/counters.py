@@ -5,10 +5,11 @@ Each method finds the bureau anew, so that a caller may keep the cluster through
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from hullmark.core.concerned import Wanted
+from hullmark.core.schedule import Unplaced
 from hullmark.masterd.admission import MakeHost
 from hullmark.masterd.bureau import Bureau
 from hullmark.masterd.changecontrol import ChangeControl
@@ -216,6 +217,15 @@ class Counters:
     def explain(self, name: str, service: str = "") -> Explanation:
         """Raises NotFound."""
         return self._bureau.reads.explain(name, service)
+
+    def stuck(self) -> tuple[Sequence[Unplaced], Mapping[str, float]]:
+        """What the newest plan could not place; and for how long hosts, by id, have not seen their own containers."""
+        return self._bureau.reads.stuck()
+
+    @property
+    def store_trouble(self) -> str:
+        """What the store said when it did not take a write of this leader's; empty where it does."""
+        return self._term.leadership.store_trouble
 
     def instances(self, app: str = "") -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""

@@ -9,6 +9,7 @@ from hullmark.core.explain import explanation
 from hullmark.core.orphans import orphan_views
 from hullmark.core.overview import Finding
 from hullmark.core.pair import Known
+from hullmark.core.schedule import Unplaced
 from hullmark.core.standing import Standing
 from hullmark.masterd.hostlife import HostLife
 from hullmark.masterd.incidentnotes import IncidentNotes
@@ -66,6 +67,10 @@ class Reads:
         record = self._term.view.app(name)
         blind_s = self._sights.blind_s()
         return explanation(self._term.snapshot(), self._term.unplaced, record, service, blind_s)
+
+    def stuck(self) -> tuple[Sequence[Unplaced], Mapping[str, float]]:
+        """What the newest plan could not place; and for how long hosts, by id, have not seen their own containers."""
+        return self._term.unplaced, self._sights.blind_s()
 
     def instances(self, app: str) -> InstanceList:
         """Of one app, or of all. Raises NotFound for an app that there isn't."""

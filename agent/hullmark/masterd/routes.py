@@ -26,7 +26,9 @@ from hullmark.masterd import (
     posture_api,
     receipts_api,
     rollouts_api,
+    services_api,
     snapshots_api,
+    why_api,
 )
 from hullmark.masterd.route import (
     ADMINS,
@@ -190,6 +192,8 @@ API: tuple[Route, ...] = (
     *exec_api.ROUTES,
     *evidence_api.ROUTES,
     *explain_api.ROUTES,
+    *why_api.ROUTES,
+    *services_api.ROUTES,
     *moving_api.ROUTES,
     *rollouts_api.ROUTES,
     *ports_api.ROUTES,
@@ -264,4 +268,5 @@ AGENTS: tuple[Route, ...] = (
         body_max_bytes=ENROLL_BODY_MAX_BYTES,
     ),
     *receipts_api.ROUTES,
+    *services_api.AGENTS,
 )

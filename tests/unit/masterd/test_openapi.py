@@ -213,7 +213,14 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         detail = await ask("GET", "/v1/apps/shop")
         await ask("GET", f"/v1/apps/shop?after={detail['version']}&hold_s=0.01")
         await ask("POST", "/v1/apps/shop/scale", {"services": {"web": 2}, "request_id": "r2"})
-        for path in ("instances?app=shop", "ports?host=h1", "ports/firewall?host=h1", "flows?scope=out"):
+        for path in (
+            "instances?app=shop",
+            "ports?host=h1",
+            "ports/firewall?host=h1",
+            "flows?scope=out",
+            "services?app=shop&traffic=true",
+            "apps/shop/why?service=web",
+        ):
             await ask("GET", f"/v1/{path}")
         await ask("GET", "/v1/posture?host=h1")
         await ask("GET", "/v1/apps/shop/explain?service=web")

@@ -1,0 +1,128 @@
+"""Services as people and load balancers ask for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from hullmark.core.absence import is_ready
+from hullmark.core.serviceview import NO_PROXY, Survey, host_state, reaches
+from hullmark.errors import NotFound
+from hullmark.masterd.carrying import traffic_of
+from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.route import Login, Parameter, Route
+from hullmark.model.directory import ServiceName
+from hullmark.model.proxy import Down, PortTraffic, Traffic
+from hullmark.model.services import (
+    ENDPOINTS_PATH,
+    EndpointsAnswer,
+    EndpointsRequest,
+    HostTraffic,
+    ServiceList,
+    ServiceReach,
+)
+from hullmark.model.snapshot import Snapshot
+from hullmark.model.wire import digest, to_wire
+
+NO_ANSWER = "its agent did not answer in time"
+
+
+async def services(desk: Desk, call: Call) -> ServiceList:
+    """Raises NotFound for an app, or a service of it, that there isn't."""
+    app, service = call.query["app"], call.query["service"]
+    survey = _survey(desk)
+    found = reaches(survey, app, service)
+    if app and not found:
+        what = f"service {service[:80]} in app {app[:80]}" if service else f"app {app[:80]}"
+        raise NotFound(f"there is no {what}", remedy="hullmark services lists all")
+    if not call.query["traffic"]:
+        return ServiceList(found)
+    carriers, silent = _carriers(survey, found)
+    told = await traffic_of(desk, carriers, app, service)
+    traffic, unheard = _told(survey.snapshot, carriers, told)
+    return ServiceList(found, True, traffic, tuple(sorted((*silent, *unheard))))
+
+
+def _survey(desk: Desk) -> Survey:
+    return Survey.of(desk.cluster.snapshot(), desk.cluster.directories.table)
+
+
+def _carriers(survey: Survey, found: Iterable[ServiceReach]) -> tuple[list[str], list[str]]:
+    """The hosts whose proxies carry these services; and those that can't be asked, with why."""
+    snapshot, asked, silent = survey.snapshot, [], []
+    for host_id in sorted({key for reach in found for key in _askers(survey, reach.name)}):
+        host = snapshot.host_name(host_id)
+        if not is_ready(snapshot, host_id):
+            silent.append(f"{host}: {host_state(snapshot, host_id)}")
+        elif survey.facts(host_id).proxy_version:
+            asked.append(host_id)
+        else:
+            silent.append(f"{host}: {NO_PROXY}")
+    return asked, silent
+
+
+def _askers(survey: Survey, name: ServiceName) -> Iterable[str]:
+    line = survey.line(name)
+    return () if line is None else line.askers.keys() & survey.snapshot.hosts.keys()
+
+
+def _told(
+    snapshot: Snapshot, carriers: Iterable[str], told: Mapping[str, Traffic]
+) -> tuple[tuple[HostTraffic, ...], list[str]]:
+    traffic, silent = [], []
+    for host_id in carriers:
+        host, answer = snapshot.host_name(host_id), told.get(host_id)
+        if answer is None or answer.why:
+            silent.append(f"{host}: {NO_ANSWER if answer is None else answer.why}")
+        else:
+            ports = tuple(_named(snapshot, port) for port in answer.ports)
+            traffic.append(HostTraffic(host, ports))
+    return tuple(sorted(traffic, key=lambda one: one.host)), silent
+
+
+def _named(snapshot: Snapshot, port: PortTraffic) -> PortTraffic:
+    """With the names of hosts, not their ids."""
+    down = tuple(Down(snapshot.host_name(one.member), one.why) for one in port.down)
+    return dataclasses.replace(port, down=down)
+
+
+async def endpoints(desk: Desk, call: Call) -> EndpointsAnswer:
+    """Nothing, until this leader knows how all hosts stand: a new term must not empty anybody's files."""
+    body: EndpointsRequest = call.body
+    record, survey = desk.cluster.leader_record, _survey(desk)
+    if survey.table is None:
+        return EndpointsAnswer(record.epoch, record.leader)
+    found = reaches(survey)
+    known = digest([to_wire(one) for one in found])
+    if known == body.digest:
+        return EndpointsAnswer(record.epoch, record.leader, ready=True, same=True, digest=known)
+    return EndpointsAnswer(record.epoch, record.leader, True, False, known, found)
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/services",
+        services,
+        "Services: addresses, who serves and answers, what was carried",
+        ServiceList,
+        query=(
+            Parameter("app", "", "only this app"),
+            Parameter("service", "", "only this service of it"),
+            Parameter("traffic", False, "ask hosts what their proxies carried, for at most 3 s"),
+        ),
+    ),
+)
+
+AGENTS = (
+    Route(
+        "POST",
+        ENDPOINTS_PATH,
+        endpoints,
+        "Where published ports answer, for a host's load balancer",
+        EndpointsAnswer,
+        EndpointsRequest,
+        login=Login.HOST,
+        sync=True,
+    ),
+)
