@@ -45,6 +45,7 @@ from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
 from hullmark.engine.haproxy import Haproxy
 from hullmark.errors import PolicyRefused
+from hullmark.host.routes import other_networks
 from hullmark.model.control import Posture
 from hullmark.model.host import HostFacts
 from hullmark.model.outage import Outage
@@ -91,6 +92,7 @@ class Duty:
                 scope=policing.folder.scope,
                 port_rules=policing.folder.port_rules,
                 container_range=config.engine_subnets,
+                networks=other_networks(config.engine_subnets),
             )
 
         def outdated() -> None:
@@ -209,6 +211,9 @@ class Duty:
     def show_posture(self, posture: Posture, outages: tuple[Outage, ...]) -> None:
         """To the leader, settled."""
         self._board.show_posture(posture, outages)
+
+    def proxy_troubles(self) -> tuple[str, ...]:
+        return self._proxy.watch.troubles()
 
     def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None:
         """An event of the host's, to the leader."""

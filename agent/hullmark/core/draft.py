@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core import absence
+from hullmark.core import absence, published
 from hullmark.core.berths import Berth
 from hullmark.core.homes import Homes
 from hullmark.core.ladder import Ladders
@@ -19,6 +19,7 @@ from hullmark.core.loadline import Line
 from hullmark.model import names
 from hullmark.model.app import Resources
 from hullmark.model.explanation import Refusal
+from hullmark.model.host import PROXY
 from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
 from hullmark.model.orders import (
     Assignment,
@@ -204,11 +205,14 @@ class Draft:
 
 def _berths(snapshot: Snapshot) -> dict[str, Berth]:
     found = {}
+    proxied = published.held(snapshot)
     for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
         host_id = host.host_id
         state = snapshot.observed.get(host_id)
         ready = absence.is_ready(snapshot, host_id)
         berth = found[host_id] = Berth(host, None if state is None else state.facts, ready=ready)
+        for port, whose in proxied.get(host_id, ()):
+            berth.hold_for_nobody([port], whose)
         if state is not None:
             for status in state.orphans.values():
                 berth.hold_for_nobody(status.ports, f"the orphan {status.instance.container_name}")
@@ -218,7 +222,7 @@ def _berths(snapshot: Snapshot) -> dict[str, Berth]:
 
 def _hold_listeners(berth: Berth, state: HostState, orders: HostAssignments) -> None:
     """Ports of the host's own processes. One that an instance of ours publishes there is that instance's,
-    whoever listens for it."""
+    whoever listens for it; what the proxy answers is a service's, as long as that says so."""
     if not state.facts.listeners:
         return
     published = [item.ports for item in orders.assignments]
@@ -226,9 +230,12 @@ def _hold_listeners(berth: Berth, state: HostState, orders: HostAssignments) -> 
     published += [status.ports for status in state.instances.values()]
     ours = {(port.published, port.protocol) for ports in published for port in ports}
     for listener in state.facts.listeners:
+        if listener.process == PROXY and listener.port != state.facts.proxy_port:
+            continue
         if (listener.port, listener.protocol) not in ours:
             port = PublishedPort(0, listener.port, listener.protocol, listener.address)
             who = f"process {listener.process}" if listener.process else "another process"
+            who = f"container {listener.container}" if listener.container else who
             berth.hold_for_nobody([port], who)
 
 

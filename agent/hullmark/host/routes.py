@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psutil
 
+NETWORKS_MOST = 200
+"""A host that is a router may have a million."""
+_SINGLE = 32
 _DEFAULT = ipaddress.IPv4Network("0.0.0.0/0")
 
 
@@ -22,6 +25,22 @@ def known_networks(root: Path = Path("/")) -> tuple[ipaddress.IPv4Network, ...]:
     found.update(routes(table))
     found.discard(_DEFAULT)
     return tuple(sorted(found))
+
+
+def other_networks(inside: str, root: Path = Path("/")) -> tuple[str, ...]:
+    """The same without single addresses, loopback, and what is `inside` this network, which comes and goes with apps; the largest ones, where
+    there are very many."""
+    own = ipaddress.IPv4Network(inside)
+    found = [
+        network
+        for network in known_networks(root)
+        if network.prefixlen < _SINGLE and not network.is_loopback and not network.subnet_of(own)
+    ]
+    return tuple(map(str, sorted(sorted(found, key=_size)[:NETWORKS_MOST])))
+
+
+def _size(network: ipaddress.IPv4Network) -> int:
+    return network.prefixlen
 
 
 def routes(table: str) -> list[ipaddress.IPv4Network]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from hullmark.core.changecontrol import Wish
 from hullmark.errors import InvalidInput, Problem
-from hullmark.masterd import foresight, resolving
+from hullmark.masterd import foresight, pinning, resolving
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.logs import LogReader, Wanted
 from hullmark.masterd.route import ADMINS
@@ -91,7 +91,10 @@ async def apps(desk: Desk, call: Call) -> AppList:
 
 
 async def plan(desk: Desk, call: Call) -> PlanAnswer:
-    answer, wanted = desk.cluster.foreseen(call.body.app)
+    resolve = resolving.resolver(desk, call.body.app.name)
+    apps = desk.cluster.snapshot().apps
+    asked, unknown = await pinning.exposing(call.body.app, apps, resolve)
+    answer, wanted = desk.cluster.foreseen(asked, unknown)
     refused, unjudged = await foresight.foresee(desk, wanted)
     needs = desk.cluster.changecontrol.told(Wish(ChangeKind.APPLY, call.body.app.name))
     warnings = (*answer.warnings, *needs) if answer.changed else answer.warnings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Callable, Optional
 
 from hullmark.compose.localdata import sharing
-from hullmark.core import adoption, difference, generations, schedule
+from hullmark.core import adoption, difference, generations, reaching, schedule
 from hullmark.core.concerned import Wanted, concerned
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
@@ -76,7 +76,9 @@ class Changes:
                 return known
             self._must_be_at(request)
             old = self._view.apps.get(name)
-            record = _next_record(self._snapshot(), old, app, change)
+            snapshot = self._snapshot()
+            warnings = (*warnings, *_must_be_reachable(snapshot, app))
+            record = _next_record(snapshot, old, app, change)
             if record is not old:
                 record = dataclasses.replace(record, warnings=warnings)
             word = of_app(self._view, name, change) if request.override_mark else None
@@ -131,8 +133,11 @@ class Changes:
         """What applying would change now. Tags are not looked up: an image keeps the digest that it has."""
         return self.foreseen(app)[0]
 
-    def foreseen(self, app: App) -> tuple[PlanAnswer, Wanted]:
-        """The same, and what each host would get."""
+    def foreseen(
+        self, app: App, unknown: Optional[Mapping[str, str]] = None
+    ) -> tuple[PlanAnswer, Wanted]:
+        """The same, and what each host would get. `unknown`: of which services it is not known what their images expose, and why; None: nobody
+        asked."""
         self._must_be_valid(app)
         snapshot = self._snapshot()
         old = snapshot.apps.get(app.name)
@@ -140,11 +145,14 @@ class Changes:
         change = Change("", "", 0.0)
         pinned = generations.pinned(app, known)
         pinned = generations.exposing(pinned, generations.known_exposed(old, pinned))
+        unsure = pinning.unsure(pinned) if unknown is None else unknown.keys()
+        standing = _must_be_reachable(snapshot, pinned, unsure)
         record = _next_record(snapshot, old, pinned, change)
         future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
         made = schedule.plan(future)
         answer = difference.compare(old, record, made.unplaced)
-        notes = pinning.plan_notes(app, known)
+        unlooked = [pinning.unknown_ports(*each) for each in (unknown or {}).items()]
+        notes = [*pinning.plan_notes(app, known), *standing, *unlooked]
         wanted = concerned(snapshot, record, made) if answer.changed else {}
         return dataclasses.replace(answer, warnings=(*answer.warnings, *notes)), wanted
 
@@ -206,6 +214,14 @@ class Changes:
                 f"app {request.app.name} {now}, not at {expected}",
                 remedy="look at `hullmark plan`, then apply without or with the right generation",
             )
+
+
+def _must_be_reachable(snapshot: Snapshot, app: App, unsure: Collection[str] = ()) -> Sequence[str]:
+    """Warnings. Raises InvalidInput for what the app asks of addresses and ports, and can't have."""
+    problems, warnings = reaching.judged(snapshot, app, unsure)
+    if problems:
+        raise InvalidInput(problems)
+    return warnings
 
 
 def _next_record(

@@ -176,9 +176,11 @@ class Counters:
         """What `apply` would change. Asks nobody, so tags keep the digests that they have."""
         return self._bureau.changes.plan(app)
 
-    def foreseen(self, app: App) -> tuple[PlanAnswer, Wanted]:
-        """The same, and what each host would get."""
-        return self._bureau.changes.foreseen(app)
+    def foreseen(
+        self, app: App, unknown: Optional[Mapping[str, str]] = None
+    ) -> tuple[PlanAnswer, Wanted]:
+        """The same, and what each host would get; `unknown` as `Changes.foreseen` takes it."""
+        return self._bureau.changes.foreseen(app, unknown)
 
     async def invite(
         self, request: InviteRequest, secret_sha256: str, change: Change

@@ -61,6 +61,36 @@ async def pinned(
     return generations.exposing(made, exposed), (*warnings, *unknown)
 
 
+async def exposing(
+    app: App, apps: Mapping[str, AppRecord], resolve: Resolver
+) -> tuple[App, Mapping[str, str]]:
+    """The app with what the images of those of its services expose that somebody uses and that name no port, for a plan; and why that is not
+    known of others, by service. `apps` are all that there are. Nothing else is looked up, and nothing is refused."""
+    old = apps.get(app.name)
+    known = generations.known_digests(old, app)
+    exposed = generations.known_exposed(old, generations.pinned(app, known))
+    users = [app, *(record.app for name, record in apps.items() if name != app.name)]
+    used = {each for user in users for service in user.services.values() for each in service.uses}
+    unknown: dict[str, str] = {}
+    asked = {
+        question: names
+        for question, names in portless(app).items()
+        if any(name not in exposed and f"{app.name}/{name}" in used for name in names)
+    }
+    answers = await asyncio.gather(*(resolve(*question) for question in asked))
+    for names, answer in zip(asked.values(), answers):
+        if answer.digest or answer.local_id:
+            exposed.update(dict.fromkeys(names, answer.exposed))
+        else:
+            unknown.update(dict.fromkeys(names, answer.error or answer.note))
+    return generations.exposing(app, exposed), unknown
+
+
+def unsure(app: App) -> set[str]:
+    """Services that name no port, and of whose image nobody said that it exposes one."""
+    return {name for name in _names(portless(app)) if not app.services[name].exposed}
+
+
 def portless(app: App) -> Mapping[_Question, Sequence[str]]:
     """The names of services that others could reach, and that name no port themselves, by what is asked of their image."""
     found: dict[_Question, list[str]] = {}
@@ -81,9 +111,12 @@ def _exposed(
         if answer is not None and answer.exposed:
             exposed[name] = answer.exposed
         elif name in needed and answer is not None and not (answer.digest or answer.local_id):
-            why = answer.error or answer.note
-            warnings.append(f"{name}: which ports its image exposes is not known: {why}")
+            warnings.append(unknown_ports(name, answer.error or answer.note))
     return exposed, warnings
+
+
+def unknown_ports(name: str, why: str) -> str:
+    return f"{name}: which ports its image exposes is not known: {why}"
 
 
 def reachable(app: App, name: str) -> bool:

@@ -50,7 +50,7 @@ class HostFacts:
     """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
     policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order. `proxy_version` is that of the
     host's proxy, empty where it has none that is up; its TLS port is at `proxy_address`:`proxy_port`. `container_range` is where apps'
-    networks get their subnets."""
+    networks get their subnets, and `networks` are the other IPv4 networks that the host has a route to."""
 
     hostname: str = ""
     os: str = ""
@@ -72,6 +72,7 @@ class HostFacts:
     proxy_port: int = 0
     port_rules: PortRules = NO_PORT_RULES
     container_range: str = ""
+    networks: tuple[str, ...] = ()
 
 
 NO_FACTS = HostFacts()

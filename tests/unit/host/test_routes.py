@@ -39,3 +39,24 @@ def test_the_default_route_takes_no_range(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", ["", HEADER, HEADER + "eth0\tbroken\n"])
 def test_a_short_table_is_no_error(table: str) -> None:
     assert routes.routes(table) == []
+
+
+def test_other_networks_are_those_that_apps_do_not_bring(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    table = HEADER + row("10.213.4.0", "255.255.255.128") + row("172.30.0.0", "255.255.0.0")
+    table += row("10.214.0.5", "255.255.255.255") + row("0.0.0.0", "0.0.0.0")
+    (tmp_path / "proc/net/route").write_text(table)
+    found = routes.other_networks("10.213.0.0/16", tmp_path)
+    assert "172.30.0.0/16" in found
+    assert not {"10.213.4.0/25", "10.214.0.5/32", "127.0.0.0/8", "0.0.0.0/0"} & set(found)
+
+
+def test_a_router_tells_of_its_largest_networks_only(tmp_path: Path) -> None:
+    (tmp_path / "proc/net").mkdir(parents=True)
+    rows = [row(f"172.{a}.{b}.0", "255.255.255.0") for a in (16, 17) for b in range(200)]
+    (tmp_path / "proc/net/route").write_text(
+        HEADER + "".join(rows) + row("172.20.0.0", "255.252.0.0")
+    )
+    found = routes.other_networks("10.213.0.0/16", tmp_path)
+    assert len(found) == routes.NETWORKS_MOST
+    assert "172.20.0.0/14" in found

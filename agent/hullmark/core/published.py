@@ -1,0 +1,142 @@
+"""Published ports that proxies answer: each belongs to one service on every host that answers it.
+
+Said when an app is planned and applied, with who is in the way: another app's service, an instance whose port its engine binds, a program of the host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from hullmark.core import constraints
+from hullmark.core.portclaims import answers, published_ports
+from hullmark.core.serviceports import by_proxy
+from hullmark.errors import Problem
+from hullmark.model.app import EVERY_ADDRESS, App, Service
+from hullmark.model.host import PROXY, HostFacts, HostRecord
+from hullmark.model.names import parse_container_name
+from hullmark.model.observed import NO_STATE
+from hullmark.model.orders import PublishedPort
+from hullmark.model.records import NO_ASSIGNMENTS
+from hullmark.model.snapshot import Snapshot
+
+NAMED_MOST = 3
+"""Hosts of one message."""
+EVERY_HOST = "every host"
+LOCAL = "127.0.0.1"
+_Others = Sequence[tuple[str, Service]]
+
+
+def conflicts(snapshot: Snapshot, app: App) -> Iterator[Problem]:
+    """One for each port and party that is in its way, with the hosts where that is so."""
+    for name, service in sorted(app.services.items()):
+        ports = list(published_ports(by_proxy(service.ports)))
+        found: dict[tuple[int, str], dict[str, None]] = defaultdict(dict)
+        for host, port, party in _in_the_way(snapshot, app, name) if ports else ():
+            for mine in ports:
+                if _clash(mine, port):
+                    found[mine.published, party][host] = None
+        for (number, party), hosts in found.items():
+            yield Problem(
+                f"port {number}/tcp {party} on {listed(list(hosts))}",
+                field=f"services.{name}.ports",
+                allowed="another published port, or x-hullmark.ingress with other hosts",
+            )
+
+
+def _in_the_way(
+    snapshot: Snapshot, app: App, name: str
+) -> Iterator[tuple[str, PublishedPort, str]]:
+    """(host, port, who has it there), on hosts that may answer the service's ports."""
+    service, others = app.services[name], list(_others(snapshot, app, name))
+    for host in sorted(snapshot.hosts.values(), key=lambda host: host.name):
+        facts = snapshot.observed.get(host.host_id, NO_STATE).facts
+        if constraints.failing(service.ingress, host, facts) is not None:
+            continue
+        found = list(_held(snapshot, host, others, app))
+        if answers(snapshot, host, service):
+            found += _programs(facts, app)
+        for port, party in found:
+            yield host.name, port, party
+    if not snapshot.hosts:
+        for other, theirs in others:
+            for port in published_ports(by_proxy(theirs.ports)):
+                yield EVERY_HOST, port, f"is published by {other}"
+
+
+def _others(snapshot: Snapshot, app: App, name: str) -> Iterator[tuple[str, Service]]:
+    """Every other service that publishes a port through proxies; of the app itself as it is to be."""
+    apps = {key: one.app for key, one in snapshot.apps.items() if not one.removing}
+    apps[app.name] = app
+    for owner, each in sorted(apps.items()):
+        for key, service in sorted(each.services.items()):
+            if (owner, key) != (app.name, name) and by_proxy(service.ports):
+                yield f"{owner}/{key}", service
+
+
+def _held(
+    snapshot: Snapshot, host: HostRecord, others: _Others, app: App
+) -> Iterator[tuple[PublishedPort, str]]:
+    """Ports of the host that other services have there: through its proxy, or through the engine."""
+    facts = snapshot.observed.get(host.host_id, NO_STATE).facts
+    for other, service in others:
+        if constraints.failing(service.ingress, host, facts) is None:
+            for port in published_ports(by_proxy(service.ports)):
+                yield port, f"is published by {other}"
+    for item in snapshot.assignments.get(host.host_id, NO_ASSIGNMENTS).assignments:
+        if item.instance.app != app.name:
+            for port in item.ports:
+                yield port, f"is taken by {item.instance}"
+
+
+def _clash(one: PublishedPort, other: PublishedPort) -> bool:
+    if (one.published, one.protocol) != (other.published, other.protocol) or not one.published:
+        return False
+    same = one.host_ip == other.host_ip
+    return same or one.host_ip in EVERY_ADDRESS or other.host_ip in EVERY_ADDRESS
+
+
+def _programs(facts: HostFacts, app: App) -> Iterator[tuple[PublishedPort, str]]:
+    """What listens there else than the proxy, or the app itself as it was."""
+    if facts.proxy_port:
+        yield PublishedPort(0, facts.proxy_port), "is the proxy's own, for other hosts,"
+    for listener in facts.listeners:
+        instance = parse_container_name(listener.container)
+        own = instance is not None and instance.app == app.name
+        if own or listener.process == PROXY or _is_apart(listener.address):
+            continue
+        port = PublishedPort(0, listener.port, listener.protocol, listener.address)
+        if listener.container:
+            yield port, f"is taken by container {listener.container}"
+        elif listener.process:
+            yield port, f"is taken by process {listener.process}"
+        else:
+            yield port, "is taken by another process"
+
+
+def _is_apart(address: str) -> bool:
+    """A port that is published on every address is bound on those that others reach and on 127.0.0.1, so a resolver on 127.0.0.53 is in
+    nobody's way."""
+    try:
+        return address != LOCAL and ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def held(snapshot: Snapshot) -> Mapping[str, Sequence[tuple[PublishedPort, str]]]:
+    """By host's id: ports that its proxy answers, and whose they are. No engine can bind them there."""
+    found: dict[str, list[tuple[PublishedPort, str]]] = defaultdict(list)
+    for app, record in sorted(snapshot.apps.items()):
+        for name, service in sorted(record.app.services.items()) if not record.removing else ():
+            ports = list(published_ports(by_proxy(service.ports)))
+            for host_id, host in snapshot.hosts.items() if ports else ():
+                if answers(snapshot, host, service):
+                    found[host_id] += ((port, f"{app}/{name}") for port in ports)
+    return found
+
+
+def listed(hosts: Sequence[str]) -> str:
+    noun = "" if hosts == [EVERY_HOST] else "host " if len(hosts) == 1 else "hosts "
+    rest = f" and {len(hosts) - NAMED_MOST} more" if len(hosts) > NAMED_MOST else ""
+    return noun + ", ".join(hosts[:NAMED_MOST]) + rest

@@ -1,0 +1,117 @@
+"""What keeps an app from reaching others, or from being reached, as it asks: said when it is planned and applied, with who is in the way.
+
+A service that is used has to be there, with a port; the range of service addresses has to be nobody else's; published ports are judged by
+`published`. What comes later, such as a program that takes a port, shows in `hullmark why`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Optional
+
+from hullmark.core import addresses
+from hullmark.core.published import conflicts, listed
+from hullmark.core.serviceports import addressed, has_address, is_host_network
+from hullmark.errors import Problem
+from hullmark.model.app import App, Service
+from hullmark.model.observed import NO_STATE
+from hullmark.model.snapshot import Snapshot
+
+
+def judged(
+    snapshot: Snapshot, app: App, unsure: Collection[str] = ()
+) -> tuple[list[Problem], list[str]]:
+    """What refuses the app, and warnings. What is wrong already with the app as it is refuses nothing: a new image has to get there all the
+    same. `unsure` are services of which nobody knows yet what their image exposes."""
+    alive = snapshot.apps.get(app.name)
+    before = [] if alive is None or alive.removing else _problems(snapshot, alive.app, ())
+    found = _problems(snapshot, app, unsure)
+    standing = [f"{each.field}: {each.message}" for each in found if each in before]
+    return [each for each in found if each not in before], [*standing, *_deserted(snapshot, app)]
+
+
+def _problems(snapshot: Snapshot, app: App, unsure: Collection[str]) -> list[Problem]:
+    found = [*_unusable(snapshot, app, unsure), *conflicts(snapshot, app)]
+    if any(addressed(app)):
+        found += _range_problems(snapshot, app)
+    return found
+
+
+def _deserted(snapshot: Snapshot, app: App) -> Iterator[str]:
+    """Services of others that use what this app has no more, or has no port any more."""
+    for other, record in sorted(snapshot.apps.items()):
+        if other == app.name or record.removing:
+            continue
+        for name, service in sorted(record.app.services.items()):
+            for used in service.uses:
+                owner, _, wanted = used.partition("/")
+                target = app.services.get(wanted)
+                if owner == app.name and (target is None or not has_address(target)):
+                    yield f"{other}/{name} uses {used}, which nobody can reach then"
+
+
+def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator[Problem]:
+    apps = {name: one.app for name, one in snapshot.apps.items() if not one.removing}
+    apps[app.name] = app
+    for name, service in sorted(app.services.items()):
+        for index, used in enumerate(service.uses):
+            owner, _, wanted = used.partition("/")
+            if owner == app.name and wanted in unsure:
+                continue
+            field = f"services.{name}.uses[{index}]"
+            if owner not in apps:
+                allowed = _some(sorted(apps.keys() - {app.name})) or "none yet: apply it first"
+                yield Problem(f"{used}: there is no app {owner}", field=field, allowed=allowed)
+                continue
+            why = _unreachable(apps[owner].services.get(wanted))
+            if why:
+                yield Problem(f"{used}: {why}", field=field, allowed=_some(addressed(apps[owner])))
+
+
+def _unreachable(service: Optional[Service]) -> str:
+    """Why it has no address; empty where it has."""
+    if service is None:
+        return "the app has no such service"
+    if has_address(service):
+        return ""
+    if service.container.one_shot:
+        return "it is a one-shot, and serves nobody"
+    if is_host_network(service):
+        return "it has the host's network, and no address of its own: use its host's"
+    if service.container.network_mode:
+        return f"with network_mode {service.container.network_mode} nothing reaches it"
+    return "it has no TCP port: neither ports nor expose name one, nor does its image"
+
+
+def _range_problems(snapshot: Snapshot, app: App) -> Iterator[Problem]:
+    range_ = snapshot.address_range
+    if not range_:
+        return
+    apps = [*(one.app for one in snapshot.apps.values() if one.app.name != app.name), app]
+    wanted, room = sum(1 for each in apps for _ in addressed(each)), addresses.room(range_)
+    if wanted > room:
+        yield Problem(
+            f"no address is left in services.range, {range_}: it has {room}, and {wanted} services would need one",
+            field="services",
+            allowed="a larger services.range on every master, or fewer services with ports",
+        )
+    found: dict[str, list[str]] = defaultdict(list)
+    for host in sorted(snapshot.hosts.values(), key=lambda host: host.name):
+        facts = snapshot.observed.get(host.host_id, NO_STATE).facts
+        for network in addresses.overlapping(range_, facts.networks):
+            found[f"{network}, to which there is a route"].append(host.name)
+        for network in addresses.overlapping(range_, filter(None, [facts.container_range])):
+            found[f"{network}, where apps' networks are (engine.subnets)"].append(host.name)
+    for what, hosts in found.items():
+        yield Problem(
+            f"services.range, {range_}, meets {what} on {listed(hosts)}",
+            field="services",
+            allowed="another services.range on every master",
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = ", ..." if len(listed) > 10 else ""
+    return ", ".join(listed[:10]) + more
