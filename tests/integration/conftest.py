@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.firewallroom import room  # noqa: F401
 from tests.integration.fixtures import (  # noqa: F401
     clean_engine,
     engine,

@@ -157,7 +157,7 @@ def _containers(snapshot: Snapshot, facts: HostFacts) -> Iterator[FirewallRule]:
         return
     yield FirewallRule(
         Hook.FORWARD,
-        "containers to the outside; leave it out where they may not",
+        "containers to anywhere else; not where they may not",
         "",
         sources=networks,
     )

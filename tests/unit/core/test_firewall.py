@@ -101,7 +101,7 @@ def test_the_paths_of_a_host() -> None:
             ),
             FirewallRule(
                 Hook.FORWARD,
-                "containers to the outside; leave it out where they may not",
+                "containers to anywhere else; not where they may not",
                 "",
                 sources=inner,
             ),
@@ -195,7 +195,7 @@ def test_ufw() -> None:
         "comment 'shop/web: mode: host, TCP, handed on by docker'"
     ) in lines
     assert (
-        "ufw route allow from 10.9.0.0/24 to any comment 'containers to the outside; leave it out where they may not'"
+        "ufw route allow from 10.9.0.0/24 to any comment 'containers to anywhere else; not where they may not'"
     ) in lines
 
 
