@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -254,8 +256,10 @@ def test_a_proxy_that_does_not_run_gets_its_files_for_its_next_start(world: Worl
     assert not world.host.haproxy.look().up
     with pytest.raises(ProxyUnavailable):
         world.host.apply(world.published(8060))
+    world.host.ip(f"address delete {WEB_AT}/32 dev lo")  # as a boot does
     world.host.proxy.start()
     wait_until(lambda: world.host.haproxy.look().up, "it runs", 5)
+    assert world.friend.get(WEB_AT, 80)
     assert get(world.host.address, 8060)
     assert not world.host.apply().changed
     assert world.host.haproxy.look().loaded == world.host.haproxy.wanted()
@@ -267,3 +271,22 @@ def test_another_object_knows_what_is_in_force(world: World) -> None:
     made = within(world.host.network.path, lambda: other.apply(plan(world.host.sight)))
     assert (made.changed, made.reloaded) == (False, False)
     assert other.wanted() == world.host.haproxy.wanted()
+
+
+def test_a_program_that_was_replaced_is_seen_and_loaded(tmp_path, monkeypatch) -> None:
+    """As an update does: another file under the same name."""
+    program = tmp_path / "haproxy"
+    real = shutil.which("haproxy")
+    assert real is not None
+    shutil.copy(real, program)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with Host("updated", "b" * 32, "192.0.2.12") as host:
+        host.apply(Directory())
+        assert host.haproxy.look().replaced == ()
+        pid = host.haproxy.look().pid
+        shutil.copy(real, tmp_path / "newer")
+        (tmp_path / "newer").replace(program)
+        assert host.haproxy.look().replaced == (str(program),)
+        host.haproxy.load_again()
+        assert host.haproxy.look().replaced == ()
+        assert host.haproxy.look().pid == pid

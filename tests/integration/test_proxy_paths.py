@@ -30,10 +30,12 @@ from tests.integration.proxyhosts import (
     agent_pem,
     call_tls,
     get,
+    is_echoing,
     proxy_pem,
     several,
     within,
 )
+from tests.load import Load
 
 ONE, TWO, THIRD = "a" * 32, "b" * 32, "c" * 32
 WEB = ServiceName("shop", "web.v1")
@@ -281,3 +283,16 @@ def test_a_host_with_none_left_passes_a_connection_on_and_only_once(
     finally:
         world.one.see(members=(*world.one.sight.members, here.member()))
         world.one.apply()
+
+
+def test_new_certificates_drop_no_connection(world: World) -> None:
+    with world.friend.dial(WEB_AT, 80) as held, world.friend.dial(WEB_AT, 80) as other:
+        assert (is_echoing(held), is_echoing(other)) == (True, True)
+        with Load(world.friend.inside, WEB_AT, 80, rate=150) as load:
+            for host in (world.one, world.two):
+                host.admit(world.authority)
+                assert host.apply().reloaded
+                time.sleep(0.7)
+        assert (is_echoing(held), is_echoing(other)) == (True, True)
+    assert load.outcome.failures == []
+    assert load.outcome.sent > 150

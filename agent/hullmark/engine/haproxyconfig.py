@@ -35,7 +35,7 @@ CERTIFICATE, ROOT = "proxy.pem", "root.pem"
 # connection that fails calls for a check at once; two that fail take the server out, and it is looked at until it answers again. Open
 # connections of a server that doesn't answer stay: they end by themselves when its container does, and by keep-alive when its host does.
 _WATCHED = (
-    "check inter 1h fastinter 500ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1"
+    "check inter 1h fastinter 500ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1"
     " on-error sudden-death"
 )
 
