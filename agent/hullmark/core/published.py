@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hullmark.core import constraints
 from hullmark.core.portclaims import answers, published_ports
-from hullmark.core.serviceports import by_proxy
+from hullmark.core.serviceports import by_engine, by_proxy
 from hullmark.errors import Problem
 from hullmark.model.app import EVERY_ADDRESS, App, Service
 from hullmark.model.host import PROXY, HostFacts, HostRecord
@@ -125,14 +125,36 @@ def _is_apart(address: str) -> bool:
 
 
 def held(snapshot: Snapshot) -> Mapping[str, Sequence[tuple[PublishedPort, str]]]:
-    """By host's id: ports that its proxy answers, and whose they are. No engine can bind them there."""
+    """By host's id: ports that its proxy answers, and whose they are, as far as an engine is to bind one of that number somewhere."""
+    services = [
+        (f"{app}/{name}", service)
+        for app, record in sorted(snapshot.apps.items())
+        if not record.removing
+        for name, service in sorted(record.app.services.items())
+        if service.ports
+    ]
+    ranges = {
+        (port.published_first, port.published_last)
+        for _, service in services
+        for port in by_engine(service.ports)
+        if port.published_first
+    }
     found: dict[str, list[tuple[PublishedPort, str]]] = defaultdict(list)
-    for app, record in sorted(snapshot.apps.items()):
-        for name, service in sorted(record.app.services.items()) if not record.removing else ():
-            ports = list(published_ports(by_proxy(service.ports)))
-            for host_id, host in snapshot.hosts.items() if ports else ():
-                if answers(snapshot, host, service):
-                    found[host_id] += ((port, f"{app}/{name}") for port in ports)
+    answering: dict[tuple[str, ...], Sequence[str]] = {}
+    for whose, service in services if ranges else ():
+        ports = [
+            port
+            for port in published_ports(by_proxy(service.ports))
+            if any(first <= port.published <= last for first, last in ranges)
+        ]
+        if ports and service.ingress not in answering:
+            answering[service.ingress] = [
+                host_id
+                for host_id, host in snapshot.hosts.items()
+                if answers(snapshot, host, service)
+            ]
+        for host_id in answering[service.ingress] if ports else ():
+            found[host_id] += ((port, whose) for port in ports)
     return found
 
 

@@ -169,7 +169,9 @@ def test_what_the_engine_binds_is_the_schedulers_matter() -> None:
     host = publishing((PortSpec(80, 8080, 8080, mode=PortMode.HOST),))
     there = cluster(App("bank", {"web": publishing(ingress=EDGE)}))
     assert said(there, host) == []
-    assert {key: [whose for _, whose in found] for key, found in held(there).items()} == {
+    assert held(there) == {}, "no engine is to bind anything"
+    both = applied(there, App("shop", {"web": host}))
+    assert {key: [whose for _, whose in found] for key, found in held(both).items()} == {
         "h1": ["bank/web"]
     }
     three = dataclasses.replace(host, deploy=dataclasses.replace(host.deploy, replicas=3))
