@@ -66,8 +66,8 @@ LIVE_RESTORE = (
 )
 
 
-def gather(ask: Callable[[], Holdings], root: str = "") -> Listing:
-    """`ask` gives what the engine has, or raises Unseen."""
+def gather(ask: Callable[[], Holdings], root: str = "", exported: Iterable[str] = ()) -> Listing:
+    """`ask` gives what the engine has, or raises Unseen. `exported`: files that the agent's configuration has it write elsewhere."""
     host = Host(root=root, connected=True)
     listing = Listing()
     try:
@@ -80,7 +80,7 @@ def gather(ask: Callable[[], Holdings], root: str = "") -> Listing:
     except Unseen as why:
         listing.not_looked_at.append(("process", str(why)))
     listing.not_looked_at += [("process", why) for why in host.notes]
-    listing.items += _files(host, listing)
+    listing.items += _files(host, listing, exported)
     listing.items += traces.processes
     for record in snapshot.sections(host, SECTIONS):
         if record["kind"] == "look":
@@ -99,7 +99,7 @@ LAUNCHER = f"{PROGRAM}/proxy"
 NOBODYS = "in Hullmark's own folder, and of none of its packages"
 
 
-def _files(host: Host, listing: Listing) -> Iterator[Item]:
+def _files(host: Host, listing: Listing, exported: Iterable[str]) -> Iterator[Item]:
     try:
         own = snapshot.owners(host)
     except Unseen as why:
@@ -111,6 +111,7 @@ def _files(host: Host, listing: Listing) -> Iterator[Item]:
         *_announced_files(host, walk),
         *_package_files(walk),
         *_program_files(walk),
+        *_exported_files(walk, exported),
     ):
         if record["key"] not in seen:
             seen.add(record["key"])
@@ -137,6 +138,13 @@ def _package_files(walk: Files) -> Iterator[Found]:
         record = walk.record(path) if package in PACKAGES_OF_OURS else None
         if record is not None:
             yield record, f"package {package}", "the package's own file"
+
+
+def _exported_files(walk: Files, exported: Iterable[str]) -> Iterator[Found]:
+    for path in exported:
+        record = walk.record(path)
+        if record is not None:
+            yield record, "services.export", "kept for a load balancer of the shop's own"
 
 
 def _program_files(walk: Files) -> Iterator[Found]:
@@ -350,5 +358,5 @@ def _cgroups(host: Host, traces: Traces) -> Iterator[Item]:
                     yield Item(THEIRS, "cgroup", path, "container-process", f"limits of {whose}")
 
 
-def of_this_host(socket_url: str) -> Listing:
-    return gather(lambda: containers.ask(socket_url))
+def of_this_host(socket_url: str, exported: Iterable[str] = ()) -> Listing:
+    return gather(lambda: containers.ask(socket_url), exported=exported)

@@ -184,7 +184,7 @@ def test_the_list(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         [("firewall", "nft is not installed")],
         Holdings("docker", "20.10", "unix:///run/docker.sock", False),
     )
-    monkeypatch.setattr(listing, "of_this_host", lambda socket: found)
+    monkeypatch.setattr(listing, "of_this_host", lambda socket, exported: found)
     done = run("footprint")
     assert done.code == 0
     assert done.out.startswith(

@@ -143,6 +143,13 @@ def test_hullmarks_own(shop: World) -> None:
     assert all(one.reason and one.announced_by for one in found.items)
 
 
+def test_files_for_a_load_balancer_where_the_configuration_names_them(shop: World) -> None:
+    shop.write("/srv/lb/hullmark.cfg", "x")
+    found = listing.gather(lambda: HOLDINGS, exported=("/srv/lb/hullmark.cfg", "/srv/lb/none"))
+    (item,) = [one for one in found.items if one.key.startswith("/srv")]
+    assert (item.key, item.announced_by) == ("/srv/lb/hullmark.cfg", "services.export")
+
+
 def test_its_containers_and_not_those_of_others(shop: World) -> None:
     found = gathered()
     assert keys(found, THEIRS, "container") == ["shop.web.1.g1"]

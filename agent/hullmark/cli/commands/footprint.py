@@ -124,7 +124,8 @@ def _difference(verdict: Verdict) -> dict[str, Any]:
 def _list(asked: Asked, *, everything: bool) -> int:
     from hullmark.footprint import listing
 
-    found = listing.of_this_host(_socket())
+    socket, exported = _configured()
+    found = listing.of_this_host(socket, exported)
     if asked.json:
         holdings = found.holdings
         document = {
@@ -147,14 +148,21 @@ def _list(asked: Asked, *, everything: bool) -> int:
     return EXIT_OK
 
 
-def _socket() -> str:
-    """The engine's, as the agent's configuration names it; that one is judged elsewhere, so a bad one names none."""
+def _configured() -> tuple[str, tuple[str, ...]]:
+    """The engine's socket and the files for load balancers, as the agent's configuration names them; that one is judged elsewhere, so a bad
+    one names none."""
     from hullmark import config
 
     try:
-        return config.load_agent(AGENT_FILE).config.engine_socket
+        found = config.load_agent(AGENT_FILE).config
     except InvalidInput:
-        return ""
+        return "", ()
+    named = (
+        found.services_export_hosts_file,
+        found.services_export_json,
+        found.services_export_haproxy,
+    )
+    return found.engine_socket, tuple(path for path in named if path)
 
 
 def _pairs(found: Any) -> list[dict[str, str]]:
