@@ -225,10 +225,16 @@ class Proxying:
             plan = proxyplan.plan(sight)
             self._have_addresses(plan)
             applied = self._put(plan)
-            self._sight_in_force = sight
+            self._have_seen(sight)
             self._show_refused((*turned_away, *plan.refused))
             self._show_ports(not_here, plan, applied)
         parts.draining.in_force(members, marked)
+
+    def _have_seen(self, sight: ProxySight) -> None:
+        """It is in force. What is published is among the host's facts, as ports that the proxy listens on: people see at once that they are others."""
+        before, self._sight_in_force = self._sight_in_force, sight
+        if before is not None and before.directory.published != sight.directory.published:
+            self._parts.outdated()
 
     def _put(self, plan: ProxyPlan) -> Applied:
         began = self._clock()
