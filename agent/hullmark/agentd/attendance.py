@@ -21,6 +21,7 @@ from hullmark.agentd.lookers import assemble, filled
 from hullmark.agentd.looking import Looking
 from hullmark.agentd.posturing import Posturing
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.proxylook import ProxySights
 from hullmark.agentd.results import Results
 from hullmark.agentd.runner import Runner
 from hullmark.agentd.supervisor import Supervisor
@@ -36,6 +37,7 @@ STOP_S = 0.5
 UNENROLLED = "unenrolled-"
 RECEIPT = "forwarding.receipt"
 OWN_CHAIN = "logfiles.own_chain"
+SERVING = "proxy.serving"
 
 
 def unenrolled_id() -> str:
@@ -53,6 +55,10 @@ class Reporting(Protocol):
 
     def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None: ...
 
+    def proxy_troubles(self) -> tuple[str, ...]:
+        """What was wrong with the host's proxy, and is mended, since this was asked last."""
+        ...
+
 
 class Attendance:
     """Started once, when the state folder is this agent's, and stopped once: for as long as the process lives."""
@@ -61,6 +67,7 @@ class Attendance:
         self._config = config
         self._guard = guard
         self._host_id = ""
+        self._reporting: Optional[Reporting] = None
         self._started = False
         self._ending = threading.Event()
         note = guard.auditing.later
@@ -79,6 +86,7 @@ class Attendance:
                 {
                     RECEIPT: self._forwarding.look,
                     OWN_CHAIN: filled(PROBES[OWN_CHAIN], self._own_log),
+                    SERVING: ProxySights(self._proxy_places, self._proxy_troubles).look,
                     **self._watched.looks(),
                 },
                 observing=lambda: self._config.mode == Mode.OBSERVE.value,
@@ -115,6 +123,12 @@ class Attendance:
         path, last = log_paths(self._config)
         return {"path": str(path), "last": str(last)}
 
+    def _proxy_places(self) -> tuple[Path, Path]:
+        return Path(self._config.proxy_folder), Path(self._config.proxy_run_dir)
+
+    def _proxy_troubles(self) -> tuple[str, ...]:
+        return self._reporting.proxy_troubles() if self._reporting is not None else ()
+
     def start(self) -> None:
         """Once; again it changes nothing."""
         if self._started:
@@ -147,6 +161,7 @@ class Attendance:
 
     def report_by(self, reporting: Optional[Reporting]) -> None:
         """Who reports to a leader from now on; None: nobody."""
+        self._reporting = reporting
         if reporting is None:
             self._alarm.serve(enrolled=bool(self._host_id))
             self._forwarding.serve(self._host_id, None)

@@ -82,6 +82,7 @@ class HostProxy:
             HostsFiles(folder / FOLDER), lambda: keeper.current, lambda: engine.info().name
         )
         haproxy = Haproxy(proxy_folder, run_dir)
+        self.watch = watch = ProxyWatch(haproxy, note, beside.outbox)
         self.draining = draining = Draining(
             self.wake,
             lambda name: drain_s(keeper.current, name),
@@ -92,7 +93,7 @@ class HostProxy:
             ProxyParts(
                 Here(host_id, self.address, config.proxy_port, facts.addresses),
                 haproxy,
-                ProxyWatch(haproxy, note, beside.outbox),
+                watch,
                 LoopbackAddresses,
                 lambda: keeper.current,
                 lambda: self._certificate.digest,

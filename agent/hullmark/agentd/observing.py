@@ -132,6 +132,10 @@ class Observing:
         """To the leader, settled."""
         self._board.show_posture(posture, outages)
 
+    def proxy_troubles(self) -> tuple[str, ...]:
+        """It tells no proxy anything, and mends none."""
+        return ()
+
     def tell(self, kind: str, subject: str, message: str, fields: Mapping[str, str]) -> None:
         """An event of the host's, to the leader."""
         self._outbox.add(kind, subject, message, **fields)

@@ -3,6 +3,8 @@ disk. What is found is mended, recorded in the audit log, and told the leader.""
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable
 
@@ -16,6 +18,8 @@ from hullmark.model.proxy import ProxyLook
 
 RESTARTED, TAMPERED, RELOADED = "proxy.restarted", "proxy.tampered", "proxy.reloaded"
 SUBJECT = "proxy"
+TROUBLES_MOST = 20
+"""That are kept until somebody asks."""
 
 _log = log.get("proxy")
 
@@ -37,8 +41,15 @@ class ProxyWatch:
         self._outbox = outbox
         self._process = Process(0, 0.0)
         self._reloaded_for: tuple[str, ...] = ()
-        self.restarts = 0
-        """How often it was started by somebody else while this agent has watched."""
+        self._troubles: deque[str] = deque(maxlen=TROUBLES_MOST)
+
+    def troubles(self) -> tuple[str, ...]:
+        """What was wrong, and is mended, since this was asked last. From any thread."""
+        found: list[str] = []
+        with suppress(IndexError):
+            while True:
+                found.append(self._troubles.popleft())
+        return tuple(found)
 
     def look(self) -> tuple[ProxyLook, bool]:
         """Raises HullmarkError where something is to be mended and can't be."""
@@ -57,7 +68,6 @@ class ProxyWatch:
         former, self._process = self._process, process
         if former == process or not former.pid:
             return former != process
-        self.restarts += 1
         self._tell(
             RESTARTED,
             f"process {former.pid} ended, and process {process.pid} was started in its place",
@@ -90,5 +100,7 @@ class ProxyWatch:
 
     def _tell(self, kind: str, words: str, outcome: Outcome) -> None:
         _log.warning("proxy", kind=kind, what=words)
+        if outcome is Outcome.FAILURE:
+            self._troubles.append(words)
         self._note(Entry(kind, SUBJECT, outcome=outcome, origin=LOCAL, reason=words))
         self._outbox.add(kind, SUBJECT, words)

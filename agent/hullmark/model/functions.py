@@ -20,6 +20,7 @@ FUNCTIONS: Mapping[str, str] = {
     "container-hardening": "settings of containers",
     "container-drift": "change inside containers",
     "container-listeners": "ports that containers listen on",
+    "service-proxy": "way between services",
     "watched-files": "files watched as they change",
     "hullmark-audit": "Hullmark's own record",
 }
@@ -27,6 +28,9 @@ FUNCTIONS: Mapping[str, str] = {
 OF_A_SITE = "site-"
 """How a function begins that only a site has."""
 ONLY_WHERE_THERE = frozenset(
-    {"engine-hardening", "container-hardening", "container-drift", "container-listeners"}
+    {
+        *("engine-hardening", "container-hardening", "container-drift", "container-listeners"),
+        "service-proxy",
+    }
 )
 """Those about something that a host need not have: without it nothing is missing."""

@@ -17,6 +17,7 @@ from hullmark.core.checks import (
     generic,
     journal,
     logfiles,
+    proxy,
     syslogs,
     updates,
     watchedfiles,
@@ -39,6 +40,7 @@ _FAMILIES = (
     generic,
     watchedfiles,
     forwarding,
+    proxy,
 )
 JUDGES: Mapping[str, Judge] = {
     name: judge for family in _FAMILIES for name, judge in family.JUDGES.items()

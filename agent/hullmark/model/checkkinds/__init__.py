@@ -18,6 +18,7 @@ from hullmark.model.checkkinds import (
     generic,
     journal,
     logfiles,
+    proxy,
     syslogs,
     updates,
     watchedfiles,
@@ -40,6 +41,7 @@ _FAMILIES = (
     generic,
     watchedfiles,
     forwarding,
+    proxy,
 )
 KINDS: Mapping[str, Kind] = {
     name: kind for family in _FAMILIES for name, kind in family.KINDS.items()
