@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hullmark.core.flows import flows
-from hullmark.errors import InvalidInput
+from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd.desk import Call, Desk
 from hullmark.masterd.route import Parameter, Route
 from hullmark.model.flows import FlowList
@@ -13,7 +13,7 @@ from hullmark.model.scope import CDE, OUT
 async def listed(desk: Desk, call: Call) -> FlowList:
     scope = call.query["scope"]
     if scope not in ("", CDE, OUT):
-        raise InvalidInput(f"scope {scope[:40]} is neither {CDE} nor {OUT}")
+        raise InvalidInput([Problem(f"scope {scope[:40]} is none", allowed=f"{CDE} or {OUT}")])
     return FlowList(flows(desk.cluster.snapshot(), scope))
 
 

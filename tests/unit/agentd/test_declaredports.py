@@ -33,8 +33,8 @@ def test_of_orders_and_directory_together(tmp_path: Path) -> None:
     kept = KeptDirectory("c1", "h1", DIRECTORY)
     (tmp_path / FILE).write_bytes(statefile.sealed("directory", kept))
     assert declared() == {
-        "shop/web": {"80/tcp", "53/udp", "9000/tcp", "9001/udp"},
-        "shop/db": {"5432/tcp"},
+        "shop/web": frozenset({"80/tcp", "53/udp", "9000/tcp", "9001/udp"}),
+        "shop/db": frozenset({"5432/tcp"}),
     }
     (tmp_path / FILE).write_bytes(b"garbage")
     assert declared() is None
