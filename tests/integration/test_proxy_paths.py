@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hullmark.engine.haproxyconfig import HANDSHAKE_S
 from hullmark.model.app import ClientAddress
 from hullmark.model.directory import (
     Admission,
@@ -296,3 +298,14 @@ def test_new_certificates_drop_no_connection(world: World) -> None:
         assert (is_echoing(held), is_echoing(other)) == (True, True)
     assert load.outcome.failures == []
     assert load.outcome.sent > 150
+
+
+def test_silence_ends_a_call_that_says_not_who_it_is_and_no_other(world: World) -> None:
+    with world.friend.dial(WEB_AT, 80) as one, world.friend.dial(WEB_AT, 80) as other:
+        with socket.create_connection(place(world.one)) as mute:
+            mute.settimeout(2 * HANDSHAKE_S)
+            began = time.monotonic()
+            assert mute.recv(1) == b""
+            assert time.monotonic() - began > HANDSHAKE_S - 1
+        time.sleep(1)
+        assert (is_echoing(one), is_echoing(other)) == (True, True)

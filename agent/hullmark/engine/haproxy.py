@@ -184,7 +184,8 @@ class Haproxy:
     def _reload(self, digest: str, *, anew: bool = False) -> None:
         """Returns when a worker with this structure answers (`anew`: another than now). Those of former ones go on with their connections."""
         before = self._sockets.processes()
-        said = self._sockets.tell_main("reload")
+        # From version 2.7 on it is answered when it is done.
+        said = self._sockets.tell_main("reload", RELOAD_S)
         until = time.monotonic() + RELOAD_S
         while time.monotonic() < until and not said.startswith("Success=0"):
             time.sleep(0.02)

@@ -39,6 +39,9 @@ _WATCHED = (
     " on-error sudden-death"
 )
 
+HANDSHAKE_S = 5
+"""Whoever can reach the TLS port could else hold a connection of it for a day by saying nothing."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -191,6 +194,8 @@ def _tls(plan: ProxyPlan, settings: Settings) -> str:
         [
             f"frontend {TLS} from tcp",
             f"    log-format '{haproxylog.of_arrival(plan.host_id)}'",
+            # Until it is known who calls; from then on `timeout tunnel` is what counts.
+            f"    timeout client {HANDSHAKE_S}s",
             *(
                 f"    bind {_place(one)} accept-proxy ssl {keys} verify required"
                 for one in plan.tls

@@ -55,12 +55,12 @@ class Sockets:
         """The newest worker's answer, without the empty lines around it."""
         return _ask(self._worker, command).strip()
 
-    def tell_main(self, command: str) -> str:
+    def tell_main(self, command: str, patience_s: float = ANSWER_S) -> str:
         """Right after a reload the main process is made anew, and has its socket again a moment later."""
         until = time.monotonic() + AGAIN_S
         while True:
             try:
-                return _ask(self._master, command).strip()
+                return _ask(self._master, command, patience_s).strip()
             except ProxyUnavailable as error:
                 is_coming = isinstance(error.__cause__, ConnectionRefusedError)
                 if not is_coming or time.monotonic() > until:
@@ -128,11 +128,11 @@ def changes_of(
             yield f"add {kind} {table} {key} {wanted[key]}".rstrip()
 
 
-def _ask(path: Path, command: str) -> str:
+def _ask(path: Path, command: str, patience_s: float = ANSWER_S) -> str:
     parts = []
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(ANSWER_S)
+            link.settimeout(patience_s)
             link.connect(str(path))
             link.sendall(command.encode() + b"\n")
             link.shutdown(socket.SHUT_WR)

@@ -122,7 +122,7 @@ _LINES = re.compile(
     rf"| +(default_backend|use_backend) ({_NAME}|%\[var\(txn.backend\)\])"
     r"| +(tcp-request|tcp-response) content [ A-Za-z0-9_.:/@(),{}-]+"
     r"| +http-request set-header X-Forwarded-For %\[src\]| +option allbackups"
-    r"| +log-format '\{[^']*\}'"
+    r"| +timeout client 5s| +log-format '\{[^']*\}'"
     r"|# interface [A-Za-z0-9_.-]+ is [0-9]+"
 )
 _TABLE = re.compile(r"[A-Za-z0-9_.@+-]+ (own|last):[A-Za-z0-9_.:-]+")
