@@ -1,0 +1,315 @@
+"""The loop that keeps a host's proxy as it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Optional, cast
+
+import pytest
+
+from hullmark.agentd.draining import Draining
+from hullmark.agentd.hostnames import HostsFiles, Naming
+from hullmark.agentd.outbox import Outbox
+from hullmark.agentd.policyfolder import PolicyFolder
+from hullmark.agentd.problems import Problems
+from hullmark.agentd.proxying import AWAY_S, LOOK_S, Here, Proxying, ProxyParts, allowed
+from hullmark.agentd.proxywatch import ProxyWatch
+from hullmark.core.found import Found, FoundState
+from hullmark.errors import ProxyUnavailable, Refused
+from hullmark.model.audit import Entry
+from hullmark.model.directory import (
+    NO_DIRECTORY,
+    Admission,
+    Directory,
+    PublishedEntry,
+    ServiceEntry,
+    ServiceName,
+    Share,
+)
+from hullmark.model.orders import InstanceId
+from hullmark.model.policy import CDE, Policy, Rule
+from hullmark.model.proxy import Bridge, Member, ProxyLook
+from hullmark.model.proxyplan import Applied, ProxyPlan
+
+WEB = ServiceName("shop", "web")
+INSTANCE = InstanceId("shop", "web", 1, 1)
+ENTRY = ServiceEntry(WEB, "10.214.0.1", (80,), networks={"back": ()}, drain_s=5.0)
+TOLD = Directory(digest="d1", range="10.214.0.0/16", addresses=("10.214.0.1",), services=(ENTRY,))
+UP = ProxyLook(up=True, version="2.6", pid=7, worker=8, started_at=1.0, loaded="s1")
+BRIDGE = Bridge("shop", "back", "br-1", 3, "10.213.0.0/25", "10.213.0.1")
+
+
+def running(slot: int = 1) -> Found:
+    instance = dataclasses.replace(INSTANCE, slot=slot)
+    address = {"shop_back": f"10.213.0.{slot + 1}"}
+    return Found(
+        f"id{slot}",
+        instance.container_name,
+        instance,
+        "f" * 64,
+        FoundState.RUNNING,
+        started_at=5.0,
+        addresses=address,
+    )
+
+
+class FakeHaproxy:
+    """Takes every plan, unless it is told what to raise."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plans: list[ProxyPlan] = []
+        self.seen = UP
+        self.raises: Optional[Exception] = None
+        self.changed: tuple[str, ...] = ()
+        self.restored = self.reloaded = 0
+
+    def apply(self, plan: ProxyPlan) -> Applied:
+        if self.raises is not None:
+            raise self.raises
+        self.plans.append(plan)
+        return Applied(True, False)
+
+    def wanted(self) -> str:
+        return "s1" if self.plans else ""
+
+    def look(self) -> ProxyLook:
+        return self.seen
+
+    def tampered(self) -> tuple[str, ...]:
+        return self.changed
+
+    def restore(self) -> None:
+        self.restored += 1
+        self.changed = ()
+
+    def load_again(self) -> None:
+        self.reloaded += 1
+
+
+class FakeLoopback:
+    def __init__(self) -> None:
+        self.had: list[tuple[str, ...]] = []
+
+    def have(self, addresses: Iterable[str]) -> bool:
+        self.had.append(tuple(addresses))
+        return True
+
+
+class FakeObserver:
+    def __init__(self) -> None:
+        self.found: Optional[dict[str, Found]] = None
+
+    def seen(self) -> tuple[()]:
+        return ()
+
+
+class FakeBridges:
+    def of(self, wanted: Iterable[tuple[str, str]]) -> tuple[Bridge, ...]:
+        return (BRIDGE,) if ("shop", "back") in set(wanted) else ()
+
+
+class Bed:
+    """A host with a proxy that is up, whose leader has told of `shop/web`, and which runs one of its instances."""
+
+    def __init__(self, folder: Path, *, installed: bool = True) -> None:
+        self.now = 100.0
+        self.directory = TOLD
+        self.observer = FakeObserver()
+        self.loopback = FakeLoopback()
+        self.haproxy = FakeHaproxy(folder / "proxy")
+        if installed:
+            self.haproxy.folder.mkdir()
+        self.policies = folder / "policy.d"
+        self.policies.mkdir()
+        self.problems = Problems()
+        self.records: list[Entry] = []
+        self.outbox = Outbox("host box", lambda: None)
+        self.outdated = 0
+        self.asked: list[Member] = []
+        self.draining = Draining(
+            lambda: None, lambda _: 0.0, lambda _: 0, lambda _: 5.0, lambda: self.now
+        )
+        self.watch = ProxyWatch(cast(Any, self.haproxy), self.records.append, self.outbox)
+        self.proxying = Proxying(self._parts(folder), lambda: self.now)
+        self.observer.found = {"shop.web.1.g1": running()}
+
+    def _parts(self, folder: Path) -> ProxyParts:
+        def told() -> None:
+            self.outdated += 1
+
+        return ProxyParts(
+            Here("h1", lambda: "192.0.2.1", 7443, lambda: ("192.0.2.1",)),
+            cast(Any, self.haproxy),
+            self.watch,
+            lambda _range: cast(Any, self.loopback),
+            lambda: self.directory,
+            lambda: "certificate",
+            cast(Any, self.observer),
+            cast(Any, FakeBridges()),
+            Naming(HostsFiles(folder / "hosts"), lambda: self.directory, lambda: "docker"),
+            self.draining,
+            PolicyFolder(str(self.policies), self.problems),
+            self.problems,
+            told,
+            list,
+        )
+
+    def turn(self, seconds: float = LOOK_S) -> float:
+        self.now += seconds
+        return self.proxying.turn()
+
+    @property
+    def codes(self) -> list[str]:
+        return [one.code for one in self.problems.all()]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [one.kind for one in self.records]
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Bed:
+    return Bed(tmp_path)
+
+
+def test_the_proxy_is_told_once_of_what_is_so(bed: Bed) -> None:
+    bed.turn()
+    bed.turn()
+    (plan,) = bed.haproxy.plans
+    assert "10.213.0.2" in repr(plan.backends)
+    assert bed.loopback.had == [("10.214.0.1",)]
+    assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 7, 1)
+    assert bed.codes == []
+
+
+def test_an_end_and_a_stop_are_told_before_anybody_looked(bed: Bed) -> None:
+    bed.observer.found = {str(slot): running(slot) for slot in (1, 2)}
+    bed.turn()
+    with bed.draining.leaving(INSTANCE, "id1", wait=False):
+        bed.turn(0.0)
+        assert len(bed.haproxy.plans) == 2
+    bed.turn(0.0)
+    assert "10.213.0.2" not in repr(bed.haproxy.plans[2].backends)
+    assert "10.213.0.3" in repr(bed.haproxy.plans[2].backends)
+
+
+def test_nothing_is_told_before_engine_and_leader_have_said_something(bed: Bed) -> None:
+    found, bed.observer.found = bed.observer.found, None
+    bed.turn()
+    bed.observer.found, bed.directory = found, NO_DIRECTORY
+    bed.turn()
+    assert (bed.haproxy.plans, bed.loopback.had) == ([], [])
+
+
+def test_a_host_without_a_proxy_says_so_only_where_one_is_needed(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, installed=False)
+    bed.turn()
+    assert bed.codes == []
+    bed.directory = dataclasses.replace(
+        TOLD, services=(dataclasses.replace(ENTRY, elsewhere=(Share("h2", 1),)),)
+    )
+    bed.turn()
+    assert bed.codes == ["proxy.missing"]
+    assert bed.haproxy.plans == []
+    bed.haproxy.folder.mkdir()
+    bed.turn()
+    assert bed.codes == []
+    assert len(bed.haproxy.plans) == 1
+
+
+def test_a_proxy_that_is_down_for_long_is_a_problem_and_is_told_all_when_it_is_back(
+    bed: Bed,
+) -> None:
+    bed.directory = dataclasses.replace(TOLD, published=(PublishedEntry(80, "", WEB, 80),))
+    bed.turn()
+    bed.haproxy.seen, bed.haproxy.raises = ProxyLook(why="no socket"), ProxyUnavailable("no socket")
+    assert bed.turn() < LOOK_S
+    assert (bed.proxying.version, bed.codes) == ("2.6", []), "it may only be started again"
+    bed.turn(AWAY_S)
+    assert (bed.proxying.version, bed.codes) == ("", ["proxy.missing"])
+    bed.haproxy.seen, bed.haproxy.raises = dataclasses.replace(UP, pid=9, started_at=3.0), None
+    bed.turn()
+    assert (bed.proxying.version, bed.codes) == ("2.6", [])
+    assert len(bed.haproxy.plans) == 2
+    assert bed.kinds == ["proxy.restarted"]
+    assert bed.watch.troubles() == ("process 7 ended, and process 9 was started in its place",)
+    assert bed.watch.troubles() == ()
+
+
+def test_what_it_does_not_take_is_a_problem_until_it_does(bed: Bed) -> None:
+    bed.haproxy.raises = Refused("unknown keyword")
+    assert bed.turn() < LOOK_S
+    (problem,) = bed.problems.all()
+    assert (problem.code, "unknown keyword" in problem.message) == ("proxy.failing", True)
+    bed.haproxy.raises = None
+    bed.turn()
+    assert bed.codes == []
+
+
+def test_changed_files_are_put_back_and_recorded(bed: Bed) -> None:
+    bed.turn()
+    bed.haproxy.changed = ("haproxy.cfg",)
+    bed.turn()
+    assert (bed.haproxy.restored, bed.kinds) == (1, ["proxy.tampered"])
+    bed.haproxy.changed = ("callers.acl",)
+    bed.observer.found = {}
+    bed.turn(0.0)
+    assert bed.kinds == ["proxy.tampered"] * 2, "also before its own change writes over it"
+
+
+def test_a_replaced_program_is_loaded_once(bed: Bed) -> None:
+    bed.turn()
+    bed.haproxy.seen = dataclasses.replace(UP, replaced=("/usr/sbin/haproxy",))
+    bed.turn()
+    bed.turn()
+    assert (bed.haproxy.reloaded, bed.kinds) == (1, ["proxy.reloaded"])
+    bed.haproxy.seen = UP
+    bed.turn()
+    bed.haproxy.seen = dataclasses.replace(UP, replaced=("/usr/sbin/haproxy",))
+    bed.turn()
+    assert bed.haproxy.reloaded == 2, "another update"
+
+
+def test_another_structure_than_was_asked_for_is_told_again(bed: Bed) -> None:
+    bed.turn()
+    bed.haproxy.seen = dataclasses.replace(UP, loaded="s0")
+    bed.turn()
+    assert len(bed.haproxy.plans) == 2
+
+
+def test_a_policy_that_cannot_be_read_leaves_the_former_in_force(bed: Bed) -> None:
+    bed.turn()
+    (bed.policies / "50.yaml").write_text("nonsense")
+    bed.observer.found = {}
+    bed.turn()
+    assert len(bed.haproxy.plans) == 2, "who ended is out all the same"
+
+
+def test_a_policy_that_was_never_read_lets_nothing_be_told(tmp_path: Path) -> None:
+    bed = Bed(tmp_path)
+    (bed.policies / "50.yaml").write_text("nonsense")
+    bed.turn()
+    assert bed.haproxy.plans == []
+
+
+def test_what_policy_turns_away_is_not_planned_and_is_told(bed: Bed) -> None:
+    admission = Admission("h2", WEB, ("out",))
+    published = PublishedEntry(80, "", WEB, 80)
+    bed.directory = dataclasses.replace(TOLD, admissions=(admission,), published=(published,))
+    (bed.policies / "50.yaml").write_text("scope: cde\nports: {published: [443]}\n")
+    bed.turn()
+    assert bed.codes == ["proxy.ports", "proxy.refused"]
+    assert bed.haproxy.plans[0].admissions == {}
+
+
+def test_what_a_policy_lets_pass() -> None:
+    given = {"ports.published": Rule("ports.published", ("443",))}
+    fine, other = PublishedEntry(443, "", WEB, 80), PublishedEntry(80, "", WEB, 80)
+    ours, theirs = Admission("h2", WEB, ("cde",)), Admission("h3", WEB, ("",))
+    told = dataclasses.replace(TOLD, admissions=(ours, theirs), published=(fine, other))
+    made, turned_away, not_here = allowed(told, Policy(scope=CDE, given=given))
+    assert (made.admissions, made.published) == ((ours,), (fine,))
+    assert (turned_away, not_here) == ((theirs,), (other,))
