@@ -17,8 +17,10 @@ from hullmark.model.why import Found, Link, Step
 PROXY = "systemctl status hullmark-proxy, or: service hullmark-proxy status"
 NO_PROXY = f"install the package hullmark-proxy; or, where it is: {PROXY}"
 AGAIN = "ask again in a moment"
-PROXY_PROBLEMS = "proxy."
-"""How the codes of a host's problems with its proxy begin."""
+PROXY_PROBLEMS = ("proxy.missing", "proxy.failing", "proxy.certificate")
+"""Codes of a host's problems with which its proxy serves no service as it should."""
+TURNED_AWAY = "proxy.refused"
+"""That of what the host's policy doesn't let other hosts use; the message names the services."""
 AGENT_LOG = "journalctl -u hullmark-agent, or its log in /var/log/hullmark"
 
 HEARD = {
@@ -69,6 +71,9 @@ def _host(case: Case, host_id: str, entry: ServiceEntry) -> Iterator[Link]:
     if proxy.found is Found.BROKEN:
         return
     yield _directory(case, host_id)
+    for problem in case.snapshot.observed[host_id].problems:
+        if problem.code == TURNED_AWAY and f"{entry.name} by " in problem.message:
+            yield broken(Step.BETWEEN, problem.message, problem.remedy, case.host(host_id))
     yield from _traffic(case, host_id, entry)
 
 
@@ -78,7 +83,7 @@ def _proxy(case: Case, host_id: str) -> Link:
         text = "none is up: only ports with mode: host work there"
         return broken(Step.PROXY, text, NO_PROXY, host, there=True)
     for problem in state.problems:
-        if problem.code.startswith(PROXY_PROBLEMS):
+        if problem.code in PROXY_PROBLEMS:
             then = problem.remedy or PROXY
             return broken(Step.PROXY, problem.message, then, host, there=True)
     return ok(Step.PROXY, "up", host)

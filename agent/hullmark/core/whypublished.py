@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Optional
 
 from hullmark.core.serviceview import reaches
 from hullmark.core.whycase import Case
 from hullmark.core.whylinks import broken, ok, unknown
 from hullmark.model.app import EVERY_ADDRESS, PortMode
 from hullmark.model.host import PROXY, Listener
+from hullmark.model.observed import HostProblem, HostState
 from hullmark.model.records import AppRecord
 from hullmark.model.services import Published, ServiceReach, Spot
 from hullmark.model.why import Link, Step
 
+PORTS = "proxy.ports"
+"""Code of a host's problem: published ports that its proxy doesn't answer; the message names them."""
 FIREWALL = (
     "whether a firewall lets clients in is not seen by the hosts; what it has to let in: "
     "hullmark ports --firewall nftables, or firewalld, or ufw"
@@ -70,10 +74,19 @@ def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator
         host, _, why = told.partition(": ")
         yield broken(Step.PUBLISHED, f"{port} is not answered: {why}", "hullmark hosts", host)
     for spot in published.spots:
-        yield _listening(case, published, spot)
+        yield _left_out(case, reach, spot) or _listening(case, published, spot)
     if not (published.spots or published.silent):
         text = f"{port} is answered by no host: none has a proxy and fits x-hullmark.ingress"
         yield broken(Step.PUBLISHED, text, "hullmark hosts")
+
+
+def _left_out(case: Case, reach: ServiceReach, spot: Spot) -> Optional[Link]:
+    """Where the host itself says that its proxy doesn't answer it, by policy or for a program."""
+    named = (f"{spot.port} of {reach.name}:", f"{spot.address}:{spot.port}:")
+    for problem in _problems(case, spot):
+        if problem.code == PORTS and any(name in problem.message for name in named):
+            return broken(Step.PUBLISHED, problem.message, problem.remedy, spot.host)
+    return None
 
 
 def _listening(case: Case, published: Published, spot: Spot) -> Link:
@@ -90,12 +103,20 @@ def _listening(case: Case, published: Published, spot: Spot) -> Link:
     return unknown(Step.PUBLISHED, text, f"ss -ltnp sport = :{spot.port}", host, there=True)
 
 
+def _states(case: Case, spot: Spot) -> Sequence[HostState]:
+    found = [key for key, host in case.snapshot.hosts.items() if host.name == spot.host]
+    return [case.snapshot.observed[key] for key in found if key in case.snapshot.observed]
+
+
+def _problems(case: Case, spot: Spot) -> Sequence[HostProblem]:
+    return [problem for state in _states(case, spot) for problem in state.problems]
+
+
 def _listeners(case: Case, spot: Spot) -> Sequence[Listener]:
-    host_ids = [key for key, host in case.snapshot.hosts.items() if host.name == spot.host]
     return [
         one
-        for host_id in host_ids
-        for one in case.survey.facts(host_id).listeners
+        for state in _states(case, spot)
+        for one in state.facts.listeners
         if (one.port, one.protocol) == (spot.port, "tcp")
         and (one.address in EVERY_ADDRESS or one.address == spot.address)
     ]

@@ -265,6 +265,26 @@ def test_a_proxy_that_refuses_its_configuration() -> None:
     assert (link.step, link.text, link.hosts) == (Step.PROXY, "line 7: unknown keyword", ("h3",))
 
 
+def test_a_policy_that_turns_callers_of_other_hosts_away() -> None:
+    text = "services here are to be used by hosts that this host's policy turns away: {}"
+    refused = HostProblem("proxy.refused", text.format("shop/api by out of host id3"), "ask")
+    link = only_broken(with_problem(whole(), refused, "id1"), Verdict.DEGRADED)
+    assert (link.step, link.hosts, link.next) == (Step.BETWEEN, ("h1",), "ask")
+    other = HostProblem("proxy.refused", text.format("shop/web by out of host id3"), "ask")
+    assert asked(with_problem(whole(), other, "id1")).verdict is Verdict.OK
+
+
+def test_a_published_port_that_a_host_says_it_does_not_answer() -> None:
+    text = (
+        "published ports that do not answer here: {} of shop/api: not allowed by this host's policy"
+    )
+    ports = HostProblem("proxy.ports", text.format(PUBLISHED), "hullmark ports")
+    link = only_broken(with_problem(whole(), ports, "id2"), Verdict.DEGRADED)
+    assert (link.step, link.hosts, link.next) == (Step.PUBLISHED, ("h2",), "hullmark ports")
+    other = HostProblem("proxy.ports", text.format(9090), "hullmark ports")
+    assert asked(with_problem(whole(), other, "id2")).verdict is Verdict.OK
+
+
 def test_no_proxy_anywhere_so_it_is_broken() -> None:
     told = asked(with_facts(whole(), *ALL, proxy_version=""))
     assert told.verdict is Verdict.BROKEN
