@@ -21,6 +21,7 @@ from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.reach import Reach
 from hullmark.agentd.reconciler import Parts, Reconciler
 from hullmark.agentd.reporter import Reporter
 from hullmark.agentd.sync import Clocks, Listeners, Sync
@@ -514,6 +515,7 @@ class Agent:
     boot: str = "boot-1"
     gathered: int = 0
     boot_clock: Clock = dataclasses.field(default_factory=Clock)
+    reach: Optional[Reach] = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -537,6 +539,7 @@ class Agent:
             Attempts(self.folder),
             self.pools,
             self.hearing,
+            self.reach,
         )
         self.reconciler = Reconciler(parts, resync_s=60.0, clock=self.clock)
         link: Any = self.leader
