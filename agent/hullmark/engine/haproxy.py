@@ -68,7 +68,7 @@ class Haproxy:
         if loaded == rendered.digest:
             told, objection = self._tune(rendered)
             if not objection:
-                self._check(rendered, former)
+                # What is new in the file HAProxy has just taken, word by word.
                 return Applied(self._files.write(rendered.files) or told > 0, False, left_out)
             _log.warning("not changed while it runs, so it is loaded anew", why=objection)
         self._check(rendered, former)
