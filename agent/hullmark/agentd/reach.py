@@ -13,6 +13,7 @@ from hullmark.agentd.hostnames import Naming, has_names
 from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError
+from hullmark.host.interfaces import bindable
 from hullmark.model.app import Bundle
 from hullmark.model.orders import InstanceId
 
@@ -24,6 +25,10 @@ class Reach(Protocol):
 
     def hosts_file(self, instance: InstanceId, bundle: Bundle) -> str:
         """Of a container that is about to be made; empty where its engine makes one. Raises OSError."""
+        ...
+
+    def addresses(self) -> tuple[str, ...]:
+        """On which ones of the host a port of the engine is bound that names none; none: on all."""
         ...
 
     def starts_again(self, container_id: str, bundle: Bundle) -> None:
@@ -44,6 +49,9 @@ class NoReach:
 
     def hosts_file(self, instance: InstanceId, bundle: Bundle) -> str:
         return ""
+
+    def addresses(self) -> tuple[str, ...]:
+        return ()
 
     def starts_again(self, container_id: str, bundle: Bundle) -> None: ...
 
@@ -76,6 +84,10 @@ class ByProxy:
         if not (self._is_installed() and has_names(bundle)):
             return ""
         return self._naming.prepare(instance, bundle)
+
+    def addresses(self) -> tuple[str, ...]:
+        """A port that the engine has on all of them, it has on service addresses too: who calls another service there would get this one."""
+        return bindable() if self._is_installed() else ()
 
     def starts_again(self, container_id: str, bundle: Bundle) -> None:
         try:

@@ -41,6 +41,9 @@ from hullmark.model.orders import Assignment, Orders
 
 _log = log.get("worker")
 
+NO_SUCH_ADDRESS = "cannot assign requested address"
+"""In what an engine says where a container's port can't be bound on an address that the host has not (EADDRNOTAVAIL)."""
+
 STOPS = 16
 """Containers that an engine is asked to stop at a time, of those that are to be removed."""
 
@@ -131,6 +134,7 @@ class Worker:
                     assignment.ports,
                     files,
                     hosts,
+                    self._reach.addresses() if assignment.ports else (),
                 )
             )
             self._progress(action.key, Work(Phase.STARTING))
@@ -152,7 +156,14 @@ class Worker:
         bundle = self._ledger.standing.orders.bundles.get(action.assignment.spec_hash)
         if bundle is not None:
             self._reach.starts_again(action.container_id, bundle)
-        self._engine.start(action.container_id)
+        try:
+            self._engine.start(action.container_id)
+        except HullmarkError as error:
+            if NO_SUCH_ADDRESS in error.message:
+                # The host has another address than when the container was made: the next try makes it anew.
+                self._ledger.check(epoch, action.assignment.instance)
+                self._engine.remove(action.container_id)
+            raise
         self._reach.started(action.container_id)
         self._say_started(action.assignment, action.container_id)
         return action.container_id

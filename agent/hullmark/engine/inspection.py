@@ -17,6 +17,7 @@ from hullmark.model.orders import InstanceId, PublishedPort
 
 HOSTS_FILE = "/etc/hosts"
 HEALTH_OUTPUT_MAX = 200
+LOOPBACK = "127.0.0.1"
 """Characters of a failed check's output that are kept."""
 
 _STATES = {
@@ -237,13 +238,22 @@ def _addresses(inspected: Mapping[str, Any]) -> dict[str, str]:
 def _ports(inspected: Mapping[str, Any]) -> tuple[PublishedPort, ...]:
     """Bound host ports; IPv6 repeats of an IPv4 binding are left out."""
     bound = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
-    found = set()
+    found = []
     for port, bindings in bound.items():
         target, _, protocol = port.partition("/")
+        addresses: dict[int, set[str]] = {}
         for binding in bindings or ():
-            address = binding.get("HostIp") or ""
-            address = "" if address in ("0.0.0.0", "::") else address
             if binding.get("HostPort"):
-                published = int(binding["HostPort"])
-                found.add(PublishedPort(int(target), published, protocol or "tcp", address))
+                at = addresses.setdefault(int(binding["HostPort"]), set())
+                at.add(str(binding.get("HostIp") or ""))
+        for published, given in addresses.items():
+            for address in _meant(given):
+                found.append(PublishedPort(int(target), published, protocol or "tcp", address))
     return tuple(sorted(found, key=lambda p: (p.target, p.protocol, p.host_ip, p.published)))
+
+
+def _meant(addresses: set[str]) -> set[str]:
+    """A port on loopback and on others beside it is one that names no address (`CreateRequest.addresses`)."""
+    if len(addresses) > 1 and LOOPBACK in addresses:
+        return {""}
+    return {"" if address in ("0.0.0.0", "::") else address for address in addresses}

@@ -102,7 +102,8 @@ class Hand:
 @dataclass(frozen=True)
 class CreateRequest:
     """A container to be made. `files` gives the path of the agent's copy of each config, by its target in
-    the container; `hosts` that of its hosts file, empty where the engine makes one."""
+    the container; `hosts` that of its hosts file, empty where the engine makes one. `addresses`: on which ones of the host a port is bound that
+    names none; none: on whatever the host has at any time."""
 
     cluster_id: str
     instance: InstanceId
@@ -112,6 +113,7 @@ class CreateRequest:
     ports: tuple[PublishedPort, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     hosts: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -251,9 +251,11 @@ def _port_bindings(request: CreateRequest) -> dict[str, list[dict[str, str]]]:
     made: dict[str, list[dict[str, str]]] = {}
     for port in request.ports:
         binding = {"HostPort": str(port.published or "")}
-        if port.host_ip:
-            binding["HostIp"] = port.host_ip
-        made.setdefault(f"{port.target}/{port.protocol}", []).append(binding)
+        # Of a port that the engine chooses, each address would get another one.
+        unnamed = request.addresses if port.published and not port.host_ip else ()
+        for address in unnamed or (port.host_ip,):
+            of_address = {**binding, "HostIp": address} if address else binding
+            made.setdefault(f"{port.target}/{port.protocol}", []).append(of_address)
     return made
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 _LOCAL = ("docker", "br-", "podman", "cni", "veth", "virbr", "hm")
+_DEFAULT_BRIDGES = ("docker0", "podman0")
 _DISCARD = 9
 """The port of a protocol that answers nothing (RFC 863). Nothing is sent there either."""
 
@@ -27,6 +28,24 @@ class Interface:
 def is_local(name: str) -> bool:
     """Loopback, or a bridge or pair of an engine's or a hypervisor's: other hosts can't reach its addresses."""
     return name == "lo" or name.startswith(_LOCAL)
+
+
+def bindable() -> tuple[str, ...]:
+    """Where a port of the host is bound that is to be on all of its addresses, and on no service's: its own IPv4 addresses, that of the engine's
+    default bridge, by which containers name their host, loopback, and all of IPv6, where there is any. None where it has no address but loopback."""
+    found: list[str] = []
+    has_ipv6 = False
+    for name, given in sorted(psutil.net_if_addrs().items()):
+        if is_local(name) and name not in _DEFAULT_BRIDGES:
+            continue
+        found += [each.address for each in given if each.family == socket.AF_INET]
+        has_ipv6 = has_ipv6 or any(
+            each.family == socket.AF_INET6 and not each.address.startswith("fe80:")
+            for each in given
+        )
+    if not found:
+        return ()
+    return (*dict.fromkeys(found), "127.0.0.1", *(("::",) if has_ipv6 else ()))
 
 
 def interfaces() -> tuple[Interface, ...]:

@@ -98,6 +98,24 @@ def test_while_events_come_only_what_they_name_is_looked_at(agent: Agent) -> Non
     assert "listed" in agent.engine.asked, "all are listed now and then in any case"
 
 
+def test_a_container_whose_port_is_on_an_address_that_is_gone_is_made_anew(agent: Agent) -> None:
+    agent.accept(orders_of([(WEB, bundle_of())]))
+    agent.settle()
+    agent.engine.crash(NAME)
+    gone = Refused("listen tcp4 192.0.2.7:80: bind: cannot assign requested address")
+    agent.engine.trouble = lambda method: gone if method == "start" else None
+    agent.settle()
+    agent.clock.now += 1.0
+    agent.settle()
+    assert agent.engine.calls[-1] == ("remove", NAME)
+    agent.engine.trouble = lambda method: None
+    agent.engine.calls.clear()
+    agent.clock.now += 61.0
+    agent.settle()
+    assert agent.engine.calls == [("create", NAME), ("start", NAME)]
+    assert agent.phases() == {NAME: "running"}
+
+
 def test_a_crashed_instance_comes_back_after_its_delay(agent: Agent) -> None:
     agent.accept(orders_of([(WEB, bundle_of())]))
     agent.settle()

@@ -151,6 +151,15 @@ def test_addresses_and_ports() -> None:
                 {"HostIp": "127.0.0.1", "HostPort": "81"},
             ],
             "53/udp": [{"HostIp": "", "HostPort": "53"}],
+            "90/tcp": [
+                {"HostIp": "192.0.2.1", "HostPort": "90"},
+                {"HostIp": "::", "HostPort": "90"},
+                {"HostIp": "127.0.0.1", "HostPort": "90"},
+            ],
+            "91/tcp": [
+                {"HostIp": "192.0.2.1", "HostPort": "91"},
+                {"HostIp": "192.0.2.2", "HostPort": "91"},
+            ],
             "443/tcp": None,
             "9/tcp": [{"HostPort": ""}],
         },
@@ -161,6 +170,9 @@ def test_addresses_and_ports() -> None:
         PublishedPort(53, 53, "udp"),
         PublishedPort(80, 8080),
         PublishedPort(80, 81, host_ip="127.0.0.1"),
+        PublishedPort(90, 90),
+        PublishedPort(91, 91, host_ip="192.0.2.1"),
+        PublishedPort(91, 91, host_ip="192.0.2.2"),
     )
     assert read(NetworkSettings={"Networks": None, "Ports": None}).ports == ()
 

@@ -39,12 +39,15 @@ def body(
     ports: tuple[PublishedPort, ...] = (),
     ulimits: Any = None,
     hosts: str = "",
+    addresses: tuple[str, ...] = (),
     **parts: Any,
 ) -> dict[str, Any]:
     bundle = Bundle("shop", "web", spec, **parts)
     instance = InstanceId("shop", "web", 2, 7)
     files = {"/etc/web.conf": "/var/lib/configs/1"}
-    made = CreateRequest("c1", instance, "f" * 64, Epoch(1, 4), bundle, ports, files, hosts)
+    made = CreateRequest(
+        "c1", instance, "f" * 64, Epoch(1, 4), bundle, ports, files, hosts, addresses
+    )
     return request.body(made, engine, ulimits or {})
 
 
@@ -261,6 +264,25 @@ def test_ports() -> None:
     }
     on_host = body(replace(PLAIN, network_mode="host"), ports=ports)
     assert "PortBindings" not in on_host["HostConfig"]
+
+
+def test_a_port_that_names_no_address_is_bound_on_those_of_the_host() -> None:
+    ports = (
+        PublishedPort(80, 8080),
+        PublishedPort(80, 8081, host_ip="127.0.0.1"),
+        PublishedPort(81, 8082, host_ip="0.0.0.0"),
+        PublishedPort(82, 0),
+    )
+    made = body(ports=ports, addresses=("192.0.2.1", "127.0.0.1"))
+    assert made["HostConfig"]["PortBindings"] == {
+        "80/tcp": [
+            {"HostPort": "8080", "HostIp": "192.0.2.1"},
+            {"HostPort": "8080", "HostIp": "127.0.0.1"},
+            {"HostPort": "8081", "HostIp": "127.0.0.1"},
+        ],
+        "81/tcp": [{"HostPort": "8082", "HostIp": "0.0.0.0"}],
+        "82/tcp": [{"HostPort": ""}],
+    }
 
 
 def test_ulimits_of_the_container_win_over_the_engines() -> None:
