@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from hullmark.cli.daemon import AGENT_FILE
 from hullmark.core.whylinks import broken, first_broken, ok, together, unknown, verdict
 from hullmark.errors import HullmarkError, InvalidInput
 from hullmark.launchers import start_command
@@ -35,20 +34,20 @@ class Kept:
     directory: Directory
 
 
-def without_a_master(app: str, service: str, error: HullmarkError) -> Why:
-    """The link to the masters is the broken one; nobody knows more than this host does."""
+def without_a_master(app: str, service: str, error: HullmarkError, file: str) -> Why:
+    """The link to the masters is the broken one; nobody knows more than this host does. `file`: its agent.yaml."""
     then = error.remedy or start_command("masterd")
     links = [broken(Step.COMMAND, error.message, then)]
-    services = tuple(_services(app, service))
+    services = tuple(_services(app, service, file))
     text, next_ = first_broken(links)
     return Why(app, Verdict.UNKNOWN, tuple(links), services, text, next_)
 
 
-def _services(app: str, service: str) -> Iterator[ServiceWhy]:
+def _services(app: str, service: str, file: str) -> Iterator[ServiceWhy]:
     from hullmark.config import load_agent  # it reads YAML, and is only needed here
 
     try:
-        config = load_agent(AGENT_FILE).config
+        config = load_agent(file).config
     except HullmarkError:
         return
     folder = Path(config.state_dir)

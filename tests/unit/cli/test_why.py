@@ -135,9 +135,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     state.mkdir()
     (state / "enrolment.json").write_text("{}")
     main.write_text(f"state_dir: {state}\nproxy: {{run_dir: {tmp_path}}}\n")
-    monkeypatch.setattr(whylocal, "AGENT_FILE", str(main))
     monkeypatch.setenv("HULLMARK_MASTER", f"unix://{tmp_path}/none.sock")
     return state
+
+
+def config(here: Path) -> str:
+    return str(here.parent / "agent.yaml")
 
 
 def keep(path: Path, kind: str, value: Any) -> None:
@@ -161,9 +164,8 @@ def told_before(here: Path, monkeypatch: pytest.MonkeyPatch, up: int) -> None:
 
 
 def test_no_master_answers_and_this_host_has_no_agent(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(whylocal, "AGENT_FILE", str(tmp_path / "none.yaml"))
     monkeypatch.setenv("HULLMARK_MASTER", f"unix://{tmp_path}/none.sock")
-    done = run("why", "shop/api")
+    done = run("why", "shop/api", "--config", str(tmp_path / "none.yaml"))
     assert done.code == 3
     assert f"  BROKEN  command         no master answers at unix://{tmp_path}/none.sock" in done.out
     assert "\nNext:  start it: hullmark master run" in done.out
@@ -173,7 +175,7 @@ def test_without_a_master_this_host_says_what_it_was_told(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told_before(here, monkeypatch, up=2)
-    done = run("why", "shop/api")
+    done = run("why", "shop/api", "--config", config(here))
     assert done.code == 3
     assert "ok      orders          this host: 1 of its instances ordered here, by m1 in epoch 1.4" in done.out  # fmt: skip
     assert "ok      address         10.214.0.2, ports 80" in done.out
@@ -186,7 +188,7 @@ def test_without_a_master_a_member_that_is_down_here(
     run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told_before(here, monkeypatch, up=1)
-    found = run("why", "shop", "--output", "json").document
+    found = run("why", "shop", "--config", config(here), "--output", "json").document
     (service,) = found["services"]
     assert (service["service"], service["verdict"], found["verdict"]) == (
         "api",
@@ -198,7 +200,9 @@ def test_without_a_master_a_member_that_is_down_here(
 def test_without_a_master_and_files_that_are_damaged(run: Run, here: Path) -> None:
     (here / "directory.json").write_text("not this")
     (here / "state-a.json").write_bytes(b"0\n{}")
-    told = whylocal.without_a_master("shop", "api", MasterUnavailable("no master answers"))
+    told = whylocal.without_a_master(
+        "shop", "api", MasterUnavailable("no master answers"), config(here)
+    )
     found = [link.found for service in told.services for link in service.links]
     assert found == [Found.UNKNOWN, Found.UNKNOWN]
 

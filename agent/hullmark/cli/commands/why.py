@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hullmark.cli import door, reaching, show, whylocal, whytext
+from hullmark.cli.daemon import AGENT_FILE
 from hullmark.cli.options import Asked, online
 from hullmark.cli.polling import UNREACHED
 from hullmark.cli.table import width
@@ -41,8 +42,15 @@ ASKED_S = 8.0
     default=True,
     help="Try published ports from this machine (the default), or don't.",
 )
+@click.option(
+    "--config",
+    "file",
+    metavar="FILE",
+    default="",
+    help=f"This host's agent's, where not {AGENT_FILE}; read where no master answers.",
+)
 @online
-def command(asked: Asked, what: str, connect: bool) -> int:
+def command(asked: Asked, what: str, connect: bool, file: str) -> int:
     """Say why a service can't be reached: walk the way to it, link by link.
 
     From this command over masters, agents, engines and containers to proxies and published ports; the first broken link is named, with what to type next.
@@ -52,7 +60,7 @@ def command(asked: Asked, what: str, connect: bool) -> int:
     try:
         told = client.ask(Why, f"/v1/apps/{app}/why", {"service": service}, ASKED_S)
     except UNREACHED as error:
-        told = whylocal.without_a_master(app, service, error)
+        told = whylocal.without_a_master(app, service, error, file or AGENT_FILE)
     else:
         found = reaching.firewall_links(told) if connect else {}
         told = with_links(told, [ok(Step.COMMAND, f"{client.address} answers")], found)
