@@ -14,7 +14,7 @@ from hullmark.core.portclaims import answers, published_ports
 from hullmark.core.serviceports import by_engine, by_proxy
 from hullmark.errors import Problem
 from hullmark.model.app import EVERY_ADDRESS, App, Service
-from hullmark.model.host import PROXY, HostFacts, HostRecord
+from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
 from hullmark.model.names import parse_container_name
 from hullmark.model.observed import NO_STATE
 from hullmark.model.orders import PublishedPort
@@ -107,12 +107,13 @@ def _programs(facts: HostFacts, app: App) -> Iterator[tuple[PublishedPort, str]]
         if own or listener.process == PROXY or _is_apart(listener.address):
             continue
         port = PublishedPort(0, listener.port, listener.protocol, listener.address)
-        if listener.container:
-            yield port, f"is taken by container {listener.container}"
-        elif listener.process:
-            yield port, f"is taken by process {listener.process}"
-        else:
-            yield port, "is taken by another process"
+        yield port, f"is taken by {party_of(listener)}"
+
+
+def party_of(listener: Listener) -> str:
+    if listener.container:
+        return f"container {listener.container}"
+    return f"process {listener.process}" if listener.process else "another process"
 
 
 def _is_apart(address: str) -> bool:

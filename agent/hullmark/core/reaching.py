@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
 from hullmark.core import addresses
-from hullmark.core.published import conflicts, listed
-from hullmark.core.serviceports import addressed, has_address, is_host_network
+from hullmark.core.published import conflicts, listed, party_of
+from hullmark.core.serviceports import TCP, addressed, has_address, is_host_network, ports_of
 from hullmark.errors import Problem
-from hullmark.model.app import App, Service
+from hullmark.model.app import EVERY_ADDRESS, App, Service
+from hullmark.model.host import PROXY
 from hullmark.model.observed import NO_STATE
 from hullmark.model.snapshot import Snapshot
 
@@ -28,7 +29,8 @@ def judged(
     before = [] if alive is None or alive.removing else _problems(snapshot, alive.app, ())
     found = _problems(snapshot, app, unsure)
     standing = [f"{each.field}: {each.message}" for each in found if each in before]
-    return [each for each in found if each not in before], [*standing, *_deserted(snapshot, app)]
+    notes = [*standing, *_deserted(snapshot, app), *_unanswered(snapshot, app)]
+    return [each for each in found if each not in before], notes
 
 
 def _problems(snapshot: Snapshot, app: App, unsure: Collection[str]) -> list[Problem]:
@@ -49,6 +51,27 @@ def _deserted(snapshot: Snapshot, app: App) -> Iterator[str]:
                 target = app.services.get(wanted)
                 if owner == app.name and (target is None or not has_address(target)):
                     yield f"{other}/{name} uses {used}, which nobody can reach then"
+
+
+def _unanswered(snapshot: Snapshot, app: App) -> Iterator[str]:
+    """Ports of services' addresses that a host's proxy can't listen on, because something has them on every address of that host."""
+    ports: dict[int, list[str]] = defaultdict(list)
+    for name, service in sorted(app.services.items()):
+        if has_address(service):
+            for port in ports_of(service):
+                ports[port].append(f"{app.name}/{name}")
+    found: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for host in sorted(snapshot.hosts.values(), key=lambda host: host.name):
+        facts = snapshot.observed.get(host.host_id, NO_STATE).facts
+        for each in facts.listeners if facts.proxy_version else ():
+            taken = each.protocol == TCP and each.address in EVERY_ADDRESS and each.process != PROXY
+            if taken and each.port in ports:
+                found[each.port, party_of(each)].append(host.name)
+    for (port, party), hosts in sorted(found.items()):
+        yield (
+            f"{', '.join(ports[port])}: port {port} is not answered under its address on "
+            f"{listed(list(dict.fromkeys(hosts)))}: {party} has it there on every address"
+        )
 
 
 def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ import pytest
 
 from hullmark.core.reaching import judged
 from hullmark.model.app import App, ContainerSpec, PortSpec, Service
-from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.host import HostFacts, HostRecord, Listener
 from hullmark.model.observed import HostState
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core import fleets
@@ -133,6 +133,17 @@ def test_a_range_to_which_a_host_has_a_route() -> None:
 def test_a_range_that_is_where_apps_networks_are() -> None:
     (found,) = refused(App("shop", {"db": DB}), cluster(container_range="10.208.0.0/12"))
     assert "meets 10.208.0.0/12, where apps' networks are (engine.subnets) on host h1" in found
+
+
+def test_a_program_that_has_a_services_port_on_every_address_is_told() -> None:
+    sshd = Listener(22, "tcp", "0.0.0.0", "sshd")
+    git = Service(ContainerSpec("x", expose=("22",)))
+    there = cluster(listeners=(sshd, Listener(22, "tcp", "192.0.2.1", "x")), proxy_version="2.6")
+    problems, (warning,) = judged(there, App("shop", {"git": git, "db": DB}))
+    assert problems == []
+    assert warning.startswith("shop/git: port 22 is not answered under its address on host h1: ")
+    assert warning.endswith("process sshd has it there on every address")
+    assert judged(cluster(listeners=(sshd,)), App("shop", {"git": git})) == ([], [])
 
 
 def test_published_ports_are_judged_too() -> None:

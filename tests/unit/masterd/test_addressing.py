@@ -16,6 +16,7 @@ from hullmark.model.app import App, ContainerSpec, PortSpec, Service
 from hullmark.model.names import APPS, SERVICE_ADDRESSES
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.records import ServiceAddresses
+from hullmark.model.snapshotfile import is_kept
 from hullmark.store.memory import MemoryStore
 from hullmark.store.protocol import Put
 from tests.unit.masterd.leading import (
@@ -57,6 +58,7 @@ def test_an_app_gets_addresses_with_its_record() -> None:
 
     lead(test, store)
     assert stored(store).given == {"shop/db": "10.214.0.1"}
+    assert is_kept(SERVICE_ADDRESSES), "a restored cluster has the same ones"
 
 
 def test_a_service_keeps_it_when_others_come_and_go() -> None:
