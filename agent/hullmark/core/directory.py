@@ -139,7 +139,7 @@ def digest_of(directory: Directory) -> str:
         chunk_of(entry, published[entry.name], admissions[entry.name])
         for entry in directory.services
     ]
-    return _digest(_head(directory), map(_peer_text, directory.peers), chunks)
+    return _digest(_head(directory), sum(map(_number_of, directory.peers)), chunks)
 
 
 def tabled(
@@ -150,13 +150,14 @@ def tabled(
     lines = _lines(snapshot, where, {} if former is None else former.lines)
     frame = _frame(snapshot, where)
     head = _head(frame)
-    peers = [(peer.host_id, _peer_text(peer)) for peer in frame.peers]
+    peers = {peer.host_id: _number_of(peer) for peer in frame.peers}
+    all_peers = sum(peers.values())
     chunks: dict[str, list[bytes]] = {host_id: [] for host_id in snapshot.hosts}
     for line in lines.values():
         for host_id, chunk in line.chunks.items():
             chunks[host_id].append(chunk)
     digests = {
-        host_id: _digest(head, (text for peer, text in peers if peer != host_id), parts)
+        host_id: _digest(head, all_peers - peers.get(host_id, 0), parts)
         for host_id, parts in chunks.items()
     }
     return Table(lines, frame, digests)
@@ -170,12 +171,12 @@ def _frame(snapshot: Snapshot, proxies: Proxies) -> Directory:
         epoch=snapshot.leader.epoch,
         leader=snapshot.leader.leader,
         range=snapshot.address_range,
-        addresses=tuple(sorted(snapshot.addresses.values(), key=_number)),
+        addresses=tuple(sorted(snapshot.addresses.values(), key=_in_order)),
         peers=tuple(sorted(peers)),
     )
 
 
-def _number(address: str) -> tuple[int, ...]:
+def _in_order(address: str) -> tuple[int, ...]:
     return tuple(int(part) for part in address.split("."))
 
 
@@ -183,14 +184,16 @@ def _head(directory: Directory) -> bytes:
     return canonical([directory.range, list(directory.addresses)])
 
 
-def _peer_text(peer: Peer) -> str:
-    return canonical([peer.host_id, peer.name, peer.address, peer.port]).decode()
+def _number_of(peer: Peer) -> int:
+    """Its digest as a number: those of a set of peers are added up, so that one can be taken out of all without looking at the others."""
+    text = canonical([peer.host_id, peer.name, peer.address, peer.port])
+    return int.from_bytes(hashlib.sha256(text).digest(), "big")
 
 
-def _digest(head: bytes, peers: Iterable[str], chunks: Iterable[bytes]) -> str:
-    """`head` and the peers are JSON, and chunks have a length of their own, so nothing can be read as something else."""
+def _digest(head: bytes, peers: int, chunks: Iterable[bytes]) -> str:
+    """`head` is JSON, the sum of peers a line, and chunks have a length of their own, so nothing can be read as something else."""
     whole = hashlib.sha256(head)
-    whole.update("\n".join(("", *peers, "")).encode())
+    whole.update(f"\n{peers:x}\n".encode())
     whole.update(b"".join(chunks))
     return whole.hexdigest()
 
