@@ -44,6 +44,14 @@ def links(told: Any) -> list[Any]:
     return [*told["links"], *(link for each in told["services"] for link in each["links"])]
 
 
+def without_a_master(fleet: Fleet, name: str) -> tuple[int, Any]:
+    """Asked on a host, by its own agent's configuration."""
+    host = fleet.hosts[name]
+    options = ("--config", str(host.config), "--output", "json")
+    done = fleet.run("why", "shop/db", *options, inside=host.network.inside)
+    return done.returncode, json.loads(done.stdout)
+
+
 def is_whole(fleet: Fleet) -> bool:
     return asked(fleet)[0] == 0
 
@@ -87,6 +95,15 @@ def test_the_way_to_a_service_and_its_first_broken_link(proxied: Fleet) -> None:
     for _ in range(5):
         assert sh(proxied, web, f"wget -q -O - http://db:{server.PORT}/")
     assert carried(proxied, "web1") >= before + 5
+
+    proxied.master.kill()
+    code, told = without_a_master(proxied, "web1")
+    found = {link["step"]: link["found"] for link in links(told)}
+    assert (code, found["command"]) == (3, "broken")
+    assert {found[step] for step in ("orders", "address", "directory", "proxy", "members")} == {
+        "ok"
+    }
+    proxied.heal()
 
     web2 = proxied.hosts["web2"]
     with dropping(web2, web2.proxy.port):
