@@ -115,8 +115,10 @@ class HostProxy:
         self._certificate.when_changed(self.wake)
 
     def load(self) -> None:
-        """What was accepted before. Once, before the loops."""
+        """What was so before this agent began. Once, before the loops: other hosts must not be told meanwhile that this one has no proxy."""
         self.keeper.load()
+        self._certificate.load()
+        self._proxying.load()
 
     def loops(self) -> Mapping[str, Loop]:
         return {"proxy": self._proxying.run, "proxy-certificate": self._certificate.run}

@@ -56,6 +56,14 @@ class ProxyCertificate:
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
 
+    def load(self) -> None:
+        """Take what is there already, before the loop begins: an agent that was restarted must not take it for none meanwhile."""
+        try:
+            enrolled, _ = self._identity.usable()
+        except BrokenState:
+            return
+        self._see(enrolled)
+
     @property
     def digest(self) -> str:
         return self._digest

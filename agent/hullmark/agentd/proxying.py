@@ -45,6 +45,8 @@ LOOK_S = 2.0
 AWAY_S = 10.0
 """A proxy that is back sooner was only started again: nobody is told that this host has none."""
 RETRY_S = (0.2, 5.0)
+LOAD_S, LOAD_TRIES = 1.0, 5
+"""How long an agent that begins waits for a proxy that doesn't answer."""
 AFRESH_S = 60.0
 """How often what is written is held against what should be, file by file."""
 MISSING, FAILING, REFUSED, PORTS = (
@@ -92,9 +94,15 @@ class ProxyParts:
 class Proxying:
     """`wake`, and the properties, are for any thread; the rest is one thread's."""
 
-    def __init__(self, parts: ProxyParts, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        parts: ProxyParts,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._parts = parts
         self._clock = clock
+        self._pause = pause
         self._wake = threading.Event()
         self._waits = Waits(*RETRY_S)
         self._sight_in_force: Optional[ProxySight] = None
@@ -120,6 +128,17 @@ class Proxying:
     def pid(self) -> int:
         """Of its main process; 0 where there is none."""
         return self._pid
+
+    def load(self) -> None:
+        """Once, before the loop: whether there is a proxy. One that is between two workers is waited for."""
+        tries = LOAD_TRIES if self.is_installed else 0
+        while tries:
+            seen = self._parts.haproxy.look()
+            self._take(seen, self._clock())
+            if seen.up:
+                return
+            self._pause(LOAD_S / LOAD_TRIES)
+            tries -= 1
 
     def wake(self) -> None:
         self._wake.set()

@@ -123,6 +123,15 @@ def test_it_is_made_once_and_found_by_the_next_agent(host: Host) -> None:
     assert host.kinds == ["proxy"]
 
 
+def test_an_agent_that_begins_anew_knows_the_one_in_use_before_its_loop_does(host: Host) -> None:
+    first = host.begin()
+    first.turn()
+    again = host.begin()
+    assert again.digest == ""
+    again.load()
+    assert again.digest == first.digest != ""
+
+
 def test_a_new_one_when_a_third_is_left_with_another_key(host: Host) -> None:
     host.certificate.turn()
     first, key = host.certificate.digest, certificates.load_key(host.pem).private_numbers()

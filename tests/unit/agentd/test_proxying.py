@@ -133,7 +133,8 @@ class Bed:
             lambda: None, lambda _: 0.0, lambda _: 0, lambda _: 5.0, lambda: self.now
         )
         self.watch = ProxyWatch(cast(Any, self.haproxy), self.records.append, self.outbox)
-        self.proxying = Proxying(self._parts(folder), lambda: self.now)
+        self.paused: list[float] = []
+        self.proxying = Proxying(self._parts(folder), lambda: self.now, self.paused.append)
         self.observer.found = {"shop.web.1.g1": running()}
 
     def _parts(self, folder: Path) -> ProxyParts:
@@ -183,6 +184,25 @@ def test_the_proxy_is_told_once_of_what_is_so(bed: Bed) -> None:
     assert bed.loopback.had == [("10.214.0.1",)]
     assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 7, 1)
     assert bed.codes == []
+
+
+def test_an_agent_that_begins_knows_at_once_that_there_is_a_proxy(bed: Bed) -> None:
+    bed.observer.found = None
+    bed.proxying.load()
+    assert (bed.proxying.version, bed.proxying.pid, bed.paused) == ("2.6", 7, [])
+    bed.turn()
+    assert (bed.proxying.version, bed.haproxy.plans) == ("2.6", [])
+
+
+def test_it_waits_a_moment_for_one_that_does_not_answer(bed: Bed, tmp_path: Path) -> None:
+    bed.haproxy.seen = ProxyLook(why="no socket")
+    bed.proxying.load()
+    assert bed.proxying.version == ""
+    assert 0 < sum(bed.paused) <= 1
+    bed.haproxy.folder.rmdir()
+    bed.paused.clear()
+    bed.proxying.load()
+    assert bed.paused == [], "none is installed"
 
 
 def test_an_end_and_a_stop_are_told_before_anybody_looked(bed: Bed) -> None:
