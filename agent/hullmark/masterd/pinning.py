@@ -23,6 +23,7 @@ Resolver = Callable[[str, str, str], Awaitable[ResolveAnswer]]
 unpinned, and `note` says why. Without either nobody looked: `note` says why, `remedy` what helps."""
 
 AT_ONCE = 8
+SOON_S = 5.0
 PIN_IT = (
     "pin the image by digest (IMAGE@sha256:...), "
     "or set pull_policy: never for an image that is on the hosts only"
@@ -47,11 +48,14 @@ async def pinned(
     """The app with digests for its tags, and warnings. Raises ImageUnavailable."""
     limit = asyncio.Semaphore(AT_ONCE)
 
+    wanted = looked_up(app)
+
     async def ask(question: _Question) -> ResolveAnswer:
         async with limit:
-            return await resolve(*question)
+            if question in wanted:
+                return await resolve(*question)
+            return await _soon(resolve, question)
 
-    wanted = looked_up(app)
     questions = list(dict.fromkeys((*wanted, *portless(app))))
     found = await asyncio.gather(*(ask(question) for question in questions))
     answers = dict(zip(questions, found))
@@ -77,13 +81,21 @@ async def exposing(
         for question, names in portless(app).items()
         if any(name not in exposed and f"{app.name}/{name}" in used for name in names)
     }
-    answers = await asyncio.gather(*(resolve(*question) for question in asked))
+    answers = await asyncio.gather(*(_soon(resolve, question) for question in asked))
     for names, answer in zip(asked.values(), answers):
         if answer.digest or answer.local_id:
             exposed.update(dict.fromkeys(names, answer.exposed))
         else:
             unknown.update(dict.fromkeys(names, answer.error or answer.note))
     return generations.exposing(app, exposed), unknown
+
+
+async def _soon(resolve: Resolver, question: _Question) -> ResolveAnswer:
+    """What nothing is refused for is not waited for long."""
+    try:
+        return await asyncio.wait_for(resolve(*question), SOON_S)
+    except asyncio.TimeoutError:
+        return ResolveAnswer(note=f"no host answered in {SOON_S:g} s")
 
 
 def unsure(app: App) -> set[str]:
@@ -95,7 +107,8 @@ def portless(app: App) -> Mapping[_Question, Sequence[str]]:
     """The names of services that others could reach, and that name no port themselves, by what is asked of their image."""
     found: dict[_Question, list[str]] = {}
     for name, service in sorted(app.services.items()):
-        if serviceports.may_serve(service) and not serviceports.declared(service):
+        on_network = service.container.networks or service.container.network_mode
+        if on_network and serviceports.may_serve(service) and not serviceports.declared(service):
             found.setdefault(_question(service), []).append(name)
     return found
 

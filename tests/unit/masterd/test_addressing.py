@@ -12,7 +12,7 @@ from hullmark.masterd import pinning
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.view import decode, encode
 from hullmark.model.api import RemoveRequest
-from hullmark.model.app import App, ContainerSpec, PortSpec, Service
+from hullmark.model.app import App, Attachment, ContainerSpec, Network, PortSpec, Service
 from hullmark.model.names import APPS, SERVICE_ADDRESSES
 from hullmark.model.protocol import ResolveAnswer
 from hullmark.model.records import ServiceAddresses
@@ -123,8 +123,9 @@ def test_a_plan_says_what_an_image_does_not_expose() -> None:
         "shop",
         {
             "web": Service(ContainerSpec("web:1", expose=("80",)), uses=("shop/db",)),
-            "db": Service(ContainerSpec("db:1")),
+            "db": Service(ContainerSpec("db:1", networks=(Attachment("default"),))),
         },
+        {"default": Network()},
     )
 
     async def exposing(image: str, platform: str, policy: str) -> ResolveAnswer:
