@@ -30,6 +30,8 @@ def allows(
     rules: PortRules, app: str, service: str, port: int, protocol: str, address: str
 ) -> bool:
     """Whether the service may have this port of the host: the very judgement that its engine's calls get."""
+    if not (rules.given or rules.exemptions):
+        return True
     policy = Policy(
         given=_rules(rules.given),
         exemptions=tuple(Exemption(one.pattern, _rules(one.given)) for one in rules.exemptions),

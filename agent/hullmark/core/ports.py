@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Optional
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Optional, TypeVar
 
 from hullmark.core import portrules
 from hullmark.core.berths import Hold
@@ -17,6 +18,9 @@ from hullmark.model.snapshot import Snapshot
 
 EPHEMERAL_FROM = 32768
 """Hosts tell only of listeners below the ports that their kernel gives away, usually from here on; of the proxy's they tell all."""
+_Item = TypeVar("_Item")
+_Grouped = dict[tuple[int, str], list[_Item]]
+"""By port and protocol: with a thousand published services there are many of both on each host."""
 _ENGINES_OWN = ("docker-proxy", "rootlessport", "conmon", "dockerd")
 
 
@@ -40,21 +44,41 @@ def _place(view: PortView) -> tuple[object, ...]:
 
 
 def _of_host(state: Optional[HostState], host: HostRecord, claims: Claims) -> Iterator[PortView]:
-    declared = claims.of(host)
     facts = None if state is None else state.facts
+    declared: _Grouped[Claim] = defaultdict(list)
+    for claim in claims.of(host):
+        declared[claim.port.published, claim.port.protocol].append(claim)
+    open_there: _Grouped[Listener] = defaultdict(list)
+    for listener in () if facts is None else facts.listeners:
+        open_there[listener.port, listener.protocol].append(listener)
+    for key in {**declared, **open_there}:
+        yield from _at(host.name, facts, declared.get(key, []), open_there.get(key, []))
+
+
+def _at(
+    host: str, facts: Optional[HostFacts], declared: Sequence[Claim], there: Sequence[Listener]
+) -> Iterator[PortView]:
+    """Of one number: what is declared, and what is open."""
     for claim in declared:
         # Made by an older version, its container has the port from its engine until it is replaced.
         former = any(one.open and _same(one.port, claim.port) for one in declared)
-        yield _claimed(host.name, claim, facts, engine=former)
-    if facts is None:
-        return
-    for listener in facts.listeners:
-        if not any(_is_of(listener, claim) for claim in declared):
-            yield _found(host.name, listener, facts)
+        mine = [one for one in there if _same(claim.port, _port(one))]
+        yield _claimed(host, claim, facts, mine, engine=former)
+    for listener in there:
+        if facts is not None and not any(_is_of(listener, claim) for claim in declared):
+            yield _found(host, listener, facts)
 
 
-def _claimed(host: str, claim: Claim, facts: Optional[HostFacts], *, engine: bool) -> PortView:
-    listening, by = _listening(claim, facts, engine=engine)
+def _claimed(
+    host: str,
+    claim: Claim,
+    facts: Optional[HostFacts],
+    there: Sequence[Listener],
+    *,
+    engine: bool,
+) -> PortView:
+    """`there`: what listens on that very port."""
+    listening, by = _listening(claim, facts, there, engine=engine)
     rules = None if facts is None else facts.port_rules
     port, allowed = claim.port, None
     if rules is not None and claim.app:
@@ -95,14 +119,13 @@ def _state(
 
 
 def _listening(
-    claim: Claim, facts: Optional[HostFacts], *, engine: bool
+    claim: Claim, facts: Optional[HostFacts], there: Sequence[Listener], *, engine: bool
 ) -> tuple[Optional[bool], str]:
     """Whether what is meant listens, and what does: False with a name is somebody else's."""
     if facts is None:
         return None, ""
     if claim.open or (engine and claim.kind is Holder.SERVICE):
         return True, facts.engine
-    there = [one for one in facts.listeners if _same(claim.port, _port(one))]
     mine = [one for one in there if _is_of(one, claim)]
     if mine:
         return True, mine[0].process

@@ -23,6 +23,7 @@ from hullmark.model.host import PROXY, Listener
 _log = log.get("host")
 
 LISTENERS_MAX = 512
+PUBLISHED_MAX = 2048
 EPHEMERAL_FROM = 32768
 """Where the kernel doesn't tell: its usual value."""
 PROXIES = ("docker-proxy", "rootlessport", "conmon")
@@ -57,7 +58,7 @@ class _Who:
 
 
 def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listener, ...]:
-    """The lowest first, no more than LISTENERS_MAX. Empty where this user may not see any."""
+    """The lowest first, no more than LISTENERS_MAX beside the proxy's. Empty where this user may not see any."""
     below = ephemeral_from(root)
     try:
         connections = psutil.net_connections("inet")
@@ -80,9 +81,21 @@ def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listen
         if moves and who.process != PROXY:
             continue
         expected = who.process in PROXIES and (protocol, port) in ours.expected
-        if not expected and not (who.process == PROXY and address in ours.service_addresses):
+        if not expected and not (who.process == PROXY and _is_for_here(address, ours)):
             found.add(Listener(port, protocol, address, who.process, who.container))
-    return tuple(sorted(_one_for_each(found))[:LISTENERS_MAX])
+    return _bounded(sorted(_one_for_each(found)))
+
+
+def _is_for_here(address: str, ours: Ours) -> bool:
+    """What the proxy has beside each published port, and for containers."""
+    return address in ours.service_addresses or address.startswith("127.")
+
+
+def _bounded(found: list[Listener]) -> tuple[Listener, ...]:
+    """The proxy's are as many as the cluster publishes."""
+    proxys = [one for one in found if one.process == PROXY][:PUBLISHED_MAX]
+    others = [one for one in found if one.process != PROXY][:LISTENERS_MAX]
+    return tuple(sorted(proxys + others))
 
 
 def of_containers(containers: Mapping[str, str]) -> Optional[tuple[Listener, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hullmark.core.flows import flows
 from hullmark.errors import InvalidInput, Problem
 from hullmark.masterd.desk import Call, Desk
@@ -14,7 +16,7 @@ async def listed(desk: Desk, call: Call) -> FlowList:
     scope = call.query["scope"]
     if scope not in ("", CDE, OUT):
         raise InvalidInput([Problem(f"scope {scope[:40]} is none", allowed=f"{CDE} or {OUT}")])
-    return FlowList(flows(desk.cluster.snapshot(), scope))
+    return FlowList(await asyncio.to_thread(flows, desk.cluster.snapshot(), scope))
 
 
 ROUTES = (

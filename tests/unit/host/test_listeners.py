@@ -130,6 +130,15 @@ def test_there_are_no_more_than_a_report_can_hold(kernel: list[Connection], tmp_
     assert [one.port for one in found] == list(range(1001, 1001 + LISTENERS_MAX))
 
 
+def test_the_proxys_have_a_bound_of_their_own(kernel: list[Connection], tmp_path: Path) -> None:
+    kernel += [listening(port, 70, "192.0.2.1") for port in range(2000, 3000)]
+    kernel += [listening(port, 70, "127.0.0.1") for port in range(2000, 3000)]
+    kernel += [listening(port) for port in range(5000, 6000)]
+    found = listeners(tmp_path, Ours(proxy=70))
+    assert len(found) == 1000 + LISTENERS_MAX
+    assert {one.address for one in found if one.process == "hullmark-proxy"} == {"192.0.2.1"}
+
+
 @pytest.mark.parametrize("error", [psutil.AccessDenied(1), PermissionError(13, "denied")])
 def test_where_they_cannot_be_seen_that_is_said_once(
     monkeypatch: pytest.MonkeyPatch, error: Exception
