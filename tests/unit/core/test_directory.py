@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.directory import all_heard, digest_of, directory_of, tabled
-from hullmark.model.app import PortMode, PortSpec
+from hullmark.model.app import App, PortMode, PortSpec
 from hullmark.model.directory import Admission, Directory, PublishedEntry, ServiceName, Share
 from hullmark.model.host import Availability
 from hullmark.model.observed import Health, InstanceStatus, Phase
@@ -350,6 +350,21 @@ def test_of_two_that_want_one_port_of_a_host_the_first_has_it() -> None:
         (8080, "blog"),
         (8081, "shop"),
     ]
+
+
+def test_who_lost_a_port_to_another_takes_it_from_nobody() -> None:
+    def wants(*ports: PortSpec) -> App:
+        return app("x", web=service("front", ports=ports))
+
+    first = PortSpec(80, 8080, host_ip="192.0.2.1")
+    second = PortSpec(80, 8080)
+    third = PortSpec(80, 8080, host_ip="192.0.2.2")
+    apps = [
+        dataclasses.replace(wants(spec), name=name)
+        for name, spec in (("a", first), ("b", second), ("c", third))
+    ]
+    told = directory_of(World(apps, hosts=1).snapshot(), "h1").published
+    assert [(one.host_ip, one.name.app) for one in told] == [("192.0.2.1", "a"), ("192.0.2.2", "c")]
 
 
 def test_what_is_being_removed_answers_no_port_any_more() -> None:

@@ -269,7 +269,7 @@ def test_many_changes_within_a_moment_are_told_together(monkeypatch: pytest.Monk
                 )
                 changes += 1
             await asyncio.sleep(0.005)
-        assert changes > 30
+        assert changes > 14, "else it shows nothing"
         assert 1 < passes <= 12
 
     monkeypatch.setattr("hullmark.masterd.directories.tabled", counted)
