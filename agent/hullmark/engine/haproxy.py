@@ -55,11 +55,13 @@ class Haproxy:
         self._files = ProxyFiles(folder, binary)
         self._sockets = Sockets(run_dir)
         self._settings = _settings(folder, run_dir)
-        self._wanted = ""
+        self._wanted = self._checked = ""
 
     def apply(self, plan: ProxyPlan) -> Applied:
         """Idempotent. The files are written also where no process runs (then it raises ProxyUnavailable): the next start finds them."""
         loaded, former = self._loaded(), self._files.text(CONFIG)
+        self._check(render(plan, self._settings), loaded)
+        # Last, as a port may be taken meanwhile: HAProxy tries for two seconds then, and its former worker listens to nobody as long.
         taken = haproxybinds.taken(self._unknown(plan, loaded, former))
         left_out = tuple(f"{one.address}:{one.port}" for one in taken)
         plan = without(plan, taken)
@@ -68,10 +70,8 @@ class Haproxy:
         if loaded == rendered.digest:
             told, objection = self._tune(rendered)
             if not objection:
-                # What is new in the file HAProxy has just taken, word by word.
                 return Applied(self._files.write(rendered.files) or told > 0, False, left_out)
             _log.warning("not changed while it runs, so it is loaded anew", why=objection)
-        self._check(rendered, former)
         if loaded is None:
             self._files.write(rendered.files)
             raise ProxyUnavailable("the proxy does not run; its files are there for its next start")
@@ -150,9 +150,11 @@ class Haproxy:
             return False
         return haproxyprocess.started_at(pid) > 0
 
-    def _check(self, rendered: Rendered, former: str) -> None:
-        if rendered.files[CONFIG] != former:
+    def _check(self, rendered: Rendered, loaded: Optional[str]) -> None:
+        """Once for each structure. What changes without one HAProxy takes or refuses word by word while it runs."""
+        if rendered.digest not in (loaded, self._checked):
             self._files.check(rendered.files)
+            self._checked = rendered.digest
 
     def _tune(self, rendered: Rendered) -> tuple[int, str]:
         told, objection = tune_servers(self._sockets, rendered.servers)
@@ -177,6 +179,7 @@ class Haproxy:
             self._files.write(rendered.files)
             self._reload(rendered.digest)
         except Refused:
+            self._checked = ""
             self._files.write(before)
             self._reload(digest_in(before[CONFIG]), anew=True)
             raise
