@@ -13,11 +13,12 @@ from hullmark.core import addresses
 from hullmark.core.addresses import Allotted
 from hullmark.core.serviceports import addressed
 from hullmark.errors import InvalidInput, Problem
-from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.leadership import Leadership, size_bytes
+from hullmark.masterd.repeats import RESERVED_BYTES
 from hullmark.masterd.view import View, encode
 from hullmark.model.names import SERVICE_ADDRESSES
 from hullmark.model.records import AppRecord
-from hullmark.store.protocol import Compare, Put
+from hullmark.store.protocol import MAX_TRANSACTION_BYTES, Compare, Put
 
 _log = log.get("addresses")
 
@@ -58,6 +59,10 @@ class Addressing:
             )
         if found.record is not self._view.addresses:
             put = Put(SERVICE_ADDRESSES, encode(found.record))
+            if size_bytes([put]) > MAX_TRANSACTION_BYTES - RESERVED_BYTES:
+                _log.error("the services are too many for the store to keep their addresses")
+                self._settled = seen
+                return
             await self._leadership.commit([self._compare()], [put])
         else:
             self._settled = seen

@@ -8,7 +8,7 @@ import pytest
 
 from hullmark.core.generations import next_record
 from hullmark.errors import InvalidInput
-from hullmark.masterd import pinning
+from hullmark.masterd import addressing, pinning
 from hullmark.masterd.cluster import Cluster
 from hullmark.masterd.view import decode, encode
 from hullmark.model.api import RemoveRequest
@@ -197,3 +197,17 @@ def test_the_next_leader_gives_the_same_and_another_range_gives_others() -> None
     lead(second, store)
     lead(moved, store, service_range="10.9.0.0/24")
     assert stored(store).range == "10.9.0.0/24"
+
+
+def test_what_the_store_has_no_room_for_keeps_no_leader_from_leading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = prepared_store()
+    store.commit([], [Put(APPS + "shop", encode(next_record(None, app(db=DB), ALICE)))])
+    monkeypatch.setattr(addressing, "MAX_TRANSACTION_BYTES", addressing.RESERVED_BYTES)
+
+    async def test(cluster: Cluster) -> None:
+        assert given(cluster) == {}
+        await cluster.apply(request(App("bank", {"w": WORKER}), "r1"), ALICE, no_digest)
+
+    lead(test, store)
