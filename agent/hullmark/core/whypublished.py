@@ -100,7 +100,7 @@ def _listening(case: Case, published: Published, spot: Spot) -> Link:
     if found or spot.port >= LISTED_BELOW:
         return ok(Step.PUBLISHED, f"{port} is answered by the proxy", host)
     text = f"{port}: the host did not tell yet that it listens; it looks once a minute"
-    return unknown(Step.PUBLISHED, text, f"ss -ltnp sport = :{spot.port}", host, there=True)
+    return unknown(Step.PUBLISHED, text, f"ss -ltnp 'sport = :{spot.port}'", host, there=True)
 
 
 def _states(case: Case, spot: Spot) -> Sequence[HostState]:
