@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Optional
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 """How long a request may take from its first packet to its last byte."""
 LANES = 4
 """Connections that are kept in keep-alive mode."""
@@ -125,7 +125,7 @@ class Load:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            said, _ = self._process.communicate(timeout=PATIENCE_S + 15)
+            said, _ = self._process.communicate(timeout=PATIENCE_S + 30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import server
 from tests.cluster import OneHostCluster
 from tests.fleet import Fleet
 from tests.integration.engines import ENGINES, Engine
@@ -74,3 +75,21 @@ def fleet(bed: Fleet) -> Iterator[Fleet]:
     yield bed
     bed.heal()
     bed.empty()
+
+
+@pytest.fixture(scope="session")
+def proxied_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three hosts with a proxy each, and with the image that stands a load."""
+    enter_private_network()
+    with Fleet(Path(tmp_path_factory.mktemp("proxied")), proxy=True) as fleet:
+        for host in fleet.hosts.values():
+            server.load_image(host.engine)
+        yield fleet
+
+
+@pytest.fixture
+def proxied(proxied_bed: Fleet) -> Iterator[Fleet]:
+    """The same, without apps; a test may break what it likes."""
+    yield proxied_bed
+    proxied_bed.heal()
+    proxied_bed.empty()
