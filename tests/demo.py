@@ -26,15 +26,23 @@ from typing import Any, Optional
 import docker
 import docker.errors
 
-from tests.cluster import OneHostCluster, wait_until
+from tests.cluster import OneHostCluster, free_port, wait_until
 from tests.controls import own_controls
 from tests.e2e.alertreceivers import Hook
 from tests.integration import engines
+from tests.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = "examples/hello/compose.yaml"
 IMAGE = "localhost/hullmark-hello:1"
 APP = "hello"
+# What an instance of one service says of the other, which it knows by name only.
+ASK = b"""\
+#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+address=$(sed -n 's/^\\([0-9.]*\\).*[[:space:]]greeter\\([[:space:]].*\\)*$/\\1/p' /etc/hosts)
+echo "$(hostname) asked greeter at $address, where $(wget -q -O - http://greeter:8080/) answered"
+"""
 NOTICE = "demo-notice"
 WELL = "all is well"
 CONTROL = f"""\
@@ -105,23 +113,30 @@ def container_pids(cluster: OneHostCluster) -> dict[str, int]:
     }
 
 
-def fetch(port: int) -> Optional[str]:
+def fetch(port: int, path: str = "") -> str:
+    """What the published port says; nothing where it doesn't answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=3) as answer:
             return str(answer.read().decode().strip())
     except (urllib.error.URLError, OSError):
-        return None
+        return ""
 
 
-def published_ports(cluster: OneHostCluster) -> list[int]:
-    return [int(one["status"]["ports"][0]["published"]) for one in cluster.instances(APP)]
+def fetch_all(cluster: OneHostCluster, port: int) -> None:
+    """Fetch from the published port until each instance has answered, and have one ask the other service."""
+    wanted = {name.partition(".g")[0] for name in container_pids(cluster) if ".web." in name}
+    seen: dict[str, str] = {}
 
+    def everybody() -> bool:
+        answer = fetch(port)
+        if answer and answer not in seen:
+            seen[answer] = answer
+            print(f"  http://127.0.0.1:{port}/  ->  {answer}", flush=True)
+        return len(seen) >= len(wanted)
 
-def fetch_all(ports: list[int]) -> None:
-    """Fetch each instance over HTTP by its published port, and print the answers."""
-    for port in ports:
-        answer = wait_until(functools.partial(fetch, port), f"port {port} answers", 10)
-        print(f"  http://127.0.0.1:{port}/  ->  {answer}", flush=True)
+    wait_until(everybody, f"port {port} answers for all instances", 20)
+    said = wait_until(functools.partial(fetch, port, "cgi-bin/ask"), "one service asks another", 10)
+    print(f"  http://127.0.0.1:{port}/cgi-bin/ask  ->  {said}", flush=True)
 
 
 def all_serving(cluster: OneHostCluster) -> bool:
@@ -142,13 +157,13 @@ def crash_and_return(cluster: OneHostCluster) -> None:
     say(f"{name} is back: pid {after[name]}")
 
 
-def lose_daemons(cluster: OneHostCluster) -> None:
-    before, ports = container_pids(cluster), published_ports(cluster)
+def lose_daemons(cluster: OneHostCluster, port: int) -> None:
+    before = container_pids(cluster)
     say("killing the agent and the master (SIGKILL) ...")
     cluster.agent.kill()
     cluster.master.kill()
-    say("nobody of Hullmark's is there; fetching each instance again")
-    fetch_all(ports)
+    say("only HAProxy is there; fetching from each instance again")
+    fetch_all(cluster, port)
     cluster.master.start()
     cluster.wait_for_master()
     cluster.agent.start()
@@ -230,6 +245,8 @@ def wait_for_enter(cluster: OneHostCluster) -> None:
         f"  export HULLMARK_MASTER={cluster.master_socket} PATH=$PATH:{Path(command).parent}\n"
         "  hullmark status\n"
         "  hullmark ps\n"
+        "  hullmark services\n"
+        "  hullmark why hello/greeter\n"
         "  hullmark scale hello/web=5\n"
         "  hullmark logs -f hello\n"
         "  hullmark controls\n"
@@ -245,19 +262,26 @@ def wait_for_enter(cluster: OneHostCluster) -> None:
 def run(folder: Path) -> None:
     with an_engine(folder / "engine") as socket:
         say(f"image: making {IMAGE} from this machine's static busybox")
-        engines.load_image(socket, IMAGE)
-        say("starting a master with the embedded store; enrolling this host; starting its agent")
+        engines.load_image(socket, IMAGE, files={"/www/cgi-bin/ask": ASK})
+        say(
+            "starting a proxy, and a master with the embedded store; enrolling this host; starting its agent"
+        )
         hook = Hook()
-        cluster = OneHostCluster(folder / "cluster", socket)
+        proxy = Proxy(port=free_port())
+        cluster = OneHostCluster(folder / "cluster", socket, agent_options=proxy.agent_options)
         cluster.master_options = f"alerts: {{log: none, webhook: '{hook.url}'}}\n"
-        with contextlib.closing(hook), cluster:
+        port = free_port()
+        os.environ["HELLO_PORT"] = str(port)
+        with contextlib.closing(hook), proxy, cluster:
             try:
                 show(cluster, "apply", "--wait", COMPOSE_FILE)
                 show(cluster, "ps", APP)
-                say("fetching each instance over HTTP")
-                fetch_all(published_ports(cluster))
+                say("fetching from each instance over HTTP, by one published port")
+                fetch_all(cluster, port)
+                show(cluster, "services")
+                show(cluster, "ports")
                 crash_and_return(cluster)
-                lose_daemons(cluster)
+                lose_daemons(cluster, port)
                 show(cluster, "status")
                 break_and_mend(cluster, folder, hook)
                 if sys.stdin.isatty():
