@@ -11,9 +11,9 @@ ARGS ?=
 # So that the tests package is found.
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup setup-demo setup-engines setup-controls demo check format test test-full test-unit test-arch test-roots \
+.PHONY: help setup setup-demo setup-engines setup-bench setup-controls demo check format test test-full test-unit test-arch test-roots \
 	test-integration test-e2e test-fleet test-chaos test-packages ahead-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
-	hosts chaos bench failover-bench hosts-bench clean
+	hosts chaos bench failover-bench hosts-bench services-bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ setup-demo: setup ## Install what the demo needs: Docker, iptables, HAProxy, bus
 
 setup-engines: setup ## Install what the tests need: Docker, Podman, HAProxy, a registry, mmdebstrap
 	@tools/setup.sh engines
+
+setup-bench: setup ## Install what the bench needs besides: two programs that make load
+	@tools/setup.sh bench
 
 setup-controls: setup ## Install the security tools that the tests try the host's controls on
 	@tools/setup.sh controls
@@ -120,11 +123,14 @@ chaos: setup-engines ## Seeded rounds of faults at a pair under load: make chaos
 hosts: setup-hosts ## A shell on a booted stock host: make hosts ARGS="trixie --engine podman"
 	@$(PYTHON) -m tests.hosts shell $(or $(ARGS),bookworm)
 
-bench: setup-engines ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
+bench: setup-bench ## Times, memory and CPU beside Docker Swarm: build/bench.json and a table
 	@$(PYTHON) -m tests.bench $(ARGS)
 
 failover-bench: setup-engines ## How long until the next accepted write once a leader is lost, beside Docker Swarm
 	@$(PYTHON) -m tests.bench.failover $(ARGS)
+
+services-bench: setup-bench ## The part of it about the ways to a service, beside a hand-written HAProxy and Swarm's overlay
+	@$(PYTHON) -m tests.bench.services $(ARGS)
 
 hosts-bench: setup-engines ## The part of it about many hosts: scheduler, simulated fleet, a lost host
 	@$(PYTHON) -m tests.bench.hosts $(ARGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.integration.daemon import Engine, required
@@ -41,16 +42,16 @@ def load_image(engine: Engine) -> str:
         "Cmd": ["/bin/haproxy", "-db", "-f", "/etc/server.cfg"],
         "Env": ["PATH=/bin", "ROUND=-"],
     }
-    return engine.load_image(IMAGE, config, _files())
+    files = {**files_of("haproxy"), "/etc/server.cfg": CONFIGURATION.encode()}
+    return engine.load_image(IMAGE, config, files)
 
 
-@functools.lru_cache(maxsize=1)
-def _files() -> dict[str, bytes]:
-    """HAProxy, its libraries where it looks for them, its configuration."""
-    program = required("haproxy")
+@functools.lru_cache(maxsize=2)
+def files_of(name: str) -> Mapping[str, bytes]:
+    """A program of this machine in `/bin`, its libraries where it looks for them."""
+    program = required(name)
     said = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
     paths = [word for line in said.splitlines() for word in line.split() if word.startswith("/")]
     found = {path: Path(path).read_bytes() for path in paths}
-    found["/bin/haproxy"] = Path(program).read_bytes()
-    found["/etc/server.cfg"] = CONFIGURATION.encode()
+    found[f"/bin/{name}"] = Path(program).read_bytes()
     return found

@@ -7,6 +7,7 @@
 #   tools/setup.sh packages  what building the packages and repositories needs
 #   tools/setup.sh trials    what trying the packages needs besides: linters, dnf, Ansible, readers of what they ship
 #   tools/setup.sh hosts     what booting stock hosts for tests needs
+#   tools/setup.sh bench     what the bench needs besides the engines: two programs that make load
 #   tools/setup.sh controls  security tools that checks are tried on; those that can't be beside others are unpacked to build/tools
 #
 # Only missing packages are installed. No service that they bring is started: the tests start engines
@@ -45,7 +46,7 @@ apt_install() { # PACKAGE...
         { say "apt-get can't install ${missing[*]}: see above"; exit 1; }
     # Nor at the next boot.
     local started
-    for started in haproxy docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables unattended-upgrades; do
+    for started in haproxy iperf3 docker-registry auditd rsyslog chrony fail2ban clamav-daemon firewalld ufw nftables unattended-upgrades; do
         if [[ " ${missing[*]} " == *" $started "* ]] && [ -d /run/systemd/system ]; then
             systemctl --quiet disable "$started" || true
             [ "$started" != clamav-daemon ] || systemctl --quiet disable clamav-freshclam || true
@@ -112,6 +113,11 @@ setup_hosts() {
     apt_install systemd-container
 }
 
+setup_bench() {
+    setup_engines
+    apt_install wrk iperf3
+}
+
 fetch_syslog_ng() { # FOLDER
     local needed each
     # What would be installed, not what would be fetched: apt leaves out of that what it has in its cache.
@@ -153,6 +159,7 @@ engines) setup_engines ;;
 packages) setup_packages ;;
 trials) setup_trials ;;
 hosts) setup_hosts ;;
+bench) setup_bench ;;
 controls) setup_controls ;;
 *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 64 ;;
 esac
