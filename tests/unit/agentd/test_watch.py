@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hullmark.agentd.byhand import ByHand
+from hullmark.agentd.draining import Draining
 from hullmark.agentd.engine_at_hand import EngineAtHand
 from hullmark.agentd.owndeeds import OwnDeeds
 from hullmark.agentd.watch import Watch
@@ -59,6 +60,37 @@ def test_an_event_marks_its_container_and_wakes(agent: Agent) -> None:
     agent.reconciler.turn()
     assert agent.phases() == {NAME: "backoff"}
     assert "listed" not in agent.engine.asked
+
+
+def test_an_end_and_a_signal_are_told_the_proxy_before_anybody_looks(agent: Agent) -> None:
+    told: list[str] = []
+    draining = Draining(
+        lambda: told.append("woken"), lambda _: 5.0, lambda _: 0, lambda _: 9.0, agent.clock
+    )
+    watching = Watch(
+        agent.engine, agent.observer, agent.outbox, lambda: None, by_hand(agent), draining
+    )
+    container_id = agent.engine.named(NAME).container_id
+    watching.take(event(agent, "kill", signal="1"))
+    assert (told, draining.marked) == ([], frozenset())
+    watching.take(event(agent, "kill", signal="15"))
+    assert (told, draining.marked) == (["woken"], frozenset({container_id}))
+    watching.take(event(agent, "die"))
+    assert (draining.marked, draining.ended) == (frozenset(), {container_id: 9.0})
+
+
+def test_what_was_learned_at_a_start_stands_until_a_look_that_began_later(agent: Agent) -> None:
+    seen: list[int] = []
+    agent.observer.when_changed(lambda: seen.append(1))
+    one = agent.engine.named(NAME)
+    agent.observer.learn(replace(one, addresses={"shop_back": "10.213.0.9"}))
+    assert agent.observer.found is not None
+    assert agent.observer.found[NAME].addresses == {"shop_back": "10.213.0.9"}
+    agent.reconciler.turn()
+    assert agent.observer.found[NAME].addresses == one.addresses, "looked at again"
+    assert seen == [1, 1]
+    agent.reconciler.turn()
+    assert seen == [1, 1], "nothing changed"
 
 
 def test_a_health_checks_own_events_wake_nobody(agent: Agent) -> None:
