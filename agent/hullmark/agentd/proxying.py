@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
@@ -26,7 +26,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.agentd.waits import Waits
 from hullmark.core import portrules, proxyplan, servicescopes
-from hullmark.core.found import Found, FoundState
+from hullmark.core.found import FoundState
 from hullmark.core.members import is_needed, members_of
 from hullmark.engine.haproxy import Haproxy
 from hullmark.engine.protocol import ContainerState
@@ -153,8 +153,7 @@ class Proxying:
 
     def turn(self) -> float:
         """Once. Returns the seconds until the next one is due, if nothing happens."""
-        found = self._parts.observer.found
-        if found is None:
+        if self._parts.observer.found is None:
             return LOOK_S
         self._show_names()
         if not self.is_installed:
@@ -164,7 +163,7 @@ class Proxying:
             return LOOK_S
         try:
             self._look()
-            self._apply(found)
+            self._apply()
         except ProxyUnavailable as error:
             self._show_away(error)
             return self._waits.next()
@@ -224,12 +223,13 @@ class Proxying:
 
     # -- what it is told
 
-    def _apply(self, found: Mapping[str, Found]) -> None:
+    def _apply(self) -> None:
         parts = self._parts
         policy = self._current_policy()
         if policy is None or not parts.directory().digest:
             parts.draining.in_force(None)
             return  # the proxy goes on as it was, until both are known
+        found = parts.observer.found or {}
         marked = parts.draining.marked
         running = {
             one.container_id: one.started_at
