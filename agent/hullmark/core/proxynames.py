@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Callable
 
 from hullmark.model.directory import Peer, ServiceEntry, ServiceName
 from hullmark.model.names import APP_NAME, SERVICE_NAME
@@ -49,6 +50,15 @@ def is_ipv4(text: str) -> bool:
         return str(ipaddress.IPv4Address(text)) == text
     except ValueError:
         return False
+
+
+def within(range_: str) -> Callable[[str], bool]:
+    """Whether something is an address of this range of IPv4; nothing is of one that is none."""
+    try:
+        network = ipaddress.IPv4Network(range_)
+    except ValueError:
+        return lambda text: False
+    return lambda text: is_ipv4(text) and ipaddress.IPv4Address(text) in network
 
 
 def is_address(text: str) -> bool:

@@ -10,9 +10,14 @@ from hullmark.model.proxyplan import OWN_KINDS, Backend, Bind, ProxyPlan, key_of
 
 def plan(sight: ProxySight) -> ProxyPlan:
     """The same sight gives the same plan, whatever the order of what is in it. What can't be written safely (a name or an
-    address that is none) is left out."""
+    address that is none, a service address that is not of the range and so could be this host's or anybody's) is left out."""
     directory = sight.directory
-    entries = {one.name: one for one in directory.services if proxynames.is_sound(one)}
+    is_service = proxynames.within(directory.range)
+    entries = {
+        one.name: one
+        for one in directory.services
+        if proxynames.is_sound(one) and is_service(one.address)
+    }
     tls = _tls(sight)
     listening = proxylistening.listening(entries.values(), sight)
     published = proxypublished.frontends(sight, entries, tls)
@@ -35,7 +40,7 @@ def plan(sight: ProxySight) -> ProxyPlan:
         admissions=proxyadmitting.table(sight.host_id, admitted, ports),
         callers=listening.callers,
         range=directory.range,
-        addresses=tuple(sorted(filter(proxynames.is_ipv4, set(directory.addresses)))),
+        addresses=tuple(sorted(filter(is_service, set(directory.addresses)))),
         left_out=published.left_out,
         refused=tuple(sorted(refused)),
         unwatched=listening.unwatched,

@@ -71,6 +71,23 @@ def test_a_bridge_that_is_not_there_is_not_listened_on() -> None:
     assert [one.name for one in made.frontends] == ["pub:shop:api.v1:80:8080"]
 
 
+@pytest.mark.parametrize("address", [LAN, "0.0.0.0", "127.0.0.1", "10.215.0.1"])
+def test_an_address_that_is_not_of_the_range_is_neither_put_on_loopback_nor_listened_on(
+    address: str,
+) -> None:
+    """Whatever a master says: it could be the host's own, or one of anybody whom the host calls."""
+    entry = replace(DB_ENTRY, address=address)
+    told = replace(DIRECTORY, services=(API_ENTRY, entry), addresses=("10.214.0.1", address))
+    made = plan(replace(SIGHT, directory=told))
+    assert made.addresses == ("10.214.0.1",)
+    assert {subject_of(one.name)[0] for one in made.frontends} == {API}
+
+
+def test_of_a_range_that_is_none_there_is_no_address() -> None:
+    made = plan(seen(range="10.214.0.0/99"))
+    assert (made.addresses, made.frontends) == ((), ())
+
+
 def test_containers_here_and_hosts_elsewhere_serve() -> None:
     found = servers(plan(SIGHT), "svc:shop:api.v1:80")
     assert found["172.20.0.2"].weight == 1
