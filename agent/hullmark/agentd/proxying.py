@@ -343,6 +343,9 @@ class Proxying:
                     parts.naming.show(container)
                 except OSError as error:
                     _log.warning("hosts file not written", of=container.name, why=error.strerror)
+                except HullmarkError as error:
+                    _log.debug("hosts files not written", why=error.message)
+                    return  # the engine is away
 
 
 def allowed(

@@ -17,7 +17,8 @@ from hullmark.agentd.problems import Problems
 from hullmark.agentd.proxying import AWAY_S, LOOK_S, Here, Proxying, ProxyParts, allowed
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.core.found import Found, FoundState
-from hullmark.errors import ProxyUnavailable, Refused
+from hullmark.engine.protocol import Container, ContainerState
+from hullmark.errors import EngineUnavailable, ProxyUnavailable, Refused
 from hullmark.model.audit import Entry
 from hullmark.model.directory import (
     NO_DIRECTORY,
@@ -28,6 +29,7 @@ from hullmark.model.directory import (
     ServiceName,
     Share,
 )
+from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.orders import InstanceId
 from hullmark.model.policy import CDE, Policy, Rule
 from hullmark.model.proxy import Bridge, Member, ProxyLook
@@ -101,9 +103,10 @@ class FakeLoopback:
 class FakeObserver:
     def __init__(self) -> None:
         self.found: Optional[dict[str, Found]] = None
+        self.containers: tuple[Container, ...] = ()
 
-    def seen(self) -> tuple[()]:
-        return ()
+    def seen(self) -> tuple[Container, ...]:
+        return self.containers
 
 
 class FakeBridges:
@@ -117,6 +120,8 @@ class Bed:
     def __init__(self, folder: Path, *, installed: bool = True) -> None:
         self.now = 100.0
         self.directory = TOLD
+        self.files = HostsFiles(folder / "hosts")
+        self.away = False
         self.observer = FakeObserver()
         self.loopback = FakeLoopback()
         self.haproxy = FakeHaproxy(folder / "proxy")
@@ -150,13 +155,18 @@ class Bed:
             lambda: "certificate",
             cast(Any, self.observer),
             cast(Any, FakeBridges()),
-            Naming(HostsFiles(folder / "hosts"), lambda: self.directory, lambda: "docker"),
+            Naming(self.files, lambda: self.directory, self._engine_name),
             self.draining,
             PolicyFolder(str(self.policies), self.problems),
             self.problems,
             told,
-            list,
+            lambda: [INSTANCE],
         )
+
+    def _engine_name(self) -> str:
+        if self.away:
+            raise EngineUnavailable("away")
+        return "docker"
 
     def turn(self, seconds: float = LOOK_S) -> float:
         self.now += seconds
@@ -291,6 +301,30 @@ def test_a_replaced_program_is_loaded_once(bed: Bed) -> None:
     bed.haproxy.seen = dataclasses.replace(UP, replaced=("/usr/sbin/haproxy",))
     bed.turn()
     assert bed.haproxy.reloaded == 2, "another update"
+
+
+def test_containers_are_shown_their_names_and_an_engine_that_is_away_stops_nothing(
+    bed: Bed,
+) -> None:
+    path = Path(bed.files.write(INSTANCE, "old\n"))
+    one = running()
+    container = Container(
+        one.container_id,
+        one.name,
+        INSTANCE,
+        "c1",
+        one.spec_hash,
+        NO_EPOCH,
+        ContainerState.RUNNING,
+        addresses=one.addresses,
+        hosts_file=str(path),
+    )
+    bed.observer.containers, bed.away = (container,), True
+    bed.turn()
+    assert (path.read_text(), len(bed.haproxy.plans)) == ("old\n", 1)
+    bed.away = False
+    bed.turn()
+    assert "10.214.0.1\tweb web.shop" in path.read_text()
 
 
 def test_another_structure_than_was_asked_for_is_told_again(bed: Bed) -> None:
