@@ -106,6 +106,7 @@ class Proxying:
         self._wake = threading.Event()
         self._waits = Waits(*RETRY_S)
         self._sight_in_force: Optional[ProxySight] = None
+        self._plan_in_force: Optional[ProxyPlan] = None
         self._addressed: tuple[str, tuple[str, ...]] = ("", ())
         self._policy: Optional[Policy] = None
         self._version = ""
@@ -244,9 +245,12 @@ class Proxying:
             plan = proxyplan.plan(sight)
             self._have_addresses(plan)
             applied = self._put(plan)
+            self._plan_in_force = plan
             self._have_seen(sight)
             self._show_refused((*turned_away, *plan.refused))
             self._show_ports(not_here, plan, applied)
+        elif self._plan_in_force is not None:
+            self._have_addresses(self._plan_in_force)  # who sets up the device anew takes them away
         parts.draining.in_force(members, marked)
 
     def _have_seen(self, sight: ProxySight) -> None:
@@ -266,7 +270,8 @@ class Proxying:
 
     def _have_addresses(self, plan: ProxyPlan) -> None:
         if self._addressed != (plan.range, plan.addresses):
-            self._parts.loopback(plan.range).have(plan.addresses)
+            former = self._parts.haproxy.addresses()
+            self._parts.loopback(plan.range).have(plan.addresses, former)
             self._addressed = plan.range, plan.addresses
 
     def _current_policy(self) -> Optional[Policy]:

@@ -11,6 +11,7 @@ from typing import Optional
 from hullmark import log
 from hullmark.engine import haproxybinds, haproxyprocess
 from hullmark.engine.haproxyconfig import (
+    ADDRESSES,
     ADMISSIONS,
     CALLERS,
     CONFIG,
@@ -77,6 +78,10 @@ class Haproxy:
             raise ProxyUnavailable("the proxy does not run; its files are there for its next start")
         self._load(plan, rendered, former if loaded else "")
         return Applied(True, True, left_out)
+
+    def addresses(self) -> tuple[str, ...]:
+        """For the loopback device, as they were written last."""
+        return tuple(self._files.text(ADDRESSES).split())
 
     def wanted(self) -> str:
         """The digest of the structure that was applied last: what `look().loaded` has to be. Empty before the first."""

@@ -10,15 +10,20 @@ from collections.abc import Iterable
 import psutil
 
 from hullmark.errors import Refused
+from hullmark.host.routes import known_networks
 
 DEVICE = "lo"
 _WHOLE = "255.255.255.255"
+_SINGLE = 32
 _TIME_LIMIT_S = 60.0
+_LARGEST = 16
+"""As masters have it. One that says more was broken into, and would have of this host whatever it calls."""
 
 
 class LoopbackAddresses:
     """Addresses of `cluster_range` (as `10.214.0.0/16`) on `lo`: each is a /32 with scope host, which no other host is told of. What isn't in the range, or
-    isn't a single address, is never touched. Raises Refused for a range that is none, or that holds the loopback device's own addresses."""
+    isn't a single address, is never touched, but for what was put there before under another range. Raises Refused for a range that is none, is too
+    large, or holds the loopback device's own addresses."""
 
     def __init__(self, cluster_range: str) -> None:
         try:
@@ -27,11 +32,17 @@ class LoopbackAddresses:
             raise Refused(f"not a range of service addresses: {error}") from error
         if self.range.overlaps(ipaddress.IPv4Network("127.0.0.0/8")):
             raise Refused(f"service addresses can't be of {self.range}: that is loopback's own")
+        if self.range.prefixlen < _LARGEST:
+            raise Refused(f"service addresses can't be of {self.range}: a /{_LARGEST} is the most")
 
-    def have(self, addresses: Iterable[str]) -> bool:
-        """Add what is missing, remove what is in the range and not wanted. Whether anything changed. Raises Refused where the kernel takes it not."""
+    def have(self, addresses: Iterable[str], former: Iterable[str] = ()) -> bool:
+        """Add what is missing, remove what is in the range or in `former`, and not wanted. Whether anything changed. Raises Refused where the kernel
+        takes it not, and where the host has another use for a range of which nothing is there yet."""
         wanted = {one for one in addresses if self._is_ours(one)}
-        present = {one for one in _present() if self._is_ours(one)}
+        ours = set(former)
+        present = {one for one in _present() if self._is_ours(one) or one in ours}
+        if wanted and not any(map(self._is_ours, present)):
+            self._check_free()
         commands = [
             *(
                 f"address replace {one}/32 dev {DEVICE} scope host"
@@ -42,6 +53,19 @@ class LoopbackAddresses:
         if commands:
             _change(commands)
         return bool(commands)
+
+    def _check_free(self) -> None:
+        """Only before the first: a route that comes later must not end what works."""
+        met = [
+            str(one)
+            for one in known_networks()
+            if one.overlaps(self.range) and one.prefixlen < _SINGLE
+        ]
+        if met:
+            raise Refused(
+                f"service addresses can't be of {self.range}: this host has a route to {', '.join(met)}",
+                remedy="another services.range on every master",
+            )
 
     def _is_ours(self, address: str) -> bool:
         try:

@@ -14,7 +14,7 @@ from hullmark.agentd.hostnames import HostsFiles, Naming
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.proxying import AWAY_S, LOOK_S, Here, Proxying, ProxyParts, allowed
+from hullmark.agentd.proxying import AFRESH_S, AWAY_S, LOOK_S, Here, Proxying, ProxyParts, allowed
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.core.found import Found, FoundState
 from hullmark.engine.protocol import Container, ContainerState
@@ -74,6 +74,9 @@ class FakeHaproxy:
         self.plans.append(plan)
         return Applied(True, False)
 
+    def addresses(self) -> tuple[str, ...]:
+        return self.plans[-1].addresses if self.plans else ()
+
     def wanted(self) -> str:
         return "s1" if self.plans else ""
 
@@ -94,9 +97,11 @@ class FakeHaproxy:
 class FakeLoopback:
     def __init__(self) -> None:
         self.had: list[tuple[str, ...]] = []
+        self.former: list[tuple[str, ...]] = []
 
-    def have(self, addresses: Iterable[str]) -> bool:
+    def have(self, addresses: Iterable[str], former: Iterable[str]) -> bool:
         self.had.append(tuple(addresses))
+        self.former.append(tuple(former))
         return True
 
 
@@ -194,6 +199,23 @@ def test_the_proxy_is_told_once_of_what_is_so(bed: Bed) -> None:
     assert bed.loopback.had == [("10.214.0.1",)]
     assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 7, 1)
     assert bed.codes == []
+
+
+def test_addresses_are_looked_at_again_though_nothing_else_changes(bed: Bed) -> None:
+    bed.turn()
+    bed.turn(AFRESH_S)
+    assert bed.loopback.had == [("10.214.0.1",), ("10.214.0.1",)]
+    assert len(bed.haproxy.plans) == 1
+
+
+def test_what_was_there_of_a_former_range_is_told_with_the_new_one(bed: Bed) -> None:
+    bed.turn()
+    entry = dataclasses.replace(ENTRY, address="10.216.0.1")
+    bed.directory = Directory(
+        digest="d2", range="10.216.0.0/16", addresses=("10.216.0.1",), services=(entry,)
+    )
+    bed.turn()
+    assert (bed.loopback.had[-1], bed.loopback.former[-1]) == (("10.216.0.1",), ("10.214.0.1",))
 
 
 def test_an_agent_that_begins_knows_at_once_that_there_is_a_proxy(bed: Bed) -> None:
