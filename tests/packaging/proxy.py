@@ -67,8 +67,8 @@ class Proxy:
     def _is_any_of(self, pids: set[str]) -> bool:
         return bool({self.first(), *self.workers()} & pids)
 
-    def is_gone(self) -> bool:
+    def remains(self) -> list[str]:
         """Processes, sockets, and addresses on the loopback device."""
-        running = self.host.run(["pgrep", "-f", f"{RUN}/|share/hullmark/proxy"], check=False).stdout
-        there = self.host.path(RUN).exists() or self.host.path(f"{RUN}.pid").exists()
-        return not running and not there and not self.addresses()
+        running = self.host.run(["pgrep", "-af", f"{RUN}/|share/hullmark/proxy"], check=False)
+        there = self.host.run(f"ls -d {RUN} {RUN}.pid", check=False)
+        return [*running.stdout.splitlines(), *there.stdout.split(), *self.addresses()]

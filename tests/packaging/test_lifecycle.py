@@ -294,7 +294,7 @@ def purge(life: Life) -> None:
     assert life.is_published()
     life.web.apt("purge", "hullmark-proxy")
     assert not life.is_published()
-    assert Proxy(life.web).is_gone()
+    assert Proxy(life.web).remains() == []
     assert life.lives() == lives
     assert life.serves()
     life.web.apt("clean")

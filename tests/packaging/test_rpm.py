@@ -349,7 +349,7 @@ def test_the_proxy_outlives_the_agent_and_is_reloaded_by_its_own_upgrade(shop: S
     shop.run("systemctl restart hullmark-proxy")
     wait_until(lambda: proxy.addresses() == ["10.214.0.9/32"], "its address is there", 10.0)
     shop.dnf("remove", rhel.PROXY)
-    assert proxy.is_gone()
+    assert proxy.remains() == []
     assert shop.has(f"{STATE_OF_PROXY}/haproxy.cfg")
 
 
