@@ -68,8 +68,8 @@ class ServerState(enum.Enum):
 
 @dataclass(frozen=True)
 class ProxyLook:
-    """What the proxy's processes are now. `up`: a worker answers. `started_at` is of the main process, `loaded` the digest of the structure that the worker
-    runs with, `replaced` names files of its program that were replaced on disk since it began."""
+    """What the proxy's processes are now. `up`: a worker answers. `started_at` is of the main process, to be compared only; `loaded` is the
+    digest of the structure that the worker runs with, `replaced` names files of its program that were replaced on disk since it began."""
 
     up: bool = False
     version: str = ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from hullmark.engine.haproxyprocess import replaced
+from hullmark.engine.haproxyprocess import replaced, started_at
 from hullmark.engine.haproxyruntime import Processes, Running, changes_of, entries_in, processes_in
 from hullmark.engine.haproxytraffic import member_of, traffic_of
 from hullmark.engine.haproxytuning import server_commands
@@ -126,6 +127,17 @@ MAPS = """\
 7f02-7f03 rw-s 00000000 00:01 3 /dev/zero (deleted)
 7f04-7f05 r-xp 00000000 fe:01 4 /usr/lib/x86_64-linux-gnu/libc.so.6
 """
+
+
+def test_when_a_process_began_is_no_matter_of_the_clock(tmp_path: Path) -> None:
+    """A clock that was set right made another process of the same one, and an outage of that."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/stat").write_text(
+        f"7 (ha) proxy)) S {' '.join(map(str, range(4, 22)))} 3141592 0 0"
+    )
+    assert started_at(7, tmp_path) == 3141592.0
+    assert (started_at(8, tmp_path), started_at(0, tmp_path)) == (0.0, 0.0)
+    assert started_at(os.getpid()) > 0
 
 
 def test_a_replaced_program_or_library_is_seen(tmp_path: Path) -> None:
