@@ -17,6 +17,7 @@
     │   ├── MasterUnavailable          3
     │   ├── EngineUnavailable          3
     │   ├── ProxyUnavailable           3
+    │   │   └── ProxyUnwritten         3  its files can't be written
     │   └── AuditUnavailable           3  the audit log can't be written, so nothing was begun
     └── BrokenState                    2  a file that Hullmark wrote can't be trusted any more
 
@@ -144,6 +145,10 @@ class EngineUnavailable(Unavailable):
 
 class ProxyUnavailable(Unavailable):
     """The host's proxy does not answer."""
+
+
+class ProxyUnwritten(ProxyUnavailable):
+    """The disk does not take the proxy's files. It may well run."""
 
 
 class AuditUnavailable(Unavailable):

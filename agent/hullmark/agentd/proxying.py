@@ -30,7 +30,7 @@ from hullmark.core.found import FoundState
 from hullmark.core.members import is_needed, members_of
 from hullmark.engine.haproxy import Haproxy
 from hullmark.engine.protocol import ContainerState
-from hullmark.errors import HullmarkError, PolicyRefused, ProxyUnavailable
+from hullmark.errors import HullmarkError, PolicyRefused, ProxyUnavailable, ProxyUnwritten
 from hullmark.host.loopback import LoopbackAddresses
 from hullmark.model.directory import Admission, Directory, PublishedEntry
 from hullmark.model.orders import InstanceId
@@ -165,17 +165,14 @@ class Proxying:
         try:
             self._look()
             self._apply()
+        except ProxyUnwritten as error:
+            self._show_failing("can't be told what is to change", error)
+            return self._waits.next()
         except ProxyUnavailable as error:
             self._show_away(error)
             return self._waits.next()
         except HullmarkError as error:
-            self._parts.draining.in_force(None)
-            self._sight_in_force = None
-            self._parts.problems.set(
-                FAILING,
-                f"this host's proxy does not take what it is told, and goes on as it was: {error.message}",
-                error.remedy or "this is a fault of the agent: report it with its log",
-            )
+            self._show_failing("does not take what it is told", error)
             return self._waits.next()
         self._waits.reset()
         self._parts.problems.clear(FAILING, MISSING)
@@ -212,6 +209,15 @@ class Proxying:
         self._parts.draining.in_force(None)
         if self._clock() - self._up_at >= AWAY_S:
             self._show_absent(f"has a proxy that does not run: {error.message}", START)
+
+    def _show_failing(self, what: str, error: HullmarkError) -> None:
+        self._parts.draining.in_force(None)
+        self._sight_in_force = None
+        self._parts.problems.set(
+            FAILING,
+            f"this host's proxy {what}, and goes on as it was: {error.message}",
+            error.remedy or "this is a fault of the agent: report it with its log",
+        )
 
     def _show_absent(self, what: str, remedy: str) -> None:
         """A host where nobody needs it is as good without."""

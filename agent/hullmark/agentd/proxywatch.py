@@ -41,6 +41,7 @@ class ProxyWatch:
         self._outbox = outbox
         self._process = Process(0, 0.0)
         self._reloaded_for: tuple[str, ...] = ()
+        self._changed: tuple[str, ...] = ()
         self._troubles: deque[str] = deque(maxlen=TROUBLES_MOST)
 
     def troubles(self) -> tuple[str, ...]:
@@ -76,13 +77,17 @@ class ProxyWatch:
         return True
 
     def mend_files(self) -> None:
-        """Also before each of the agent's own changes, which would write over what was changed. Raises HullmarkError."""
-        changed = self._haproxy.tampered()
-        if not changed:
-            return
-        names = ", ".join(sorted(changed))
-        self._tell(TAMPERED, f"changed by somebody else, and put back: {names}", Outcome.FAILURE)
-        self._haproxy.restore()
+        """Also before each of the agent's own changes, which would write over what was changed. What can't be put back is recorded once, and tried
+        again. Raises HullmarkError."""
+        changed = tuple(sorted(self._haproxy.tampered()))
+        if changed and changed != self._changed:
+            names = ", ".join(changed)
+            words = f"changed by somebody else, and put back: {names}"
+            self._tell(TAMPERED, words, Outcome.FAILURE)
+        self._changed = changed
+        if changed:
+            self._haproxy.restore()
+            self._changed = ()
 
     def _follow_program(self, seen: ProxyLook) -> None:
         """A file that is still replaced after a reload is left alone: a second one would change nothing."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from hullmark.engine.haproxyconfig import CONFIG
-from hullmark.errors import ProxyUnavailable, Refused
+from hullmark.errors import ProxyUnavailable, ProxyUnwritten, Refused
 
 CHECK_S = 60.0
 CANDIDATE = ".haproxy.cfg.candidate"
@@ -30,14 +31,15 @@ class ProxyFiles:
             return ""
 
     def write(self, files: Mapping[str, str]) -> bool:
-        """Whether anything differed. The configuration last: it names the others. Raises ProxyUnavailable where the disk takes it not."""
+        """Whether anything differed. The configuration last: it names the others. Raises ProxyUnwritten where the disk takes it not: then
+        the rest is as it was, and nobody's doing."""
         changed = False
         for name in sorted(files, key=lambda one: one == CONFIG):
             content = files[name].encode()
-            self._written[name] = content
             if self._content(name) != content:
                 self._put(name, content)
                 changed = True
+            self._written[name] = content
         return changed
 
     def check(self, files: Mapping[str, str]) -> None:
@@ -89,7 +91,12 @@ class ProxyFiles:
                 os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
-            raise ProxyUnavailable(f"{path} can't be written: {error.strerror}") from error
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise ProxyUnwritten(
+                f"{path} can't be written: {error.strerror}",
+                remedy=f"free space or mend the disk: df {self.folder}",
+            ) from error
 
 
 def _alerts(said: bytes) -> str:

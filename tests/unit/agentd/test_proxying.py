@@ -18,7 +18,7 @@ from hullmark.agentd.proxying import AFRESH_S, AWAY_S, LOOK_S, Here, Proxying, P
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.core.found import Found, FoundState
 from hullmark.engine.protocol import Container, ContainerState
-from hullmark.errors import EngineUnavailable, ProxyUnavailable, Refused
+from hullmark.errors import EngineUnavailable, ProxyUnavailable, ProxyUnwritten, Refused
 from hullmark.model.audit import Entry
 from hullmark.model.directory import (
     NO_DIRECTORY,
@@ -87,6 +87,8 @@ class FakeHaproxy:
         return self.changed
 
     def restore(self) -> None:
+        if self.raises is not None:
+            raise self.raises
         self.restored += 1
         self.changed = ()
 
@@ -310,6 +312,29 @@ def test_changed_files_are_put_back_and_recorded(bed: Bed) -> None:
     bed.observer.found = {}
     bed.turn(0.0)
     assert bed.kinds == ["proxy.tampered"] * 2, "also before its own change writes over it"
+
+
+def test_a_disk_that_is_full_is_a_problem_though_the_proxy_runs(bed: Bed) -> None:
+    bed.haproxy.raises = ProxyUnwritten("no space", remedy="free some")
+    bed.turn()
+    assert bed.codes == ["proxy.failing"]
+    bed.haproxy.raises = None
+    bed.turn()
+    assert bed.codes == []
+
+
+def test_what_cannot_be_put_back_is_recorded_once_and_tried_again(bed: Bed) -> None:
+    bed.turn()
+    bed.haproxy.changed = ("haproxy.cfg",)
+    bed.haproxy.raises = ProxyUnwritten("no space")
+    for _ in range(3):
+        bed.turn()
+    assert bed.kinds == ["proxy.tampered"]
+    bed.haproxy.raises = None
+    bed.turn()
+    bed.haproxy.changed = ("haproxy.cfg",)
+    bed.turn()
+    assert (bed.haproxy.restored, bed.kinds) == (2, ["proxy.tampered", "proxy.tampered"])
 
 
 def test_a_replaced_program_is_loaded_once(bed: Bed) -> None:
