@@ -21,10 +21,12 @@ from hullmark.pki.authority import create_authority
 from tests.cluster import wait_until
 from tests.integration.proxyhosts import Container, Host, get, is_echoing, within
 from tests.load import Load
+from tests.proxy import RANGE
 
 WEB = ServiceName("shop", "web")
 WEB_AT = "10.214.0.1"
 DIRECTORY = Directory(
+    range=RANGE,
     addresses=(WEB_AT,),
     services=(ServiceEntry(WEB, WEB_AT, (80,), networks={"front": ()}),),
     published=(PublishedEntry(8001, "", WEB, 80),),

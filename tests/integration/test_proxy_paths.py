@@ -38,6 +38,7 @@ from tests.integration.proxyhosts import (
     within,
 )
 from tests.load import Load
+from tests.proxy import RANGE
 
 ONE, TWO, THIRD = "a" * 32, "b" * 32, "c" * 32
 WEB = ServiceName("shop", "web.v1")
@@ -87,6 +88,7 @@ class World:
             for port, name in ((8001, WEB), (8002, SEEN), (8003, READ))
         )
         return Directory(
+            range=RANGE,
             addresses=(WEB_AT, SEEN_AT, READ_AT),
             services=(web, seen, read),
             published=published,
