@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
@@ -132,7 +133,12 @@ class Proxy:
 
     def lines(self) -> list[str]:
         """What it has logged until now."""
-        return list(self._log.lines)
+        return [line for _, line in list(self._log.lines)]
+
+    def trouble(self, since: float, until: float) -> list[str]:
+        """What it has logged between two times (as time.time() has them), without connections that went well."""
+        found = [line for at, line in list(self._log.lines) if since <= at <= until]
+        return [line for line in found if '"outcome":"success"' not in line]
 
     def records(self, **fields: object) -> list[dict[str, Any]]:
         """What it has logged as JSON, where all these fields have these values."""
@@ -170,7 +176,8 @@ class Log:
     """A datagram socket where a syslog daemon would listen."""
 
     def __init__(self, path: Path) -> None:
-        self.lines: list[str] = []
+        self.lines: list[tuple[float, str]] = []
+        """Each with the time when it came."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         path.chmod(0o666)  # the proxy's worker is not root
@@ -179,7 +186,7 @@ class Log:
 
     def _read(self) -> None:
         while line := self._socket.recv(65536):
-            self.lines.append(line.decode(errors="replace").rstrip("\n\0"))
+            self.lines.append((time.time(), line.decode(errors="replace").rstrip("\n\0")))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from tests.cluster import wait_until
 from tests.e2e.fleet_apps import apply, by_host, settle
 from tests.e2e.service_apps import calling, inside, one, serving, wait_for_service
 from tests.fleet import QUICK_S, Container, Fleet, Host
-from tests.load import Load
+from tests.load import Load, Outcome
 
 RATE = 100.0
 """By service addresses, each on a new connection, most of them by TLS to another host; and as many again by other ways."""
@@ -79,8 +79,19 @@ def all_ways(fleet: Fleet) -> Iterator[list[Load]]:
         yield loads
     for each in loads:
         outcome = each.outcome
-        assert not outcome.failures, f"{outcome}: {outcome.reasons} {outcome.failures[:5]}"
+        assert not outcome.failures, f"{outcome}: {outcome.reasons}{said_then(fleet, outcome)}"
         assert outcome.sent > each.aim.rate * outcome.seconds * 0.5, str(outcome)
+
+
+def said_then(fleet: Fleet, outcome: Outcome) -> str:
+    """What the proxies logged about when the first of them failed."""
+    since, until = outcome.failures[0].began_at - 3, outcome.failures[0].ended_at + 0.5
+    found = [
+        f"\n{name}: {line}"
+        for name, host in fleet.hosts.items()
+        for line in host.proxy.trouble(since, until)[:20]
+    ]
+    return f" {outcome.failures[:3]}{''.join(found)}"
 
 
 def rounds(each: Load) -> set[str]:
