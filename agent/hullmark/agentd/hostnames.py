@@ -7,6 +7,7 @@ A container mounts it read-only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import threading
@@ -65,10 +66,19 @@ class HostsFiles:
             if size == len(content) and os.pread(descriptor, size, 0) == content:
                 return
             os.fchmod(descriptor, MODE)
+            _have_room(descriptor, size, len(content))
             os.pwrite(descriptor, content.ljust(size, b"\n"), 0)
             os.ftruncate(descriptor, len(content))
         finally:
             os.close(descriptor)
+
+
+def _have_room(descriptor: int, size: int, wanted: int) -> None:
+    """By empty lines at its end: a full disk says so while all that was there still is. Raises OSError."""
+    more = wanted - size
+    if more > 0 and os.pwrite(descriptor, b"\n" * more, size) < more:
+        os.ftruncate(descriptor, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def has_names(bundle: Bundle) -> bool:

@@ -38,6 +38,25 @@ def test_what_is_the_same_is_not_written(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns > 0
 
 
+def test_a_full_disk_leaves_the_names_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes a part of what it has room for, and says so by its number alone."""
+    files = HostsFiles(tmp_path)
+    path = Path(files.write(WEB, "10.0.0.1 db\n"))
+    write, left = os.pwrite, 3
+
+    def full(descriptor: int, content: bytes, offset: int) -> int:
+        end = os.fstat(descriptor).st_size
+        return write(descriptor, content[: max(0, end - offset) + left], offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            files.write(WEB, "10.0.0.2 api\n10.0.0.1 db\n")
+    assert path.read_text() == "10.0.0.1 db\n"
+
+
 def test_only_files_of_containers_that_are_gone_are_removed(tmp_path: Path) -> None:
     files = HostsFiles(tmp_path)
     files.sweep([])
