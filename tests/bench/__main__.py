@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import audit, controls, hashing, hosts, policy
+from tests.bench import audit, controls, hashing, hosts, policy, services
 from tests.bench.contenders import (
     Contender,
     DockerRun,
@@ -108,6 +108,7 @@ def main() -> None:
     result["hosts"] = hosts.measure(quick)
     result["policy"] = policy.measure(quick)
     result["controls"] = controls.measured(quick)
+    result["services"] = services.measured(quick)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
     print_table(result)
@@ -115,6 +116,7 @@ def main() -> None:
     hashing.print_table(result["hashing"])
     hosts.print_tables(result["hosts"])
     controls.print_table(result["controls"])
+    services.print_tables(result["services"])
     print(f"\nwritten to {OUTPUT}")
 
 

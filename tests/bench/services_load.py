@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tests import server
+from tests import reach, server
 from tests.integration.daemon import Engine, required
 
 IMAGE = "localhost/hullmark-bench-server:1"
@@ -36,12 +36,23 @@ end
 
 @dataclass(frozen=True)
 class Way:
-    """`inside`: before a command that is the client. `http` and `bulk`: what it calls."""
+    """`inside`: before a command that is the client. `http` and `bulk`: what it calls. Ways of a group have client and server at the same places."""
 
+    group: str
     name: str
     inside: tuple[str, ...]
     http: tuple[str, int]
     bulk: tuple[str, int]
+
+    @property
+    def key(self) -> str:
+        return f"{self.group}: {self.name}"
+
+
+def takes_calls(way: Way) -> bool:
+    """Whether both servers are there; iperf3 says nothing before its client does."""
+    found = reach.ask(way.inside, [way.http, way.bulk])
+    return found[way.http] == reach.ANSWERED and found[way.bulk] in (reach.ANSWERED, reach.MUTE)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Meter:
         command += ["-s", str(self._script), *more, f"http://{host}:{port}/"]
         said = _said([*way.inside, *command])
         found: dict[str, int] = json.loads(said.rpartition("FIGURES ")[2])
-        assert found["requests"] > 0, f"{way.name}: nothing answers at {host}:{port}\n{said}"
+        assert found["requests"] > 0, f"{way.key}: nothing answers at {host}:{port}\n{said}"
         return found
 
     def _bulk(self, way: Way) -> float:
@@ -105,7 +116,7 @@ class Meter:
             if "error" not in said:
                 return float(said["end"]["sum_received"]["bits_per_second"]) / 1e6
             time.sleep(0.3)
-        raise AssertionError(f"{way.name}: {host}:{port}: {said['error']}")
+        raise AssertionError(f"{way.key}: {host}:{port}: {said['error']}")
 
 
 def _said(command: Sequence[str], *, may_fail: bool = False) -> str:

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from tests import reach
-from tests.bench.services_load import BULK, HTTP, IMAGE, SERVES, TAKES, Way, load_image
+from tests.bench.services_load import BULK, HTTP, IMAGE, SERVES, TAKES, Way, load_image, takes_calls
 from tests.cluster import wait_until
 from tests.integration import engines
 from tests.integration.engines import Engine
@@ -48,7 +47,7 @@ class Swarm:
             raise RuntimeError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def way(self, name: str, network: str, *options: str) -> Way:
+    def way(self, group: str, name: str, network: str, *options: str) -> Way:
         """Through an overlay of this name. Nothing is asked of it yet."""
         self.call("s1", "network", "create", "-d", "overlay", "--attachable", *options, network)
         for service, command in (("http", SERVES), ("bulk", TAKES)):
@@ -62,7 +61,13 @@ class Swarm:
         )
         pid = self.call("s1", "inspect", "--format", "{{.State.Pid}}", caller.strip()).strip()
         inside = ("nsenter", f"--net=/proc/{pid}/ns/net", "--")
-        return Way(name, inside, (http, HTTP), (bulk, BULK))
+        return Way(group, name, inside, (http, HTTP), (bulk, BULK))
+
+    def serve_directly(self) -> str:
+        """By containers on the second machine's own network; its address."""
+        for command in (SERVES, TAKES):
+            self.call("s2", "run", "-d", "--init", "--network", "host", IMAGE, *command)
+        return MACHINES["s2"]
 
     def _address(self, network: str, service: str) -> str:
         label = f"label=com.docker.swarm.service.name={network}-{service}"
@@ -101,10 +106,7 @@ class Swarm:
 def answers(way: Way, within_s: float) -> bool:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        if set(reach.ask(way.inside, [way.http, way.bulk]).values()) <= {
-            reach.ANSWERED,
-            reach.MUTE,
-        }:
+        if takes_calls(way):
             return True
         time.sleep(0.2)
     return False
