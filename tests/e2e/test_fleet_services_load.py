@@ -99,7 +99,7 @@ def rounds(each: Load) -> set[str]:
     return {body.split()[1] for body in each.outcome.answers}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_rolling_changes_lose_no_request(loaded: Fleet) -> None:
     with all_ways(loaded) as loads:
         change(loaded, 2)
@@ -108,7 +108,7 @@ def test_rolling_changes_lose_no_request(loaded: Fleet) -> None:
     assert [rounds(each) for each in loads] == [{"1", "2", "3"}] * len(loads)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_killed_instance_loses_what_it_was_answering(loaded: Fleet) -> None:
     """On each host, the last of them with nobody there who could tell the proxy."""
     moments = []
@@ -140,7 +140,7 @@ def api(fleet: Fleet) -> list[Container]:
     return sorted(found, key=lambda each: (each.host, each.slot))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_agents_and_masters_that_are_away_lose_no_request(loaded: Fleet) -> None:
     """Each of them is killed, so that nobody tidies up, and stays away for longer than a host may be silent."""
     former = epoch(loaded)
@@ -166,7 +166,7 @@ def epoch(fleet: Fleet) -> str:
     return str(json.loads(fleet.run("status", "--output", "json").stdout)["epoch"])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_changes_of_the_proxy_lose_no_request(loaded: Fleet) -> None:
     """Another app comes and goes, which takes a reload; certificates are made anew; somebody has it reload at once,
     again and again."""
