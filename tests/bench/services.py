@@ -178,6 +178,7 @@ def _print_size(found: dict[str, Any]) -> None:
     for title, key in (
         ("planned", "plan_s"),
         ("reloaded", "reload_s"),
+        ("  of that on the processor", "reload_processor_s"),
         ("an app comes or goes (with a reload)", "app_more_or_less_s"),
         ("an instance made anew (without)", "instance_replaced_s"),
     ):

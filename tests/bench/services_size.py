@@ -1,7 +1,7 @@
 """A host's proxy at 1,000 services of 5 instances each: how large its configuration is, how long a change of it takes, how much memory.
 
-100 apps of 10 services, each app with a bridge of its own, spread over 11 hosts: so this host has containers of nearly every other service, each of
-the others may ask it for any, and it asks them. The product's own code plans, writes and tells; nobody answers behind the servers.
+100 apps of 10 services, each app with a bridge of its own, spread over 11 hosts: so this host has a container of nearly every other service, for
+which each of the others may ask it, and its containers may call all 1,000. The product's own code plans, writes and tells; nobody answers behind the servers.
 """
 
 from __future__ import annotations
@@ -75,7 +75,12 @@ def sight(services: int, bridges: tuple[Bridge, ...], certificate: str) -> Proxy
         addresses=tuple(one.address for one in entries),
         services=entries,
         peers=peers,
-        admissions=tuple(Admission(peer.host_id, one.name) for peer in peers for one in entries),
+        admissions=tuple(
+            Admission(peer.host_id, _name(number))
+            for peer in peers
+            for number in numbers
+            if 0 in _hosts_of(number)
+        ),
     )
     members = tuple(_member(number) for number in numbers if 0 in _hosts_of(number))
     known = bridges[: services // OF_EACH]
@@ -131,7 +136,9 @@ def measure(folder: Path, runs: int) -> dict[str, Any]:
             name: (proxy.folder / name).stat().st_size for name in (CONFIG, ADMISSIONS, CALLERS)
         }
         found["services"], found["instances"] = APPS * OF_EACH, APPS * OF_EACH * INSTANCES
+        before_s = _processor_s(proxy)
         found["reload_s"] = _seconds(haproxy.load_again, runs)
+        found["reload_processor_s"] = round((_processor_s(proxy) - before_s) / runs, 3)
         found["app_more_or_less_s"] = _in_turn(haproxy, whole, _without_an_app(whole), True, runs)
         found["instance_replaced_s"] = _in_turn(haproxy, whole, _replaced(whole), False, runs)
     return found
@@ -172,6 +179,12 @@ def _seconds(what: Callable[[], object], runs: int) -> float:
 def _settled(proxy: Proxy) -> None:
     """Former workers have ended."""
     wait_until(lambda: len(proxy.workers) == 1, "the proxy has one worker", 20)
+
+
+def _processor_s(proxy: Proxy) -> float:
+    """Of the main process, which reads a new configuration before its worker has it."""
+    times = psutil.Process(proxy.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _memory(proxy: Proxy) -> dict[str, float]:
