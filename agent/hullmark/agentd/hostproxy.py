@@ -38,7 +38,7 @@ from hullmark.host.interfaces import source_towards
 from hullmark.host.loopback import LoopbackAddresses
 from hullmark.model.audit import Entry
 from hullmark.model.host import HostFacts
-from hullmark.model.orders import InstanceId
+from hullmark.model.orders import InstanceId, Orders
 
 _NUMBERS = re.compile(r"[0-9.]+")
 ADDRESS_S = 10.0
@@ -172,6 +172,11 @@ class HostProxy:
         return known or 0.0
 
     def _kept(self) -> list[InstanceId]:
-        orders = self._ledger.standing.orders
-        told = [one.instance for one in orders.assignments]
-        return [*told, *(one.instance for one in (self._observer.found or {}).values())]
+        return in_need(self._ledger.standing.orders, self._observer)
+
+
+def in_need(orders: Orders, observer: Observer) -> list[InstanceId]:
+    """Of a hosts file: what is to be made, and what there is, be it of a cluster that the host has left. Without its file a container does not start
+    again."""
+    told = [one.instance for one in orders.assignments]
+    return [*told, *(one.instance for one in observer.of_any_cluster())]

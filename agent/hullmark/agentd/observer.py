@@ -178,9 +178,12 @@ class Observer:
 
     def seen(self) -> tuple[Container, ...]:
         """Those of this cluster, as last seen."""
+        return tuple(one for one in self.of_any_cluster() if one.cluster_id == self._cluster_id)
+
+    def of_any_cluster(self) -> tuple[Container, ...]:
+        """Also those that a cluster has left behind to which this host belonged before."""
         with self._lock:
-            found = [container for _, container in self._containers.values()]
-        return tuple(one for one in found if one.cluster_id == self._cluster_id)
+            return tuple(container for _, container in self._containers.values())
 
     def highest_epoch(self) -> Epoch:
         """Of the labels of this cluster's containers, as last seen."""
