@@ -107,6 +107,7 @@ class Proxying:
         self._waits = Waits(*RETRY_S)
         self._sight_in_force: Optional[ProxySight] = None
         self._plan_in_force: Optional[ProxyPlan] = None
+        self._left_out = False
         self._addressed: tuple[str, tuple[str, ...]] = ("", ())
         self._policy: Optional[Policy] = None
         self._version = ""
@@ -251,7 +252,7 @@ class Proxying:
             plan = proxyplan.plan(sight)
             self._have_addresses(plan)
             applied = self._put(plan)
-            self._plan_in_force = plan
+            self._plan_in_force, self._left_out = plan, bool(applied.left_out)
             self._have_seen(sight)
             self._show_refused((*turned_away, *plan.refused))
             self._show_ports(not_here, plan, applied)
@@ -347,6 +348,8 @@ class Proxying:
         now = self._clock()
         if now - self._afresh_at >= AFRESH_S:
             self._afresh_at, self._addressed = now, ("", ())
+            if self._left_out:
+                self._sight_in_force = None  # whose port it was may be gone
             parts.naming.forget(parts.kept())
         for container in seen:
             if container.state is ContainerState.RUNNING:

@@ -66,13 +66,14 @@ class FakeHaproxy:
         self.seen = UP
         self.raises: Optional[Exception] = None
         self.changed: tuple[str, ...] = ()
+        self.left_out: tuple[str, ...] = ()
         self.restored = self.reloaded = 0
 
     def apply(self, plan: ProxyPlan) -> Applied:
         if self.raises is not None:
             raise self.raises
         self.plans.append(plan)
-        return Applied(True, False)
+        return Applied(True, False, self.left_out)
 
     def addresses(self) -> tuple[str, ...]:
         return self.plans[-1].addresses if self.plans else ()
@@ -291,6 +292,17 @@ def test_a_proxy_that_is_down_for_long_is_a_problem_and_is_told_all_when_it_is_b
     assert bed.kinds == ["proxy.restarted"]
     assert bed.watch.troubles() == ("process 7 ended, and process 9 was started in its place",)
     assert bed.watch.troubles() == ()
+
+
+def test_a_port_that_a_program_had_is_tried_again(bed: Bed) -> None:
+    bed.haproxy.left_out = ("192.0.2.1:80",)
+    bed.turn()
+    bed.turn()
+    assert (bed.codes, len(bed.haproxy.plans)) == (["proxy.ports"], 1)
+    bed.haproxy.left_out = ()
+    bed.turn(AFRESH_S)
+    bed.turn(AFRESH_S)
+    assert (bed.codes, len(bed.haproxy.plans)) == ([], 2)
 
 
 def test_what_it_does_not_take_is_a_problem_until_it_does(bed: Bed) -> None:
