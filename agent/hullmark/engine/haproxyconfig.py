@@ -121,7 +121,7 @@ def _global(settings: Settings, digest: str) -> str:
             "    tune.ssl.cachesize 1000",
             "    ssl-default-bind-options ssl-min-ver TLSv1.3",
             "    ssl-default-server-options ssl-min-ver TLSv1.3",
-            "    log /dev/log len 4096 format rfc3164 local1 info",
+            "    log /dev/log len 4096 format local local1 info",
             "    log-tag hullmark-proxy",
             *own,
         ]
