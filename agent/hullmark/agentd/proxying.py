@@ -261,9 +261,10 @@ class Proxying:
         parts.draining.in_force(members, marked)
 
     def _have_seen(self, sight: ProxySight) -> None:
-        """It is in force. What is published is among the host's facts, as ports that the proxy listens on: people see at once that they are others."""
+        """It is in force. The ports that the proxy listens on are among the host's facts: people see at once that they are others. That
+        for other hosts comes with the first certificate, which a new host has later than its first services."""
         before, self._sight_in_force = self._sight_in_force, sight
-        if before is not None and before.directory.published != sight.directory.published:
+        if before is not None and _ports(before) != _ports(sight):
             self._parts.outdated()
 
     def _put(self, plan: ProxyPlan) -> Applied:
@@ -360,6 +361,11 @@ class Proxying:
                 except HullmarkError as error:
                     _log.debug("hosts files not written", why=error.message)
                     return  # the engine is away
+
+
+def _ports(sight: ProxySight) -> tuple[object, ...]:
+    """What the proxy listens on for who is not on this host."""
+    return sight.directory.published, sight.tls_address, sight.tls_port
 
 
 def allowed(

@@ -128,6 +128,7 @@ class Bed:
     def __init__(self, folder: Path, *, installed: bool = True) -> None:
         self.now = 100.0
         self.directory = TOLD
+        self.certificate = "certificate"
         self.files = HostsFiles(folder / "hosts")
         self.away = False
         self.observer = FakeObserver()
@@ -160,7 +161,7 @@ class Bed:
             self.watch,
             lambda _range: cast(Any, self.loopback),
             lambda: self.directory,
-            lambda: "certificate",
+            lambda: self.certificate,
             cast(Any, self.observer),
             cast(Any, FakeBridges()),
             Naming(self.files, lambda: self.directory, self._engine_name),
@@ -202,6 +203,17 @@ def test_the_proxy_is_told_once_of_what_is_so(bed: Bed) -> None:
     assert bed.loopback.had == [("10.214.0.1",)]
     assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 7, 1)
     assert bed.codes == []
+
+
+def test_the_hosts_ports_are_looked_at_again_once_the_one_for_other_hosts_is_open(bed: Bed) -> None:
+    bed.certificate = ""
+    bed.turn()
+    before = bed.outdated
+    bed.certificate = "certificate"
+    bed.turn()
+    bed.turn()
+    assert [bool(one.tls) for one in bed.haproxy.plans] == [False, True]
+    assert bed.outdated == before + 1
 
 
 def test_addresses_are_looked_at_again_though_nothing_else_changes(bed: Bed) -> None:
