@@ -19,8 +19,9 @@ Example:
   hullmark ports
   hullmark ports --host web3 --csv > approved-ports.csv
   hullmark ports --host web3 --firewall nftables
+
 \b
-Exit codes: 0 ok; 1 a port is undeclared, not allowed, or taken by somebody else.
+Exit codes: 0 ok; 1 a port is undeclared, not allowed or taken by another.
 """
 
 
