@@ -58,8 +58,11 @@ def _is_place(address: str, port: int) -> bool:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
+    # All other hosts call there every few seconds: on loopback that is a program of their own, and what is link-local may be a cloud's.
+    nobody = found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local
     # A zone, as in fe80::1%eth0, is an interface of that host's.
-    return str(found) == address and "%" not in address and 0 < port < 1 << 16
+    sound = str(found) == address and "%" not in address and not nobody
+    return sound and 0 < port < 1 << 16
 
 
 def all_heard(snapshot: Snapshot) -> bool:

@@ -300,6 +300,12 @@ def test_a_host_that_lies_gets_no_traffic_and_is_let_in_nowhere() -> None:
         ("192.0.2.2", 0),
         ("192.0.2.2", 65536),
         ("192.0.2.2", -1),
+        # All other hosts would call there.
+        ("127.0.0.1", 6379),
+        ("::1", 6379),
+        ("0.0.0.0", 7443),
+        ("169.254.169.254", 80),
+        ("224.0.0.1", 7443),
     ],
 )
 def test_what_can_not_be_an_address_and_a_port_is_no_proxy(address: str, port: int) -> None:
