@@ -14,10 +14,18 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hullmark.core.hostnames import HOST_GATEWAY, Resident, hosts_text, network_keys
+from hullmark.core.hostnames import (
+    HOST_GATEWAY,
+    PODMAN,
+    Resident,
+    hosts_text,
+    is_shut_in,
+    network_keys,
+)
 from hullmark.engine.inspection import HOSTS_FILE
 from hullmark.engine.protocol import Container
 from hullmark.host.interfaces import Interface, interfaces
+from hullmark.host.routes import leads_to
 from hullmark.model.app import Bundle
 from hullmark.model.directory import Directory, ServiceName
 from hullmark.model.orders import InstanceId
@@ -107,13 +115,15 @@ class Naming:
 
     def prepare(self, instance: InstanceId, bundle: Bundle) -> str:
         """The file for a container that is about to be made. Raises OSError."""
+        engine = self._engine()
         resident = Resident(
             ServiceName(instance.app, instance.service),
             tuple(place.network for place in bundle.container.networks),
             hostname=bundle.container.hostname,
             domainname=bundle.container.domainname,
             extra_hosts=bundle.container.extra_hosts,
-            engine=self._engine(),
+            engine=engine,
+            is_routed=engine != PODMAN or not is_shut_in(bundle.networks.values()),
         )
         return self.files.write(instance, hosts_text(resident, self._directory()))
 
@@ -125,7 +135,8 @@ class Naming:
         directory = self._directory()
         life = directory.digest, container.started_at, tuple(container.addresses.items())
         if anew or self._written.get(container.container_id) != life:
-            self.files.write(container.instance, hosts_text(self._resident(container), directory))
+            resident = self._resident(container, directory.range)
+            self.files.write(container.instance, hosts_text(resident, directory))
             self._written[container.container_id] = life
 
     def forget(self, known: Iterable[InstanceId]) -> None:
@@ -133,11 +144,11 @@ class Naming:
         self._written = {}
         self.files.sweep(known)
 
-    def _resident(self, container: Container) -> Resident:
+    def _resident(self, container: Container, range_: str) -> Resident:
         keys = network_keys(container.instance.app, container.addresses)
         addresses = tuple(container.addresses.values())
         engine = self._engine()
-        asked = engine == "podman" or any(HOST_GATEWAY in one for one in container.extra_hosts)
+        asked = engine == PODMAN or any(HOST_GATEWAY in one for one in container.extra_hosts)
         return Resident(
             ServiceName(container.instance.app, container.instance.service),
             tuple(keys.values()),
@@ -147,6 +158,7 @@ class Naming:
             container.extra_hosts,
             self._gateway(addresses) if asked else "",
             engine,
+            not range_ or leads_to(range_, container.pid),
         )
 
     def _gateway(self, addresses: Iterable[str]) -> str:

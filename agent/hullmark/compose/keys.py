@@ -304,7 +304,7 @@ order           honoured `stop-first` or `start-first`: the former instance goes
 name            warned   networks are called APP_NETWORK; to share one, make it yourself and name it with `external: true`
 driver          honoured `bridge` only: there is no overlay
 driver_opts     honoured
-internal        honoured
+internal        honoured who is on no other network reaches its services and what it `uses`, nothing outside; with Podman only [instances beside it](operations/services.md#internal-networks)
 enable_ipv4     honoured `true` only
 enable_ipv6     honoured
 attachable      warned   it means something in a Swarm only

@@ -7,14 +7,18 @@
     10.214.0.9 mail.office                    a service that it `uses`
 
 Of two lines with one name most programs take the first, so what is nearest comes first.
+
+A container without a way to service addresses gets none of those names: the engine's own DNS then answers with the instances beside it. Podman gives
+no default route to one that is only on `internal` networks; Docker does, and drops what leaves the bridge.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from hullmark.model.app import Network
 from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 
 HOST_GATEWAY = "host-gateway"
@@ -28,6 +32,7 @@ LOOPBACK = (
     "ff02::2\tip6-allrouters",
 )
 """As Docker has them."""
+PODMAN = "podman"
 OF_PODMAN = ("host.containers.internal", "host.docker.internal")
 """By which Podman lets its containers reach the host."""
 
@@ -35,7 +40,7 @@ OF_PODMAN = ("host.containers.internal", "host.docker.internal")
 @dataclass(frozen=True)
 class Resident:
     """A container as its hosts file needs it. `networks` are the app's keys of those that it is on. `addresses` are its own ones, none before it is
-    started; `gateway` is the host's on its first network."""
+    started; `gateway` is the host's on its first network. `is_routed`: it has a way to service addresses."""
 
     name: ServiceName
     networks: tuple[str, ...] = ()
@@ -45,6 +50,7 @@ class Resident:
     extra_hosts: tuple[str, ...] = ()
     gateway: str = ""
     engine: str = "docker"
+    is_routed: bool = True
 
 
 @dataclass
@@ -77,9 +83,9 @@ def hosts_text(resident: Resident, directory: Directory) -> str:
     for name, address in _extra(resident):
         made.add(address, (name,))
     made.close()
-    if resident.engine == "podman" and resident.gateway:
+    if resident.engine == PODMAN and resident.gateway:
         made.add(resident.gateway, OF_PODMAN)
-    entries = [entry for entry in directory.services if entry.address]
+    entries = [entry for entry in directory.services if entry.address and resident.is_routed]
     own = {entry.name: tuple(_names(entry, resident)) for entry in entries}
     for entry in entries:
         made.add(entry.address, own[entry.name])
@@ -124,6 +130,11 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_shut_in(networks: Collection[Network]) -> bool:
+    """Whether who is on these networks, and on no others, is on internal ones only."""
+    return len(networks) > 0 and all(each.internal for each in networks)
 
 
 def network_keys(app: str, engine_names: Iterable[str]) -> Mapping[str, str]:

@@ -52,6 +52,14 @@ def is_ipv4(text: str) -> bool:
         return False
 
 
+def is_subnet(text: str) -> bool:
+    """Of IPv4."""
+    try:
+        return str(ipaddress.IPv4Network(text)) == text
+    except ValueError:
+        return False
+
+
 def within(range_: str) -> Callable[[str], bool]:
     """Whether something is an address of this range of IPv4; nothing is of one that is none."""
     try:

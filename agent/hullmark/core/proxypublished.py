@@ -1,9 +1,12 @@
-"""Published ports that this host's proxy answers, each on the host's own addresses: never on all, so that a service address or a bridge answers nothing by them."""
+"""Published ports that this host's proxy answers, each on the host's own addresses: never on all, so that a service address or a bridge answers nothing by them.
+
+Containers of internal networks are refused there: an engine keeps what they send from other machines, not from its own host.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hullmark.core import proxynames
@@ -45,15 +48,23 @@ def frontends(
                 taken.add((address, one.port))
                 key = (one.name, one.target, one.port)
                 binds.setdefault(key, []).append(Bind(address, one.port))
-    found = [_frontend(entries[key[0]], *key[1:], found) for key, found in binds.items()]
+    inner = tuple(sorted(filter(proxynames.is_subnet, {*_internal(sight)})))
+    found = [_frontend(entries[key[0]], *key[1:], found, inner) for key, found in binds.items()]
     return Published(found, tuple(sorted(left_out)))
 
 
-def _frontend(entry: ServiceEntry, target: int, port: int, binds: list[Bind]) -> Frontend:
+def _frontend(
+    entry: ServiceEntry, target: int, port: int, binds: list[Bind], inner: tuple[str, ...]
+) -> Frontend:
     http = entry.client_address is ClientAddress.FORWARDED
     backend = key_of(WEB if http else SVC, entry.name, target)
     name = f"{key_of(PUB, entry.name, target)}:{port}"
-    return Frontend(name, backend, tuple(sorted(binds)), http=http)
+    return Frontend(name, backend, tuple(sorted(binds)), http=http, shuts_out=inner)
+
+
+def _internal(sight: ProxySight) -> Iterator[str]:
+    """A network that is not plain IPv4 has no bridge here (`agentd/bridges.py`)."""
+    return (one.subnet for one in sight.bridges if one.internal)
 
 
 def _addresses(one: PublishedEntry, sight: ProxySight) -> list[str]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
-from hullmark.core import addresses
+from hullmark.core import addresses, shutin
 from hullmark.core.published import conflicts, listed, party_of
 from hullmark.core.serviceports import TCP, addressed, has_address, is_host_network, ports_of
 from hullmark.errors import Problem
@@ -30,6 +30,7 @@ def judged(
     found = _problems(snapshot, app, unsure)
     standing = [f"{each.field}: {each.message}" for each in found if each in before]
     notes = [*standing, *_deserted(snapshot, app), *_unanswered(snapshot, app)]
+    notes += shutin.warnings(snapshot, app)
     return [each for each in found if each not in before], notes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
+from hullmark.core import shutin
 from hullmark.core.serviceview import reaches
 from hullmark.core.whycase import Case
 from hullmark.core.whylinks import broken, ok, unknown
@@ -46,11 +47,12 @@ def spots_of(case: Case, record: AppRecord, service: str) -> tuple[Spot, ...]:
 
 
 def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
-    """What is between a client and the host can't be seen from here."""
+    """Who is shut in by its networks has no way here; what is between a client and the host can't be seen from here."""
     (reach,) = reaches(case.survey, record.app.name, service)
+    shut_in = tuple(shutin.callers(case.snapshot, record.app, service))
     if not any(published.spots for published in reach.published):
-        return ()
-    return (FIREWALL,)
+        return shut_in
+    return (*shut_in, FIREWALL)
 
 
 def _bound(reach: ServiceReach, published: Published) -> Iterator[Link]:

@@ -98,6 +98,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
         domainname=str(config.get("Domainname") or ""),
         extra_hosts=tuple((inspected.get("HostConfig") or {}).get("ExtraHosts") or ()),
         hosts_file=_hosts_file(inspected),
+        pid=int(state.get("Pid") or 0),
     )
 
 

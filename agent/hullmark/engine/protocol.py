@@ -52,7 +52,7 @@ class Container:
     failed check printed, in one line, and empty unless the container is unhealthy.
 
     Times are seconds since 1970, UTC; 0.0 means not yet. Addresses are by engine network name. `hosts_file` is the file of
-    the host that is its /etc/hosts, empty where the engine has made one.
+    the host that is its /etc/hosts, empty where the engine has made one. `pid`: its first process, as the host counts; 0 where none runs.
     """
 
     container_id: str
@@ -78,6 +78,7 @@ class Container:
     domainname: str = ""
     extra_hosts: tuple[str, ...] = ()
     hosts_file: str = ""
+    pid: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,16 @@ def other_networks(inside: str, root: Path = Path("/")) -> tuple[str, ...]:
     return tuple(map(str, sorted(sorted(found, key=_size)[:NETWORKS_MOST])))
 
 
+def leads_to(network: str, pid: int, root: Path = Path("/")) -> bool:
+    """Whether a process has a way to a network, by the routes of its own network namespace. Where they can't be read, it is taken to have one."""
+    try:
+        table = (root / f"proc/{pid}/net/route").read_text()
+    except OSError:
+        return True
+    wanted = ipaddress.IPv4Network(network)
+    return any(wanted.subnet_of(one) for one in routes(table))
+
+
 def _size(network: ipaddress.IPv4Network) -> int:
     return network.prefixlen
 

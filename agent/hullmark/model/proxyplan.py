@@ -72,13 +72,15 @@ class Backend:
 
 @dataclass(frozen=True, order=True)
 class Frontend:
-    """`asks`: callers are looked up in `callers`. `http`: read as HTTP, and the caller's address is put into X-Forwarded-For."""
+    """`asks`: callers are looked up in `callers`. `http`: read as HTTP, and the caller's address is put into X-Forwarded-For. `shuts_out`: subnets
+    whose callers are refused."""
 
     name: str
     backend: str
     binds: tuple[Bind, ...] = ()
     asks: bool = False
     http: bool = False
+    shuts_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hullmark.agentd.hostnames import HostsFiles, has_names
-from hullmark.model.app import Attachment, FileRef, Mount, MountKind
+from hullmark.agentd.hostnames import HostsFiles, Naming, has_names
+from hullmark.model.app import (
+    Attachment,
+    Bundle,
+    ContainerSpec,
+    FileRef,
+    Mount,
+    MountKind,
+    Network,
+)
+from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 from hullmark.model.orders import InstanceId
 from tests.unit.agentd.fakes import bundle_of
 
@@ -89,3 +98,22 @@ def test_whose_hosts_file_is_ours_to_write() -> None:
     assert not has_names(bundle_of(networks=NETWORKS, mounts=(mount,)))
     given = FileRef("hosts", "/etc/hosts")
     assert not has_names(bundle_of(networks=NETWORKS, configs=(given,)))
+
+
+@pytest.mark.parametrize(
+    ("engine", "internal", "has_it"),
+    [("podman", True, False), ("podman", False, True), ("docker", True, True)],
+)
+def test_podman_leaves_no_way_out_of_internal_networks(
+    engine: str, internal: bool, has_it: bool, tmp_path: Path
+) -> None:
+    """Until it runs, only what it is to be on is known; from then on its own routes tell."""
+    entry = ServiceEntry(ServiceName("shop", "db"), "10.214.0.4", (5432,), networks={"back": ()})
+    naming = Naming(HostsFiles(tmp_path), lambda: Directory(services=(entry,)), lambda: engine)
+    made = Bundle(
+        "shop",
+        "web",
+        ContainerSpec("x", networks=NETWORKS),
+        {"back": Network(internal=internal)},
+    )
+    assert ("10.214.0.4" in Path(naming.prepare(WEB, made)).read_text()) is has_it

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from hullmark.core.hostnames import Resident, hosts_text, network_keys
+from hullmark.core.hostnames import Resident, hosts_text, is_shut_in, network_keys
+from hullmark.model.app import Network
 from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 
 WEB = ServiceName("shop", "web")
@@ -47,6 +48,19 @@ def test_services_of_a_shared_network_have_their_names_and_aliases() -> None:
 )
 def test_what_it_may_not_reach_has_no_name(entry: ServiceEntry) -> None:
     assert set(addresses(RESIDENT, entry)) == {"localhost", "web1"}
+
+
+def test_without_a_way_to_service_addresses_none_has_a_name() -> None:
+    shut_in = dataclasses.replace(RESIDENT, is_routed=False, extra_hosts=("bank:203.0.113.9",))
+    assert set(addresses(shut_in, DB, MAIL)) == {"localhost", "web1", "bank"}
+
+
+def test_on_internal_networks_only() -> None:
+    inner, outer = Network(internal=True), Network()
+    assert is_shut_in([inner])
+    assert is_shut_in([inner, inner])
+    assert not is_shut_in([inner, outer])
+    assert not is_shut_in([]), "such a container has other networks than its app's"
 
 
 def test_a_used_service_of_another_app_goes_by_both_names_only() -> None:

@@ -154,6 +154,14 @@ def test_a_published_port_is_on_the_hosts_addresses_and_on_loopback() -> None:
     assert (found.backend, found.http) == ("svc:shop:api.v1:80", False)
 
 
+def test_internal_networks_are_shut_out_of_published_ports() -> None:
+    first, second, third = BRIDGES
+    odd = replace(third, internal=True, subnet="no subnet")
+    made = plan(seen(bridges=(replace(first, internal=True), second, odd)))
+    assert frontend(made, "pub:shop:api.v1:80:8080").shuts_out == (first.subnet,)
+    assert not any(one.shuts_out for one in made.frontends if not one.name.startswith("pub:"))
+
+
 def test_a_published_port_with_an_address_is_on_that_one() -> None:
     ports = (PublishedEntry(1, LAN, API, 80), PublishedEntry(2, "192.0.2.99", API, 80))
     made = plan(seen(published=ports))

@@ -51,6 +51,18 @@ def test_what_changes_while_it_runs_is_no_part_of_the_structure() -> None:
     assert len({render(plan(one), SETTINGS).digest for one in same}) == 1
 
 
+def test_a_long_list_of_subnets_is_in_lines_that_haproxy_takes() -> None:
+    subnets = [f"10.213.{number}.0/26" for number in range(100)]
+    bridges = [
+        Bridge("shop", f"n{number}", f"br-{number}", number + 1, subnet, internal=True)
+        for number, subnet in enumerate(subnets)
+    ]
+    lines = [line.split() for line in config(seen(bridges=tuple(bridges))).splitlines()]
+    lists = [line for line in lines if line[:3] == ["acl", "shut_out", "src"]]
+    assert {each for line in lists for each in line[3:]} == set(subnets)
+    assert max(map(len, lists)) < 64
+
+
 def test_what_is_listened_on_is_the_structure() -> None:
     other = [
         SIGHT,

@@ -60,3 +60,14 @@ def test_a_router_tells_of_its_largest_networks_only(tmp_path: Path) -> None:
     found = routes.other_networks("10.213.0.0/16", tmp_path)
     assert len(found) == routes.NETWORKS_MOST
     assert "172.20.0.0/14" in found
+
+
+def test_a_process_without_a_default_route_has_no_way_to_other_networks(tmp_path: Path) -> None:
+    for pid, destination, mask in ((7, "10.213.4.0", "255.255.255.128"), (8, "0.0.0.0", "0.0.0.0")):
+        (tmp_path / f"proc/{pid}/net").mkdir(parents=True)
+        table = HEADER + row(destination, mask)
+        (tmp_path / f"proc/{pid}/net/route").write_text(table)
+    assert not routes.leads_to("10.214.0.0/16", 7, tmp_path)
+    assert routes.leads_to("10.213.4.0/26", 7, tmp_path)
+    assert routes.leads_to("10.214.0.0/16", 8, tmp_path)
+    assert routes.leads_to("10.214.0.0/16", 9, tmp_path), "it has ended, or can't be looked at"
