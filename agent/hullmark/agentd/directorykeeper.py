@@ -12,6 +12,7 @@ writing, because who must no longer be let in is in it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,9 @@ class DirectoryKeeper:
         try:
             write_private(self._path, statefile.sealed("directory", kept))
         except OSError as error:
+            # The former one would let in again, after a restart, who may no longer; with none the proxy goes on as it is.
+            with contextlib.suppress(OSError):
+                self._path.unlink()
             self._problems.set(
                 WRITE,
                 f"the directory of services can't be written to {self._path}: {error.strerror}",

@@ -144,10 +144,12 @@ def test_a_disk_that_takes_no_writing_does_not_keep_a_revocation_out(
         raise OSError(28, "No space left on device")
 
     agent.sync.turn()
+    assert agent.keeper.accept(directory_of("d1"))
     with monkeypatch.context() as patch:
         patch.setattr("hullmark.agentd.directorykeeper.write_private", full)
         assert agent.keeper.accept(directory_of("d2"))
-    assert (agent.keeper.current.digest, told.times) == ("d2", 1)
+    assert (agent.keeper.current.digest, told.times) == ("d2", 2)
     assert agent.problem_codes() == {"directory.write"}
+    assert again(agent).keeper.current == NO_DIRECTORY, "the former one would take it back"
     assert agent.keeper.accept(directory_of("d3"))
     assert agent.problem_codes() == set()
