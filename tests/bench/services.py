@@ -1,6 +1,6 @@
 """The ways to a service beside each other: requests a second, delay, bulk; how soon changes are served; what 1,000 services cost.
 
-    python -m tests.bench.services [--quick] [--rounds 5] [--seconds 2] [--only ways|changes|size]
+    python -m tests.bench.services [--quick] [--rounds 5] [--seconds 2] [--only ways|changes|size] [--way TEXT]
 
 All in network namespaces of one machine, so what is compared is what each way costs the processor; no cable is in it. Adds `services` to build/bench.json.
 Nothing passes or fails, but that no process of ours is in the way of `mode: host`: that is asserted.
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
@@ -63,7 +63,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         with swarm() as others, Bed(folder, others.serve_directly()) as bed:
             if "ways" in options.only:
                 meter = Meter(folder, options.seconds)
-                found.update(_ways(bed, others, meter, options.rounds))
+                found.update(_ways(bed, others, meter, options.rounds, options.way))
             if "changes" in options.only:
                 runs = QUICK_CHANGES if quick else CHANGES
                 found["changes"] = services_changes.measure(bed.fleet, runs)
@@ -73,7 +73,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _ways(bed: Bed, others: Swarm, meter: Meter, count: int) -> dict[str, Any]:
+def _ways(bed: Bed, others: Swarm, meter: Meter, count: int, only: Sequence[str]) -> dict[str, Any]:
     ways, missing = list(bed.ways()), {}
     for way, encrypted in _overlays(others):
         why = others.why_not(way, encrypted=encrypted)
@@ -81,13 +81,14 @@ def _ways(bed: Bed, others: Swarm, meter: Meter, count: int) -> dict[str, Any]:
             missing[way.key] = why
         else:
             ways.append(way)
+    by_key = {way.key: way for way in ways}
+    ways = [way for way in ways if not only or any(each in way.key for each in only)]
     rounds: dict[str, list[Figures]] = {way.key: [] for way in ways}
     for number in range(count):
         # There and back, so that none is always the one after the same other.
         for way in ways if number % 2 == 0 else reversed(ways):
             rounds[way.key].append(meter.measure(way))
         print(f"services, round {number + 1} of {count}", file=sys.stderr, flush=True)
-    by_key = {way.key: way for way in ways}
     pair = by_key[f"{OUTSIDE}: {HOSTS}"], by_key[f"{OUTSIDE}: {PUBLISHED}"]
     return {
         "connections": CONNECTIONS,
@@ -131,15 +132,15 @@ def print_tables(found: dict[str, Any]) -> None:
 
 
 def _print_ways(found: dict[str, Any]) -> None:
-    print(f"  {'':40}{'req/s':>8}{'p50':>10}{'p99':>10}{'conn/s':>8}{'p99':>10}{'Mbit/s':>8}")
+    print(f"  {'':42}{'req/s':>8}{'p50':>10}{'p99':>10}{'conn/s':>8}{'p99':>10}{'Mbit/s':>8}")
     for way, one in found["ways"].items():
         failed = f"  {one['failed']:g} failed" if one["failed"] else ""
         print(
-            f"  {way:40}{one['requests_per_s']:8.0f}{one['p50_ms']:7.2f} ms{one['p99_ms']:7.2f} ms"
+            f"  {way:42}{one['requests_per_s']:8.0f}{one['p50_ms']:7.2f} ms{one['p99_ms']:7.2f} ms"
             f"{one['connections_per_s']:8.0f}{one['connection_p99_ms']:7.2f} ms{one['bulk_mbit_per_s']:8.0f}{failed}"
         )
     for way, why in found["not_measured"].items():
-        print(f"  {way:40}none: {why}")
+        print(f"  {way:42}none: {why}")
     still = found["mode_host_while_ours_stand_still"]["requests_per_s"]
     print(f"  {HOSTS} with all processes of ours stopped: {still:.0f} req/s, none failed")
     for one in found["beside"]:
@@ -215,12 +216,14 @@ def _options(arguments: Optional[list[str]] = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement of each round")
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
+    parser.add_argument("--way", metavar="TEXT", action="append", help="only those named so")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--silent", action="store_true", help="no tables")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
     options.only = options.only or list(PARTS)
+    options.way = options.way or []
     return options
 
 
