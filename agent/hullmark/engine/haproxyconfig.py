@@ -44,6 +44,8 @@ MOST_FORMER = 20
 One that saw so many reloads is ended with the connections that it has left."""
 WORDS_MOST = 40
 """Of a list in one line: HAProxy takes 64 words and 2,048 characters."""
+MOST_OF_ONE = 0.75
+"""Of all connections: who floods one port must not have those of all others. The rest waits in the kernel."""
 HANDSHAKE_S = 5
 """Whoever can reach the TLS port could else hold a connection of it for a day by saying nothing."""
 
@@ -173,6 +175,7 @@ def _defaults(host_id: str) -> str:
 def _frontend(frontend: Frontend, settings: Settings) -> str:
     lines = [f"frontend {frontend.name} from {'web' if frontend.http else 'tcp'}"]
     lines += [f"    bind {_place(one)}" for one in frontend.binds]
+    lines.append(_bounded(settings))
     lines.append("    tcp-request content set-var(txn.outcome) str(failure)")
     if frontend.shuts_out:
         shut_out = frontend.shuts_out
@@ -208,6 +211,7 @@ def _tls(plan: ProxyPlan, settings: Settings) -> str:
             f"    log-format '{haproxylog.of_arrival(plan.host_id)}'",
             # Until it is known who calls; from then on `timeout tunnel` is what counts.
             f"    timeout client {HANDSHAKE_S}s",
+            _bounded(settings),
             *(
                 f"    bind {_place(one)} accept-proxy ssl {keys} verify required"
                 for one in plan.tls
@@ -221,6 +225,10 @@ def _tls(plan: ProxyPlan, settings: Settings) -> str:
             "    use_backend %[var(txn.backend)]",
         ]
     )
+
+
+def _bounded(settings: Settings) -> str:
+    return f"    maxconn {int(settings.most_connections * MOST_OF_ONE)}"
 
 
 def _backend(backend: Backend, servers: Mapping[str, tuple[str, int]]) -> str:

@@ -113,6 +113,14 @@ def test_a_client_can_name_no_address_for_itself() -> None:
     assert "http-request set-header X-Forwarded-For %[src]" in config(seen(services=(entry,)))
 
 
+def test_who_floods_one_port_leaves_connections_to_others() -> None:
+    blocks = re.split(r"\n(?=frontend |backend )", config())
+    found = [block for block in blocks if block.startswith("frontend ")]
+    assert found
+    assert all("    maxconn 15000\n" in block for block in found)
+    assert "    maxconn 20000\n" in blocks[0]
+
+
 def test_other_hosts_are_verified_both_ways() -> None:
     text = config()
     calls = [line for line in text.splitlines() if re.match(r" +server .* ssl ", line)]
@@ -134,7 +142,7 @@ _LINES = re.compile(
     rf"| +(default_backend|use_backend) ({_NAME}|%\[var\(txn.backend\)\])"
     r"| +(tcp-request|tcp-response) content [ A-Za-z0-9_.:/@(),{}-]+"
     r"| +http-request set-header X-Forwarded-For %\[src\]| +option allbackups"
-    r"| +timeout client 5s| +log-format '\{[^']*\}'"
+    r"| +timeout client 5s| +maxconn 15000| +log-format '\{[^']*\}'"
     r"|# interface [A-Za-z0-9_.-]+ is [0-9]+"
 )
 _TABLE = re.compile(r"[A-Za-z0-9_.@+-]+ (own|last):[A-Za-z0-9_.:-]+")
