@@ -148,12 +148,12 @@ x-hullmark      honoured
 
 [services.*.x-hullmark] Hullmark's own key
 on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
-one_shot        honoured runs once for each generation of the app; see below
-scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see below
-require         honoured controls that a host has to prove before it gets new instances; see below
-uses            honoured services that this one calls, of other apps or of no common network: APP/SERVICE, or SERVICE of its own; see below
+one_shot        honoured runs once for each generation of the app; see above
+scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see above
+require         honoured controls that a host has to prove before it gets new instances; see above
+uses            honoured services that this one calls, of other apps or of no common network: APP/SERVICE, or SERVICE of its own; see above
 ingress         honoured constraints as of placement: which hosts answer its published ports; without it every host with a proxy
-client_address  honoured `none`, `proxy` or `forwarded`: how its containers learn who called a published port; see below
+client_address  honoured `none`, `proxy` or `forwarded`: how its containers learn who called a published port; see above
 drain           honoured how long an instance that stops may go on with its connections, 0s to 5m; 5s if not given
 
 [services.*.x-hullmark.require[]] A required control
@@ -175,7 +175,7 @@ target          honoured
 published       honoured a port; without it none of a host, or with `mode: host` any free one, also of a range
 host_ip         honoured
 protocol        honoured `tcp`; `udp` and `sctp` with `mode: host` only
-mode            honoured `ingress`: answered by the hosts' proxies; or `host`: bound by the engine on the instance's host; see below
+mode            honoured `ingress`: answered by the hosts' proxies; or `host`: bound by the engine on the instance's host; see above
 name            warned   it is a comment
 app_protocol    warned   it is a comment
 
