@@ -248,7 +248,7 @@ def wait_for_enter(cluster: OneHostCluster) -> None:
         "  hullmark services\n"
         "  hullmark why hello/greeter\n"
         "  hullmark scale hello/web=5\n"
-        "  hullmark logs -f hello\n"
+        "  hullmark flows\n"
         "  hullmark controls\n"
         "  hullmark outages list\n"
         "  hullmark events\n\n"

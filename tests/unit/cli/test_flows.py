@@ -47,7 +47,8 @@ def test_flows(master: FakeMaster, run: Run) -> None:
 
 def test_of_a_scope_and_none(master: FakeMaster, run: Run) -> None:
     master.answers[PATH] = FlowList(())
-    assert run("flows", "--scope", "cde").out == "no flow is declared\n"
+    assert run("flows").out == "no flow is declared\n"
+    assert run("flows", "--scope", "cde").out == "no flow is declared with an end in scope cde\n"
     assert master.requests[-1].query == {"scope": "cde"}
     assert run("flows", "--scope", "pci").code == 64
 

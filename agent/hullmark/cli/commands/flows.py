@@ -41,4 +41,4 @@ def command(asked: Asked, scope: Optional[str], as_csv: bool) -> None:
     elif found:
         show.lines(*flowstext.as_table(found))
     else:
-        show.lines("no flow is declared")
+        show.lines("no flow is declared" + (f" with an end in scope {scope}" if scope else ""))
