@@ -22,6 +22,7 @@ from hullmark import log
 from hullmark.agentd import statefile
 from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.problems import Problems
+from hullmark.core import proxynames
 from hullmark.errors import BrokenState
 from hullmark.model.directory import NO_DIRECTORY, Directory
 from hullmark.pki.files import write_private
@@ -99,6 +100,8 @@ class DirectoryKeeper:
     def _doubts(self, directory: Directory) -> str:
         if self._ledger.closed:
             return "the agent begins anew with another configuration or identity"
+        if directory.range and not proxynames.is_subnet(directory.range):
+            return f"its range of service addresses is none: {directory.range!r}"
         return self._ledger.doubts(directory.epoch, directory.leader)
 
     def _keep(self, directory: Directory) -> None:

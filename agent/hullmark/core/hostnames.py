@@ -15,12 +15,15 @@ no default route to one that is only on `internal` networks; Docker does, and dr
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from hullmark.core import proxynames
 from hullmark.model.app import Network
 from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 
+_ALIAS = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 HOST_GATEWAY = "host-gateway"
 """Of `extra_hosts`: this host, as the container reaches it."""
 LOOPBACK = (
@@ -75,7 +78,8 @@ class _Lines:
 
 
 def hosts_text(resident: Resident, directory: Directory) -> str:
-    """The whole file."""
+    """The whole file. Of what a leader tells, only names of services and aliases, and addresses of the range, are written: none can be a line of its
+    own, or lead a container that runs to somebody else."""
     made = _Lines()
     full = f"{resident.hostname}.{resident.domainname}" if resident.domainname else ""
     for address in resident.addresses:
@@ -85,7 +89,12 @@ def hosts_text(resident: Resident, directory: Directory) -> str:
     made.close()
     if resident.engine == PODMAN and resident.gateway:
         made.add(resident.gateway, OF_PODMAN)
-    entries = [entry for entry in directory.services if entry.address and resident.is_routed]
+    is_service = proxynames.within(directory.range)
+    entries = [
+        entry
+        for entry in directory.services
+        if resident.is_routed and proxynames.is_name(entry.name) and is_service(entry.address)
+    ]
     own = {entry.name: tuple(_names(entry, resident)) for entry in entries}
     for entry in entries:
         made.add(entry.address, own[entry.name])
@@ -108,7 +117,7 @@ def _names(entry: ServiceEntry, resident: Resident) -> Iterator[str]:
 def _aliases(entry: ServiceEntry, resident: Resident) -> Iterator[str]:
     if entry.name.app == resident.name.app:
         for network in _shared(entry, resident):
-            yield from entry.networks[network]
+            yield from filter(_ALIAS.fullmatch, entry.networks[network])
 
 
 def _shared(entry: ServiceEntry, resident: Resident) -> tuple[str, ...]:

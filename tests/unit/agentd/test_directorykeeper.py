@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,12 @@ def test_only_the_leader_that_polls_have_shown_is_believed(
     assert agent.keeper.current.digest == "d1"
     assert again(agent).keeper.current.digest == "d1", "nor is it on the disk"
     assert told.times == 1
+
+
+def test_a_range_that_is_none_is_not_believed(agent: Agent) -> None:
+    agent.sync.turn()
+    assert not agent.keeper.accept(dataclasses.replace(directory_of(), range="10.214.0.0/99"))
+    assert agent.keeper.accept(dataclasses.replace(directory_of(), range="10.214.0.0/16"))
 
 
 def test_an_answer_later_than_its_lease_is_dropped(agent: Agent) -> None:

@@ -109,7 +109,11 @@ def test_podman_leaves_no_way_out_of_internal_networks(
 ) -> None:
     """Until it runs, only what it is to be on is known; from then on its own routes tell."""
     entry = ServiceEntry(ServiceName("shop", "db"), "10.214.0.4", (5432,), networks={"back": ()})
-    naming = Naming(HostsFiles(tmp_path), lambda: Directory(services=(entry,)), lambda: engine)
+    naming = Naming(
+        HostsFiles(tmp_path),
+        lambda: Directory(range="10.214.0.0/16", services=(entry,)),
+        lambda: engine,
+    )
     made = Bundle(
         "shop",
         "web",

@@ -57,7 +57,7 @@ class Bed:
 
     def __init__(self, folder: Path) -> None:
         self.installed = True
-        self.directory = Directory(digest="d1", services=(DB,))
+        self.directory = Directory(digest="d1", range="10.214.0.0/16", services=(DB,))
         self.files = HostsFiles(folder / "hosts")
         self.naming = Naming(
             self.files, lambda: self.directory, lambda: "docker", lambda: (BRIDGE,)
@@ -120,7 +120,7 @@ def test_a_service_that_comes_later_is_told_in_the_same_file(bed: Bed) -> None:
     bed.reach.started("id1")
     inode = Path(path).stat().st_ino
     more = dataclasses.replace(DB, name=ServiceName("shop", "cache"), address="10.214.0.5")
-    bed.directory = Directory(digest="d2", services=(DB, more))
+    bed.directory = Directory(digest="d2", range="10.214.0.0/16", services=(DB, more))
     bed.naming.show(bed.container)
     assert "10.214.0.5\tcache cache.shop" in lines(path)
     assert Path(path).stat().st_ino == inode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,29 @@ RESIDENT = Resident(WEB, ("back",), ("10.213.0.2",), hostname="web1")
 def addresses(resident: Resident, *entries: ServiceEntry) -> dict[str, str]:
     """By name, what a program gets that takes the first IPv4 line."""
     found: dict[str, str] = {}
-    for line in hosts_text(resident, Directory(services=entries)).splitlines():
+    for line in hosts_text(
+        resident, Directory(range="10.214.0.0/16", services=entries)
+    ).splitlines():
         address, *names = line.split()
         if ":" not in address:
             for name in names:
                 found.setdefault(name, address)
     return found
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"address": "203.0.113.66"},
+        {"address": "10.214.0.4 bank\n203.0.113.66"},
+        {"name": ServiceName("shop", "db\n203.0.113.66 bank")},
+        {"networks": {"back": ("x\n203.0.113.66 bank",)}},
+    ],
+)
+def test_a_leader_can_lead_nobody_out_of_the_range(wrong: dict[str, Any]) -> None:
+    entry = ServiceEntry(ServiceName("shop", "db"), "10.214.0.4", (5432,), networks={"back": ()})
+    told = Directory(range="10.214.0.0/16", services=(dataclasses.replace(entry, **wrong),))
+    assert "203.0.113.66" not in hosts_text(RESIDENT, told)
 
 
 def test_services_of_a_shared_network_have_their_names_and_aliases() -> None:
