@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Optional
 
 from tests.cluster import wait_until
+from tests.integration import process
 from tests.integration.daemon import required
 from tests.integration.namespaces import HostNetwork
 from tests.integration.workspace import Workspace
@@ -117,6 +118,13 @@ class Proxy:
         """Launcher and HAProxy end in good order, and stay away until `start`."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
+            self._process.wait(15)
+            self._process = None
+
+    def crash(self) -> None:
+        """Launcher and HAProxy end at once, as where their host does, and stay away until `start`."""
+        process.kill_workspace(self.workspace.path)
+        if self._process is not None:
             self._process.wait(15)
             self._process = None
 

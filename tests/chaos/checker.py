@@ -143,6 +143,13 @@ def converged(history: History) -> Iterator[str]:
             yield f"round {number} (seed {one.seed}): {_difference(wanted, running)}"
 
 
+def refused(history: History) -> Iterator[str]:
+    """Nobody is answered by a service that it may not call, whatever became of proxies."""
+    for rest in history.rests:
+        for who in rest.intruders:
+            yield f"{who} was answered at {rest.at_s:.1f}"
+
+
 def something_happened(history: History) -> Iterator[str]:
     """A round with no proven fault, no acknowledged change, no container or no term in it says nothing; nor does one that
     took too long. A store's history with gaps says less than it seems to."""
@@ -211,6 +218,7 @@ RULES: tuple[Callable[[History], Iterator[str]], ...] = (
     stopped,
     doubled,
     converged,
+    refused,
     something_happened,
 )
 

@@ -411,6 +411,48 @@ class KillEngine(OfHosts):
             self.hit.engine.start()
 
 
+class KillProxy(OfHosts):
+    """Its launcher starts it again."""
+
+    name = "kill -9 of a proxy"
+    lasts_s = (0.5, 3.0)
+
+    def begin(self) -> None:
+        self.hit = self.pick()
+        self.pid = self.hit.proxy.kill()
+
+    def heal(self) -> None:
+        wait_until(self._is_back, f"the proxy of {self.hit.name} is back")
+        self.proof = f"process {self.pid} ended, and {self.hit.proxy.pid} came after it"
+
+    def _is_back(self) -> bool:
+        proxy = self.hit.proxy
+        return proxy.pid not in (0, self.pid) and bool(proxy.workers)
+
+
+class FreezeProxy(OfHosts):
+    """The main process and its workers."""
+
+    name = "SIGSTOP of a proxy"
+    pids: tuple[int, ...] = ()
+
+    def begin(self) -> None:
+        self.hit = self.pick()
+        self.pids = (self.hit.proxy.pid, *self.hit.proxy.workers)
+        self._signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        if len(self.pids) > 1 and all(map(stopped, self.pids)):
+            self.proof = f"processes {list(self.pids)} are in state T"
+
+    def heal(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
 class CutHost(OfLinks):
     """Shorter or longer than `lost_after`."""
 
@@ -440,6 +482,7 @@ class Reboot(OfHosts):
         self.hit = self.pick()
         self.unheard = self.broken = (self.hit.name,)
         self.hit.agent.kill()
+        self.hit.proxy.crash()
         folder = self.hit.engine.workspace.path
         ended = [pid for pid in process.of_workspace(folder) if process.identity(pid)]
         process.kill_workspace(folder)
@@ -449,6 +492,7 @@ class Reboot(OfHosts):
     def heal(self) -> None:
         self.hit.engine.kill()
         self.hit.network.renew()
+        self.hit.proxy.start()
         self.hit.engine.start()
         command = [*self.hit.network.inside, *Cluster.daemon("agentd", self.hit.config)]
         log = self.hit.agent.log
@@ -480,6 +524,8 @@ FAULTS: tuple[type[Doing], ...] = (
     KillAgent,
     FreezeAgent,
     KillEngine,
+    KillProxy,
+    FreezeProxy,
     CutHost,
     Reboot,
 )

@@ -86,7 +86,7 @@ class Master:
 
 
 class Pair(Fleet):
-    """`kinds`: the hosts and their engines. `master_options`: more lines of both masters' configuration."""
+    """`kinds`: the hosts and their engines. `master_options`: more lines of both masters' configuration. `proxy`: whether each host has one."""
 
     def __init__(
         self,
@@ -96,8 +96,9 @@ class Pair(Fleet):
         version: str = NEWEST,
         master_options: str = "",
         agent_options: str = QUICK_AGENT,
+        proxy: bool = False,
     ) -> None:
-        super().__init__(folder, kinds)
+        super().__init__(folder, kinds, proxy=proxy)
         self.master_options = master_options
         self.agent_options = agent_options
         self.version = version
@@ -123,7 +124,7 @@ class Pair(Fleet):
             network = self._resources.enter_context(HostNetwork(name, f"192.0.2.{number}"))
             engine = self._kinds[name](network=network)
             self._resources.callback(engine.stop)
-            self.hosts[name] = Host(self.folder, network, engine)
+            self.hosts[name] = Host(self.folder, network, engine, self._proxy(network))
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._start_engine, self.hosts.values()))
         for host in self.hosts.values():
@@ -231,6 +232,8 @@ class Pair(Fleet):
         for host in self.hosts.values():
             if not host.engine.running:
                 host.engine.start()
+            if host.has_proxy and not host.proxy.launched:
+                host.proxy.start()
             if not host.agent.running:
                 host.agent.start()
             os.kill(host.agent.pid, signal.SIGCONT)

@@ -114,13 +114,14 @@ class Running:
 @dataclass(frozen=True)
 class Rest:
     """The cluster after a round, all faults healed. `settled`: what it runs is what is asked for, once each; `why` says what
-    is not. `generations`: what the leader says of each app."""
+    is not. `generations`: what the leader says of each app. `intruders`: who was answered by a service that it may not call."""
 
     at_s: float
     settled: bool
     why: str
     running: tuple[Running, ...]
     generations: Mapping[str, int]
+    intruders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

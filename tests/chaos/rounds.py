@@ -21,6 +21,7 @@ from typing import Optional
 import docker.errors
 import requests
 
+from tests.chaos import ways
 from tests.chaos.checker import Violation, check
 from tests.chaos.faults import FAMILIES, FAULTS, HOST_SIDE, Doing
 from tests.chaos.load import Client, Door
@@ -33,7 +34,7 @@ from tests.integration.engines import Engine
 LOST_AFTER_S = 10.0
 REST_S = 60.0
 CLIENTS = ("c1", "c2")
-KINDS_OF_APPS = {"kept": "keep", "lone": "stop", "still": "replace"}
+KINDS_OF_APPS = {"kept": "keep", "lone": "stop", "still": "replace", ways.APP: "keep"}
 SERVICE = """\
 name: {name}
 services:
@@ -87,7 +88,8 @@ class Bed:
 
     def __init__(self, folder: Path, kinds: Mapping[str, Callable[..., Engine]] = KINDS) -> None:
         self.folder = folder
-        self.pair = Pair(folder, kinds, master_options=f"lost_after: {LOST_AFTER_S:g}s\n")
+        options = f"lost_after: {LOST_AFTER_S:g}s\n"
+        self.pair = Pair(folder, kinds, master_options=options, proxy=True)
         self.rounds: list[Round] = []
         self.faults: list[Fault] = []
         self.tries: list[Try] = []
@@ -124,9 +126,10 @@ class Bed:
         self.token = self.folder / "token"
         create = ("token", "create", "chaos", "--role", "deployer")
         self.pair.hullmark(*create, "--token-file", str(self.token))
-        for app, more in MORE.items():
+        apps = {app: SERVICE.format(name=app, more=more) for app, more in MORE.items()}
+        for app, text in {**apps, ways.APP: ways.SERVICES}.items():
             file = self.folder / f"{app}.yaml"
-            file.write_text(SERVICE.format(name=app, more=more))
+            file.write_text(text)
             self.pair.hullmark("apply", "--wait", str(file))
 
     def door(self) -> Door:
@@ -197,12 +200,14 @@ class Bed:
 
     def _rest(self) -> None:
         until = time.monotonic() + REST_S
+        self._intruders: set[str] = set()
         why, found, generations = self._look()
         while why and time.monotonic() < until:
             time.sleep(0.5)
             why, found, generations = self._look()
         self._agents.look(also_same=True)
-        self.rests.append(Rest(time.monotonic(), not why, why, found, generations))
+        now = time.monotonic()
+        self.rests.append(Rest(now, not why, why, found, generations, tuple(self._intruders)))
 
     def _look(self) -> tuple[str, tuple[Running, ...], dict[str, int]]:
         """What is not as asked for yet, by engines, store and leader."""
@@ -229,7 +234,11 @@ class Bed:
             return f"hosts: {states}", found, generations
         wanted = self._wanted(generations)
         have = sorted((one.app, one.service, one.slot, one.generation) for one in found)
-        return ("" if have == wanted else f"runs {have}, wanted {wanted}"), found, generations
+        if have != wanted:
+            return f"runs {have}, wanted {wanted}", found, generations
+        reached = ways.look(containers)
+        self._intruders.update(reached.intruders)
+        return reached.why, found, generations
 
     def _wanted(self, generations: Mapping[str, int]) -> list[tuple[str, str, int, int]]:
         specs = {(spec.app, spec.generation): spec for spec in self.pair.eye.specs}

@@ -439,6 +439,12 @@ BROKEN: dict[str, tuple[str, Change]] = {
             history, rests=(replace(history.rests[0], settled=False, why="no leader"),)
         ),
     ),
+    "a service that answers who may not call it": (
+        "refused",
+        lambda history: replace(
+            history, rests=(replace(history.rests[0], intruders=("asked/stranger.1 on web1",)),)
+        ),
+    ),
     "a round without an end": ("converged", without("rests", lambda one: True)),
     "no round": ("something happened", without("rounds", lambda one: True)),
     "a round without a fault": ("something happened", without("faults", lambda one: True)),

@@ -12,7 +12,8 @@ from tests.chaos.pair import Links
 from tests.chaos.rounds import Bed
 from tests.integration.namespaces import HostNetwork, enter_private_network
 
-SEEDS = (3, 5, 8)
+SEEDS = (33, 5, 13)
+"""Proxies are killed and stopped, a host is rebooted, the leader and a link are cut off."""
 KEPT = Path("build/chaos")
 
 
