@@ -57,20 +57,29 @@ COMPARED = (
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """`enter_private_network` comes first."""
-    quick = options.quick
-    found: dict[str, Any] = {"machine": _machine()}
+    quick, runs = options.quick, QUICK_CHANGES if options.quick else CHANGES
+    found: dict[str, Any] = {"machine": _machine(), "load": {}}
     if not {"ways", "changes"}.isdisjoint(options.only):
         with swarm() as others, Bed(folder, others.serve_directly()) as bed:
             if "ways" in options.only:
-                meter = Meter(folder, options.seconds)
-                found.update(_ways(bed, others, meter, options.rounds, options.way))
+                with _load_of(found, "ways"):
+                    meter = Meter(folder, options.seconds)
+                    found.update(_ways(bed, others, meter, options.rounds, options.way))
             if "changes" in options.only:
-                runs = QUICK_CHANGES if quick else CHANGES
-                found["changes"] = services_changes.measure(bed.fleet, runs)
+                with _load_of(found, "changes"):
+                    found["changes"] = services_changes.measure(bed.fleet, runs)
     if "size" in options.only:
-        found["size"] = services_size.measure(folder, QUICK_RELOADS if quick else RELOADS)
-    found["load"] = [round(os.getloadavg()[0], 1), os.cpu_count()]
+        with _load_of(found, "size"):
+            found["size"] = services_size.measure(folder, QUICK_RELOADS if quick else RELOADS)
     return found
+
+
+@contextlib.contextmanager
+def _load_of(found: dict[str, Any], part: str) -> Iterator[None]:
+    """What the machine was busy with: its load before and after."""
+    before = os.getloadavg()[0]
+    yield
+    found["load"][part] = [round(before, 1), round(os.getloadavg()[0], 1)]
 
 
 def _ways(bed: Bed, others: Swarm, meter: Meter, count: int, only: Sequence[str]) -> dict[str, Any]:
@@ -114,15 +123,14 @@ def _machine() -> dict[str, Any]:
     return {
         "kernel": platform.release(),
         "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 1),
         "haproxy": said.split()[2] if said else "",
     }
 
 
 def print_tables(found: dict[str, Any]) -> None:
-    load, cores = found["load"]
-    before = found["machine"]["load_before"]
-    print(f"\nways to a service, {cores} cores, load {before} before and {load} after")
+    print(f"\nways to a service, {found['machine']['cores']} cores")
+    for part, (before, after) in found["load"].items():
+        print(f"  load of the machine, {part}: {before:g} before, {after:g} after")
     if "ways" in found:
         _print_ways(found)
     if "changes" in found:
@@ -239,7 +247,8 @@ def main() -> None:
     with contextlib.suppress(FileNotFoundError):
         before = json.loads(options.output.read_text())
     # One part alone leaves the others of an earlier run as they are.
-    kept = {**before.get("services", {}), **found}
+    former = before.get("services", {})
+    kept = {**former, **found, "load": {**former.get("load", {}), **found["load"]}}
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps({**before, "services": kept}, indent=2) + "\n")
     if not options.silent:
