@@ -29,6 +29,7 @@ root_prefix={root}
 """
 AGENT = "var/lib/hullmark/agent"
 MASTER = "var/lib/hullmark/master"
+PROXY = "var/lib/hullmark-proxy"
 FILES = {
     "etc/hullmark/agent.yaml": 0o644,
     "usr/bin/hullmark": 0o755,
@@ -40,6 +41,8 @@ FILES = {
     f"{AGENT}/state-b.json": 0o600,
     f"{AGENT}/held.json": 0o600,
     f"{AGENT}/configs/0a-644-0-0": 0o644,
+    f"{PROXY}/haproxy.cfg": 0o600,
+    f"{PROXY}/proxy.pem": 0o600,
     f"{MASTER}/store.sqlite": 0o600,
     f"{MASTER}/store.sqlite.lock": 0o600,
     f"{MASTER}/pki/root.pem": 0o644,
@@ -100,6 +103,13 @@ def test_aide_is_silent_about_a_day_of_work(host: Host) -> None:
     host.write(f"{AGENT}/configs/1b-600-0-0")
     host.write(f"{AGENT}/configs/.2c-600-0-0.new")
     (host.root / AGENT / "configs" / "0a-644-0-0").unlink()
+    host.write(f"{AGENT}/directory.json")
+    host.write(f"{AGENT}/hosts/shop.web.1.g1", 0o644)
+    host.write(f"{PROXY}/haproxy.cfg", text="another service")
+    host.write(f"{PROXY}/.haproxy.cfg.candidate")
+    host.write(f"{PROXY}/callers.acl")
+    host.write("var/log/hullmark-proxy.log", 0o640)
+    host.write("run/hullmark-proxy/pid", 0o644)
     host.write(f"{MASTER}/store.sqlite", text="another revision")
     host.write(f"{MASTER}/store.sqlite-wal")
     host.write(f"{MASTER}/store.sqlite-shm")
@@ -121,6 +131,8 @@ CHANGES: Mapping[str, Callable[[Host], None]] = {
     f"/{AGENT}/configs/0a-644-0-0": lambda host: host.write(
         f"{AGENT}/configs/0a-644-0-0", 0o644, "changed in its place"
     ),
+    f"/{PROXY}/proxy.pem": lambda host: host.write(f"{PROXY}/proxy.pem", text="another key"),
+    f"/{PROXY}/haproxy.cfg": lambda host: (host.root / PROXY / "haproxy.cfg").chmod(0o644),
     f"/{MASTER}/pki/root.pem": lambda host: (host.root / MASTER / "pki/root.pem").unlink(),
     "/etc/hullmark/agent.yaml": lambda host: host.write(
         "etc/hullmark/agent.yaml", 0o644, "masters: [https://elsewhere:7441]"
