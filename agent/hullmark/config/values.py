@@ -192,13 +192,14 @@ _RANGE_PREFIXES = (16, 29)
 
 
 def service_range(value: Any) -> str:
-    """All service addresses are one value in the store, which the size of the range bounds."""
-    allowed = "an IPv4 network from /16 to /29 such as 10.214.0.0/16"
+    """All service addresses are one value in the store, which the size of the range bounds. What is somebody's on the internet no host would take."""
+    allowed = "a private IPv4 network from /16 to /29 such as 10.214.0.0/16"
     try:
         found = subnet(value)
     except ValueError:
         raise ValueError(allowed) from None
-    if not _RANGE_PREFIXES[0] <= int(found.rpartition("/")[2]) <= _RANGE_PREFIXES[1]:
+    network = ipaddress.IPv4Network(found)
+    if network.is_global or not _RANGE_PREFIXES[0] <= network.prefixlen <= _RANGE_PREFIXES[1]:
         raise ValueError(allowed)
     return found
 

@@ -22,8 +22,8 @@ _LARGEST = 16
 
 class LoopbackAddresses:
     """Addresses of `cluster_range` (as `10.214.0.0/16`) on `lo`: each is a /32 with scope host, which no other host is told of. What isn't in the range, or
-    isn't a single address, is never touched, but for what was put there before under another range. Raises Refused for a range that is none, is too
-    large, or holds the loopback device's own addresses."""
+    isn't a single address, is never touched, but for what was put there before under another range. Raises Refused for a range that is none or not private, is
+    too large, or holds the loopback device's own addresses."""
 
     def __init__(self, cluster_range: str) -> None:
         try:
@@ -34,6 +34,8 @@ class LoopbackAddresses:
             raise Refused(f"service addresses can't be of {self.range}: that is loopback's own")
         if self.range.prefixlen < _LARGEST:
             raise Refused(f"service addresses can't be of {self.range}: a /{_LARGEST} is the most")
+        if self.range.is_global:
+            raise Refused(f"service addresses can't be of {self.range}: that is no private network")
 
     def have(self, addresses: Iterable[str], former: Iterable[str] = ()) -> bool:
         """Add what is missing, remove what is in the range or in `former`, and not wanted. Whether anything changed. Raises Refused where the kernel

@@ -60,7 +60,8 @@ def test_a_route_that_comes_later_ends_nothing(told, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10.0.0.0/15", "10.214.0.1/16", "127.0.0.0/16", "0.0.0.0/0", "fd00::/64"]
+    "text",
+    ["", "10.0.0.0/15", "8.8.0.0/16", "10.214.0.1/16", "127.0.0.0/16", "0.0.0.0/0", "fd00::/64"],
 )
 def test_a_range_that_can_not_be_is_refused(text: str) -> None:
     with pytest.raises(Refused):
