@@ -13,6 +13,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -127,10 +128,14 @@ class Bed:
         create = ("token", "create", "chaos", "--role", "deployer")
         self.pair.hullmark(*create, "--token-file", str(self.token))
         apps = {app: SERVICE.format(name=app, more=more) for app, more in MORE.items()}
-        for app, text in {**apps, ways.APP: ways.SERVICES}.items():
-            file = self.folder / f"{app}.yaml"
-            file.write_text(text)
-            self.pair.hullmark("apply", "--wait", str(file))
+        apps[ways.APP] = ways.SERVICES
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._apply, apps, apps.values()))
+
+    def _apply(self, app: str, text: str) -> None:
+        file = self.folder / f"{app}.yaml"
+        file.write_text(text)
+        self.pair.hullmark("apply", "--wait", str(file))
 
     def door(self) -> Door:
         """A way to both masters for one client."""
