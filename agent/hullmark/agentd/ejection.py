@@ -21,6 +21,7 @@ from hullmark.agentd.attempts import Attempts
 from hullmark.agentd.ejected import is_ejected, mark
 from hullmark.agentd.ejectionfolder import Folder
 from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.hostnames import FOLDER, HostsFiles
 from hullmark.agentd.lock import FolderLock, pair_lock
 from hullmark.agentd.observer import described
 from hullmark.core.ejection import Ejection, Kept, Present, Scene, eject
@@ -78,6 +79,7 @@ class Leave:
     ) -> None:
         """Raises HullmarkError: the host is not enrolled, or its engine doesn't answer."""
         self._state = state
+        self._hosts = HostsFiles(self._state / FOLDER)
         self._engine = engine
         self._others = others
         self._stop_service = stop_service
@@ -150,7 +152,8 @@ class Leave:
         for engine in self._others:
             with suppress(HullmarkError):
                 names = sorted(
-                    one.found.name for one in _present(engine, self._enrolled.cluster_id)
+                    one.found.name
+                    for one in _present(engine, self._enrolled.cluster_id, self._hosts)
                 )
                 if names:
                     found.append(
@@ -208,7 +211,7 @@ class Leave:
         )
         orders = stored if stored is not None and mine else Orders(cluster, self._enrolled.host_id)
         info = self._engine.info()
-        present = tuple(_present(self._engine, cluster))
+        present = tuple(_present(self._engine, cluster, self._hosts))
         return eject(
             Scene(
                 orders,
@@ -247,12 +250,14 @@ def _agent_gone(state: Path) -> Iterator[None]:
         lock.release()
 
 
-def _present(engine: Engine, cluster_id: str) -> Iterator[Present]:
+def _present(engine: Engine, cluster_id: str, hosts: HostsFiles) -> Iterator[Present]:
     for row in engine.listed():
         with suppress(NotFound):
             found = engine.container(row.container_id)
             if found.cluster_id == cluster_id:
-                yield Present(described(found.name, found), engine.restart_policy(row.container_id))
+                restart = engine.restart_policy(row.container_id)
+                has_hosts = hosts.is_ours(found.hosts_file)
+                yield Present(described(found.name, found), restart, has_hosts)
 
 
 def _logging(spec: ContainerSpec, engine_name: str) -> Logging:

@@ -21,10 +21,11 @@ from hullmark.model.orders import Assignment, InstanceId, Orders
 
 @dataclass(frozen=True)
 class Present:
-    """A container of the cluster. `found.name` is the name that the engine has for it."""
+    """A container of the cluster. `found.name` is the name that the engine has for it. `has_hosts`: its hosts file is the agent's."""
 
     found: Found
     restart: EngineRestart = NO_RESTART
+    has_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _kept(scene: Scene, assignment: Assignment, spec: ContainerSpec, present: Pr
         restart_of(spec, scene.engine),
         present.restart,
         start,
-        tuple(_remarks(scene, assignment, spec, found, start)),
+        tuple(_remarks(scene, assignment, spec, present, start)),
     )
 
 
@@ -162,18 +163,19 @@ def _would_start(
 
 
 def _remarks(
-    scene: Scene, assignment: Assignment, spec: ContainerSpec, found: Found, start: bool
+    scene: Scene, assignment: Assignment, spec: ContainerSpec, present: Present, start: bool
 ) -> Iterable[str]:
-    restart = spec.restart
+    found, restart = present.found, spec.restart
     if restart.condition is RestartCondition.ANY and restart.max_attempts and not spec.one_shot:
         yield f"engines have no limit of {restart.max_attempts} restarts for what always restarts"
     if spec.healthcheck is not None and not spec.healthcheck.disabled and not scene.checks_health:
         yield "nobody runs its health check: this engine leaves that to systemd"
-    if spec.configs:
-        yield (
-            "its configs are mounted from the agent's state folder: hand it over before that is "
-            "removed"
-        )
+    for is_there, what in ((spec.configs, "configs are"), (present.has_hosts, "/etc/hosts is")):
+        if is_there:
+            yield (
+                f"its {what} mounted from the agent's state folder: hand it over before that is "
+                "removed"
+            )
     if _runs(found) or start:
         return
     if found.state is FoundState.PAUSED:

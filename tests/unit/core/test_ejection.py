@@ -290,3 +290,13 @@ def test_what_engines_can_not_do_is_said() -> None:
     assert len(kept.remarks) == 2
     assert "4 restarts" in kept.remarks[0]
     assert "health check" in kept.remarks[1]
+
+
+@pytest.mark.parametrize("has_hosts", [False, True])
+def test_who_has_a_hosts_file_of_the_agents_is_named(has_hosts: bool) -> None:
+    service = bundle_of()
+    one = assigned(service)
+    orders = Orders("c1", "h1", assignments=(one,), bundles={digest(service): service})
+    (kept,) = eject(Scene(orders, "docker", [Present(found(one), has_hosts=has_hosts)])).kept
+    hosts = "its /etc/hosts is mounted from the agent's state folder: hand it over before that is removed"
+    assert kept.remarks == ((hosts,) if has_hosts else ())
