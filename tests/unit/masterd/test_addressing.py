@@ -10,6 +10,7 @@ from hullmark.core.generations import next_record
 from hullmark.errors import InvalidInput
 from hullmark.masterd import addressing, pinning
 from hullmark.masterd.cluster import Cluster
+from hullmark.masterd.repeats import RESERVED_BYTES
 from hullmark.masterd.view import decode, encode
 from hullmark.model.api import RemoveRequest
 from hullmark.model.app import App, Attachment, ContainerSpec, Network, PortSpec, Service
@@ -204,7 +205,7 @@ def test_what_the_store_has_no_room_for_keeps_no_leader_from_leading(
 ) -> None:
     store = prepared_store()
     store.commit([], [Put(APPS + "shop", encode(next_record(None, app(db=DB), ALICE)))])
-    monkeypatch.setattr(addressing, "MAX_TRANSACTION_BYTES", addressing.RESERVED_BYTES)
+    monkeypatch.setattr(addressing, "MAX_TRANSACTION_BYTES", RESERVED_BYTES)
 
     async def test(cluster: Cluster) -> None:
         assert given(cluster) == {}
