@@ -91,7 +91,12 @@ def said_then(fleet: Fleet, outcome: Outcome) -> str:
         for name, host in fleet.hosts.items()
         for line in host.proxy.trouble(since, until)[:20]
     ]
-    return f" {outcome.failures[:3]}{''.join(found)}"
+    told = [
+        f"\n{name}: {line}"
+        for name, host in fleet.hosts.items()
+        for line in host.agent.log.read_text(errors="replace").splitlines()[-40:]
+    ]
+    return f" {outcome.failures[:3]}{''.join(found)}{''.join(told)}"
 
 
 def rounds(each: Load) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hullmark.engine.haproxyconfig import HANDSHAKE_S
+from hullmark.engine.haproxyruntime import SERVERS, Sockets
 from hullmark.model.app import ClientAddress
 from hullmark.model.directory import (
     Admission,
@@ -23,7 +24,7 @@ from hullmark.model.directory import (
     ServiceName,
     Share,
 )
-from hullmark.model.proxyplan import server_name_of
+from hullmark.model.proxyplan import PEER, server_name_of
 from hullmark.pki.authority import Authority, create_authority
 from tests.cluster import wait_until
 from tests.integration.proxyhosts import (
@@ -300,6 +301,18 @@ def test_new_certificates_drop_no_connection(world: World) -> None:
         assert (is_echoing(held), is_echoing(other)) == (True, True)
     assert load.outcome.failures == []
     assert load.outcome.sent > 150
+
+
+def test_a_look_at_another_host_is_no_refusal_in_its_log(world: World) -> None:
+    def seen() -> set[str]:
+        rows = Sockets(world.one.proxy.run_dir).stat(SERVERS)
+        return {row["check_status"] for row in rows if row["pxname"] == PEER}
+
+    before = len(world.two.proxy.records(subject="tls~"))
+    time.sleep(3)  # longer than from one look to the next
+    assert seen() == {"L7OK"}
+    assert len(world.two.proxy.records(subject="tls~")) == before
+    assert not [one for one in world.two.proxy.lines() if f"check.{TWO}" in one]
 
 
 def test_silence_ends_a_call_that_says_not_who_it_is_and_no_other(world: World) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from hullmark.engine import haproxylog
 from hullmark.model.proxyplan import (
     CHECK_LABEL,
-    OWN,
+    CHECKED,
+    LAST,
     PEER,
     PROXY_UNIT,
     TLS,
@@ -46,6 +47,9 @@ WORDS_MOST = 40
 """Of a list in one line: HAProxy takes 64 words and 2,048 characters."""
 MOST_OF_ONE = 0.75
 """Of all connections: who floods one port must not have those of all others. The rest waits in the kernel."""
+CONNECT_S = 3
+HOLD_S = 2
+"""How long a connection waits where no instance serves and nobody can be asked: often that is over in a moment."""
 HANDSHAKE_S = 5
 """Whoever can reach the TLS port could else hold a connection of it for a day by saying nothing."""
 
@@ -146,9 +150,10 @@ def _defaults(host_id: str) -> str:
         "    srvtcpka-idle 60s",
         "    srvtcpka-intvl 10s",
         "    srvtcpka-cnt 3",
-        "    timeout connect 1s",
-        "    timeout check 1s",
-        "    timeout queue 1s",
+        # With the handshake of TLS: on a busy machine that takes longer than a second now and then.
+        f"    timeout connect {CONNECT_S}s",
+        "    timeout check 5s",
+        f"    timeout queue {CONNECT_S}s",
         "    timeout client 24h",
         "    timeout server 24h",
         "    timeout tunnel 24h",
@@ -192,6 +197,7 @@ def _frontend(frontend: Frontend, settings: Settings) -> str:
             f"    tcp-request content set-var(txn.outcome) str(refused) unless {known}",
             "    tcp-request content reject if { var(txn.outcome) -m str refused }",
         ]
+    lines += _held(f"nbsrv({frontend.backend})")
     if frontend.http:
         lines.append("    http-request set-header X-Forwarded-For %[src]")
     lines.append(f"    default_backend {frontend.backend}")
@@ -204,7 +210,7 @@ def _tls(plan: ProxyPlan, settings: Settings) -> str:
     keys = f"crt {settings.folder}/{CERTIFICATE} ca-file {settings.folder}/{ROOT}"
     is_proxy = f"{{ ssl_c_s_dn(OU) -m str {PROXY_UNIT} }}"
     asked = f"ssl_c_s_dn(CN),concat(@,txn.sni),map_str({settings.folder}/{ADMISSIONS})"
-    is_check = f"{{ ssl_fc_sni -m str {CHECK_LABEL}.{plan.host_id} }}"
+    is_check = f"{{ ssl_fc_sni -m str {CHECK_LABEL}.{plan.host_id} }} {is_proxy}"
     return "\n".join(
         [
             f"frontend {TLS} from tcp",
@@ -216,15 +222,29 @@ def _tls(plan: ProxyPlan, settings: Settings) -> str:
                 f"    bind {_place(one)} accept-proxy ssl {keys} verify required"
                 for one in plan.tls
             ),
-            f"    tcp-request content set-log-level silent if {is_check} {is_proxy}",
+            f"    tcp-request content set-log-level silent if {is_check}",
+            f"    tcp-request content accept if {is_check}",
             "    tcp-request content set-var(txn.outcome) str(failure)",
             "    tcp-request content set-var(txn.sni) ssl_fc_sni",
             f"    tcp-request content set-var(txn.backend) {asked} if {is_proxy}",
             "    tcp-request content set-var(txn.outcome) str(refused) unless { var(txn.backend) -m found }",
             "    tcp-request content reject unless { var(txn.backend) -m found }",
+            *_held("var(txn.backend),nbsrv"),
+            f"    use_backend {CHECKED} if {is_check}",
             "    use_backend %[var(txn.backend)]",
+            # An answer, and not only a handshake: who looks would else be gone before this side took it for done, and called it refused.
+            f"backend {CHECKED} from web",
+            "    http-request return status 200",
         ]
     )
+
+
+def _held(servers: str) -> list[str]:
+    """Until it is known that somebody can be asked, or that it takes too long."""
+    return [
+        f"    tcp-request inspect-delay {HOLD_S}s",
+        f"    tcp-request content accept if {{ {servers} gt 0 }} || WAIT_END",
+    ]
 
 
 def _bounded(settings: Settings) -> str:
@@ -234,7 +254,7 @@ def _bounded(settings: Settings) -> str:
 def _backend(backend: Backend, servers: Mapping[str, tuple[str, int]]) -> str:
     lines = [f"backend {backend.name} from {'web' if backend.http else 'tcp'}"]
     lines.append("    tcp-response content set-var(txn.outcome) str(success)")
-    if kind_of(backend.name) == OWN:
+    if kind_of(backend.name) != LAST:
         lines.append("    option allbackups")
     lines += [
         f"    server {name} {words} weight {weight}" for name, (words, weight) in servers.items()
@@ -243,10 +263,13 @@ def _backend(backend: Backend, servers: Mapping[str, tuple[str, int]]) -> str:
 
 
 def _peers(peers: Iterable[Server], every_s: int, settings: Settings) -> str:
-    watch = f"check check-sni {{}} inter {every_s}s fastinter 1s downinter 2s fall 2 rise 1"
+    watch = f"check check-sni {{}} inter {every_s}s fastinter 300ms downinter 2s fall 3 rise 1"
     return "\n".join(
         [
             f"backend {PEER} from tcp",
+            # Of a look alone. A host that doesn't answer at all is found soon; one that was taken for dead wrongly is a last resort.
+            "    timeout connect 1500ms",
+            "    option httpchk GET /",
             *(
                 f"    server {one.name} {_called(one, settings)} {watch.format(one.server_name)}"
                 for one in peers
@@ -257,7 +280,8 @@ def _peers(peers: Iterable[Server], every_s: int, settings: Settings) -> str:
 
 def _server(server: Server, settings: Settings) -> str:
     if server.peer:
-        words = [_called(server, settings), f"track {PEER}/{server.name}"]
+        words = [_called(server, settings)]
+        words += [] if server.unchecked else [f"track {PEER}/{server.name}"]
     else:
         words = [_place(Bind(server.address, server.port)), _WATCHED]
         words += ["send-proxy-v2"] if server.proxy_header else []

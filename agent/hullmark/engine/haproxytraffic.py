@@ -9,7 +9,7 @@ from typing import Callable
 from hullmark.model.directory import ServiceName
 from hullmark.model.orders import InstanceId
 from hullmark.model.proxy import Down, PortTraffic
-from hullmark.model.proxyplan import ASK, OWN, PEER, PUB, SVC, WEB, kind_of, subject_of
+from hullmark.model.proxyplan import ASK, OWN, PEER, PUB, RESORT, SVC, WEB, kind_of, subject_of
 
 Row = Mapping[str, str]
 _FRONTEND, _BACKEND, _SERVER = "0", "1", "2"
@@ -65,7 +65,8 @@ def _members(rows: list[Row]) -> dict[str, list[tuple[Down, bool]]]:
     heard = {row["svname"]: row["check_status"] for row in rows if row["pxname"] == PEER}
     found: dict[str, list[tuple[Down, bool]]] = {}
     for row in rows:
-        if row["type"] == _SERVER and row["pxname"] != PEER and _number(row, "weight"):
+        is_member = row["type"] == _SERVER and not row["svname"].endswith(RESORT)
+        if is_member and row["pxname"] != PEER and _number(row, "weight"):
             status = row["status"].split()[0]
             if status in ("UP", "DOWN", "no", "NOLB"):
                 why = heard.get(row["svname"]) or row["check_status"]

@@ -12,6 +12,7 @@ A connection goes from a frontend to a backend, and there to one of its servers:
     own:APP:SERVICE:PORT        backend for other hosts: containers here; only where none serves, other hosts, which don't pass it on again
     last:APP:SERVICE:PORT       backend for a connection that was passed on already: containers here
     peer                        backend that nothing goes to: the other hosts' proxies are looked at there, once for all services
+    checked                     backend that answers other hosts that look at this one
 
 Names hold no colon, so a frontend's name says exactly whose it is (`subject_of`).
 """
@@ -25,9 +26,11 @@ from hullmark.model.directory import Admission, ServiceName
 
 SVC, ASK, PUB, WEB, OWN, LAST = "svc", "ask", "pub", "web", "own", "last"
 OWN_KINDS = (OWN, LAST)
-TLS, PEER = "tls", "peer"
+TLS, PEER, CHECKED = "tls", "peer", "checked"
 CHECK_LABEL = "check"
 """What a look at another host's proxy asks for: nobody's service."""
+RESORT = "-resort"
+"""End of the name of a server that is asked only where nobody else is left."""
 
 PROXY_UNIT = "proxy"
 """Subject's organizational unit of a proxy's certificate (CN: the host's id). An agent's or a master's has none, so it is refused."""
@@ -50,7 +53,8 @@ class Bind:
 @dataclass(frozen=True, order=True)
 class Server:
     """Where a backend's connections go. Its name says all that it is but its weight, so one that is something else has another name.
-    `weight` 0: it keeps its connections and gets none. `peer` and `server_name` are set for another host's proxy."""
+    `weight` 0: it keeps its connections and gets none. `peer` and `server_name` are set for another host's proxy. `unchecked`: it is tried
+    whether or not that one seems to answer."""
 
     name: str
     address: str
@@ -60,6 +64,7 @@ class Server:
     server_name: str = ""
     container_id: str = ""
     backup: bool = False
+    unchecked: bool = False
     proxy_header: bool = False
 
 

@@ -130,6 +130,36 @@ def test_other_hosts_are_verified_both_ways() -> None:
     assert bind.endswith("verify required")
 
 
+def test_a_host_that_seems_dead_is_a_last_resort() -> None:
+    (servers,) = [
+        [line.split()[1:] for line in block.splitlines() if " server " in line]
+        for block in re.split(r"\n(?=frontend |backend )", config())
+        if block.startswith("backend svc:shop:api.v1:80 ")
+    ]
+    elsewhere = [one for one in servers if " ".join(one).count(THERE)]
+    assert [("track" in one, "backup" in one) for one in elsewhere] == [
+        (True, False),
+        (False, True),
+    ]
+    assert not any("check" in one for one in elsewhere)
+
+
+def test_a_look_at_a_host_is_answered_and_not_logged() -> None:
+    text = config()
+    of_tls = next(
+        block for block in re.split(r"\n(?=frontend |backend )", text) if "frontend tls" in block
+    )
+    rules = [line.strip() for line in of_tls.splitlines() if "content" in line]
+    is_check = f"if {{ ssl_fc_sni -m str check.{SIGHT.host_id} }} {{ ssl_c_s_dn(OU) -m str proxy }}"
+    assert rules[:2] == [
+        f"tcp-request content set-log-level silent {is_check}",
+        f"tcp-request content accept {is_check}",
+    ]
+    assert f"    use_backend checked {is_check}\n" in text
+    assert "backend checked from web\n    http-request return status 200" in text
+    assert f"check check-sni check.{THERE} " in text
+
+
 # What a line of a configuration may look like; whatever a directory holds, nothing else comes out.
 _NAME = r"[A-Za-z0-9_.:-]+"
 _PLACE = r"(?:[0-9.]+|\[[0-9a-f:.]+\]):[0-9]+"
@@ -141,7 +171,10 @@ _LINES = re.compile(
     r" ssl-min-ver TLSv1.3 send-proxy-v2 [ A-Za-z0-9_.:/-]+"
     rf"| +(default_backend|use_backend) ({_NAME}|%\[var\(txn.backend\)\])"
     r"| +(tcp-request|tcp-response) content [ A-Za-z0-9_.:/@(),{}-]+"
+    r"| +tcp-request inspect-delay 2s| +tcp-request content accept if \{ [a-z0-9A-Z(),.:_-]+ gt 0 \} \|\| WAIT_END"
     r"| +http-request set-header X-Forwarded-For %\[src\]| +option allbackups"
+    rf"| +use_backend checked if \{{ ssl_fc_sni -m str {_NAME} \}} \{{ ssl_c_s_dn\(OU\) -m str proxy \}}"
+    r"| +http-request return status 200| +option httpchk GET /| +timeout connect 1500ms"
     r"| +timeout client 5s| +maxconn 15000| +log-format '\{[^']*\}'"
     r"|# interface [A-Za-z0-9_.-]+ is [0-9]+"
 )
