@@ -156,6 +156,7 @@ def _print_ways(found: dict[str, Any]) -> None:
         print(
             f"    requests {one['requests']:.2f}, p99 {one['p99_more_ms']:+.2f} ms{_judged(one)};"
             f" connections {one['connections']:.2f}, bulk {one['bulk']:.2f}"
+            f"{_processor(one)}"
         )
 
 
@@ -166,6 +167,11 @@ def _judged(one: dict[str, Any]) -> str:
     met = one["requests"] >= LEAST_RATIO and one["p99_more_ms"] <= MOST_P99_MORE_MS
     wanted = f"at least {LEAST_RATIO}, at most +{MOST_P99_MORE_MS:g} ms"
     return f" (target: {wanted}: {'met' if met else 'missed'})"
+
+
+def _processor(one: dict[str, Any]) -> str:
+    spent = one.get("processor")
+    return f"; processor of the proxies for a request {spent:.2f}" if spent else ""
 
 
 def _print_changes(found: dict[str, Any]) -> None:

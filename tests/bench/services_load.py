@@ -15,6 +15,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests import reach, server
 from tests.integration.daemon import Engine, required
 
@@ -36,13 +38,14 @@ end
 
 @dataclass(frozen=True)
 class Way:
-    """`inside`: before a command that is the client. `http` and `bulk`: what it calls. Ways of a group have client and server at the same places."""
+    """`inside`: before a command that is the client. `http` and `bulk`: what it calls. `proxies`: main processes that are in the way. Ways of a group have client and server at the same places."""
 
     group: str
     name: str
     inside: tuple[str, ...]
     http: tuple[str, int]
     bulk: tuple[str, int]
+    proxies: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
@@ -57,7 +60,8 @@ def takes_calls(way: Way) -> bool:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one way in one round. Requests go over connections that stay open; for `connections_per_s` each is made anew. `failed` counts both."""
+    """Of one way in one round. Requests go over connections that stay open; for `connections_per_s` each is made anew. `failed` counts both.
+    What the proxies in the way spent of the processor on each tells also on a busy machine; 0 where there is none."""
 
     requests_per_s: float
     p50_ms: float
@@ -66,6 +70,8 @@ class Figures:
     connection_p99_ms: float
     bulk_mbit_per_s: float
     failed: int
+    proxy_us_per_request: float
+    proxy_us_per_connection: float
 
 
 def load_image(engine: Engine) -> None:
@@ -84,8 +90,11 @@ class Meter:
         self._seconds = seconds
 
     def measure(self, way: Way) -> Figures:
+        spent = [_spent_us(way)]
         kept = self._requests(way, ())
+        spent.append(_spent_us(way))
         anew = self._requests(way, ("-H", "Connection: close"))
+        spent.append(_spent_us(way))
         return Figures(
             requests_per_s=kept["requests"] / kept["microseconds"] * 1e6,
             p50_ms=kept["p50"] / 1000,
@@ -94,6 +103,8 @@ class Meter:
             connection_p99_ms=anew["p99"] / 1000,
             bulk_mbit_per_s=self._bulk(way),
             failed=kept["failed"] + anew["failed"],
+            proxy_us_per_request=(spent[1] - spent[0]) / kept["requests"],
+            proxy_us_per_connection=(spent[2] - spent[1]) / anew["requests"],
         )
 
     def _requests(self, way: Way, more: Sequence[str]) -> dict[str, int]:
@@ -117,6 +128,13 @@ class Meter:
                 return float(said["end"]["sum_received"]["bits_per_second"]) / 1e6
             time.sleep(0.3)
         raise AssertionError(f"{way.key}: {host}:{port}: {said['error']}")
+
+
+def _spent_us(way: Way) -> float:
+    """Of the processor until now, by the proxies in the way and their workers."""
+    mains = [psutil.Process(pid) for pid in way.proxies]
+    times = [one.cpu_times() for main in mains for one in (main, *main.children())]
+    return sum(each.user + each.system for each in times) * 1e6
 
 
 def _said(command: Sequence[str], *, may_fail: bool = False) -> str:
@@ -150,5 +168,8 @@ def beside(rounds: Rounds, way: str, base: str) -> dict[str, float]:
         "requests": ratio("requests_per_s"),
         "connections": ratio("connections_per_s"),
         "bulk": ratio("bulk_mbit_per_s"),
+        "processor": ratio("proxy_us_per_request")
+        if all(b.proxy_us_per_request for _, b in pairs)
+        else 0.0,
         "p99_more_ms": round(statistics.median(a.p99_ms - b.p99_ms for a, b in pairs), 3),
     }

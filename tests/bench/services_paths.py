@@ -143,7 +143,7 @@ class Bed:
         gateway = _gateway(self.near)
         called = Way(SAME, DIRECT, tuple(inside(self.caller)), (near, HTTP), (bulk, BULK))
         yield called
-        yield _by_hand(called, gateway, HAND_PORT)
+        yield self._by_hand(called, gateway, HAND_PORT)
         wait_for_service(self.caller, "near", HTTP, 40)
         yield self._of_service(called, "near")
 
@@ -155,20 +155,31 @@ class Bed:
         yield called
         for name, port in ((ENGINES, ENGINE_PORT), (HOSTS, HOST_PORT)):
             yield replace(called, name=name, http=(web2, port), bulk=(web2, port + 1))
-        yield _by_hand(called, web2, HAND_PORT)
-        yield replace(called, name=PUBLISHED, http=(web2, PROXY_PORT), bulk=(web2, PROXY_PORT + 1))
+        yield self._by_hand(called, web2, HAND_PORT)
+        published = replace(called, name=PUBLISHED, proxies=self._proxies())
+        yield replace(published, http=(web2, PROXY_PORT), bulk=(web2, PROXY_PORT + 1))
 
     def _between_hosts(self) -> Iterator[Way]:
         web2 = self.fleet.hosts["web2"].network.address
         own = tuple(inside(self.caller))
         called = Way(ACROSS, HOSTS, own, (web2, HOST_PORT), (web2, HOST_PORT + 1))
         yield called
-        yield replace(_by_hand(called, _gateway(self.near), HAND_CALLS), name=f"{BY_HAND}, TLS")
+        yield replace(
+            self._by_hand(called, _gateway(self.near), HAND_CALLS), name=f"{BY_HAND}, TLS"
+        )
         wait_for_service(self.caller, "far", HTTP, 40)
         yield replace(self._of_service(called, "far"), name=f"{SERVICE}, TLS")
 
+    def _by_hand(self, called: Way, address: str, port: int) -> Way:
+        own = replace(called, name=BY_HAND, proxies=tuple(one.proxy.pid for one in self.by_hand))
+        return replace(own, http=(address, port), bulk=(address, port + 1))
+
+    def _proxies(self) -> tuple[int, ...]:
+        return tuple(host.proxy.pid for host in self.fleet.hosts.values())
+
     def _of_service(self, called: Way, name: str) -> Way:
         known = names(self.caller)
+        called = replace(called, proxies=self._proxies())
         return replace(
             called, name=SERVICE, http=(known[name], HTTP), bulk=(known[f"{name}-bulk"], BULK)
         )
@@ -215,8 +226,8 @@ class Bed:
     def _start_by_hand(self, stack: contextlib.ExitStack) -> None:
         """Without checks of iperf3, which takes each connection for a client."""
         web1, web2 = (self.fleet.hosts[name].network for name in ("web1", "web2"))
-        first, second = ByHand(web1), ByHand(web2)
-        for each in (first, second):
+        self.by_hand = first, second = ByHand(web1), ByHand(web2)
+        for each in self.by_hand:
             stack.callback(each.proxy.stop)
         given = self._certificates()
         gateway = _gateway(self.near)
@@ -244,10 +255,6 @@ class Bed:
             pair.with_suffix(".crt").read_bytes() + pair.with_suffix(".key").read_bytes()
         )
         return f"crt {pem} ca-file {authority.ca} ssl-min-ver TLSv1.3"
-
-
-def _by_hand(called: Way, address: str, port: int) -> Way:
-    return replace(called, name=BY_HAND, http=(address, port), bulk=(address, port + 1))
 
 
 def _network(container: Container) -> dict[str, str]:
