@@ -45,12 +45,15 @@ class Bridges:
         self._look = look
         self._clock = clock
         self._known: dict[Key, _Network] = {}
+        self.unknown = False
+        """Whether the engine did not answer, the last time, for a network that it was never asked for."""
 
     def of(self, wanted: Iterable[Key]) -> tuple[Bridge, ...]:
         """Those that are there. While the engine doesn't answer, what it said before counts."""
         keys = sorted(set(wanted))
         self._known = {key: one for key, one in self._known.items() if key in set(keys)}
         here = self._look()
+        self.unknown = False
         return tuple(bridge for key in keys for bridge in self._find(key, here))
 
     def _find(self, key: Key, here: Sequence[Interface]) -> tuple[Bridge, ...]:
@@ -64,6 +67,7 @@ class Bridges:
             self._known.pop(key, None)
             return ()
         except HullmarkError:
+            self.unknown = self.unknown or known is None
             return ()
         subnets = tuple(_subnets(said))
         self._known[key] = _Network(subnets, bool(said.get("Internal")), self._clock())

@@ -248,6 +248,9 @@ class Proxying:
         directory, turned_away, not_here = allowed(parts.directory(), policy)
         members = members_of(found.values(), directory, leaving=marked, ended=parts.draining.ended)
         sight = self._sight(directory, members, policy)
+        if self._plan_in_force is None and parts.bridges.unknown:
+            parts.draining.in_force(None)
+            return  # without its bridges the proxy would listen to no container
         if sight != self._sight_in_force:
             plan = proxyplan.plan(sight)
             self._have_addresses(plan)

@@ -64,6 +64,16 @@ def test_the_engine_is_asked_once_and_the_kernel_each_time() -> None:
     assert len(bed.bridges.of([BACK])) == 1
 
 
+def test_what_the_engine_was_never_asked_for_is_unknown_while_it_is_away() -> None:
+    bed = Bed()
+    bed.engine.raises = EngineUnavailable("away")
+    assert (bed.bridges.of([BACK]), bed.bridges.unknown) == ((), True)
+    bed.engine.raises = None
+    assert (len(bed.bridges.of([BACK])), bed.bridges.unknown) == (1, False)
+    bed.engine.raises = EngineUnavailable("away")
+    assert (len(bed.bridges.of([BACK])), bed.bridges.unknown) == (1, False)
+
+
 def test_one_that_is_not_there_yet_is_asked_for_again_but_not_at_once() -> None:
     bed = Bed()
     bed.here = []

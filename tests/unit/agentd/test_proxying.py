@@ -118,8 +118,13 @@ class FakeObserver:
 
 
 class FakeBridges:
+    unknown = False
+
     def of(self, wanted: Iterable[tuple[str, str]]) -> tuple[Bridge, ...]:
-        return (BRIDGE,) if ("shop", "back") in set(wanted) else ()
+        return () if self.unknown else self._found(set(wanted))
+
+    def _found(self, wanted: set[tuple[str, str]]) -> tuple[Bridge, ...]:
+        return (BRIDGE,) if ("shop", "back") in wanted else ()
 
 
 class Bed:
@@ -132,6 +137,7 @@ class Bed:
         self.files = HostsFiles(folder / "hosts")
         self.away = False
         self.observer = FakeObserver()
+        self.bridges = FakeBridges()
         self.loopback = FakeLoopback()
         self.haproxy = FakeHaproxy(folder / "proxy")
         if installed:
@@ -163,7 +169,7 @@ class Bed:
             lambda: self.directory,
             lambda: self.certificate,
             cast(Any, self.observer),
-            cast(Any, FakeBridges()),
+            cast(Any, self.bridges),
             Naming(self.files, lambda: self.directory, self._engine_name),
             self.draining,
             PolicyFolder(str(self.policies), self.problems),
@@ -214,6 +220,20 @@ def test_the_hosts_ports_are_looked_at_again_once_the_one_for_other_hosts_is_ope
     bed.turn()
     assert [bool(one.tls) for one in bed.haproxy.plans] == [False, True]
     assert bed.outdated == before + 1
+
+
+def test_an_agent_that_begins_closes_no_port_for_want_of_an_answer_of_the_engine(bed: Bed) -> None:
+    bed.bridges.unknown = True
+    bed.turn()
+    assert bed.haproxy.plans == []
+    bed.bridges.unknown = False
+    bed.turn()
+    (plan,) = bed.haproxy.plans
+    assert "br-1" in repr(plan.frontends)
+    bed.bridges.unknown = True  # of a network that came since: the others go on
+    bed.observer.found = {"shop.web.1.g1": running(), "shop.web.2.g1": running(2)}
+    bed.turn()
+    assert len(bed.haproxy.plans) == 2
 
 
 def test_addresses_are_looked_at_again_though_nothing_else_changes(bed: Bed) -> None:
