@@ -131,9 +131,7 @@ class Draining:
             if member is None:
                 return  # it ended by itself, or the proxy did
             try:
-                with self._asking:  # one at a time: the proxy counts all that it has for each question
-                    left = self._connections(member)
-                if left == 0:
+                if self._left(member, until) == 0:
                     return
             except HullmarkError as error:
                 _log.info("not drained", instance=instance, why=error.message)
@@ -141,6 +139,16 @@ class Draining:
             with self._condition:
                 self._condition.wait(POLL_S)
         _log.info("still has connections", instance=instance)
+
+    def _left(self, member: Member, until: float) -> Optional[int]:
+        """Its connections; None where others' questions took all of the time. One question at a time: the proxy counts all
+        that it has for each, and one that hangs must hold up no stop for longer than that stop may wait."""
+        if not self._asking.acquire(timeout=max(0.0, until - self._clock())):
+            return None
+        try:
+            return self._connections(member)
+        finally:
+            self._asking.release()
 
     def _is_told(self, container_id: str, until: float) -> bool:
         """Waits until the proxy knows. False where there is nothing to wait for."""

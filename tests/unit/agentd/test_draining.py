@@ -179,3 +179,11 @@ def test_the_loop_frees_who_waits() -> None:
     draining.in_force([MEMBER], draining.marked)
     assert stopped.wait(10)
     thread.join()
+
+
+def test_a_question_that_hangs_holds_up_nobody_else() -> None:
+    bed = Bed(drain_s=0.01)
+    bed.draining._asking.acquire()
+    assert bed.draining._left(MEMBER, bed.now + 0.01) is None
+    bed.draining._asking.release()
+    assert bed.draining._left(MEMBER, bed.now + 0.01) == 0
