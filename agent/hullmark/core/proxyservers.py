@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -21,6 +22,8 @@ from hullmark.model.proxyplan import (
 )
 
 MOST_WEIGHT = 256  # HAProxy's own bound
+MOST_RESORTS = 2
+"""Of a backend: each costs some 25 KB."""
 
 
 class Source:
@@ -51,8 +54,9 @@ class Source:
         if kind == LAST:
             return here
         elsewhere = tuple(self._elsewhere(entry, port, last=kind == OWN))
-        resort = tuple(_last_resort(one) for one in elsewhere)
-        return here + (resort if kind == OWN else elsewhere + resort)
+        if kind == OWN:
+            return here + tuple(map(_last_resort, elsewhere))
+        return here + elsewhere + tuple(map(_last_resort, _some(elsewhere, backend)))
 
     def _here(self, entry: ServiceEntry, port: int) -> Iterator[Server]:
         header = entry.client_address is ClientAddress.PROXY
@@ -87,6 +91,12 @@ def _peer(peer: Peer, server_name: str) -> Server:
         peer=peer.host_id,
         server_name=server_name,
     )
+
+
+def _some(servers: tuple[Server, ...], backend: str) -> tuple[Server, ...]:
+    """Not the same hosts for all services."""
+    start = zlib.crc32(backend.encode()) % len(servers) if servers else 0
+    return tuple(sorted((servers[start:] + servers[:start])[:MOST_RESORTS]))
 
 
 def _last_resort(server: Server) -> Server:

@@ -259,3 +259,19 @@ def test_a_frontends_name_says_whose_it_is(name, port) -> None:
 def test_nothing_known_is_nothing_to_do() -> None:
     made = plan(replace(SIGHT, directory=replace(DIRECTORY, services=(), admissions=())))
     assert (made.frontends, made.backends, made.admissions, made.callers) == ((), (), {}, ())
+
+
+def test_few_hosts_are_a_last_resort_and_not_the_same_for_all_services() -> None:
+    peers = tuple(
+        Peer(f"{number:032x}", f"h{number}", f"192.0.2.{number + 10}", 7443) for number in range(9)
+    )
+    shares = tuple(Share(peer.host_id, 1) for peer in peers)
+    services = tuple(replace(one, elsewhere=shares) for one in SIGHT.directory.services)
+    made = plan(seen(services=services, peers=peers))
+    resorts = {
+        one.name: frozenset(each.peer for each in one.servers if each.unchecked)
+        for one in made.backends
+        if one.name.startswith("svc:")
+    }
+    assert {len(each) for each in resorts.values()} == {2}
+    assert len(set(resorts.values())) > 1
