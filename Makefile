@@ -12,7 +12,7 @@ ARGS ?=
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: help setup setup-demo setup-engines setup-bench setup-controls demo check format test test-full test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet test-chaos test-packages ahead-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
+	test-integration test-e2e test-fleet test-chaos test-proxied test-packages ahead-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
 	hosts chaos bench failover-bench hosts-bench services-bench clean
 
 help: ## List the targets
@@ -50,10 +50,10 @@ format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff format .
 
 test: setup-engines setup-controls ## Every suite, with a table of results and times at the end
-	@$(PYTHON) tools/suites.py check roots integration e2e fleet chaos packages
+	@$(PYTHON) tools/suites.py check roots integration e2e fleet chaos proxied packages
 
 test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
-	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet chaos packages
+	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet chaos proxied packages
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)
@@ -69,7 +69,7 @@ test-integration: setup-engines setup-controls ## Against a real Docker, Podman 
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
 	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		-p tests.longest --ignore-glob '*/test_fleet_*' tests/e2e $(ARGS)
+		-p tests.longest --ignore-glob '*/test_fleet_*' --ignore-glob '*/test_proxied_*' tests/e2e $(ARGS)
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
 	$(PYTEST) -v -rP --timeout 300 --durations 10 --numprocesses 2 --dist loadfile --no-loadscope-reorder -p tests.longest \
@@ -77,6 +77,9 @@ test-fleet: setup-engines ## A master and three hosts: lost, drained and healed 
 
 test-chaos: setup-engines ## A few rounds of faults at a pair of masters, and the tests of what checks them
 	$(PYTEST) -v -rP --timeout 300 --durations 5 tests/chaos $(ARGS)
+
+test-proxied: setup-engines ## Three hosts with a proxy each: names, requests under load, strangers, published ports
+	$(PYTEST) -v -rP --timeout 300 --durations 10 tests/e2e/test_proxied_*.py $(ARGS)
 
 test-packages: setup-packages setup-trials setup-hosts ## The packages, installed on stock hosts that the tests boot
 	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \

@@ -12,7 +12,6 @@ LONGEST = (
     "test_silent_failures",
     "test_snapshots",
     "test_silent_auditd",
-    "test_service_traffic",
     "test_fleet_losses",
     "test_killed_deeds",
     "test_lifecycle",

@@ -7,7 +7,8 @@ at all, or when it takes longer than its limit (its whole process group is then 
 
 What the packages' suite stands on takes minutes to make: packages, and the roots of the hosts. It is made beside the suites that
 mostly wait, with the time that those leave, and is ready when that suite begins. Without it the suite makes it by itself. The suite
-`roots`, which only computes, runs beside them as well, with a low priority; what it printed follows when it is done.
+`roots`, which only computes, runs beside them as well, with a low priority; what it printed follows when it is done. Nothing runs beside `proxied`, where no
+request may be lost, but what only takes time that is left.
 """
 
 from __future__ import annotations
