@@ -287,7 +287,7 @@ services:
   web:
     image: {image}
     pull_policy: never
-    ports: [{{target: 8080, published: "8080", mode: host}}, "8081:8080"]
+    ports: [{{target: 8080, published: "8080", mode: host}}, "8082:8080"]
     stop_grace_period: 1s
     deploy: {{placement: {{constraints: ["node.hostname == {name}"]}}}}
 """
