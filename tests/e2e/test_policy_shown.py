@@ -91,9 +91,14 @@ def test_a_refusal_is_told_before_and_after(policed: Policed) -> None:
     why = f"refused by the host's policy: {RULE}"
     (instance,) = cluster.instances("bad")
     assert instance["why"] == why
-    done = cluster.run("explain", "bad", "--output", "json")
-    (slot,) = json.loads(done.stdout)["services"][0]["slots"]
-    assert (done.returncode, slot["why"]) == (1, why)
+
+    def explained() -> tuple[int, str]:
+        done = cluster.run("explain", "bad", "--output", "json")
+        (slot,) = json.loads(done.stdout)["services"][0]["slots"]
+        return done.returncode, slot["why"]
+
+    # It is tried again now and then, and that shows for the moment that it takes.
+    wait_until(lambda: explained() == (1, why), "the refusal is explained", 10)
     assert [name for name in cluster.containers() if name.startswith("bad.")] == []
     refused = [one for one in policed.records("container.create") if one["subject"] == "bad/web.1"]
     assert {one["outcome"] for one in refused} == {"refused"}
