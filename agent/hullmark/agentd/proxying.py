@@ -247,17 +247,18 @@ class Proxying:
         parts.draining.forget(running)
         directory, turned_away, not_here = allowed(parts.directory(), policy)
         members = members_of(found.values(), directory, leaving=marked, ended=parts.draining.ended)
-        sight = self._sight(directory, members, policy)
+        sight = self._sight(directory, members)
         if self._plan_in_force is None and parts.bridges.unknown:
             parts.draining.in_force(None)
             return  # without its bridges the proxy would listen to no container
+        # Also where nothing else changed: what is turned away is not part of the sight.
+        self._show_refused(turned_away)
         if sight != self._sight_in_force:
             plan = proxyplan.plan(sight)
             self._have_addresses(plan)
             applied = self._put(plan)
             self._plan_in_force, self._left_out = plan, bool(applied.left_out)
             self._have_seen(sight)
-            self._show_refused((*turned_away, *plan.refused))
             self._show_ports(not_here, plan, applied)
         elif self._plan_in_force is not None:
             self._have_addresses(self._plan_in_force)  # who sets up the device anew takes them away
@@ -293,9 +294,7 @@ class Proxying:
             _log.debug("by the former policy", why=error.message)
         return self._policy
 
-    def _sight(
-        self, directory: Directory, members: tuple[Member, ...], policy: Policy
-    ) -> ProxySight:
+    def _sight(self, directory: Directory, members: tuple[Member, ...]) -> ProxySight:
         here, certificate = self._parts.here, self._parts.certificate()
         places = [(one.instance.app, key) for one in members for key in one.addresses]
         return ProxySight(
@@ -307,7 +306,6 @@ class Proxying:
             here.address() if certificate else "",
             here.port,
             certificate,
-            policy.scope,
         )
 
     # -- what people are told

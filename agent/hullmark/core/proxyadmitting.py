@@ -1,4 +1,4 @@
-"""Which hosts get what over TLS: what the leader admits, as far as this host's policy lets it."""
+"""Which hosts get what over TLS: what the leader admits. What this host's policy turns away was taken out before (`servicescopes`)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from hullmark.model.proxy import ProxySight
 from hullmark.model.proxyplan import LAST, OWN, key_of, server_name_of
 
 
-def admitted(sight: ProxySight) -> tuple[tuple[Admission, ...], tuple[Admission, ...]]:
-    """Those that stand, and those that are refused. Without `accepted_scopes` all stand; with some, one accepted scope of a host is enough: which of its
-    containers a connection is from, only that host knows."""
-    kept: list[Admission] = []
-    refused: list[Admission] = []
-    for one in sorted(set(sight.directory.admissions)):
-        if proxynames.is_host_id(one.host_id) and one.host_id != sight.host_id:
-            stands = not sight.accepted_scopes or set(one.scopes) & set(sight.accepted_scopes)
-            (kept if stands else refused).append(one)
-    return tuple(kept), tuple(refused)
+def admitted(sight: ProxySight) -> tuple[Admission, ...]:
+    """Those of other hosts, whose ids are such."""
+    return tuple(
+        one
+        for one in sorted(set(sight.directory.admissions))
+        if proxynames.is_host_id(one.host_id) and one.host_id != sight.host_id
+    )
 
 
 def offered(

@@ -23,7 +23,7 @@ def plan(sight: ProxySight) -> ProxyPlan:
     published = proxypublished.frontends(sight, entries, tls)
     frontends = listening.frontends + published.frontends
     ports = _ports(entries, directory)
-    admitted, refused = proxyadmitting.admitted(sight) if tls else ((), ())
+    admitted = proxyadmitting.admitted(sight) if tls else ()
     offered = proxyadmitting.offered(sight, admitted, ports) if tls else set()
     source = proxyservers.Source(sight, entries, has_tls=bool(tls))
     backends = {(one.backend, one.http) for one in frontends}
@@ -42,7 +42,6 @@ def plan(sight: ProxySight) -> ProxyPlan:
         range=directory.range,
         addresses=tuple(sorted(filter(is_service, set(directory.addresses)))),
         left_out=published.left_out,
-        refused=tuple(sorted(refused)),
         unwatched=listening.unwatched,
     )
 

@@ -54,8 +54,6 @@ class ProxySight:
     tls_address: str = ""
     tls_port: int = 0
     certificate: str = ""
-    own_scope: str = ""
-    accepted_scopes: tuple[str, ...] = ()
 
 
 class ServerState(enum.Enum):

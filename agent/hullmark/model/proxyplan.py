@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hullmark.model.directory import Admission, ServiceName
+from hullmark.model.directory import ServiceName
 
 SVC, ASK, PUB, WEB, OWN, LAST = "svc", "ask", "pub", "web", "own", "last"
 OWN_KINDS = (OWN, LAST)
@@ -93,8 +93,8 @@ class ProxyPlan:
     """All of it. `admissions`: from `HOST_ID@SERVER NAME` to a backend. `callers`: `ADDRESS@APP/SERVICE`. `tls` empty: nothing is taken from
     other hosts, and none is asked. `addresses` are for the loopback device.
 
-    For people, not for the proxy: `left_out` says of published ports that aren't bound, and why; `refused` are hosts that the leader admits and this
-    host's policy doesn't; `unwatched` is how many refusing sockets are too many (`MOST_REFUSING`)."""
+    For people, not for the proxy: `left_out` says of published ports that aren't bound, and why;
+    `unwatched` is how many refusing sockets are too many (`MOST_REFUSING`)."""
 
     host_id: str = ""
     certificate: str = ""
@@ -107,7 +107,6 @@ class ProxyPlan:
     range: str = ""
     addresses: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    refused: tuple[Admission, ...] = ()
     unwatched: int = 0
 
 

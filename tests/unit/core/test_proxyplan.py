@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hullmark.core import proxylistening
 from hullmark.core.proxyplan import plan
 from hullmark.model.app import ClientAddress
-from hullmark.model.directory import Admission, Peer, PublishedEntry, ServiceName, Share
+from hullmark.model.directory import Peer, PublishedEntry, ServiceName, Share
 from hullmark.model.orders import PublishedPort
 from hullmark.model.proxy import Bridge
 from hullmark.model.proxyplan import Bind, server_name_of, subject_of
@@ -132,13 +132,6 @@ def test_what_runs_here_can_be_asked_for_as_soon_as_somebody_is_admitted() -> No
     left = plan(seen(members=()))
     assert "own:shop:db:5432" in [one.name for one in left.backends]
     assert "own:shop:api.v1:80" not in [one.name for one in left.backends]
-
-
-def test_a_host_is_admitted_for_scopes_that_are_accepted_here() -> None:
-    admissions = (Admission(THERE, DB, ("out", "cde")), Admission(THIRD, DB, ("out",)))
-    made = plan(seen(admissions=admissions, accepted_scopes=("cde",)))
-    assert {key.partition("@")[0] for key in made.admissions} == {THERE}
-    assert made.refused == (admissions[1],)
 
 
 @pytest.mark.parametrize("change", [{"certificate": ""}, {"tls_address": ""}, {"tls_port": 0}])
