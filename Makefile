@@ -10,9 +10,11 @@ PYTEST := $(PYTHON) -m pytest
 ARGS ?=
 # So that the tests package is found.
 export PYTHONPATH := $(CURDIR)
+# Without what Python keeps of compiled files, each process of pytest compiles all tests anew: 11 s of the unit suite's 17 before its first test.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-demo setup-engines setup-bench setup-controls demo check format test test-full test-unit test-arch test-roots \
-	test-integration test-e2e test-fleet test-chaos test-proxied test-packages ahead-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
+	test-integration test-e2e test-fleet test-chaos test-proxied test-haproxy test-packages test-ubuntu ahead-packages setup-packages setup-trials setup-hosts deb rpm sbom repo signing-key \
 	hosts chaos bench failover-bench hosts-bench services-bench clean
 
 help: ## List the targets
@@ -39,11 +41,17 @@ setup-controls: setup ## Install the security tools that the tests try the host'
 demo: setup-demo ## See a Compose app run under Hullmark on this machine, in under 3 minutes
 	@$(PYTHON) -m tests.demo
 
+# Tests are collected once, for all processes that run them. Some wait: three more of these than processors. What they write needs no disk. The
+# examples of random tests are a part of those that `make test` tries.
+check: export HYPOTHESIS_PROFILE ?= quick
+check: export TMPDIR := $(or $(TMPDIR),$(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 1000000 ] 2>/dev/null && echo /dev/shm),/tmp)
 check: setup ## Format, lint, types, unit and architecture tests: under a minute
 	$(PYTHON) -m ruff format --check --quiet .
 	$(PYTHON) -m ruff check --quiet .
-	$(PYTHON) -m mypy
-	$(PYTEST) -q --numprocesses auto tests/unit tests/arch tests/chaos/test_checker.py $(ARGS)
+	@$(PYTHON) -m mypy & types=$$!; \
+	$(PYTEST) -q -p tests.forked --forks $$(($$(nproc) + 3)) -p tests.longest -o tmp_path_retention_policy=failed \
+		tests/unit tests/arch tests/chaos/test_checker.py $(ARGS); \
+	tests=$$?; wait $$types && exit $$tests
 
 format: setup ## Format the code and mend what the linter can
 	$(PYTHON) -m ruff check --quiet --fix .
@@ -53,7 +61,7 @@ test: setup-engines setup-controls ## Every suite, with a table of results and t
 	@$(PYTHON) tools/suites.py check roots integration e2e fleet chaos proxied packages
 
 test-full: setup-engines ## Every suite with every combination of hosts, engines and steps: hours
-	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet chaos proxied packages
+	@$(PYTHON) tools/suites.py --full check roots integration e2e fleet chaos proxied packages ubuntu
 
 test-unit: setup ## The unit suite in .venv
 	$(PYTEST) -q tests/unit $(ARGS)
@@ -65,14 +73,14 @@ test-roots: setup-engines ## The unit suite in Debian 11 and 13, with their own 
 	$(PYTHON) tests/roots/run.py $(ARGS)
 
 test-integration: setup-engines setup-controls ## Against a real Docker, Podman and registry of its own
-	$(PYTEST) -v --timeout 300 --durations 10 --numprocesses 2 --dist loadfile tests/integration $(ARGS)
+	$(PYTEST) -v --timeout 300 --durations 10 --numprocesses 3 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: setup-engines ## Master, agent and engine together, as a user runs them
-	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	$(PYTEST) -v --timeout 900 --durations 10 --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		-p tests.longest --ignore-glob '*/test_fleet_*' --ignore-glob '*/test_proxied_*' tests/e2e $(ARGS)
 
 test-fleet: setup-engines ## A master and three hosts: lost, drained and healed hosts, rolling changes
-	$(PYTEST) -v -rP --timeout 300 --durations 10 --numprocesses 2 --dist loadfile --no-loadscope-reorder -p tests.longest \
+	$(PYTEST) -v -rP --timeout 300 --durations 10 --numprocesses 4 --dist loadfile --no-loadscope-reorder -p tests.longest \
 		tests/e2e/test_fleet_*.py $(ARGS)
 
 test-chaos: setup-engines ## A few rounds of faults at a pair of masters, and the tests of what checks them
@@ -84,6 +92,20 @@ test-proxied: setup-engines ## Three hosts with a proxy each: names, requests un
 test-packages: setup-packages setup-trials setup-hosts ## The packages, installed on stock hosts that the tests boot
 	$(PYTEST) -v --timeout 600 --durations 10 --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		-p tests.longest tests/packaging $(ARGS)
+
+# Not in `make test`: its roots come from Ubuntu's own mirror, which has to be reached once (HULLMARK_UBUNTU_MIRROR names another).
+test-ubuntu: setup-packages setup-hosts ## On Ubuntu 22.04, 24.04 and 26.04: the unit suite, the packages on booted hosts, the proxy
+	$(PYTHON) tests/roots/run.py --ubuntu $(ARGS)
+	$(PYTEST) -v --ubuntu --timeout 900 --durations 10 --numprocesses 2 --dist load tests/packaging $(ARGS)
+	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-haproxy RELEASES="jammy noble resolute")
+
+# For the same reason; Debian 13's is there too. RELEASES=jammy: one of them.
+RELEASES ?= jammy noble resolute trixie
+test-haproxy: setup-engines ## The proxy with the HAProxy of other releases: Ubuntu 22.04 (2.4), 24.04, 26.04, Debian 13
+	@for release in $(RELEASES); do \
+		program=$$($(PYTHON) -m tests.roots.haproxies $$release) && $$program -v | head -n 1 && HULLMARK_TEST_HAPROXY=$$program \
+		$(PYTEST) -v --timeout 300 tests/integration/test_proxy*.py $(ARGS) || exit 1; \
+	done
 
 # Each is made by the suite too where it isn't there; locks keep two from making the same.
 ahead-packages: setup-packages setup-trials setup-hosts

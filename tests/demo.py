@@ -31,6 +31,7 @@ from tests.controls import own_controls
 from tests.e2e.alertreceivers import Hook
 from tests.integration import engines
 from tests.proxy import Proxy
+from tests.sdk import api_client
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = "examples/hello/compose.yaml"
@@ -61,6 +62,9 @@ controls:
         timeout: 1s
 """
 LOOKS_S = 12.0
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CURSOR = "\x1b[?25h"
+"""Shows it again (DECTCEM, see console_codes(4)): a command that was ended while it drew had hidden it."""
 SYSTEM_SOCKETS = ("/run/docker.sock", "/var/run/docker.sock")
 
 _begin = time.monotonic()
@@ -71,10 +75,12 @@ def say(text: str) -> None:
 
 
 def show(cluster: OneHostCluster, *arguments: str, codes: tuple[int, ...] = (0,)) -> None:
-    """Run a command of the CLI with its output in view, as a person would. `codes` are the exit codes that are right."""
+    """Run a command of the CLI with its output in view, as a person would. `codes` are the exit codes that are right. Ctrl-C is for
+    the demo alone, which then ends the command: it would say that its change goes on, or that no master answers."""
     print(f"\n  $ hullmark {' '.join(arguments)}", flush=True)
     environment = {**os.environ, "HULLMARK_MASTER": cluster.master_socket}
-    done = subprocess.run(cluster.command(*arguments), env=environment, cwd=ROOT, check=False)
+    words = cluster.command(*arguments)
+    done = subprocess.run(words, env=environment, cwd=ROOT, check=False, start_new_session=True)
     print(flush=True)
     if done.returncode not in codes:
         raise SystemExit(f"demo: hullmark {arguments[0]} ended with {done.returncode}")
@@ -84,7 +90,7 @@ def running_socket() -> str:
     """The socket of a Docker engine that answers on this machine, or nothing."""
     for path in SYSTEM_SOCKETS:
         if Path(path).is_socket():
-            client = docker.APIClient(base_url=f"unix://{path}", timeout=5)
+            client = api_client(f"unix://{path}", 5)
             with contextlib.suppress(docker.errors.DockerException, OSError):
                 client.ping()
                 return f"unix://{path}"
@@ -295,22 +301,28 @@ def run(folder: Path) -> None:
 
 
 def remove_image(socket: str) -> None:
-    client = docker.APIClient(base_url=socket, timeout=60)
+    client = api_client(socket)
     with contextlib.suppress(docker.errors.APIError):
         client.remove_image(IMAGE)
     client.close()
 
 
 def interrupt(number: int, frame: Optional[FrameType]) -> None:
+    """Once: a terminal that is closed sends several, and a second one would end what clears up."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, interrupt)
+    for each in ENDS:
+        signal.signal(each, interrupt)
     folder = Path(tempfile.mkdtemp(prefix="hm-demo-"))
     try:
         run(folder)
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            print(CURSOR, file=sys.stderr)
         print("demo: interrupted; everything that it started is gone", file=sys.stderr)
         return 130
     except AssertionError as error:

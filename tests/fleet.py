@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from tests.cluster import Cluster, Daemon, containers_in, remove_all_in, wait_until
+from tests.cluster import Cluster, Daemon, apart, containers_in, remove_all_in, wait_until
 from tests.controls import own_controls
 from tests.integration.engines import Engine, docker_engine, podman_engine
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
@@ -30,12 +30,12 @@ KINDS: Mapping[str, Callable[..., Engine]] = {
     "web3": podman_engine,
 }
 IMAGE = "localhost/hullmark-test:1"
-PROXY_CONTROLS = ("service-proxy",)
-"""What is looked at on a host with a proxy, and this."""
+PROXY_CONTROLS = ("service-proxy", "container-routing")
+"""What is looked at on a host with a proxy; the second more often than it is shipped."""
 ROUTING = """\
 controls:
-  - id: routing
-    function: site-routing
+  - id: container-routing
+    function: container-routing
     title: Neighbours that route containers' networks to this host
     rationale: They may reach what nobody declared.
     remediation: Drop what they send.
@@ -94,14 +94,14 @@ class Host:
         self.agent = Daemon(f"agent of {self.name}", command, folder / f"{self.name}.log")
 
     def write_configuration(self) -> None:
+        options = self.options + (self._proxy.agent_options if self._proxy else "")
         self.config.write_text(
             f"state_dir: {self.state}\n"
             f"audit: {{dir: '{self.state}-audit', copies: none}}\n"
             f"host_name: {self.name}\n"
             f"engine: {{socket: '{self.engine.socket}'}}\n"
             f"registries_dir: {self.registries}\n"
-            f"{self._looked_at()}{self.options}"
-            f"{self._proxy.agent_options if self._proxy else ''}"
+            f"{self._looked_at()}{apart(self.state, options)}"
         )
 
     def _looked_at(self) -> str:
@@ -175,6 +175,9 @@ class Fleet(Cluster):
             host.agent.start()
         self.wait_for_hosts()
 
+    def kill_masters(self) -> None:
+        self.master.kill()
+
     def heal(self) -> None:
         """Whatever a test did to networks, engines and daemons: all of them work again."""
         for host in self.hosts.values():
@@ -199,10 +202,16 @@ class Fleet(Cluster):
         wanted = dict.fromkeys(self.hosts, "ready")
         wait_until(lambda: self.states() == wanted, "all hosts are ready", timeout_s)
         wait_until(
-            lambda: not any(view["problems"] for view in self.host_views().values()),
-            "no host has problems",
-            timeout_s,
+            lambda: not self.problems(), "no host has problems", timeout_s, seen=self.problems
         )
+
+    def problems(self) -> list[str]:
+        """What the hosts say is wrong."""
+        return [
+            f"{name}: {problem['message']}"
+            for name, view in self.host_views().items()
+            for problem in view["problems"]
+        ]
 
     def wait_for_state(self, host: str, state: str, timeout_s: float = 30.0) -> None:
         wait_until(lambda: self.states().get(host) == state, f"host {host} is {state}", timeout_s)
@@ -235,8 +244,10 @@ class Fleet(Cluster):
 
     def empty(self) -> None:
         """Remove every app, and whatever is left of one."""
-        for app in self.json("apps")["apps"]:
-            self.hullmark("rm", "--wait", "--volumes", "--timeout", "60s", app["name"])
+        remove = ("rm", "--wait", "--volumes", "--timeout", "60s")
+        with ThreadPoolExecutor() as pool:
+            names = [app["name"] for app in self.json("apps")["apps"]]
+            list(pool.map(lambda name: self.hullmark(*remove, name), names))
         for host in self.hosts.values():
             remove_all_in(host.engine.socket, self.cluster_id)
 

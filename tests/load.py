@@ -12,15 +12,19 @@ Run as a program it is the client: python tests/load.py '{"host": ...}'; it goes
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import errno
 import json
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
 
@@ -28,6 +32,8 @@ PATIENCE_S = 10.0
 """How long a request may take from its first packet to its last byte."""
 LANES = 4
 """Connections that are kept in keep-alive mode."""
+OPEN_MOST = 2000
+"""Connections of one client at a time in the other mode."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ class Failure:
 @dataclass(frozen=True)
 class Outcome:
     """`answers`: how often each body came. `late`: requests that began more than a second after their time, because
-    this program or the machine was too slow. `reopened`: connections that were kept and that the other side closed
-    between two requests, which it may."""
+    this program or the machine was too slow, or all kept connections were taken. `reopened`: connections that were kept and that
+    the other side closed, which it may between two requests; with `resent` of them a request was on its way, and was sent again. `processor_s`: what this client took of the processors."""
 
     sent: int = 0
     answers: dict[str, int] = field(default_factory=dict)
@@ -65,7 +71,9 @@ class Outcome:
     slowest_s: float = 0.0
     late: int = 0
     reopened: int = 0
+    resent: int = 0
     seconds: float = 0.0
+    processor_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -81,9 +89,38 @@ class Outcome:
 
     def __str__(self) -> str:
         return (
-            f"{self.sent} requests in {self.seconds:.1f} s ({self.rate:.0f}/s), {len(self.failures)} failed, "
-            f"slowest {self.slowest_s * 1000:.0f} ms, late {self.late}, answered by {len(self.answers)}"
+            f"{self.sent} requests in {self.seconds:.1f} s ({self.rate:.0f}/s), {len(self.failures)} failed"
+            f"{f' {self.reasons}' if self.failures else ''}, "
+            f"slowest {self.slowest_s * 1000:.0f} ms, late {self.late}, "
+            f"reopened {self.reopened}, resent {self.resent}, "
+            f"answered by {len(self.answers)}, {self.processor_s:.1f} s of processor"
         )
+
+
+@dataclass(frozen=True)
+class Processors:
+    """All of the machine's, in ticks: how long they worked, how long other machines had them, how long there was."""
+
+    used: int
+    stolen: int
+    given: int
+
+    @classmethod
+    def now(cls) -> Processors:
+        """Since the boot (proc_stat(5), the line `cpu`)."""
+        line = Path("/proc/stat").read_text().partition("\n")[0]
+        user, nice, system, idle, waiting, *others = map(int, line.split()[1:9])
+        stolen, used = others[2], user + nice + system + sum(others[:2])
+        return cls(used, stolen, used + stolen + idle + waiting)
+
+    def __sub__(self, former: Processors) -> Processors:
+        return Processors(
+            self.used - former.used, self.stolen - former.stolen, self.given - former.given
+        )
+
+    def __str__(self) -> str:
+        given = self.given or 1
+        return f"{self.used / given:.0%} of the processors used, {self.stolen / given:.0%} had by other machines"
 
 
 class Load:
@@ -139,43 +176,86 @@ def _outcome(said: dict[str, Any]) -> Outcome:
     return Outcome(**said, failures=failures)
 
 
-class Refused(Exception):
-    """An answer that is none: its reason is in the message."""
+@dataclass(eq=False)
+class Request:
+    """One that was begun. `began` is monotonic, `began_at` as time.time() has it."""
+
+    began: float
+    began_at: float
+    lane: Optional[Lane] = None
+    is_done: bool = False
+
+
+@dataclass(eq=False)
+class Lane:
+    """A connection. `request`: what it carries, None between two. `was_used`: it has carried one to its end."""
+
+    wire: socket.socket
+    request: Optional[Request] = None
+    is_sent: bool = False
+    was_used: bool = False
+    got: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`stays`: the connection may carry another request."""
+
+    status: str
+    body: str
+    stays: bool
+
+
+def answer_in(got: bytes, *, ended: bool) -> Optional[Answer]:
+    """None while it isn't whole. Without a length it ends with the connection (RFC 9112, 6.3)."""
+    head, found, body = got.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    lines = head.decode("latin-1").lower().split("\r\n")
+    length = next((int(line[15:]) for line in lines if line.startswith("content-length:")), None)
+    if not ended if length is None else len(body) < length:
+        return None
+    stays = length is not None and not ended and "connection: close" not in lines
+    return Answer(lines[0].split()[1], body[:length].decode(errors="replace").strip(), stays)
 
 
 class Client:
-    """Sends requests until it is told to stop; then waits for those that are open."""
+    """Sends requests until it is told to stop; then waits for those that are open.
+
+    One loop over sockets that don't block: what it takes of a small machine is missing elsewhere."""
 
     def __init__(self, aim: Aim) -> None:
         self.aim = aim
         self.answers: dict[str, int] = {}
         self.failures: list[Failure] = []
-        self.sent = self.late = self.reopened = 0
+        self.sent = self.late = self.reopened = self.resent = 0
         self.slowest_s = 0.0
-        self.stopped = asyncio.Event()
+        self.is_stopped = False
         host = f"Host: {aim.host}\r\n" + ("" if aim.kept else "Connection: close\r\n")
-        self.request = f"GET {aim.path} HTTP/1.1\r\n{host}\r\n".encode()
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.words = f"GET {aim.path} HTTP/1.1\r\n{host}\r\n".encode()
+        self._most = LANES if aim.kept else OPEN_MOST
+        self._poll = select.epoll()
+        self._lanes: dict[int, Lane] = {}
+        self._idle: list[Lane] = []
+        self._open: deque[Request] = deque()
+        """In the order in which they began, some of them done."""
 
-    async def run(self) -> Outcome:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stopped.set)
+    def run(self) -> Outcome:
+        signal.signal(signal.SIGTERM, self._stop)
         print("begun", flush=True)
-        began, tasks = time.monotonic(), set()
-        lanes = asyncio.Semaphore(LANES if self.aim.kept else 2000)
+        began = time.monotonic()
         number = 0
-        while not self.stopped.is_set():
-            due = began + number / self.aim.rate
+        while not self.is_stopped:
+            now, due = time.monotonic(), began + number / self.aim.rate
+            if due > now or not self._has_room():
+                self._look(due - now if due > now else 0.05)
+                continue
             number += 1
-            if (wait := due - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
-            elif wait < -1:
-                self.late += 1
-            task = asyncio.ensure_future(self._one(lanes))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            self.late += now - due > 1
+            self._begin()
         seconds = time.monotonic() - began
-        if tasks:
-            await asyncio.wait(tasks)
+        while any(not each.is_done for each in self._open):
+            self._look(0.1)
         return Outcome(
             self.sent,
             self.answers,
@@ -183,70 +263,124 @@ class Client:
             self.slowest_s,
             self.late,
             self.reopened,
+            self.resent,
             seconds,
+            time.process_time(),
         )
 
-    async def _one(self, lanes: asyncio.Semaphore) -> None:
-        async with lanes:
-            began_at, began = time.time(), time.monotonic()
-            self.sent += 1
-            try:
-                body = await asyncio.wait_for(self._ask(), PATIENCE_S)
-                self.answers[body] = self.answers.get(body, 0) + 1
-            except asyncio.TimeoutError:
-                self._failed(began_at, f"no answer within {PATIENCE_S:g} s")
-            except (OSError, EOFError, Refused) as error:
-                self._failed(began_at, f"{type(error).__name__}: {error}")
-            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+    def _stop(self, *_: object) -> None:
+        self.is_stopped = True
 
-    def _failed(self, began_at: float, reason: str) -> None:
-        self.failures.append(Failure(began_at, time.time(), reason))
+    def _has_room(self) -> bool:
+        return bool(self._idle) or len(self._lanes) < self._most
 
-    async def _ask(self) -> str:
-        while self._idle:
-            reader, writer = self._idle.pop()
-            try:
-                return await self._exchange(reader, writer)
-            except asyncio.IncompleteReadError as error:
-                # Closed before it read this request: RFC 9112, 9.3.1, has a client send it again.
-                if error.partial:
-                    raise
-                self.reopened += 1
-            except ConnectionResetError:
-                self.reopened += 1
-        return await self._exchange(*await asyncio.open_connection(self.aim.host, self.aim.port))
+    def _begin(self) -> None:
+        request = Request(time.monotonic(), time.time())
+        self._open.append(request)
+        self.sent += 1
+        self._carry(request)
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        kept = False
+    def _carry(self, request: Request) -> None:
+        """By a connection that was kept, or by another one."""
+        lane = self._idle.pop() if self._idle else self._new_lane()
+        lane.request, request.lane = request, lane
+        lane.got, lane.is_sent = b"", False
+        if lane.was_used:
+            self._go_on(lane)
+        else:
+            self._connect(lane)
+
+    def _new_lane(self) -> Lane:
+        lane = Lane(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        self._lanes[lane.wire.fileno()] = lane
+        return lane
+
+    def _connect(self, lane: Lane) -> None:
+        number = lane.wire.connect_ex((self.aim.host, self.aim.port))
+        if number in (0, errno.EINPROGRESS):
+            self._poll.register(lane.wire, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+        else:
+            self._lost(lane, errno.errorcode.get(number, str(number)))
+
+    def _look(self, wait_s: float) -> None:
+        """What has come of the open ones, waiting for that as long as this."""
+        for number, _ in self._poll.poll(wait_s):
+            lane = self._lanes.get(number)
+            if lane is not None:
+                self._go_on(lane)
+        while self._open and (self._open[0].is_done or self._is_too_old(self._open[0])):
+            request = self._open.popleft()
+            if not request.is_done:
+                self._failed(request, f"no answer within {PATIENCE_S:g} s")
+
+    @staticmethod
+    def _is_too_old(request: Request) -> bool:
+        return time.monotonic() - request.began > PATIENCE_S
+
+    def _go_on(self, lane: Lane) -> None:
+        """As far as the socket lets it: it tells of each change once, and an end may have come with what was before it."""
         try:
-            writer.write(self.request)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            status = head.split()[1]
-            length = next(
-                (
-                    int(line[15:])
-                    for line in head.split("\r\n")
-                    if line.startswith("content-length:")
-                ),
-                None,
-            )
-            body = await (reader.read(-1) if length is None else reader.readexactly(length))
-            if status != "200":
-                raise Refused(f"status {status}")
-            kept = self.aim.kept and length is not None and "connection: close" not in head
-            return body.decode(errors="replace").strip()
-        finally:
-            if kept:
-                self._idle.append((reader, writer))
-            else:
-                writer.close()
+            if lane.request is not None and not lane.is_sent:
+                lane.wire.send(self.words)
+                lane.is_sent = True
+            while piece := lane.wire.recv(65536):
+                lane.got += piece
+                if self._is_answered(lane, ended=False) and lane not in self._idle:
+                    return
+            if not self._is_answered(lane, ended=True):
+                self._lost(lane, f"closed after {len(lane.got)} bytes of the answer")
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(lane, f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}")
+
+    def _is_answered(self, lane: Lane, *, ended: bool) -> bool:
+        request, answer = lane.request, answer_in(lane.got, ended=ended)
+        if request is None or answer is None:
+            return False
+        if answer.status != "200":
+            self._failed(request, f"status {answer.status}")
+            return True
+        self._end(request)
+        self.answers[answer.body] = self.answers.get(answer.body, 0) + 1
+        if self.aim.kept and answer.stays:
+            lane.request, lane.was_used = None, True
+            self._idle.append(lane)
+        else:
+            self._drop(lane)
+        return True
+
+    def _lost(self, lane: Lane, reason: str) -> None:
+        """Closed before it read a request: RFC 9112, 9.3.1, has a client send it again."""
+        self._drop(lane)
+        request = lane.request
+        if request is None or (lane.was_used and not lane.got):
+            self.reopened += 1
+            if request is not None:
+                self.resent += 1
+                self._carry(request)
+        else:
+            self._failed(request, reason)
+
+    def _drop(self, lane: Lane) -> None:
+        if self._lanes.pop(lane.wire.fileno(), None) is not None:
+            lane.wire.close()
+        if lane in self._idle:
+            self._idle.remove(lane)
+
+    def _end(self, request: Request) -> None:
+        request.is_done = True
+        self.slowest_s = max(self.slowest_s, time.monotonic() - request.began)
+
+    def _failed(self, request: Request, reason: str) -> None:
+        self._end(request)
+        self.failures.append(Failure(request.began_at, time.time(), reason))
+        if request.lane is not None:
+            self._drop(request.lane)
 
 
 def main() -> None:
-    async def run() -> Outcome:
-        return await Client(Aim(**json.loads(sys.argv[1]))).run()
-
-    outcome = asyncio.run(run())
+    outcome = Client(Aim(**json.loads(sys.argv[1]))).run()
     print(json.dumps(asdict(outcome)), flush=True)
 
 

@@ -1,6 +1,6 @@
-"""A plugin of pytest (`-p tests.longest`): files that take minutes come first, so that no worker is left alone with one at the end.
+"""A plugin of pytest (`-p tests.longest`): files that take long come first, so that no worker is left alone with one at the end.
 
-Needs xdist's `--no-loadscope-reorder`, without which the files with the most tests come first.
+With xdist it needs `--no-loadscope-reorder`, without which the files with the most tests come first.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ LONGEST = (
     "test_ansible",
     "test_unrecorded",
     "test_stale_orders",
+    # of the unit suite, where every other waits more than it works
+    "test_imports",
+    "test_proxyrecords",
+    "test_report",
+    "test_electing",
+    "test_hostile",
+    "test_drill",
+    "test_wire",
+    "test_directories",
+    "test_vouching_attacks",
 )
 """By what they took when it was last measured, the longest first."""
 _RANKS = {name: rank for rank, name in enumerate(LONGEST)}

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
 
+from hullmark.engine.haproxyabilities import Abilities, abilities_of
 from tests.cluster import wait_until
 from tests.integration import process
 from tests.integration.daemon import required
@@ -178,6 +179,13 @@ class Proxy:
         for name, (major, minor) in DEVICES.items():
             os.mknod(folder / name, 0o666 | 0o020000, os.makedev(major, minor))
         return folder
+
+
+def abilities() -> Abilities:
+    """Of the HAProxy that is tested."""
+    return abilities_of(
+        subprocess.run(["haproxy", "-v"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    )
 
 
 class Log:

@@ -71,8 +71,11 @@ setup_venv() {
     fi
     local pip=(.venv/bin/python -m pip -qq --disable-pip-version-check)
     # setuptools first: without build isolation pip need not make a second environment.
+    say "pip: setuptools and wheel"
     "${pip[@]}" install 'setuptools>=64' wheel
+    say "pip: what hullmark and its tests need, which takes a minute or two"
     "${pip[@]}" install --no-build-isolation --editable '.[master,dev]'
+    say "done: .venv/bin/hullmark"
 }
 
 setup_docker() {

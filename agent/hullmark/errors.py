@@ -46,7 +46,8 @@ class Problem:
     """One thing wrong with an input: where it is, what is wrong, and what is allowed instead.
 
     `file` and `line` (counted from 1) are known for files, `field` is a dotted path such as
-    `services.web.ports[0]`. Empty or None means not known.
+    `services.web.ports[0]`. Empty or None means not known. A field is made of keys as the file has them,
+    whatever characters they hold; as text it is always one line, and nothing in it moves a terminal's cursor.
     """
 
     message: str
@@ -57,9 +58,15 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        parts = [part for part in (place, self.field, self.message) if part]
+        parts = [part for part in (place, _visible(self.field), self.message) if part]
         text = ": ".join(parts)
         return f"{text} (allowed: {self.allowed})" if self.allowed else text
+
+
+def _visible(text: str) -> str:
+    """With escapes such as \\n for what can't be printed."""
+    shown = (each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(shown)
 
 
 class HullmarkError(Exception):
@@ -71,6 +78,12 @@ class HullmarkError(Exception):
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+
+    @property
+    def kind(self) -> str:
+        """Of the reason, for a log that has each once. Sizes and counts in it differ from try to try."""
+        words = "".join(one for one in self.message if not one.isdigit())
+        return f"{type(self).__name__}: {words}"
 
 
 class UsageError(HullmarkError):
@@ -125,6 +138,11 @@ class Unavailable(HullmarkError):
     """No answer came, so whether it happened is unknown. Asking again may help."""
 
     exit_code = EXIT_UNKNOWN
+
+    @property
+    def kind(self) -> str:
+        """That somebody doesn't answer has many words, and is one reason."""
+        return type(self).__name__
 
 
 class StoreUnavailable(Unavailable):

@@ -31,7 +31,26 @@ def start_command(daemon: str) -> str:
     if not is_packaged():
         return f"hullmark {name} run"
     service = f"hullmark-{name}"
-    return (
-        f"systemctl start {service}, or: service {service} start; "
-        f"its log: journalctl -u {service}, or in /var/log/hullmark"
-    )
+    return f"systemctl start {service}, or: service {service} start; {_log_of(service)}"
+
+
+def look_command(daemon: str) -> str:
+    """What a person types to see how `agentd` or `masterd` is, as `start_command` has it."""
+    name = daemon[:-1]
+    if not is_packaged():
+        return f"{look_line(daemon)}; and its log"
+    service = f"hullmark-{name}"
+    return f"systemctl status {service}, or: service {service} status; {_log_of(service)}"
+
+
+def look_line(daemon: str) -> str:
+    """The same as one line that can be pasted as it is, with either init system."""
+    if not is_packaged():
+        # The brackets keep grep from finding itself.
+        return f"ps -eo pid,stat,args | grep '[{daemon[0]}]{daemon[1:]} run'"
+    service = f"hullmark-{daemon[:-1]}"
+    return f"systemctl status {service} || service {service} status"
+
+
+def _log_of(service: str) -> str:
+    return f"its log: journalctl -u {service}, or in /var/log/hullmark"

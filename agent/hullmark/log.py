@@ -1,9 +1,9 @@
 """The daemons' logs: one event per line on standard error or to syslog, a constant message with fields.
 
-    log = get("sync")
+    log = get("ledger")
     log.info("orders accepted", epoch="1.4", revision=8)
 
-prints `2026-11-24T01:30:00Z info sync: orders accepted epoch=1.4 revision=8`, or the same as a JSON object.
+prints `2026-11-24T01:30:00Z info ledger: orders accepted epoch=1.4 revision=8`, or the same as a JSON object.
 Under systemd a line begins with its priority (sd-daemon(3)) instead of the time; to syslog both go beside it (RFC 3164).
 Secrets are never given to this module.
 """
@@ -17,11 +17,16 @@ import socket
 import sys
 import time
 from logging.handlers import SysLogHandler
-from typing import Any, TextIO
+from typing import Any, Callable, TextIO
 
 SYSLOG = "/dev/log"
 SYSLOG_S = 0.5
 """How long a line may wait for a syslog that reads slowly."""
+
+AGAIN_S = 3600.0
+"""After which a trouble that lasts is told again."""
+KINDS_MOST = 20
+"""Reasons of one trouble that are told within that time."""
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -51,6 +56,64 @@ class Log:
 
 def get(name: str) -> Log:
     return Log(name)
+
+
+class Seldom:
+    """Which lines of a trouble that lasts are told: the first of each kind, and each again hourly. By one thread at a time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def is_due(self, kind: str) -> bool:
+        """To be told where it is."""
+        now = self._clock()
+        self._told = {one: at for one, at in self._told.items() if now - at < AGAIN_S}
+        if kind in self._told or len(self._told) >= KINDS_MOST:
+            return False
+        self._told[kind] = now
+        return True
+
+    def clear(self) -> None:
+        """It is over."""
+        self._told.clear()
+
+
+class Lasting:
+    """What is tried again and again, and fails: one line when that begins, one for each other kind of reason, each again hourly while it
+    lasts, and one when it is over. `begins` and `over` are the messages; a `grave` one begins as an error. By one thread at a time."""
+
+    def __init__(
+        self,
+        log: Log,
+        begins: str,
+        over: str,
+        *,
+        grave: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._tell = log.error if grave else log.warning
+        self._begins = begins
+        self._over = over
+        self._seldom = Seldom(clock)
+        self._tries = 0
+
+    def failed(self, why: str, kind: str = "", **fields: Any) -> None:
+        """Reasons of one `kind` are alike, whatever their words."""
+        self._tries += 1
+        if not self._seldom.is_due(kind):
+            return
+        if self._tries > 1:
+            fields["tries"] = self._tries
+        self._tell(self._begins, why=why, **fields)
+
+    def done(self) -> None:
+        """Told only where it had failed, with how often."""
+        if self._tries:
+            self._log.info(self._over, tries=self._tries)
+        self._tries = 0
+        self._seldom.clear()
 
 
 def setup(level: str, form: str = "text", to: str = "stderr", tag: str = "hullmark") -> None:

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tests.arch import rules
@@ -21,6 +22,10 @@ class Module:
     path: Path
     text: str
     tree: ast.Module
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        return tuple(ast.walk(self.tree))
 
     @property
     def room(self) -> str:
@@ -45,7 +50,7 @@ def imports(module: Module) -> Iterator[tuple[int, str]]:
     """Line and absolute dotted name, for imports anywhere in the module, in functions and behind
     TYPE_CHECKING too. `from a import b` gives `a.b`, which may be a module or a name in one.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -101,7 +106,7 @@ def _effects(module: Module) -> Iterator[tuple[int, str]]:
     for line, name in imports(module):
         if name.split(".")[0] in rules.IMPURE_MODULES or name == f"{PACKAGE}.log":
             yield line, f"{module.room} has no effects and may not import {name.split('.')[0]}"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call):
             name = _called(node)
             if name in rules.IMPURE_CALLS:
@@ -122,7 +127,7 @@ def _called(call: ast.Call) -> str:
 def _excepts(module: Module) -> Iterator[tuple[int, str]]:
     if module.path.as_posix() in rules.BROAD_EXCEPTS:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ExceptHandler):
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
             broad = node.type is None or any(_broad(each) for each in caught)

@@ -20,7 +20,8 @@ import psutil
 
 from hullmark.core.proxyplan import plan
 from hullmark.engine.haproxy import Haproxy
-from hullmark.engine.haproxyconfig import ADMISSIONS, CALLERS, CERTIFICATE, CONFIG, ROOT
+from hullmark.engine.haproxyconfig import ADMISSIONS, CALLERS, CONFIG
+from hullmark.engine.haproxyservers import CERTIFICATE, ROOT
 from hullmark.host.loopback import LoopbackAddresses
 from hullmark.model.directory import (
     Admission,

@@ -171,7 +171,7 @@ class Pair(Fleet):
         first.start()
         self.master_socket = f"unix://{first.socket}"
         self.wait_for_master()
-        status = self.run("status", "--output", "json")  # degraded: there is one master so far
+        status = self.look("status", "--output", "json")  # degraded: there is one master so far
         self.cluster_id = str(json.loads(status.stdout)["cluster_id"])
         self.join(second)
         second.start()
@@ -190,9 +190,12 @@ class Pair(Fleet):
     def stop(self) -> None:
         for host in self.hosts.values():
             host.agent.kill()
+        self.kill_masters()
+        self._resources.close()
+
+    def kill_masters(self) -> None:
         for master in self.masters.values():
             master.kill()
-        self._resources.close()
 
     def leader(self, timeout_s: float = 15.0) -> Master:
         """Whoever the store says leads, and whose process runs; waits for one."""
@@ -213,6 +216,10 @@ class Pair(Fleet):
     def ask(self, master: Master, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command line against one master's own socket."""
         return self.run("--master", f"unix://{master.socket}", *arguments)
+
+    def look_at(self, master: Master, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same for a question, as `look`."""
+        return self.look("--master", f"unix://{master.socket}", *arguments)
 
     def heal(self) -> None:
         """Whatever a test did to machines and processes: all of them work again, and no host has problems."""

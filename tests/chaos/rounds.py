@@ -216,7 +216,7 @@ class Bed:
 
     def _look(self) -> tuple[str, tuple[Running, ...], dict[str, int]]:
         """What is not as asked for yet, by engines, store and leader."""
-        done = self.pair.run("apps", "--output", "json")
+        done = self.pair.look("apps", "--output", "json")
         if done.returncode not in (0, 1):
             return f"apps: exit {done.returncode}: {done.stderr.strip()}", (), {}
         generations = _generations(done.stdout)

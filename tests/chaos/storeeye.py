@@ -40,6 +40,14 @@ class StoreEye:
         found = self._ask("kv/range", {"key": _coded(APPS + name)}).get("kvs", [])
         return _spec(found[0]) if found else None
 
+    def values(self, prefix: str) -> list[dict[str, Any]]:
+        """All that stands under keys that begin so. Raises requests.RequestException where nobody answers."""
+        wanted = {
+            "key": _coded(prefix),
+            "range_end": _coded(prefix[:-1] + chr(ord(prefix[-1]) + 1)),
+        }
+        return [_value(record) for record in self._ask("kv/range", wanted).get("kvs", [])]
+
     def revision(self) -> int:
         """The store's newest. Raises requests.RequestException where nobody answers."""
         answer = self._ask("kv/range", {"key": _coded(LEADER_KEY)})

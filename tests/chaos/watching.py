@@ -18,6 +18,7 @@ from tests.bench.measures import seconds_since_1970
 from tests.chaos.record import Happening, Obeyed, Running
 from tests.cluster import LABEL_CLUSTER
 from tests.fleet import Container, Host
+from tests.sdk import api_client
 
 AGAIN_S = 0.1
 LOOK_S = 0.2
@@ -63,7 +64,7 @@ class EngineEye:
     def _run(self) -> None:
         while not self._ending.is_set():
             with contextlib.suppress(requests.RequestException, docker.errors.DockerException):
-                client = docker.APIClient(base_url=self._host.engine.socket, timeout=5)
+                client = api_client(self._host.engine.socket, 5)
                 with contextlib.closing(client):
                     self._follow(client)
             self._ending.wait(AGAIN_S)

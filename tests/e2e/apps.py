@@ -14,7 +14,7 @@ services:
     command: [sleep, "100000"]
     stop_grace_period: 1s
     environment: {{ROUND: "{round}"}}
-    deploy: {{replicas: {replicas}}}
+    deploy: {{replicas: {replicas}, update_config: {{monitor: 1s}}}}
 """
 
 
@@ -56,4 +56,9 @@ def wait_for_problem(cluster: OneHostCluster, code: str, timeout_s: float = 30.0
 
 
 def wait_until_mended(cluster: OneHostCluster, timeout_s: float = 40.0) -> None:
-    wait_until(lambda: not problems(cluster), "no problem is left", timeout_s)
+    wait_until(
+        lambda: not problems(cluster),
+        "no problem is left",
+        timeout_s,
+        seen=lambda: problems(cluster),
+    )

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests import server
+from tests.chaos.pair import Pair
 from tests.cluster import OneHostCluster
-from tests.fleet import Fleet
+from tests.fleet import QUICK_MASTER, Fleet
 from tests.integration.engines import ENGINES, Engine
 from tests.integration.fixtures import (  # noqa: F401
     clean_engine,
@@ -21,6 +22,8 @@ from tests.integration.namespaces import enter_private_network
 
 IMAGE = "localhost/hullmark-test:1"
 ENGINE_NAMES = sorted(ENGINES)
+FEW_ADDRESSES = "10.214.0.0/25"
+"""A range for 126 services."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -78,17 +81,20 @@ def fleet(bed: Fleet) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
-def proxied_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Three hosts with a proxy each, and with the image that stands a load."""
+def proxied_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A pair of masters, and three hosts with a proxy each and with the image that stands a load. Few services have addresses, so that a test can
+    ask for more."""
     enter_private_network()
-    with Fleet(Path(tmp_path_factory.mktemp("proxied")), proxy=True) as fleet:
-        for host in fleet.hosts.values():
+    folder = Path(tmp_path_factory.mktemp("proxied"))
+    options = f"{QUICK_MASTER}services: {{range: {FEW_ADDRESSES}}}\n"
+    with Pair(folder, master_options=options, proxy=True) as pair:
+        for host in pair.hosts.values():
             server.load_image(host.engine)
-        yield fleet
+        yield pair
 
 
 @pytest.fixture
-def proxied(proxied_bed: Fleet) -> Iterator[Fleet]:
+def proxied(proxied_bed: Pair) -> Iterator[Pair]:
     """The same, without apps; a test may break what it likes."""
     yield proxied_bed
     proxied_bed.heal()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Callable
 
 from tests.cluster import wait_until
 from tests.e2e.history import Happening, History
-from tests.fleet import IMAGE, Fleet
+from tests.fleet import IMAGE, Fleet, Host
 
 MARGIN_S = 5.0
 """What a step may take beyond its own delays on a busy machine: deciding, telling, starting."""
@@ -79,6 +81,20 @@ def runs_once(fleet: Fleet, wanted: Sequence[str]) -> bool:
     """Whether exactly these slots of their apps run, each of them once."""
     apps = {slot.partition("/")[0] for slot in wanted}
     return sorted(one.slot for one in fleet.running() if one.label("app") in apps) == sorted(wanted)
+
+
+@contextlib.contextmanager
+def listening(host: Host, *ports: int) -> Iterator[None]:
+    """A program of the host, on each of its addresses."""
+    code = "import socket, sys, time; s = [socket.create_server(('', int(p))) for p in sys.argv[1:]]; print(flush=True); time.sleep(1000)"
+    command = [*host.network.inside, sys.executable, "-c", code, *map(str, ports)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline()
+            yield
+        finally:
+            program.kill()
 
 
 def timed(condition: Callable[[], bool], what: str, within_s: float, begun: float = 0.0) -> float:

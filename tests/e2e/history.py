@@ -14,6 +14,7 @@ import docker.errors
 import requests
 
 from tests.cluster import LABEL_CLUSTER
+from tests.sdk import api_client
 
 _WATCHED = ("create", "start", "die", "destroy")
 AGAIN_S = 0.1
@@ -35,7 +36,7 @@ class History:
     """Follows the events of one engine in a thread, from `__enter__` to `__exit__`; again after the engine was away."""
 
     def __init__(self, engine_socket: str, cluster_id: str, host: str = "") -> None:
-        self._client = docker.APIClient(base_url=engine_socket, timeout=60)
+        self._client = api_client(engine_socket)
         self._cluster_id = cluster_id
         self._host = host
         self._stream: Optional[Any] = None

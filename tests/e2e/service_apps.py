@@ -10,6 +10,7 @@ from tests import reach, server
 from tests.cluster import wait_until
 from tests.e2e.fleet_apps import SERVICE, by_host
 from tests.fleet import Container, Fleet
+from tests.integration.engines import run_inside
 
 # As somebody wrote it who has never heard of Hullmark: three services, two networks, names and nothing else.
 NOTES = """\
@@ -128,14 +129,9 @@ def one(fleet: Fleet, app: str, service: str, host: str = "") -> Container:
 
 def sh(fleet: Fleet, container: Container, script: str) -> str:
     """What a script says in a container; nothing where it failed."""
-    engine = fleet.hosts[container.host].engine
-    client = engine.client()
-    try:
-        done = client.containers.get(container.inspected["Id"]).exec_run(["sh", "-c", script])
-        assert isinstance(done.output, bytes)
-        return done.output.decode(errors="replace").strip() if done.exit_code == 0 else ""
-    finally:
-        client.close()
+    socket = fleet.hosts[container.host].engine.socket
+    code, output = run_inside(socket, container.inspected["Id"], script)
+    return output.strip() if code == 0 else ""
 
 
 def wait_for_service(caller: Container, name: str, port: int, timeout_s: float = 20.0) -> str:

@@ -193,6 +193,7 @@ services:
 OLD, NEW = "beside.s.1.g1", "beside.s.1.g2"
 
 
+@pytest.mark.one_engine
 def test_two_generations_of_a_slot_side_by_side(strict: OneHostCluster, tmp_path: Path) -> None:
     """Start-first: the new one serves once its gate is open. Meanwhile agent and master are killed."""
     gates = tmp_path / "gates"
@@ -228,6 +229,7 @@ def test_two_generations_of_a_slot_side_by_side(strict: OneHostCluster, tmp_path
     assert done == ["start", "start", "die", "destroy"]
 
 
+@pytest.mark.one_engine
 def test_a_renewal_drops_no_poll(engine: Engine, tmp_path: Path) -> None:
     """The former certificate is refused once the daemon has used the new one, and its polls go on."""
     engine.load_image(IMAGE)
@@ -297,6 +299,7 @@ class Silence:
             self.samples += 1
 
 
+@pytest.mark.one_engine
 def test_enrolling_again_adopts_the_containers(strict: OneHostCluster) -> None:
     """Also of a host that has lost all its files: as the host that it was, and nothing is made or started again."""
     apply_sleeper(strict, IMAGE, replicas=2)

@@ -48,7 +48,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def trace(pair: Pair, what: str) -> Any:
-    done = pair.run("audit", "trace", what, "--output", "json")
+    done = pair.look("audit", "trace", what, "--output", "json")
     return json.loads(done.stdout) if done.returncode in (0, 1) else {}
 
 
@@ -149,7 +149,7 @@ def test_a_log_is_verified_against_both_masters(pair: Pair, tmp_path: Path) -> N
     log = Path(f"{host.state}-audit") / "audit.log"
 
     def verified(*arguments: str) -> Any:
-        done = pair.run("--master", both, "audit", "verify", *arguments, "--output", "json")
+        done = pair.look("--master", both, "audit", "verify", *arguments, "--output", "json")
         return done.returncode, json.loads(done.stdout)["logs"][0] if done.stdout else done.stderr
 
     def good() -> bool:
@@ -206,7 +206,7 @@ def fill(file: Path) -> None:
 
 
 def test_a_leader_whose_disk_is_full_changes_nothing_and_hands_over(pair: Pair) -> None:
-    wait_until(lambda: pair.run("status").returncode == 0, "the pair is whole", 30)
+    wait_until(lambda: pair.look("status").returncode == 0, "the pair is whole", 30)
     first, second = pair.leader(), pair.standby()
     filler = audit_folder(first) / "filler"
     fill(filler)
@@ -226,6 +226,6 @@ def test_a_leader_whose_disk_is_full_changes_nothing_and_hands_over(pair: Pair) 
     stands = pair.run("status").stdout
     assert "audit log" in stands, "the one that can't record is no ready standby"
     filler.unlink()
-    wait_until(lambda: pair.run("status").returncode == 0, "the pair is whole again", 30)
+    wait_until(lambda: pair.look("status").returncode == 0, "the pair is whole again", 30)
     events = {each["kind"] for each in pair.json("events")["events"]}
     assert "audit.unwritable" in events

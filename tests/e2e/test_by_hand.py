@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -9,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from hullmark.agentd.byhand import SETTLE_S
 from hullmark.model.audit import BY_HAND, Actor, Entry
 from hullmark.model.moments import moment
 from tests.cluster import OneHostCluster, wait_until
+from tests.e2e.apps import apply_sleeper, processes
 from tests.e2e.auditlog import records
 from tests.e2e.conftest import IMAGE
 from tests.integration.engines import Engine, docker_command
@@ -157,3 +161,36 @@ def test_each_act_is_told_once(cluster: OneHostCluster, engine: Engine) -> None:
         return [one["kind"].partition(".")[2] for one in found if "/s." not in one["subject"]]
 
     wait_until(lambda: sorted(told()) == sorted(done), "each is told once")
+
+
+@pytest.mark.timeout(300)
+def test_who_is_put_on_another_network_is_told_and_its_starts_and_ends_are_not(
+    cluster: OneHostCluster, engine: Engine
+) -> None:
+    by_hand(engine, "network", "create", "segment")
+    apply_sleeper(cluster, IMAGE, name="plugged")
+    name = "plugged.s.1.g1"
+
+    def told() -> list[str]:
+        found = [one for one in recorded(cluster) if one.subject == "plugged/s.1"]
+        assert {one.fields.get("network") for one in found} <= {None, "segment"}
+        kinds = [one.kind.partition(".")[2] for one in found]
+        return [one for one in kinds if one.startswith("network-")]
+
+    def runs_anew(pid: int) -> bool:
+        return processes(cluster, "plugged").get(name, pid) != pid
+
+    for action in ("connect", "disconnect", "connect"):
+        by_hand(engine, "network", action, "segment", name)
+    plugs = ["network-connect", "network-disconnect", "network-connect"]
+    wait_until(lambda: told() == plugs, "each is told once", TOLD_WITHIN_S)
+    pid = processes(cluster, "plugged")[name]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: runs_anew(pid), "the agent starts it")
+    pid = processes(cluster, "plugged")[name]
+    by_hand(engine, "restart", "-t", "0", name)
+    wait_until(lambda: runs_anew(pid), "it is started by hand")
+    cluster.hullmark("rm", "plugged")
+    by_hand(engine, "network", "rm", "segment")
+    time.sleep(2 * SETTLE_S)
+    assert told() == plugs

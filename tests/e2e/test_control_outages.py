@@ -174,7 +174,9 @@ def _complete(cluster: OneHostCluster) -> None:
 
 def _is_recorded(cluster: OneHostCluster, outage_id: str) -> None:
     host, master = cluster.folder / "agent-audit", cluster.folder / "master-audit"
-    (began,), (ended,) = records(host, "outage.began"), records(host, "outage.recovered")
+    # People may be told before the host's disk has the record.
+    (ended,) = wait_until(lambda: records(host, "outage.recovered"), "its end is recorded")
+    (began,) = records(host, "outage.began")
     assert began.entry.fields["outage"] == ended.entry.fields["outage"] == outage_id
     assert "10.2.1" in began.entry.fields["requirements"].split(", ")
     assert ended.entry.fields["ended"] > ended.entry.fields["began"]
@@ -193,7 +195,7 @@ def _plan(cluster: OneHostCluster, site: Site) -> None:
     site.say("work goes on", "clock")
 
     def planned() -> bool:
-        return cluster.run("outages", "list", "--nagios").stdout.endswith("planned=1\n")
+        return cluster.look("outages", "list", "--nagios").stdout.endswith("planned=1\n")
 
     wait_until(planned, "it is out, as planned")
     assert cluster.run("outages", "list", "--nagios").returncode == 0

@@ -91,7 +91,7 @@ def test_a_leader_knows_of_a_change_soon_and_of_a_lost_host_nothing(
     assert "our-trail" in told.stdout
     assert "says: " in told.stdout
     wait_until(
-        lambda: "incident 1: hullmark outages show 1" in cluster.run("controls").stdout,
+        lambda: "incident 1: hullmark outages show 1" in cluster.look("controls").stdout,
         "its incident is named",
         5.0,
     )

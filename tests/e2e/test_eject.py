@@ -7,12 +7,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from hullmark.host.login import person
@@ -21,7 +21,8 @@ from tests.cluster import OneHostCluster, wait_until
 from tests.e2e.auditlog import breaks, records, unended
 from tests.e2e.conftest import IMAGE
 from tests.e2e.test_restarts import kill
-from tests.integration.engines import Engine, docker_command, required
+from tests.integration.engines import Engine, docker_command, required, run_inside
+from tests.sdk import api_client
 
 APP = """\
 name: shop
@@ -29,7 +30,7 @@ services:
   web:
     image: {image}
     environment: {{GREETING: 'cost: $$5 # "1e3"', COUNT: "0o17"}}
-    ports: [{{target: 8080, mode: host}}]
+    ports: [{{target: 8080, mode: host}}, "18099:9090"]
     volumes: ["data:/data"]
     configs: [{{source: site, target: /etc/site, mode: 0440, uid: "1000"}}]
     secrets: [key]
@@ -60,7 +61,7 @@ class Leaving:
         self.out = cluster.folder / "left"
         self.draft = cluster.folder / ".left.new"
         self.state = cluster.folder / "agent"
-        self.client = docker.APIClient(base_url=engine.socket, timeout=60)
+        self.client = api_client(engine.socket)
 
     @property
     def can_set_policies(self) -> bool:
@@ -123,8 +124,8 @@ class Leaving:
         }
 
     def inside(self, name: str, script: str) -> str:
-        made = self.client.exec_create(name, ["sh", "-c", script])
-        return bytes(self.client.exec_start(made["Id"])).decode()
+        """What it writes."""
+        return run_inside(self.engine.socket, name, script)[1]
 
     def paste(self, number: int) -> str:
         """What the page of the app says to type, as it stands."""
@@ -168,7 +169,7 @@ def leaving(own: OneHostCluster, engine: Engine) -> Iterator[Leaving]:
     made.client.close()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_leaving_with_an_agent_that_runs_and_no_master(leaving: Leaving) -> None:
     cluster = leaving.cluster
     leaving.apply()
@@ -241,17 +242,30 @@ def _compose_takes_over(leaving: Leaving, ports: dict[str, str]) -> None:
     assert leaving.inside(WEB[0], "stat -c %u:%a /etc/site") == "1000:440\n"
     assert {leaving.policies()[name] for name in WEB} == {leaving.always}
     assert leaving.ports() == ports
+    _compose_publishes(leaving)
+    assert leaving.ports() == ports
     pid = leaving.pids()[WEB[0]]
     kill(pid)
     wait_until(lambda: leaving.pids().get(WEB[0], pid) != pid, "the engine restarts Compose's")
 
-    leaving.paste(1)
+    leaving.paste(2)
     assert not leaving.pids()
     volumes = [volume["Name"] for volume in leaving.client.volumes()["Volumes"]]
     assert "shop_data" in volumes
 
 
-@pytest.mark.timeout(120)
+def _compose_publishes(leaving: Leaving) -> None:
+    """What the proxy answered, once the lines that stand there are no comment any more."""
+    file = leaving.out / "shop/compose.yaml"
+    file.write_text(file.read_text().replace('# - "18099:9090"', '- "18099:9090"', 1))
+    leaving.paste(1)
+    bound = {name: each["HostConfig"]["PortBindings"] for name, each in leaving.found().items()}
+    assert [name for name in WEB if "9090/tcp" in bound[name]] == WEB[:1]
+    assert bound[WEB[0]]["9090/tcp"][0]["HostPort"] == "18099"
+    assert sorted(leaving.pids()) == WEB
+
+
+@pytest.mark.timeout(300)
 def test_coming_back_before_handing_over(leaving: Leaving) -> None:
     cluster = leaving.cluster
     leaving.apply()
@@ -277,7 +291,7 @@ def test_coming_back_before_handing_over(leaving: Leaving) -> None:
 
 
 @pytest.mark.one_engine
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_trouble_on_the_way(leaving: Leaving) -> None:
     """Before the first step nothing is changed; cut off after it, all of it is done by another run."""
     leaving.apply()
@@ -287,16 +301,22 @@ def test_trouble_on_the_way(leaving: Leaving) -> None:
     assert leaving.cluster.agent.running
     assert leaving.pids() == before
 
-    _cut_off(leaving, leaving.draft.exists)
+    _cut_off(leaving, "os.rename", r"ejected[.]json")
+    assert leaving.draft.exists()
     assert (leaving.state / "enrolment.json").exists()
-    _cut_off(leaving, (leaving.state / "ejected.json").exists)
+    _cut_off(leaving, "http.client.send", "POST [^ ]*/update ")
+    assert (leaving.state / "ejected.json").exists()
     assert set(leaving.policies().values()) == {"no"}
     if leaving.can_set_policies:
-        _cut_off(leaving, lambda: set(leaving.policies().values()) != {"no"})
+        _cut_off(leaving, "http.client.send", "POST [^ ]*/update ", 2)
+        assert len(set(leaving.policies().values())) > 1
+    _cut_off(leaving, "os.rename", rf"{leaving.draft.name}.*/{leaving.out.name}'")
     assert not leaving.out.exists()
-    assert leaving.eject()["changed"]
+    told = leaving.eject()
+    assert told["changed"]
+    assert any(note.endswith("ports: ['18099:9090']") for note in told["notes"])
     assert leaving.pids() == before
-    assert (leaving.out / "shop/compose.yaml").is_file()
+    assert '# - "18099:9090"' in (leaving.out / "shop/compose.yaml").read_text()
     assert not leaving.draft.exists()
     assert not leaving.eject()["changed"]
 
@@ -320,16 +340,15 @@ def _refused(leaving: Leaving) -> None:
     assert (down.returncode, "does not answer" in down.stderr) == (3, True), down.stderr
 
 
-def _cut_off(leaving: Leaving, reached: Callable[[], bool]) -> None:
+def _cut_off(leaving: Leaving, event: str, pattern: str, number: int = 1) -> None:
     """Killed (SIGKILL) as soon as it has come so far."""
-    process = subprocess.Popen(
-        leaving.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    before = ["-m", "tests.e2e.killed_before", event, pattern, str(number)]
+    done = subprocess.run(
+        [sys.executable, *before, *leaving.command()[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
     )
-    try:
-        deadline = time.monotonic() + 30
-        while not reached():
-            assert process.poll() is None, "it ended before that"
-            assert time.monotonic() < deadline, "it does not come to that"
-    finally:
-        process.kill()
-    assert process.wait() == -signal.SIGKILL, "it was through already"
+    assert done.returncode == -signal.SIGKILL, done.stdout

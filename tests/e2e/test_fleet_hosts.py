@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,8 +157,39 @@ def test_a_port_that_another_process_took_since(fleet: Fleet) -> None:
         fleet.hullmark("apply", "--no-wait", str(file))
         wait_until(lambda: held(fleet, "web1"), "the process is seen", 20)
         explained = f"{PORT}/tcp taken by process {NAME}"
-        wait_until(lambda: explained in fleet.run("explain", "lan/edge").stdout, explained, 20)
+        wait_until(lambda: explained in fleet.look("explain", "lan/edge").stdout, explained, 20)
         wait_until(lambda: len(fleet.running("lan")) == 2, "the others run")
     fleet.hosts["web1"].agent.kill()
     fleet.hosts["web1"].agent.start()
     wait_until(lambda: len(fleet.running("lan")) == 3, "it starts once the port is free", 30)
+
+
+def test_a_published_port_where_no_host_has_a_proxy(fleet: Fleet, tmp_path: Path) -> None:
+    def with_port(number: int) -> str:
+        return f'  door:\n{SERVICE}    ports: ["{number}:80"]\n'
+
+    def missing() -> list[str]:
+        hosts = json.loads(fleet.look("hosts", "--output", "json").stdout)["hosts"]
+        return [
+            one["name"]
+            for one in hosts
+            if "proxy.missing" in [problem["code"] for problem in one["problems"]]
+        ]
+
+    assert missing() == []
+    try:
+        apply(fleet, "lan", with_port(PORT))
+        wait_until(lambda: missing() == sorted(fleet.hosts), "each says what it lacks", 20)
+        for host in fleet.hosts:
+            assert [(one["holder"], one["state"] == "ok") for one in held(fleet, host)] == [
+                ("lan/door", False)
+            ]
+        assert "this host has no proxy" in fleet.run("status").stdout
+        file = tmp_path / "compose.yaml"
+        file.write_text(f"name: lan\nservices:\n{with_port(22)}", "utf-8")
+        done = fleet.run("plan", str(file))
+        assert done.returncode != 0
+        assert "port 22/tcp" in done.stdout + done.stderr
+    finally:
+        fleet.empty()  # before the next test waits for hosts without problems
+    wait_until(lambda: missing() == [], "nothing is lacking any more", 20)

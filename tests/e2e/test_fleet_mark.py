@@ -47,7 +47,7 @@ class Marked:
         file = self.fleet.folder / "mark.yaml"
         file.write_text(MARK)
         self.fleet.hullmark("mark", "set", str(file), "--ticket", "CHG-1")
-        wait_until(lambda: self.fleet.run("mark", "status").returncode == 0, "all prove it")
+        wait_until(lambda: self.fleet.look("mark", "status").returncode == 0, "all prove it")
 
     def end(self) -> None:
         for file in self.site.values():
@@ -56,7 +56,7 @@ class Marked:
 
     def fail(self, host: str) -> None:
         self.files[host].write_text("all is lost\n")
-        wait_until(lambda: host in self.fleet.run("mark", "status").stdout, f"{host} fails")
+        wait_until(lambda: host in self.fleet.look("mark", "status").stdout, f"{host} fails")
 
     def count(self) -> dict[str, int]:
         return {host: len(slots) for host, slots in by_host(self.fleet, "shop").items()}
@@ -82,7 +82,7 @@ def test_one_is_emptied_and_two_are_the_brake(marked: Marked) -> None:
 
     lives = fleet.lives("shop")
     marked.fail(second)
-    status = wait_until(lambda: _braked(fleet.run("status").stdout), "the brake is on")
+    status = wait_until(lambda: _braked(fleet.look("status").stdout), "the brake is on")
     assert "fails on 2 of 3 hosts that would do" in status
     fleet.hullmark("scale", "shop/web=5", "--no-wait")
     time.sleep(DRAIN_AFTER_S + 1.0)

@@ -60,7 +60,7 @@ def rounds(fleet: Fleet) -> list[str]:
 
 def state(fleet: Fleet) -> str:
     """`rollout status` ends with exit code 1 while it is not done."""
-    done = fleet.run("rollout", "status", "roll", "-o", "json")
+    done = fleet.look("rollout", "status", "roll", "-o", "json")
     assert done.returncode in (0, 1), done.stderr
     return str(json.loads(done.stdout)["state"])
 

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from tests.cluster import LABEL_CLUSTER, OneHostCluster, wait_until
 from tests.e2e.conftest import IMAGE
+from tests.integration.engines import Engine, docker_command
+from tests.sdk import api_client
 
 SHOP = """\
 name: {name}
@@ -39,9 +40,17 @@ services:
     environment: {{COLOUR: "{colour}"}}
     depends_on: {{migrate: {{condition: service_completed_successfully}}}}
     stop_grace_period: 1s
-    deploy: {{replicas: 2}}
+    deploy: {{replicas: 2, update_config: {{monitor: 1s}}}}
 volumes:
   data: {{}}
+"""
+
+
+LOOSE = """\
+name: loose
+services:
+  s: {{image: {image}, init: true, command: [sleep, "100000"], stop_grace_period: 1s, networks: [back, front]}}
+networks: {{back: {{}}, front: {{}}}}
 """
 
 
@@ -62,8 +71,8 @@ def by_service(cluster: OneHostCluster, app: str) -> dict[str, list[dict[str, An
 
 
 def file_in(cluster: OneHostCluster, container_id: str, path: str) -> str:
-    """Not by a command in it: Podman now and then loses what one wrote that ends at once."""
-    client = docker.APIClient(base_url=cluster.engine_socket, timeout=30)
+    """Not by a command in it: the SDK loses what comes in one piece with the answer's head."""
+    client = api_client(cluster.engine_socket, 30)
     try:
         parts, _ = client.get_archive(container_id, path)
         with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
@@ -110,14 +119,16 @@ def test_the_same_again_changes_nothing(cluster: OneHostCluster, tmp_path: Path)
     plan = cluster.run("plan", str(tmp_path / "compose.yaml"), "--output", "json")
     assert plan.returncode == 0
     assert json.loads(plan.stdout)["changed"] is False
-    answer = cluster.json("apply", str(tmp_path / "compose.yaml"))
+    answer = json.loads(
+        cluster.hullmark("apply", str(tmp_path / "compose.yaml"), "--output", "json")
+    )
     assert answer["changed"] is False
     assert by_service(cluster, "same").keys() == before.keys()
     cluster.hullmark("rm", "--wait", "same")
 
 
 def test_volumes_outlive_an_app_unless_named(cluster: OneHostCluster, tmp_path: Path) -> None:
-    client = docker.APIClient(base_url=cluster.engine_socket, timeout=30)
+    client = api_client(cluster.engine_socket, 30)
     apply(cluster, tmp_path, "keep")
     cluster.hullmark("rm", "--wait", "keep")
     assert by_service(cluster, "keep") == {}
@@ -176,7 +187,7 @@ def test_logs_follow_until_the_reader_leaves(cluster: OneHostCluster, tmp_path: 
 
 
 def test_what_is_not_ours_is_left_alone(cluster: OneHostCluster, tmp_path: Path) -> None:
-    client = docker.APIClient(base_url=cluster.engine_socket, timeout=30)
+    client = api_client(cluster.engine_socket, 30)
     labels = {
         LABEL_CLUSTER: cluster.cluster_id,
         "io.hullmark.app": "ghost",
@@ -194,7 +205,7 @@ def test_what_is_not_ours_is_left_alone(cluster: OneHostCluster, tmp_path: Path)
         client.start(orphan)
         client.start(foreign)
         wait_until(
-            lambda: "ghost.web.1.g1" in cluster.run("orphans").stdout, "the orphan is listed", 70
+            lambda: "ghost.web.1.g1" in cluster.look("orphans").stdout, "the orphan is listed", 70
         )
         apply(cluster, tmp_path, "beside")
         cluster.hullmark("rm", "--wait", "beside")
@@ -241,3 +252,50 @@ def test_what_could_not_be_started_is_removed_at_once(
     began = time.monotonic()
     cluster.hullmark("rm", "--wait", "never")
     assert time.monotonic() - began < 5
+
+
+def test_who_is_taken_off_its_network_does_not_serve_until_it_is_put_back(
+    cluster: OneHostCluster, engine: Engine
+) -> None:
+    """What puts it back is typed as it is told."""
+    file = cluster.folder / "loose.yaml"
+    file.write_text(LOOSE.format(image=IMAGE))
+    cluster.hullmark("apply", "--wait", str(file))
+    ((name, container),) = (
+        each for each in cluster.containers().items() if each[0].startswith("loose.")
+    )
+    docker = [docker_command(), "-H", engine.socket]
+
+    def network(action: str, key: str) -> None:
+        subprocess.run([*docker, "network", action, key, name], check=True)
+
+    def status() -> tuple[str, str]:
+        found = cluster.instances("loose")[0]["status"]
+        return found["phase"], found["detail"]
+
+    def put_back(key: str, code: int) -> None:
+        told = cluster.run("why", "loose/s", "--output", "json")
+        assert told.returncode == code, told.stdout
+        (service,) = json.loads(told.stdout)["services"]
+        ((then, place),) = [
+            (each["next"], each["next_on"]) for each in service["links"] if each["next"]
+        ]
+        assert place == cluster.instances("loose")[0]["host"]
+        assert then == f"{engine.name} network connect --alias s {key} {name}"
+        subprocess.run([*docker, *then.split()[1:]], check=True)
+
+    subprocess.run([*docker, "network", "create", "elsewhere"], check=True)
+    network("disconnect", "loose_back")
+    wait_until(lambda: status()[1], "it is told")
+    assert status()[0] == "running", "it serves on its other network"
+    network("connect", "elsewhere")
+    network("disconnect", "loose_front")
+    wait_until(lambda: status()[0] == "backoff", "it doesn't serve")
+    put_back("loose_back", 2)
+    wait_until(lambda: status()[0] == "running", "it serves again")
+    put_back("loose_front", 1)
+    wait_until(lambda: not status()[1], "it is whole")
+    assert cluster.containers()[name]["Id"] == container["Id"]
+    assert cluster.run("why", "loose/s").returncode == 0
+    cluster.hullmark("rm", "loose")
+    subprocess.run([*docker, "network", "rm", "elsewhere"], check=True)

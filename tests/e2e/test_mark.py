@@ -47,7 +47,7 @@ class Marked:
         """Write the file, and wait until the leader knows what follows: `hullmark mark status` ends with this code."""
         self._file.write_text(f"{words}\n")
         what = f"mark status ends with {code}"
-        wait_until(lambda: self.cluster.run("mark", "status").returncode == code, what, 20.0)
+        wait_until(lambda: self.cluster.look("mark", "status").returncode == code, what, 20.0)
 
     def placed(self) -> list[str]:
         found = self.cluster.instances("sleeper")
@@ -92,7 +92,7 @@ def _waits(marked: Marked) -> None:
     assert "0 of 1 host prove what the cluster asks for" in status
     assert FAILS in status
     cluster.hullmark("scale", "sleeper/s=2", "--no-wait")
-    told = wait_until(lambda: _named(cluster.run("explain", "sleeper").stdout), "explained")
+    told = wait_until(lambda: _named(cluster.look("explain", "sleeper").stdout), "explained")
     assert "hullmark mark override site-file --ticket TEXT" in told
     assert marked.placed() == ["sleeper/s.1"]
     file = cluster.folder / "sleeper.yaml"
@@ -114,7 +114,7 @@ def _goes_on(marked: Marked) -> None:
     again = wait_until(lambda: _other(cluster, name, pid), "started again in its place", 20.0)
     apply_sleeper(cluster, IMAGE, replicas=2, pull="never", number=2, wait=False)
     told = wait_until(
-        lambda: _waiting(cluster.run("explain", "sleeper").stdout), "the new version waits"
+        lambda: _waiting(cluster.look("explain", "sleeper").stdout), "the new version waits"
     )
     assert FAILS in told
     assert processes(cluster) == {name: again}

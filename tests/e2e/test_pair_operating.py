@@ -43,8 +43,8 @@ def pair(bed: Pair) -> Pair:
 
 def status(pair: Pair, master: str = "") -> Any:
     """Of whichever master answers, or of this one by its own socket."""
-    more = ["--output", "json"]
-    done = pair.ask(pair.masters[master], "status", *more) if master else pair.run("status", *more)
+    asked = ("status", "--output", "json")
+    done = pair.look_at(pair.masters[master], *asked) if master else pair.look(*asked)
     return json.loads(done.stdout) if done.stdout else {"state": done.stderr}
 
 
@@ -117,7 +117,7 @@ def test_a_master_without_the_store_shows_what_it_knew(pair: Pair) -> None:
         pair.member(machine).kill()
     wait_until(lambda: status(pair, leader.name).get("read_only"), "it is read-only", 30)
     wait_until(
-        lambda: "read-only now; running apps unaffected" in pair.ask(leader, "status").stdout,
+        lambda: "read-only now; running apps unaffected" in pair.look_at(leader, "status").stdout,
         "it has looked at the store's members",
         15,
     )
@@ -162,6 +162,28 @@ def test_an_approval_outlives_the_leader(pair: Pair, tmp_path: Path) -> None:
     leader.start()
     for arguments in (("change-control", "remove", "--ticket", "CHG-1"), ("scale", "shop/web=2")):
         pair.hullmark(*arguments, timeout_s=60)
+
+
+def test_a_host_is_enrolled_and_renewed_while_the_leader_changes(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """The other master answers all the while, and leads only after some seconds."""
+    token, config = tmp_path / "token", tmp_path / "agent.yaml"
+    config.write_text(f"state_dir: {tmp_path}/agent\nhost_name: web9\n")
+    pair.hullmark("invite", "web9", "--token-file", str(token))
+    try:
+        enroll = ("enroll", "--token-file", str(token), "--no-start")
+        for command in (enroll, ("renew",)):
+            leader, standby = pair.leader(), pair.standby()
+            leader.kill()
+            assert pair.eye.leader().leader.startswith(f"{leader.name}@"), "no other leads yet"
+            done = pair.run("agent", *command, "--config", str(config))
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert pair.eye.leader().leader.startswith(f"{standby.name}@")
+            leader.start()
+            wait_until(lambda: status(pair)["redundancy"] == WHOLE, "it stands by", 60)
+    finally:
+        pair.hullmark("host", "remove", "web9", timeout_s=60)
 
 
 def test_a_step_down_hands_over_and_nothing_restarts(pair: Pair) -> None:

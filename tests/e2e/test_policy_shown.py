@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import OneHostCluster, wait_until
+from tests.controls import own_controls
 from tests.e2e.conftest import IMAGE
 from tests.integration.engines import Engine
 
@@ -37,6 +38,15 @@ services:
     privileged: {privileged}
     x-hullmark: {{scope: {scope}}}
 """
+OWN_PROOF = """\
+controls:
+  - id: site-segment
+    function: container-routing
+    title: A segment without neighbours
+    remediation: Take them off it.
+    checks: [{{id: said, kind: file_content, path: {path}, must_match: "^alone$", interval: 1s, timeout: 1s}}]
+"""
+"""What services of scope cde need is proven here in another way than by the host's packet filter."""
 RULE = "privileged: not allowed here (50-host.yaml:3)"
 
 
@@ -74,7 +84,13 @@ def policed(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     made = policies / "50-host.yaml"
     made.write_text(POLICY.format(scope="cde"))
     options = f"policy_dir: {policies}\n"
-    with OneHostCluster(folder / "c", engine.socket, agent_options=options) as cluster:
+    proof = folder / "segment.txt"
+    proof.write_text("alone\n")
+    cluster = OneHostCluster(folder / "c", engine.socket, agent_options=options)
+    cluster.agent_controls = own_controls(folder / "controls", OWN_PROOF.format(path=proof))
+    with cluster:
+        proven = lambda: cluster.run("mark", "status").returncode == 0  # noqa: E731
+        wait_until(proven, "the host proves what its scope needs", 20)
         yield Policed(cluster, made)
         cluster.stop()
         cluster.remove_containers()
@@ -93,7 +109,7 @@ def test_a_refusal_is_told_before_and_after(policed: Policed) -> None:
     assert instance["why"] == why
 
     def explained() -> tuple[int, str]:
-        done = cluster.run("explain", "bad", "--output", "json")
+        done = cluster.look("explain", "bad", "--output", "json")
         (slot,) = json.loads(done.stdout)["services"][0]["slots"]
         return done.returncode, slot["why"]
 

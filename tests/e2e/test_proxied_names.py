@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -61,10 +63,11 @@ def test_an_app_of_three_services_on_three_hosts(proxied: Fleet) -> None:
         {"web": "web3", "api": "web3", "db": "web1"},
     ):
         apply_notes(proxied, PORT, homes)
+        way = expected(proxied)
         for host in proxied.hosts:
             what = f"{host} answers for {homes}"
             wait_until(functools.partial(whole_way, proxied, host), what, 20)
-            assert whole_way(proxied, host) == expected(proxied)
+            assert whole_way(proxied, host) == way
         api, web = one(proxied, "notes", "api"), one(proxied, "notes", "web")
         assert names(api).keys() >= {"db", "db.notes", "database", "web", "web.notes"}
         assert names(web).keys() >= {"api", "api.notes"}
@@ -100,6 +103,38 @@ def test_who_may_call_and_who_is_refused(proxied: Fleet) -> None:
         assert outcome in (reach.SHUT, reach.REFUSED), f"{host}: {outcome}"
         recorded = functools.partial(refusals, proxied, host, address_of(stranger))
         wait_until(recorded, f"it is in the log: {proxied.hosts[host].proxy.lines()[-3:]}", 5)
+
+
+def test_a_stranger_is_recorded_where_nothing_has_to_do_with_the_service(proxied: Fleet) -> None:
+    """Neither an instance of it nor a caller is on two of the hosts."""
+    apply(
+        proxied,
+        "shop",
+        serving("db", deploy="replicas: 1, placement: {constraints: [node.hostname == web2]}"),
+    )
+    strangers = "".join(calling(name, host) for name, host in zip("abc", proxied.hosts))
+    apply(proxied, "stranger", strangers)
+    told = json.loads(proxied.run("services", "--output", "json").stdout)
+    (address,) = [one["address"] for one in told["services"] if one["name"]["service"] == "db"]
+    target = (address, server.PORT)
+    for service, host in zip("abc", proxied.hosts):
+        stranger = one(proxied, "stranger", service, host)
+        asked = functools.partial(refused, proxied, host, stranger, target)
+        wait_until(asked, f"it is in the log: {proxied.hosts[host].proxy.lines()[-3:]}", 20)
+    told = json.loads(proxied.run("services", "shop/db", "--output", "json").stdout)
+    counted = {
+        one["host"]: sum(port.get("refused", 0) for port in one["ports"]) for one in told["traffic"]
+    }
+    assert counted.keys() == set(proxied.hosts)
+    assert all(counted.values()), counted
+
+
+def refused(fleet: Fleet, host: str, stranger: Container, target: reach.Target) -> bool:
+    """Whether a connection was refused with a record; that it is not let in is asserted."""
+    outcome = reach.ask(inside(stranger), [target])[target]
+    assert outcome in (reach.SHUT, reach.REFUSED), f"{host}: {outcome}"
+    time.sleep(0.5)
+    return bool(refusals(fleet, host, address_of(stranger)))
 
 
 def refusals(fleet: Fleet, host: str, address: str) -> list[dict[str, object]]:

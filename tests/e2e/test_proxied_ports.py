@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from typing import Any, Optional
 
+import pytest
+
 from tests.cluster import wait_until
-from tests.e2e.fleet_apps import apply
+from tests.e2e.conftest import FEW_ADDRESSES
+from tests.e2e.fleet_apps import apply, listening, timed
 from tests.fleet import IMAGE, Fleet
 
 SERVICE = f"    image: {IMAGE}\n    pull_policy: never\n    stop_grace_period: 1s\n"
@@ -70,3 +75,82 @@ def test_what_is_declared_and_what_is_not(proxied: Fleet) -> None:
     }
     printed = proxied.hullmark("ports", "--firewall", "nftables", "--host", "web1")
     assert 'dport 8091 accept comment "ledger/web: published, answered by the proxy"' in printed
+
+
+BUSY, HIGH, LATE = 8095, 40095, 8096
+"""Ports that a program of one host listens on: those that it chose, and one as the kernel gives away."""
+MANY = 130
+"""Services: more than the range has addresses for."""
+ROUTED, SINGLE = "10.214.0.96/28", "10.214.0.90/32"
+"""Where a host has a route to: one that others see, too, and one to a single address, in a table of its own."""
+
+
+@pytest.fixture
+def occupied(proxied: Fleet) -> Iterator[Fleet]:
+    """A program of web2 has a port there, and web2 has routes into the range of service addresses."""
+    host = proxied.hosts["web2"]
+    ip = [*host.network.inside, "ip", "route"]
+    routes = (f"{ROUTED} dev lo", f"{SINGLE} dev eth0 table 100")
+    with listening(host, BUSY, HIGH):
+        try:
+            for route in routes:
+                subprocess.run([*ip, "add", *route.split()], check=True)
+            host.agent.kill()
+            host.agent.start()  # a port of the kernel's range is told by the second look only, or the first one
+            yield proxied
+        finally:
+            for route in routes:
+                subprocess.run([*ip, "delete", *route.split()], check=True)
+            host.agent.kill()
+            host.agent.start()
+
+
+def planned(fleet: Fleet, *lines: str) -> str:
+    """What `hullmark plan` says of an app with a service of these lines."""
+    more = "".join(f"    {line}\n" for line in lines)
+    return said(fleet, f"  web:\n{SERVICE}{more}")[1]
+
+
+def refusal(fleet: Fleet, *lines: str) -> str:
+    """The same of one that it refuses."""
+    more = "".join(f"    {line}\n" for line in lines)
+    return refused(fleet, f"  web:\n{SERVICE}{more}")
+
+
+def refused(fleet: Fleet, services: str) -> str:
+    code, text = said(fleet, services)
+    assert code == 2, f"it isn't refused: {text}"
+    return text
+
+
+def said(fleet: Fleet, services: str) -> tuple[int, str]:
+    """The exit code of `hullmark plan`, and what it prints."""
+    file = fleet.folder / "wish.yaml"
+    file.write_text(f"name: wish\nservices:\n{services}")
+    done = fleet.run("plan", str(file))
+    return done.returncode, " ".join(f"{done.stdout}{done.stderr}".split())
+
+
+def test_a_port_that_was_just_taken_is_taken(proxied: Fleet) -> None:
+    wish, words = f"ports: ['{LATE}:8080']", f"port {LATE}/tcp is taken by process python"
+    with listening(proxied.hosts["web1"], LATE):
+        timed(lambda: words in planned(proxied, wish), "it is seen", 20)
+    timed(lambda: words not in planned(proxied, wish), "it is free again", 20)
+
+
+def test_who_is_in_the_way_is_named_by_plan(occupied: Fleet) -> None:
+    apply(occupied, "ledger", APP)
+    wait_until(lambda: ROUTED in refusal(occupied, "expose: ['8080']"), "the route is seen", 20)
+    for lines, words in (
+        (["expose: ['8080']"], f"meets {SINGLE}, {ROUTED}, to which there is a route on host web2"),
+        (["ports: ['8091:8080']"], "port 8091/tcp is published by ledger/web on "),
+        (["ports: ['8092:8080']"], "port 8092/tcp is taken by ledger/own.1 on host web2"),
+        ([f"ports: ['{BUSY}:8080']"], f"port {BUSY}/tcp is taken by process python"),
+        ([f"ports: ['{HIGH}:8080']"], f"port {HIGH}/tcp is taken by process python"),
+        (["ports: ['8099:53/udp']"], "udp is published with mode: host only"),
+    ):
+        assert words in refusal(occupied, *lines)
+    many = "".join(f"  s{number}:\n{SERVICE}    expose: ['80']\n" for number in range(MANY))
+    assert f"no address is left in services.range, {FEW_ADDRESSES}: it has " in refused(
+        occupied, many
+    )

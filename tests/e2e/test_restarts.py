@@ -24,8 +24,11 @@ def test_a_crash_with_the_agent_up(own: OneHostCluster) -> None:
     ((name, pid),) = processes(own).items()
     kill(pid)
     wait_until(lambda: processes(own).get(name, pid) != pid, "it runs again")
-    status = own.instances("sleeper")[0]["status"]
-    assert status["restarts"] >= 1
+
+    def told() -> bool:
+        return bool(own.instances("sleeper")[0]["status"]["restarts"] >= 1)
+
+    wait_until(told, "the restart is told")
 
 
 def test_a_crash_with_the_agent_down(own: OneHostCluster) -> None:

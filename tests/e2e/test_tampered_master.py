@@ -35,6 +35,7 @@ from tests.e2e.conftest import IMAGE
 from tests.e2e.leader import FalseLeader
 from tests.e2e.test_stale_orders import accepted
 from tests.integration.engines import Engine
+from tests.sdk import api_client
 
 POLICY = """\
 privileged: false
@@ -252,7 +253,7 @@ def test_nothing_that_is_forbidden_is_made_or_started(
     policed: OneHostCluster, engine: Engine, tmp_path: Path
 ) -> None:
     socket = engine.socket.partition("://")[2]
-    client = docker.APIClient(engine.socket)
+    client = api_client(engine.socket)
     client.create_network("lan9")
     client.create_volume("kept", driver="local")
     wait_until(lambda: accepted(policed).leader, "the agent obeys its leader")

@@ -1,4 +1,4 @@
-"""Stock Debian hosts in boxes: booted systems with an init of their own, for packages and whole clusters.
+"""Stock Debian and Ubuntu hosts in boxes: booted systems with an init of their own, for packages and whole clusters.
 
     with Bed() as bed:
         host = bed.host("web1", "bookworm", engine="docker")

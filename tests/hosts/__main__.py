@@ -1,4 +1,4 @@
-"""Stock Debian hosts for a person.
+"""Stock hosts for a person.
 
 python -m tests.hosts shell bookworm --engine docker
 python -m tests.hosts shell trixie --engine podman --repository build/repo
@@ -19,13 +19,13 @@ from tests.hosts import engines
 from tests.hosts.bed import Bed
 from tests.hosts.host import Host
 from tests.hosts.images import IMAGES
-from tests.hosts.roots import CACHE, make_roots
+from tests.hosts.roots import CACHE, OFTEN, make_roots
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.verb == "roots":
-        make_roots(options.image or IMAGES)
+        make_roots(options.image or OFTEN)
         print(f"hosts: the roots are in {CACHE}")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             help="install from here, as `make repo` made it",
         )
     roots = verbs.add_parser("roots", help="only make the roots that hosts stand on")
-    roots.add_argument("image", nargs="*", help=f"default: {' '.join(IMAGES)}")
+    roots.add_argument("image", nargs="*", help=f"default: {' '.join(OFTEN)}")
     return parser
 
 

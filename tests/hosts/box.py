@@ -40,6 +40,8 @@ OPTIONS = (
 )
 # The host's own /proc/sys/net can be written to, nothing else of the kernel that it shares with us.
 ENVIRONMENT = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
+# Else as the machine has them: told to be of version 1 alone, systemd would not see that a service has no process any more.
+UNIFIED = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
 REBOOT = 133
 """What nspawn returns with --keep-unit, which leaves starting anew to others; see EXIT_FORCE_RESTART in its source."""
 INITS = frozenset({"systemd", "init"})
@@ -47,7 +49,7 @@ INITS = frozenset({"systemd", "init"})
 
 class Box:
     """`root` is mounted for as long as the box is used; `binds` are folders outside by path inside. `group`: the name of its
-    cgroups, below the root of each hierarchy."""
+    cgroups, below the root of each hierarchy; `unified` shows it those of version 2 alone."""
 
     def __init__(
         self,
@@ -57,6 +59,8 @@ class Box:
         group: str,
         network: HostNetwork,
         log: Path,
+        *,
+        unified: bool = False,
     ) -> None:
         self.name = name
         self.root = root
@@ -64,6 +68,7 @@ class Box:
         self.group = group
         self.network = network
         self.log = log
+        self.unified = unified
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     @property
@@ -107,7 +112,7 @@ class Box:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*APART, "sh", "-ec", prepare, "sh", " ".join(groups), *nspawn],
-                env={**os.environ, **ENVIRONMENT},
+                env={**os.environ, **ENVIRONMENT, **(UNIFIED if self.unified else {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

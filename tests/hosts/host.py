@@ -22,7 +22,7 @@ DOWN_S = 240.0
 """systemd waits 90 s for what doesn't end, twice at the worst: with Podman 4.3 a scope of a container is such a thing now
 and then."""
 # Paths that can't be on an overlay: engines put overlays of their own there.
-BINDS = ("var/lib/docker", "var/lib/containers")
+BINDS = ("var/lib/docker", "var/lib/containerd", "var/lib/containers")
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     *("HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "DEBIAN_FRONTEND=noninteractive"),
@@ -34,6 +34,7 @@ APT = (
 )
 SOURCES = "/etc/apt/sources.list.d/bed.sources"
 KEY = "/etc/apt/keyrings/bed.asc"
+OFFERED = "/etc/apt/sources.list.d/debian.list"
 
 
 class CommandFailed(subprocess.CalledProcessError):
@@ -70,7 +71,9 @@ class Host:
         self._repositories = repositories
         binds = {Path("/", path): folder / Path(path).name for path in BINDS}
         console = folder / "console.log"
-        self._box = Box(self.name, self._root, binds, group, network, console)
+        self._box = Box(
+            self.name, self._root, binds, group, network, console, unified=image.unified
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.image.name} {self.engine or 'no engine'} {self.address}>"
@@ -191,6 +194,11 @@ class Host:
         """By apt-get from that repository, with dependencies; what apt printed. Raises CommandFailed."""
         done = self.run([*APT, "install", *options, *packages], timeout_s=300.0)
         return done.stdout + done.stderr
+
+    def use_offered(self) -> None:
+        """Install from what the image has at hand of the distribution's packages too (see `images`)."""
+        self.write(OFFERED, "deb [trusted=yes] file:/srv/debian ./\n")
+        self.run([*APT, "update"])
 
     def apt(self, *arguments: str) -> str:
         """Another apt-get command, such as `remove NAME`; what it printed. Raises CommandFailed."""

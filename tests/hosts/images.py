@@ -1,6 +1,6 @@
 """The images that hosts boot: which packages are in each, and what is settled in them once.
 
-All Debian packages that ours depend on are already there, because a host has no way out. One root serves both engines: a
+All packages that ours depend on are already there, because a host has no way out. One root serves both engines: a
 host's own disk says which of them starts.
 """
 
@@ -25,6 +25,14 @@ ENGINES = (
     *("docker.io", "podman", "runc", "conmon", "netavark", "aardvark-dns", "catatonit"),
     "golang-github-containers-common",
 )
+# What Ubuntu's installer puts on every server, apt among it.
+UBUNTU = ("ubuntu-minimal", "rsyslog")
+# Podman 3.4 has other networks than netavark's.
+ENGINES_JAMMY = tuple(
+    {"netavark": "containernetworking-plugins"}.get(name, name)
+    for name in ENGINES
+    if name != "aardvark-dns"
+)
 SYSTEMD = ("systemd", "systemd-sysv", "dbus")
 # Docker's and rsyslog's packages leave to these what systemd does elsewhere: cgroups, and a script to start rsyslog.
 SYSVINIT = ("sysvinit-core", "cgroupfs-mount", "orphan-sysvinit-scripts", "rsyslog")
@@ -39,6 +47,20 @@ rm -f "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/hostname "$1"/etc/resolv.co
 NO_SSH_SYSTEMD = """
 chroot "$1" systemctl --quiet disable ssh.service
 """
+# From 22.10 on Ubuntu's socket starts it.
+NO_SSH_UBUNTU = """
+chroot "$1" systemctl --quiet disable ssh.service ssh.socket
+"""
+# Ubuntu's apt starts them after each look at a repository; they ask servers that nobody reaches from here, for minutes.
+NO_NEWS = "systemctl --quiet mask --now apt-news.service esm-cache.service"
+# It ends where nobody has the console, and is started again and again.
+NO_CONSOLE = "systemctl --quiet mask --now console-getty.service"
+# Podman sets one by default, by a controller that the machine's control groups of version 1 keep.
+NO_LIMIT_OF_PROCESSES = (
+    "mkdir -p /etc/containers/containers.conf.d;"
+    " printf '[containers]\\npids_limit = 0\\n' >/etc/containers/containers.conf.d/bed.conf;"
+    " systemctl stop podman.service"
+)
 # Of a shop that has no use for the distribution's own HAProxy.
 NO_HAPROXY_SYSTEMD = """
 chroot "$1" systemctl --quiet disable haproxy.service
@@ -141,13 +163,13 @@ sed -i 's/^pool .*/server 192.0.2.1 iburst/' "$1"/etc/chrony/chrony.conf
 echo 'DAEMON_OPTS="-F 0 -x"' >"$1"/etc/default/chrony
 """
 
-# Machines for a pair of masters: no engine, and Debian's own etcd at hand, to be installed by the test as by a person.
+# Packages of the distribution that are at hand with all that they need, to be installed by the test as by a person.
 SETTLE_OFFERING = r"""
 set -e
-mkdir -p "$1"/srv/debian
-(cd "$1"/srv/debian
-APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q -o APT::Sandbox::User=root download etcd-server etcd-client
-apt-ftparchive packages . >Packages)
+mkdir -p "$1"/srv/debian/partial
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q -y -o APT::Sandbox::User=root -o Dir::Cache::Archives="$1"/srv/debian \
+    install --no-install-recommends --download-only OFFERED
+(cd "$1"/srv/debian && rm -rf partial lock && apt-ftparchive packages . >Packages)
 """
 OFFER = r"""
 echo 'deb [trusted=yes] file:/srv/debian ./' >"$1"/etc/apt/sources.list.d/debian.list
@@ -155,16 +177,21 @@ chroot "$1" apt-get -q update
 """
 
 
+def _offering(*packages: str) -> str:
+    return SETTLE_OFFERING.replace("OFFERED", " ".join(packages))
+
+
 @dataclass(frozen=True)
 class Image:
     """`settle` is a shell script that runs once, in the root's making; `first` are commands on each host after its
-    first boot."""
+    first boot. `unified`: its control groups are of version 2, without controllers where the machine's are of version 1."""
 
     name: str
     release: str
     packages: tuple[str, ...]
     settle: str
     first: tuple[str, ...] = ()
+    unified: bool = False
 
     @property
     def has_systemd(self) -> bool:
@@ -173,13 +200,20 @@ class Image:
 
 STOCK = (*SYSTEM, *DEPENDENCIES, *ENGINES, *PROXY)
 SETTLE_STOCK = SETTLE + NO_SSH_SYSTEMD + NO_HAPROXY_SYSTEMD
+SETTLE_UBUNTU = SETTLE + NO_SSH_UBUNTU + NO_HAPROXY_SYSTEMD
 QUORUM = (*SYSTEMD, *SYSTEM, *DEPENDENCIES, "openssl")
-SETTLE_QUORUM = SETTLE_OFFERING + SETTLE + OFFER + NO_SSH_SYSTEMD
+# Machines for a pair of masters: no engine, and Debian's own etcd at hand.
+SETTLE_QUORUM = _offering("etcd-server", "etcd-client") + SETTLE + OFFER + NO_SSH_SYSTEMD
 IMAGES: Mapping[str, Image] = {
     image.name: image
     for image in (
         Image("bookworm", "bookworm", (*SYSTEMD, *STOCK), SETTLE_STOCK),
-        Image("trixie", "trixie", (*SYSTEMD, *STOCK, "docker-cli"), SETTLE_STOCK),
+        Image(
+            "trixie",
+            "trixie",
+            (*SYSTEMD, *STOCK, "docker-cli"),
+            _offering("firewalld") + SETTLE_STOCK,
+        ),
         Image(
             "bookworm-audited",
             "bookworm",
@@ -192,6 +226,28 @@ IMAGES: Mapping[str, Image] = {
         ),
         Image("bookworm-quorum", "bookworm", QUORUM, SETTLE_QUORUM),
         Image("trixie-quorum", "trixie", QUORUM, SETTLE_QUORUM),
-        Image("bookworm-sysvinit", "bookworm", (*SYSVINIT, *STOCK), SETTLE + SETTLE_SYSVINIT),
+        Image(
+            "bookworm-sysvinit",
+            "bookworm",
+            (*SYSVINIT, *STOCK),
+            _offering("ufw") + SETTLE + SETTLE_SYSVINIT,
+        ),
+        Image(
+            "jammy",
+            "jammy",
+            (*SYSTEMD, *UBUNTU, *SYSTEM, *DEPENDENCIES, *ENGINES_JAMMY, *PROXY),
+            SETTLE_UBUNTU,
+            (NO_NEWS,),
+        ),
+        Image("noble", "noble", (*SYSTEMD, *UBUNTU, *STOCK), SETTLE_UBUNTU, (NO_NEWS,)),
+        # Its systemd knows no other.
+        Image(
+            "resolute",
+            "resolute",
+            (*SYSTEMD, *UBUNTU, *STOCK),
+            SETTLE_UBUNTU,
+            (NO_NEWS, NO_CONSOLE, NO_LIMIT_OF_PROCESSES),
+            unified=True,
+        ),
     )
 }

@@ -1,4 +1,4 @@
-"""One root for each image, made by mmdebstrap from the mirror of this machine's apt, and kept in build/hosts.
+"""One root for each image, made by mmdebstrap from the mirrors that `tests.roots.archives` names, and kept in build/hosts.
 
 A root is never written to: hosts are overlays on top of it. Its name has a hash of what it is made from, so another list of
 packages is another root. Two processes that want the same one don't make it twice, and an old one is removed only
@@ -22,7 +22,7 @@ from typing import IO
 from tests.cluster import die_with_parent
 from tests.hosts.images import IMAGES, Image
 from tests.integration.namespaces import outside
-from tests.roots.run import mirror
+from tests.roots.archives import UBUNTU, sources
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("HULLMARK_CACHE", CHECKOUT / "build")) / "hosts"
@@ -54,7 +54,11 @@ def held_root(image: Image) -> Iterator[Path]:
         yield root_of(image)
 
 
-def make_roots(names: Iterable[str] = IMAGES) -> None:
+OFTEN = tuple(name for name, image in IMAGES.items() if image.release not in UBUNTU)
+"""What `make test` boots. The others come from a mirror of their own, and are made only when asked for."""
+
+
+def make_roots(names: Iterable[str] = OFTEN) -> None:
     """All of them, two at a time."""
 
     def make(name: str) -> None:
@@ -74,7 +78,7 @@ def _make(image: Image) -> None:
     script.write_text(image.settle)
     command = [*outside(), *APART, "mmdebstrap", *OPTIONS]
     command += [f"--include={','.join(image.packages)}", f'--customize-hook=sh {script} "$1"']
-    command += [image.release, str(draft), mirror()]
+    command += [image.release, str(draft), *sources(image.release)]
     with log.open("w") as output:
         code = subprocess.run(
             command,

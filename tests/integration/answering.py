@@ -1,7 +1,8 @@
 """A server in a network namespace of its own, for tests of the proxy: python answering.py NAME [proxy].
 
 It says `apart` once it is in its namespace, waits for a line, and listens on port 80. A request of HTTP is answered with JSON: the server's name, the
-address of who connected, and the one that was passed on: by the PROXY protocol where `proxy` is given, and then it is waited for, and by X-Forwarded-For.
+address of who connected, and the one that was passed on: by the PROXY protocol where `proxy` is given, and then it is waited for, and by X-Forwarded-For
+(or X_Forwarded_For, as gateways have it). `CONNECT` is granted, and requests that follow are answered as before.
 `echo` on a line comes back, for as long as the connection stays.
 """
 
@@ -36,13 +37,18 @@ def serve(link: socket.socket, caller: str, name: str, is_proxied: bool) -> None
         try:
             passed = told_by_proxy(lines) if is_proxied else ""
             while line := lines.readline():
-                if not line.startswith(b"GET "):
+                if not line.startswith((b"GET ", b"CONNECT ")):
                     link.sendall(line)
                     continue
                 headers = []
                 while (header := lines.readline().strip()) != b"":
                     headers.append(header.decode().partition(": "))
-                forwarded = [value for key, _, value in headers if key.lower() == "x-forwarded-for"]
+                if line.startswith(b"CONNECT "):
+                    link.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    continue
+                names = [key.lower().replace("_", "-") for key, _, _ in headers]
+                said = [value for _, _, value in headers]
+                forwarded = [value for name, value in zip(names, said) if name == "x-forwarded-for"]
                 told = {"name": name, "caller": caller, "proxy": passed, "forwarded": forwarded}
                 body = json.dumps(told).encode()
                 head = (

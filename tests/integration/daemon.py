@@ -20,6 +20,7 @@ import requests
 from tests.integration import image
 from tests.integration.namespaces import HostNetwork
 from tests.integration.workspace import Workspace
+from tests.sdk import api_client, docker_client
 
 START_TIMEOUT_S = 40.0
 
@@ -99,7 +100,7 @@ class Engine(ABC):
 
     def client(self, timeout_s: float = 60.0) -> docker.DockerClient:
         """A new one. It is closed by `close_clients`, and when the engine is stopped."""
-        client = docker.DockerClient(base_url=self.socket, timeout=int(timeout_s))
+        client = docker_client(self.socket, int(timeout_s))
         self._clients.callback(client.close)
         return client
 
@@ -157,7 +158,7 @@ class Engine(ABC):
 
     def _answers(self) -> bool:
         try:
-            with contextlib.closing(docker.APIClient(base_url=self.socket, timeout=5)) as client:
+            with contextlib.closing(api_client(self.socket, 5)) as client:
                 return bool(client.ping())
         except (docker.errors.DockerException, requests.RequestException, OSError):
             return False
@@ -180,7 +181,7 @@ def load_image(
     files: Optional[Mapping[str, bytes]] = None,
 ) -> str:
     """Give an engine a busybox image; returns `ref`. See `image.build` for `config` and `files`."""
-    with contextlib.closing(docker.APIClient(base_url=socket, timeout=60)) as client:
+    with contextlib.closing(api_client(socket)) as client:
         list(client.load_image(image.archive(ref, image.build(config or {}, files or {}))))
         client.inspect_image(ref)
     return ref

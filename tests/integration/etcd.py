@@ -26,7 +26,7 @@ from hullmark.model.names import ROOT
 from tests.cluster import Daemon, free_port, wait_until
 from tests.integration.etcdcerts import Certificates
 from tests.integration.namespaces import HostNetwork, outside
-from tests.roots.run import CACHE, mirror
+from tests.roots.archives import CACHE, mirror
 
 VERSIONS = {"3.4": "bookworm", "3.5": "trixie"}
 """Which release of Debian has which version."""

@@ -70,7 +70,8 @@ def _read(pid: int, name: str) -> bytes:
     return b""
 
 
-def _pids() -> Iterator[int]:
+def pids() -> Iterator[int]:
+    """Of whatever runs now. By the time one is looked at it may be gone, at which a glob below /proc raises."""
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
@@ -90,7 +91,7 @@ def _marked(pid: int, path: bytes) -> bool:
 
 def of_workspace(path: Path) -> set[int]:
     """The pids of the workspace's processes, the caller's own not among them."""
-    everyone = set(_pids())
+    everyone = set(pids())
     parents = {pid: int(stat[1]) for pid in everyone for stat in [_stat(pid)] if stat}
     found = {pid for pid in parents if _marked(pid, os.fsencode(path))}
     while True:

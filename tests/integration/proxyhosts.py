@@ -30,15 +30,19 @@ from typing import Any, Callable, Optional, TypeVar
 
 from hullmark.core.proxyplan import plan
 from hullmark.engine.haproxy import Haproxy
+from hullmark.errors import ProxyUnavailable
 from hullmark.host.loopback import LoopbackAddresses
 from hullmark.model.directory import Directory
 from hullmark.model.orders import InstanceId
 from hullmark.model.proxy import Bridge, Member, ProxySight
 from hullmark.model.proxyplan import Applied
 from hullmark.pki import certificates
-from hullmark.pki.authority import Authority
+from hullmark.pki.authority import Authority, create_authority
 from tests.integration.namespaces import CLONE_NEWNET, HostNetwork
 from tests.proxy import RANGE, Proxy
+
+ONE, TWO = "a" * 32, "b" * 32
+"""Ids of hosts."""
 
 SERVER = Path(__file__).with_name("answering.py")
 PATIENCE_S = 5.0
@@ -209,6 +213,8 @@ class Host:
 
         def both() -> Applied:
             made = plan(self.sight)
+            with contextlib.suppress(ProxyUnavailable):
+                self.haproxy.withdraw(made)
             LoopbackAddresses(RANGE).have(made.addresses)
             return self.haproxy.apply(made)
 
@@ -216,7 +222,7 @@ class Host:
 
     def is_well(self) -> bool:
         """All servers of all services answer the proxy."""
-        found = self.haproxy.traffic()
+        found = self.haproxy.traffic().ports
         return bool(found) and all(one.up == one.members for one in found)
 
     def ip(self, command: str) -> None:
@@ -293,3 +299,11 @@ def several(count: int, call: Callable[[], dict[str, Any]]) -> Iterator[str]:
     """Who answered."""
     for _ in range(count):
         yield str(call()["name"])
+
+
+@contextlib.contextmanager
+def two_hosts(folder: Path) -> Iterator[tuple[Host, Host, Authority]]:
+    """Side by side, with the authority of their cluster."""
+    authority = create_authority(folder / "authority", "c1", time.time())
+    with Host("one", ONE, "192.0.2.11") as one, Host("two", TWO, "192.0.2.12") as two:
+        yield one, two, authority

@@ -24,11 +24,12 @@ from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.wire import digest
 from tests.cluster import wait_until
-from tests.integration.engines import Engine
+from tests.integration.engines import Engine, run_inside
 
 IMAGE = "localhost/hullmark-test:1"
 CLUSTER = "c0ffee"
 EPOCH = Epoch(1, 4)
+RUNTIMES = ("runc", "crun")
 
 _slots = itertools.count(1)
 
@@ -113,16 +114,23 @@ class Yard:
         return output
 
     def _exec(self, container_id: str, script: str) -> tuple[int, str]:
-        done = self.sdk.containers.get(container_id).exec_run(["sh", "-c", script])
-        assert isinstance(done.output, bytes)
-        return int(done.exit_code or 0), done.output.decode(errors="replace").strip()
+        code, output = run_inside(self.daemon.socket, container_id, script)
+        return code, output.strip()
 
     def pid(self, container_id: str) -> int:
         """The container's first process, as the host has it."""
         return int(self.inspect(container_id)["State"]["Pid"])
 
     def proc(self, container_id: str, name: str) -> str:
-        return Path(f"/proc/{self.pid(container_id)}/{name}").read_text()
+        """What the kernel says of that process, once it is the container's: when an engine says that one runs, it may be the runtime's still."""
+        place = Path(f"/proc/{self.pid(container_id)}")
+
+        def is_the_containers() -> bool:
+            program = (place / "cmdline").read_text().split("\0")[0]
+            return Path(program).name not in RUNTIMES
+
+        wait_until(is_the_containers, "the runtime has started the container's program", 10)
+        return (place / name).read_text()
 
     def inspect(self, container_id: str) -> dict[str, Any]:
         """What the engine says itself."""
@@ -194,11 +202,12 @@ class Events:
         return events
 
 
-def yard_for(daemon: Engine, folder: Path) -> Yard:
+def yard_for(daemon: Engine, folder: Path, socket: str = "") -> Yard:
+    """`socket`: by which the tested engine room gets to the engine, if not by its own."""
     pool = daemon.workspace.addresses
     half = pool.rpartition("/")[0].split(".")
     engine = DockerApiEngine(
-        daemon.socket,
+        socket or daemon.socket,
         registries=folder / "registries.d",
         subnet_pool=f"{half[0]}.{half[1]}.128.0/18",
         subnet_prefix=26,

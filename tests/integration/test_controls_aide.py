@@ -27,9 +27,10 @@ class Aide:
         self.database = folder / "aide.db"
         self.log = folder / "aide.log"
         self.config = folder / "aide.conf"
+        # Files only: whether the folder changes too depends on the second, as AIDE has times by the second.
         self.config.write_text(
             f"database_in=file:{self.database}\ndatabase_out=file:{self.database}.new\n"
-            f"report_url=file:{self.log}\n{self.watched} R+sha256\n"
+            f"report_url=file:{self.log}\n{self.watched} f R+sha256\n"
         )
 
     def run(self, *words: str) -> int:

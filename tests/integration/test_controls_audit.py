@@ -210,16 +210,18 @@ def test_an_audit_that_is_switched_off(auditd: Auditd) -> None:
 
 
 def test_records_that_the_kernel_lost(auditd: Auditd) -> None:
-    """auditd does not keep up: it is stopped until the kernel's queue is full, and then goes on."""
-    rule = ("always,exit", "-F", "arch=b64", "-S", "getpriority", "-F", f"pid={os.getpid()}")
+    """auditd does not keep up: it is stopped until the kernel's queue is full, and then goes on. The calls are a child's, which is begun once
+    audit is on: of a process that is older than that the kernel records none."""
+    calls = "import os; [os.getpriority(os.PRIO_PROCESS, 0) for _ in range(20_000)]"
+    rule = ("always,exit", "-F", "arch=b64", "-S", "getpriority", "-F", f"ppid={os.getpid()}")
     given = {name: one.default for name, one in KINDS["audittrail.kernel"].parameters.items()}
     before = PROBES["audittrail.kernel"](Eye(), given)
     auditctl("--backlog_wait_time", "0")
     auditctl("-a", *rule)
     try:
         with auditd.stopped():
-            for _ in range(20_000):
-                os.getpriority(os.PRIO_PROCESS, 0)
+            subprocess.run([sys.executable, "-c", calls], check=True)
+            assert "\nlost 0\n" not in auditctl("-s"), "the fault took effect"
     finally:
         auditctl("-d", *rule)
         auditctl("--backlog_wait_time", "15000")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import stat
+import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker.types
 import pytest
 
 from hullmark.core.checks import JUDGES, Seen
@@ -186,6 +190,57 @@ def test_one_made_by_hand_with_our_labels(yard: Yard, looker: Looker, tmp_path: 
         "mounts: /etc besides",
     ):
         assert f"forged: {reason}" in found.reason
+
+
+@contextlib.contextmanager
+def forward_policy(policy: str, command: str = "iptables") -> Iterator[None]:
+    """Of what no rule of the tests' namespace accepts; the former one afterwards."""
+    said = subprocess.run([command, "-w", "-S", "FORWARD"], check=True, stdout=subprocess.PIPE)
+    former = said.stdout.decode().splitlines()[0].split()[-1]
+    subprocess.run([command, "-w", "-P", "FORWARD", policy], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([command, "-w", "-P", "FORWARD", former], check=True)
+
+
+def test_neighbours_that_route_containers_networks(yard: Yard, looker: Looker) -> None:
+    own = {"range": "10.213.0.0/16"}
+    six = "fd00:db8:1::/64"
+    pool = docker.types.IPAMPool(subnet=six)
+    with forward_policy("DROP"):
+        assert looker.look("engines.routing", **own).status is Status.PASS
+    with forward_policy("ACCEPT"), forward_policy("ACCEPT", "ip6tables"):
+        network = yard.sdk.networks.create(
+            "six", enable_ipv6=True, ipam=docker.types.IPAMConfig(pool_configs=[pool])
+        )
+        try:
+            yard.sdk.containers.run(IMAGE, ["sleep", "600"], network="six", detach=True)
+            found = looker.look("engines.routing", **own)
+            assert found.status is Status.FAIL
+            assert f"ct original ip6 daddr {six} " in found.remedy
+            table = found.remedy[found.remedy.index("table inet") :]
+            four = re.sub(r"ct original ip6 daddr [^;]*;", "", table)
+            assert four != table
+            with loaded(four):
+                found = looker.look("engines.routing", **own)
+            assert (found.status, "forwards IPv6" in found.reason) == (Status.FAIL, True), found
+            with loaded(table):
+                found = looker.look("engines.routing", **own)
+            assert found.status is Status.PASS, found
+        finally:
+            for container in yard.sdk.containers.list(filters={"network": "six"}):
+                container.remove(force=True)
+            network.remove()
+
+
+@contextlib.contextmanager
+def loaded(table: str) -> Iterator[None]:
+    subprocess.run(["nft", table], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", "inet", "containers"], check=True)
 
 
 def _limit(pid: int) -> Path:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Callable
 
+import pytest
+
+from hullmark.core.firewallrules import rendered
 from hullmark.host.eye import Eye
 from hullmark.model.control import Trouble
+from hullmark.model.ports import FirewallNeeds, FirewallRule, Hook
 from tests.integration.firewallroom import Room, firewalld
 
 RULES = """flush ruleset
@@ -26,6 +31,9 @@ CHAIN = """
     log prefix "no " group 2 reject with icmpx admin-prohibited
   }
 """
+UFW_FUNCTIONS = Path("/usr/lib/ufw/ufw-init-functions")
+AFTER_FIRST = "# now setup the secondary 'logging-deny' chains"
+"""Where ufw is when the first chains are loaded, and the built-in ones jump to them. What is lost now it doesn't miss."""
 
 
 def test_nftables_live_rules_against_the_saved_file(room: Room, tmp_path: Path) -> None:
@@ -72,9 +80,14 @@ def test_a_list_that_nft_printed_is_a_saved_file_too(room: Room, tmp_path: Path)
     assert room.look("firewalls.nftables", paths=[str(printed)]) == ("pass", 2, "")
 
 
+def with_ufw(room: Room, folder: Path) -> None:
+    """Its files are the test's own."""
+    room.run("cp", "-r", "/etc/ufw", str(folder))
+    room.run("mount", "--bind", str(folder / "ufw"), "/etc/ufw")
+
+
 def test_ufw_live_rules_against_its_files(room: Room, tmp_path: Path) -> None:
-    room.run("cp", "-r", "/etc/ufw", str(tmp_path))
-    room.run("mount", "--bind", str(tmp_path / "ufw"), "/etc/ufw")
+    with_ufw(room, tmp_path)
     assert room.look("firewalls.ufw")[0] == "not_applicable"
     room.run("ufw", "allow", "22/tcp")
     assert "inactive" in room.run("ufw", "status")
@@ -108,6 +121,97 @@ def test_ufw_live_rules_against_its_files(room: Room, tmp_path: Path) -> None:
     assert room.look("firewalls.ufw") == ("pass", 2, "")
     room.run("ip6tables", "-F", "ufw6-user-input")
     assert "(IPv6): ufw6-user-input: 0 rules live" in room.look("firewalls.ufw")[2]
+
+
+def test_ufw_whose_first_chains_nftables_flushed_while_it_loaded_the_others(
+    room: Room, tmp_path: Path
+) -> None:
+    """As at a boot where both start, and no rule of ufw's is reached."""
+    functions = tmp_path / "functions"
+    functions.write_text(
+        UFW_FUNCTIONS.read_text().replace(
+            AFTER_FIRST, f"{AFTER_FIRST}\n[ $exe = ip6tables ] || nft flush ruleset\n"
+        )
+    )
+    with_ufw(room, tmp_path)
+    room.run("ufw", "allow", "22/tcp")
+    room.run("mount", "--bind", str(functions), str(UFW_FUNCTIONS))
+    room.run("ufw", "--force", "enable")
+    room.run("umount", str(UFW_FUNCTIONS))
+    assert "Status: active" in room.run("ufw", "status")
+    live = room.run("iptables-save", "-t", "filter")
+    assert (":INPUT DROP" in live, "-A INPUT" in live) == (True, False)
+    status, _, said = room.look("firewalls.ufw")
+    assert (status, "INPUT does not jump to ufw-before-input" in said) == ("fail", True), said
+    # What the remedy says; `ufw reload` ends with an error now.
+    room.run("/usr/lib/ufw/ufw-init", "flush-all")
+    room.run("ufw", "--force", "enable")
+    assert room.look("firewalls.ufw") == ("pass", 2, "")
+    # Later than ufw.
+    room.run("nft", "flush", "ruleset")
+    status, _, said = room.look("firewalls.ufw")
+    assert (status, "INPUT has policy accept" in said) == ("fail", True), said
+    room.run("ufw", "reload")
+    assert room.look("firewalls.ufw") == ("pass", 2, "")
+
+
+def printed_for_ufw() -> str:
+    rule = FirewallRule(Hook.FORWARD, "containers", sources=("10.213.0.0/16",))
+    return "\n".join(rendered("ufw", [FirewallNeeds("web1", (rule,))]))
+
+
+def test_the_table_that_is_printed_for_ufw_is_loaded_with_its_rules(
+    room: Room, tmp_path: Path
+) -> None:
+    """Also where it is pasted twice, and by nobody but ufw."""
+    with_ufw(room, tmp_path)
+    room.run("ufw", "--force", "enable")
+    for _ in range(2):
+        room.run("sh", "-es", given=printed_for_ufw())
+    once = room.run("nft", "list", "table", "inet", "containers")
+    assert once.count(" drop\n") == 2
+    room.run("nft", "flush", "ruleset")
+    room.run("/usr/lib/ufw/ufw-init", "start")
+    assert room.run("nft", "list", "table", "inet", "containers") == once
+    assert room.look("firewalls.ufw") == ("pass", 2, "")
+
+
+OWN = '#!/bin/sh\nif [ "$1" = start ]; then\n    touch /run/own\nfi\n'
+LOADED = "    /usr/sbin/nft -f /etc/ufw/containers.nft\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: OWN,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("start)", "start )"),
+        lambda text: text.replace("start)\n", f"start)\n#{LOADED}"),
+    ],
+)
+def test_a_hook_that_a_shop_wrote_for_ufw_is_left_as_it_is_and_said_to_be(
+    room: Room, tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    with_ufw(room, tmp_path)
+    room.run("ufw", "--force", "enable")
+    hook = tmp_path / "ufw" / "after.init"
+    own = change(hook.read_text()).encode()
+    hook.write_bytes(own)
+    mode = hook.stat().st_mode
+    assert not mode & 0o100
+    words = [*room.inside, "sh", "-es"]
+    for _ in range(2):
+        done = subprocess.run(words, input=printed_for_ufw(), capture_output=True, text=True)
+        assert (done.returncode, "NOT KEPT: /etc/ufw/after.init" in done.stderr) == (1, True)
+        assert (hook.read_bytes(), hook.stat().st_mode) == (own, mode)
+    assert room.run("nft", "list", "table", "inet", "containers").count(" drop\n") == 2
+    # What it asks for.
+    hook.write_text(OWN.replace("fi\n", f"{LOADED}fi\n"))
+    hook.chmod(0o750)
+    room.run("sh", "-es", given=printed_for_ufw())
+    room.run("nft", "flush", "ruleset")
+    room.run("/usr/lib/ufw/ufw-init", "start")
+    assert room.run("nft", "list", "table", "inet", "containers").count(" drop\n") == 2
 
 
 def test_firewalld_zones_and_the_kernel(room: Room, tmp_path: Path) -> None:

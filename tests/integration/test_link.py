@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,39 +15,9 @@ from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.link import Link
 from hullmark.errors import MasterUnavailable
 from hullmark.model.protocol import REPORT_PATH, ReportAnswer
+from tests.integration.slowmaster import SlowMaster
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
-
-
-class Dripping:
-    """`first` at once, then a byte every tenth of a second."""
-
-    def __init__(self, first: bytes) -> None:
-        self._first = first
-        self._over = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.dripped = 0
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._over.set()
-        self._thread.join(5)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        self._socket.settimeout(5)
-        connection, _ = self._socket.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(self._first)
-            while not self._over.wait(0.1):
-                try:
-                    connection.sendall(b"x")
-                except OSError:
-                    return
-                self.dripped += 1
 
 
 class FakeIdentity:
@@ -61,11 +29,10 @@ class FakeIdentity:
         return self._enrolled, ((1, 1),)
 
 
-@pytest.fixture(params=[HEAD, b"HTTP/1.1 200 OK\r\nX: "], ids=["body", "head"])
-def dripping(request: pytest.FixtureRequest) -> Iterator[Dripping]:
-    master = Dripping(request.param)
-    yield master
-    master.close()
+@pytest.fixture(params=[HEAD, HEAD[:17] + b"X: "], ids=["body", "head"])
+def dripping(request: pytest.FixtureRequest) -> Iterator[SlowMaster]:
+    with SlowMaster(request.param) as master:
+        yield master
 
 
 def link_to(tmp_path: Path, *masters: str) -> Link:
@@ -76,7 +43,7 @@ def link_to(tmp_path: Path, *masters: str) -> Link:
 
 
 def test_a_dripping_master_is_left(
-    dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dripping: SlowMaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "AMONG_CONNECT_S", 0.3)
     monkeypatch.setattr(module, "ANSWER_S", 0.2)
@@ -91,7 +58,7 @@ def test_a_dripping_master_is_left(
 
 
 def test_a_tasks_lines_may_take_their_time_and_what_follows_them_may_not(
-    dripping: Dripping, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dripping: SlowMaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TASK_TIMEOUT_S", 0.5)
     monkeypatch.setattr(module, "ANSWER_S", 0.2)
@@ -109,7 +76,7 @@ def test_a_tasks_lines_may_take_their_time_and_what_follows_them_may_not(
     assert dripping.dripped >= 5
 
 
-def test_no_connection_waits_without_end(dripping: Dripping) -> None:
+def test_no_connection_waits_without_end(dripping: SlowMaster) -> None:
     """Also where `requests` asks for none, as 2.25 does for a body that is streamed."""
     pool = Adapter().poolmanager.connection_from_url(dripping.url)
     connection = pool._new_conn()

@@ -21,6 +21,23 @@ def bound(kind: socket.SocketKind) -> socket.socket:
     raise AssertionError("no port is free")
 
 
+def test_of_ports_that_the_kernel_gives_away_what_is_listened_on_is_seen() -> None:
+    address = "127.0.7.42"
+    with (
+        socket.socket() as tcp,
+        socket.socket() as bound_only,
+        socket.socket(type=socket.SOCK_DGRAM) as udp,
+    ):
+        for one in (tcp, bound_only, udp):
+            one.bind((address, 0))
+            assert one.getsockname()[1] >= ephemeral_from()
+        tcp.listen()
+        with socket.create_connection(tcp.getsockname(), source_address=(address, 0)):
+            seen = [one for one in listeners() if one.address == address]
+        assert [(one.port, one.protocol) for one in seen] == [(tcp.getsockname()[1], "tcp")]
+        assert seen[0].process
+
+
 def test_listening_and_bound_sockets_are_seen_until_they_are_closed() -> None:
     with bound(socket.SOCK_STREAM) as tcp, bound(socket.SOCK_DGRAM) as udp:
         tcp.listen()

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import docker
 import pytest
 
 from hullmark.agentd.policyfolder import PolicyFolder
@@ -24,6 +23,7 @@ from tests.integration.test_policy_engine import (  # noqa: F401
     host,
     one_engine,
 )
+from tests.sdk import api_client
 
 SLEEPS = replace(WEB, command=("sleep", "300"))
 docker_only = pytest.mark.parametrize("engine", ["docker"], indirect=True)
@@ -118,7 +118,7 @@ def annotated(ref: str, annotations: dict[str, str], socket: str) -> str:
     }
     members["oci-layout"] = (b'{"imageLayoutVersion": "1.0.0"}', 0o644)
     members["index.json"] = (json.dumps(index).encode(), 0o644)
-    with contextlib.closing(docker.APIClient(base_url=socket, timeout=60)) as client:
+    with contextlib.closing(api_client(socket)) as client:
         list(client.load_image(images._tar(members, {})))
         client.inspect_image(ref)
     return ref

@@ -9,19 +9,22 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hullmark.core.proxyplan import plan
 from hullmark.engine import haproxybinds
+from hullmark.engine.haproxyconfig import HOLD_S
 from hullmark.errors import ProxyUnavailable, Refused
 from hullmark.model.directory import Directory, PublishedEntry, ServiceEntry, ServiceName
 from hullmark.pki.authority import create_authority
 from tests.cluster import wait_until
 from tests.integration.proxyhosts import Container, Host, get, is_echoing, within
 from tests.load import Load
-from tests.proxy import RANGE
+from tests.proxy import RANGE, abilities
+from tests.server import of_the_machine
 
 WEB = ServiceName("shop", "web")
 WEB_AT = "10.214.0.1"
@@ -32,6 +35,8 @@ DIRECTORY = Directory(
     published=(PublishedEntry(8001, "", WEB, 80),),
 )
 RATE = 200.0
+SPARE = range(4, 9)
+"""Slots of instances that only a test makes known."""
 
 
 class World:
@@ -41,8 +46,13 @@ class World:
         self.first = host.add_container("shop", "web", 1, front="172.20.0.2")
         self.second = host.add_container("shop", "web", 2, front="172.20.0.3")
         self.friend = host.add_container("shop", "friend", 1, front="172.20.0.9")
-        host.apply(DIRECTORY)
-        self.sight = host.sight
+        self.sight = replace(host.sight, directory=DIRECTORY)
+        # Now, as a bridge's own address changes with what is plugged into it.
+        self.spare = [
+            host.add_container("shop", "web", slot, front=f"172.20.0.{20 + slot}") for slot in SPARE
+        ]
+        host.sight = self.sight
+        host.apply()
 
     def load(self) -> Load:
         return Load(self.friend.inside, WEB_AT, 80, rate=RATE)
@@ -88,6 +98,55 @@ def test_instances_come_and_go_without_a_reload_and_without_a_lost_request(world
     assert not world.host.apply().changed
 
 
+def test_new_instances_lose_no_request_whether_or_not_they_take_a_reload(world: World) -> None:
+    takes_servers = abilities().takes_servers
+    with world.friend.dial(WEB_AT, 80) as held, world.load() as load:
+        assert is_echoing(held)
+        for one in world.spare:
+            world.host.see(members=(*world.sight.members, one.member()))
+            assert world.host.apply().reloaded != takes_servers
+            wait_until(partial(is_given_some, world, one), "it is given some", 5)
+            time.sleep(0.2)
+            world.host.remove(one)
+            assert not world.host.apply().reloaded, "for one that goes none is needed"
+            assert not is_given_some(world, one)
+        assert is_echoing(held)
+    assert load.outcome.failures == []
+    assert len(load.outcome.answers) == 2 + len(SPARE)
+    stat = world.host.haproxy.traffic().ports
+    assert [(one.name, one.members, one.up) for one in stat] == [(WEB, 2, 2)]
+
+
+def test_a_container_that_starts_again_and_again_costs_nobody_a_connection(world: World) -> None:
+    """At another address each time, as engines give them: none of it takes a reload, and so none is the one too many for a former worker."""
+    one = world.spare[0]
+    addresses = [each.addresses for each in world.spare]
+    member = one.member()
+    others = world.sight.members
+    world.host.see(members=(*others, member))
+    world.host.apply()
+    worker = world.host.haproxy.look().worker
+    with world.friend.dial(WEB_AT, 80) as held, world.load() as load:
+        assert is_echoing(held)
+        for at in (*addresses[1:], *addresses):
+            world.host.see(members=others)
+            assert not world.host.apply().reloaded
+            world.host.see(members=(*others, replace(member, addresses=at)))
+            assert not world.host.apply().reloaded
+            there = next(each for each in world.spare if each.addresses == at)
+            wait_until(partial(is_given_some, world, there), "it is given some there", 5)
+        assert is_echoing(held)
+    assert load.outcome.failures == []
+    assert world.host.haproxy.look().worker == worker
+    weak = replace(world.spare[1].member(), serving=False)
+    world.host.see(members=(*others, weak))
+    assert not world.host.apply().reloaded, "it is to get nothing"
+
+
+def is_given_some(world: World, one: Container) -> bool:
+    return str(one.instance) in {world.friend.get(WEB_AT, 80)["name"] for _ in range(6)}
+
+
 def test_a_leaving_instance_keeps_its_connections_and_gets_none(world: World) -> None:
     world.host.remove(world.second)
     world.host.apply()
@@ -118,7 +177,7 @@ def test_a_container_that_is_gone_leaves_no_server_behind(world: World) -> None:
         )
     wait_until(lambda: world.host.haproxy.open_of(world.second.member()) == 0, "they ended", 5)
     world.host.apply()
-    stat = world.host.haproxy.traffic()
+    stat = world.host.haproxy.traffic().ports
     assert [(one.name, one.members, one.up) for one in stat] == [(WEB, 1, 1)]
 
 
@@ -147,7 +206,7 @@ def test_a_dead_instance_is_left_out_before_anybody_says_so(world: World) -> Non
     assert late == [], load.outcome
     wait_until(
         lambda: (
-            [each.member for one in world.host.haproxy.traffic() for each in one.down]
+            [each.member for one in world.host.haproxy.traffic().ports for each in one.down]
             == ["shop.web.3.g1"]
         ),
         "it is named as one that doesn't answer",
@@ -223,6 +282,26 @@ def listening(address: str, port: int) -> socket.socket:
     return socket.create_server((address, port))
 
 
+def test_reloads_hand_sockets_on_and_keep_nobody_waiting(world: World) -> None:
+    """A socket that was bound anew instead has callers of its own, and the former one's are lost. Whoever comes to a worker that is told to
+    end is served as by any other: to it, none of its servers is usable."""
+    before = within(world.host.network.path, listening_on_8001)
+    with Load(world.friend.inside, WEB_AT, 80, rate=2 * RATE) as load:
+        for number in range(30):
+            assert world.host.apply(world.published(8020 + number % 2)).reloaded
+            time.sleep(0.1)
+    assert within(world.host.network.path, listening_on_8001) == before
+    assert load.outcome.failures == []
+    assert load.outcome.slowest_s < HOLD_S
+
+
+def listening_on_8001() -> set[str]:
+    """The sockets, by the kernel's numbers: proc_pid_net(5), and states of include/net/tcp_states.h."""
+    lines = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+    found = (line.split() for line in lines)
+    return {one[9] for one in found if one[1].endswith(f":{8001:04X}") and one[3] == "0A"}
+
+
 def test_a_changed_file_is_noticed_and_restored(world: World) -> None:
     path = world.host.proxy.folder / "haproxy.cfg"
     assert world.host.haproxy.tampered() == ()
@@ -279,8 +358,7 @@ def test_another_object_knows_what_is_in_force(world: World) -> None:
 def test_a_program_that_was_replaced_is_seen_and_loaded(tmp_path, monkeypatch) -> None:
     """As an update does: another file under the same name."""
     program = tmp_path / "haproxy"
-    real = shutil.which("haproxy")
-    assert real is not None
+    real = of_the_machine("haproxy")
     shutil.copy(real, program)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with Host("updated", "b" * 32, "192.0.2.12") as host:

@@ -14,7 +14,7 @@ from hullmark.model.directory import PublishedEntry, ServiceEntry, ServiceName
 from tests import reach, server
 from tests.cluster import wait_until
 from tests.integration.namespaces import HOST_ADDRESS, HostNetwork
-from tests.integration.proxybed import ProxyBed, load_images
+from tests.integration.proxybed import ProxyBed, proxy_bed
 from tests.integration.shipyard import IMAGE, Yard
 
 NETWORKS = (Attachment("back"),)
@@ -26,9 +26,8 @@ OUTSIDE = ("192.0.2.50", 8000)
 
 
 @pytest.fixture
-def bed(yard: Yard) -> Iterator[ProxyBed]:
-    load_images(yard)
-    with ProxyBed(yard) as made:
+def bed(yard: Yard, request: pytest.FixtureRequest) -> Iterator[ProxyBed]:
+    with proxy_bed(yard, request.session) as made:
         yield made
 
 

@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from hullmark.engine.haproxyconfig import HANDSHAKE_S
+from hullmark.engine import haproxyconfig
+from hullmark.engine.haproxyconfig import HANDSHAKE_S, MOST_STRANGE, MOST_TOLD, TOLD_S
 from hullmark.engine.haproxyruntime import SERVERS, Sockets
 from hullmark.model.app import ClientAddress
 from hullmark.model.directory import (
     Admission,
     Directory,
+    OtherEntry,
     Peer,
     PublishedEntry,
     ServiceEntry,
     ServiceName,
     Share,
 )
-from hullmark.model.proxyplan import PEER, server_name_of
+from hullmark.model.proxyplan import CHECK_LABEL, PEER, server_name_of
 from hullmark.pki.authority import Authority, create_authority
 from tests.cluster import wait_until
 from tests.integration.proxyhosts import (
+    ONE,
+    PATIENCE_S,
+    TWO,
     Container,
     Host,
     agent_pem,
     call_tls,
     get,
     is_echoing,
+    proxy_header,
     proxy_pem,
     several,
+    two_hosts,
     within,
 )
 from tests.load import Load
-from tests.proxy import RANGE
+from tests.proxy import RANGE, abilities
 
-ONE, TWO, THIRD = "a" * 32, "b" * 32, "c" * 32
+THIRD = "c" * 32
 WEB = ServiceName("shop", "web.v1")
 SEEN = ServiceName("shop", "seen")
 READ = ServiceName("shop", "read")
@@ -76,7 +85,12 @@ class World:
         for host in (self.one, self.two):
             host.apply(self.directory(host, **changes))
 
-    def directory(self, host: Host, users: tuple[ServiceName, ...] = ()) -> Directory:
+    def directory(
+        self,
+        host: Host,
+        users: tuple[ServiceName, ...] = (),
+        others: tuple[OtherEntry, ...] = (),
+    ) -> Directory:
         other = self.two if host is self.one else self.one
         share = (Share(other.host_id, 1),)
         networks: dict[str, tuple[str, ...]] = {"front": ()}
@@ -90,11 +104,12 @@ class World:
         )
         return Directory(
             range=RANGE,
-            addresses=(WEB_AT, SEEN_AT, READ_AT),
+            addresses=(WEB_AT, SEEN_AT, READ_AT, *(one.address for one in others)),
             services=(web, seen, read),
             published=published,
             peers=(Peer(other.host_id, "other", other.address, 7443),),
             admissions=admissions,
+            others=others,
         )
 
     def server(self, host: Host, name: ServiceName) -> Container:
@@ -103,9 +118,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[World]:
-    authority = create_authority(tmp_path_factory.mktemp("pki") / "authority", "c1", time.time())
-    with Host("one", ONE, "192.0.2.11") as one, Host("two", TWO, "192.0.2.12") as two:
-        yield World(one, two, authority)
+    with two_hosts(tmp_path_factory.mktemp("pki")) as parts:
+        yield World(*parts)
 
 
 @pytest.fixture
@@ -129,7 +143,7 @@ def test_a_service_address_reaches_containers_here_and_on_other_hosts(world: Wor
     here = world.server(world.one, WEB).container_id[:12]
     assert sum(here in one for one in servers) == 5
     assert sum(one.startswith(TWO) for one in servers) == 5
-    assert len(counted(world.two)) == 5
+    wait_until(lambda: len(counted(world.two)) == 5, "the other host logged its part", 5)
 
 
 def counted(host: Host, by: str = ONE) -> list[dict[str, Any]]:
@@ -163,6 +177,23 @@ def test_another_app_is_refused_and_recorded_unless_it_says_that_it_uses_it(worl
     assert world.one.haproxy.look().worker == worker, "who may call is told to the running one"
 
 
+def test_who_calls_what_has_nothing_to_do_with_this_host_is_refused_and_recorded(
+    world: World,
+) -> None:
+    """Also a container of whichever app on its own bridge; from outside there is nothing."""
+    far = OtherEntry(ServiceName("far", "db"), "10.214.0.9", (80,))
+    world.apply(others=(far,))
+    for caller, address in ((world.stranger, "172.21.0.9"), (world.friend, "172.20.0.9")):
+        refused(lambda: caller.get(far.address, 80))  # noqa: B023
+        seen = {"outcome": "refused", "subject": "far/db", "origin": address, "by": "unknown"}
+        wait_until(partial(world.one.proxy.records, **seen), "it is recorded", 5)
+    (port,) = [one for one in world.one.haproxy.traffic().ports if one.name == far.name]
+    assert (port.refused, port.members, port.address) == (2, 0, far.address)
+    with pytest.raises(ConnectionRefusedError):
+        within(world.one.network.path, lambda: get(far.address, 80))
+    world.apply()
+
+
 def test_each_line_of_the_log_is_json_with_the_fields_of_audit_records(world: World) -> None:
     world.friend.get(READ_AT, 80)
     wait_until(lambda: world.one.proxy.records(subject="shop/read"), "it is logged", 5)
@@ -173,6 +204,57 @@ def test_each_line_of_the_log_is_json_with_the_fields_of_audit_records(world: Wo
         assert needed <= set(record)
         assert record["log"] == f"host:{ONE}"
         assert record["outcome"] in ("success", "failure", "refused")
+
+
+def test_what_is_no_request_is_logged_as_a_failure_of_its_service(world: World) -> None:
+    """A load balancer's look at a port that is read as HTTP, or a browser that connects beforehand, was refused by nobody."""
+
+    def said(words: bytes) -> None:
+        with socket.create_connection((world.one.address, 8003), timeout=PATIENCE_S) as link:
+            link.sendall(words)
+            link.shutdown(socket.SHUT_WR)
+            while link.recv(4096):
+                pass
+
+    before = len(world.one.proxy.records(port=8003))
+    refusals = len(world.one.proxy.records(outcome="refused"))
+    told = (b"", b"x", b"\0\1\2 garbage\r\n\r\n", b"GET / HTTP/1.1\r\nHost")
+    for words in told:
+        said(words)
+    wait_until(
+        lambda: len(world.one.proxy.records(port=8003)) == before + len(told), "all are logged", 5
+    )
+    found = world.one.proxy.records(port=8003)[before:]
+    for record in found:
+        assert (record["subject"], record["service_port"]) == ("shop/read", "80")
+        assert (record["outcome"], record["origin"]) == ("failure", "192.0.2.1")
+    assert [record["status"] for record in found] == [400] * len(told)
+    assert len(world.one.proxy.records(outcome="refused")) == refusals
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "HTTP/1.1 405 "),
+        *(
+            (f"GET / HTTP/1.1\r\nHost: a\r\n{name}: 203.0.113.9\r\n\r\n", "192.0.2.1")
+            for name in ("X_Forwarded_For", "X_Forwarded-For", "x-forwarded_for")
+        ),
+    ],
+)
+def test_nobody_is_told_an_address_that_a_client_made_up(
+    world: World, head: str, told: str
+) -> None:
+    """What would follow CONNECT is a tunnel, which a proxy doesn't read."""
+    forged = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+    with socket.create_connection((world.one.address, 8003), timeout=PATIENCE_S) as link:
+        link.sendall(head.encode())
+        answer = link.recv(65536)
+        with contextlib.suppress(OSError):
+            link.sendall(forged.encode())
+            answer += link.recv(65536)
+    assert told in answer.decode()
+    assert "203.0.113.9" not in answer.decode()
 
 
 def test_the_clients_address_is_logged_and_passed_on_where_asked(world: World) -> None:
@@ -187,7 +269,8 @@ def test_the_clients_address_is_logged_and_passed_on_where_asked(world: World) -
         assert all(one[key] == told[key] for one in answers for key in told), answers
 
         def servers(port: int = port) -> set[str]:
-            records = world.one.proxy.records(origin=outside, address=world.one.address, port=port)
+            called = {"address": world.one.address, "port": port}
+            records = world.one.proxy.records(origin=outside, outcome="success", **called)
             return {one["server"].partition("-")[0] for one in records}
 
         wait_until(lambda: servers() == {"1", TWO}, "here and elsewhere", 5)
@@ -230,8 +313,17 @@ def test_a_host_is_refused_what_it_was_not_admitted_for(world: World, keys: Path
     assert world.one.proxy.records(by=TWO, outcome="refused")[-1]["server_name"] == asked
 
 
+def refusals(host: Host) -> int:
+    return len(host.proxy.records(outcome="refused")) + len(own_words(host))
+
+
+def own_words(host: Host) -> list[str]:
+    """What HAProxy says in its own words of connections to the TLS port that ended before it was known who calls."""
+    return [line for line in host.proxy.lines() if " tls/1: " in line]
+
+
 def has_more_refused(host: Host, before: int) -> bool:
-    return len(host.proxy.records(outcome="refused")) > before
+    return refusals(host) > before
 
 
 def test_who_is_no_proxy_of_an_admitted_host_is_refused(world: World, tmp_path: Path) -> None:
@@ -245,11 +337,187 @@ def test_who_is_no_proxy_of_an_admitted_host_is_refused(world: World, tmp_path: 
     for who, pem in pems.items():
         path = tmp_path / "some.pem"
         path.write_bytes(pem)
-        before = len(world.one.proxy.records(outcome="refused"))
+        before = refusals(world.one)
         with pytest.raises((OSError, ValueError)):
             call_tls(place(world.one), path, asked)
         wait_until(partial(has_more_refused, world.one, before), f"{who} is recorded as refused", 5)
     refused(lambda: call_tls(place(world.one), None, asked))
+
+
+def test_strangers_without_end_are_logged_in_part_and_keep_no_host_out(
+    world: World, keys: Path, tmp_path: Path
+) -> None:
+    """By the address that they come from, not by the one that they name. A host that comes from there, too, is served and looked at as before.
+    A version that can't tell of them so says each in its own words."""
+
+    def told(address: str) -> list[dict[str, Any]]:
+        return world.one.proxy.records(subject="tls", origin=address)
+
+    def come(count: int) -> None:
+        for number in range(count):
+            knock(place(world.one), foreign, number)
+            if number % 10 == 0:
+                answer = call_tls(place(world.one), keys, server_name_of(WEB, 80, ONE))
+                assert answer["name"] == "shop/web.v1.1"
+
+    foreign = tmp_path / "foreign.pem"
+    authority = create_authority(tmp_path / "authority", "c1", time.time())
+    foreign.write_bytes(proxy_pem(authority, TWO))
+    there, here = world.two.address, "192.0.2.1"
+    assert told(there) == []
+    said = len(own_words(world.one))
+    known = world.one.haproxy.traffic().strangers
+    within(world.two.network.path, lambda: come(6 * MOST_TOLD))
+    before = len(told(here))
+    knock(place(world.one), foreign, 0)
+    if abilities().tells_of_failures:
+        wait_until(lambda: len(told(here)) > before, "another address is told of", 5)
+        assert sorted(one["failures"] for one in told(there)) == list(range(1, MOST_TOLD + 1))
+        assert len({one["reason"] + one["tls"] for one in told(there)}) == len(WAYS_TO_FAIL)
+        said_since = 0
+    else:
+        said_since = 6 * MOST_TOLD + 1
+    wait_until(lambda: len(own_words(world.one)) - said == said_since, "each is told of", 5)
+    assert told("198.51.100.7") == []
+    assert world.one.haproxy.traffic().strangers - known == 6 * MOST_TOLD + 1
+    assert [one.answers for one in world.two.haproxy.peers()] == [True]
+
+
+@pytest.fixture
+def patient(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Who says nothing is heard out for longer than 500 connections take to be made on a machine that has other work."""
+    with monkeypatch.context() as patch:
+        patch.setattr(haproxyconfig, "HANDSHAKE_S", 120)
+        world.apply()
+        yield
+    world.apply()
+
+
+@pytest.mark.usefixtures("patient")
+def test_silence_of_one_address_takes_few_connections_and_none_of_a_hosts(
+    world: World, keys: Path
+) -> None:
+    """A host is known by its address, and whoever comes from elsewhere by its certificate, once it has shown it."""
+
+    def is_served() -> bool:
+        answer = call_tls(place(world.one), keys, server_name_of(WEB, 80, ONE))
+        return bool(answer["name"] == "shop/web.v1.1")
+
+    there, host = world.friend.path, world.two.network.path
+    many = MOST_STRANGE + 50
+    known = world.one.haproxy.traffic().strangers
+    with within(there, lambda: Links(world.one, many)) as links:
+        wait_until(lambda: links.held() == MOST_STRANGE, "those beyond are ended", 10)
+        with pytest.raises((OSError, ValueError)):
+            within(there, is_served)
+        with within(host, lambda: Links(world.one, many)) as of_host:
+            assert within(host, is_served)
+            assert of_host.held() == many
+        assert links.held() == MOST_STRANGE
+    counted = partial(strangers_since, world.one, known)
+    wait_until(lambda: counted() == 2 * many + 1, "all of them are counted", 10)
+    # Where all of them might be lines of the log, it is let in once they are no longer among the newest.
+    wait_until(lambda: within(there, lambda: succeeds(is_served)), "it is let in", 2 * TOLD_S)
+    with within(there, lambda: Links(world.one, many)) as links:
+        assert within(there, is_served)
+        assert links.held() == many
+
+
+def test_a_host_that_was_removed_is_a_stranger_whatever_certificate_it_has(
+    world: World, keys: Path
+) -> None:
+    """It is not kept out of the count of who may hold how many connections, nor told that all is well here."""
+    gone = world.one.add_container("shop", "gone", 1, front="172.20.0.78")
+    told = world.one.sight.directory
+    before = len(world.one.proxy.records(by=TWO, outcome="refused"))
+    try:
+        world.one.apply(replace(told, admissions=(), peers=()))
+        for asked in (server_name_of(WEB, 80, ONE), f"{CHECK_LABEL}.{ONE}"):
+            refused(partial(within, gone.path, partial(call_tls, place(world.one), keys, asked)))
+        wait_until(
+            lambda: len(world.one.proxy.records(by=TWO, outcome="refused")) >= before + 2,
+            "both are recorded",
+            5,
+        )
+        with within(gone.path, lambda: Links(world.one, MOST_STRANGE + 50)) as links:
+            wait_until(lambda: links.held() <= MOST_STRANGE, "those beyond are ended", 5)
+    finally:
+        world.one.apply(told)
+        wait_until(world.two.is_well, "it is heard again", 10)
+
+
+def succeeds(call: Callable[[], bool]) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return call()
+    return False
+
+
+def test_a_stranger_without_end_fills_no_log_whatever_the_version_can_leave_out(
+    world: World, keys: Path
+) -> None:
+    """It names others' addresses, one after the other, and is told of by its own, or cut off before there is a line."""
+    many, at = 4 * MOST_STRANGE, place(world.one)
+    stranger = world.one.add_container("shop", "other", 1, front="172.20.0.77")
+    known, lines = world.one.haproxy.traffic().strangers, len(world.one.proxy.lines())
+
+    def come() -> None:
+        for number in range(many):
+            address = f"203.0.113.{number % 250 + 1}"
+            said = proxy_header(address, world.one.address) + b"GET / HTTP/1.0\r\n\r\n"
+            with socket.create_connection(at) as link, contextlib.suppress(OSError):
+                link.sendall(said)
+                link.recv(10)
+
+    within(stranger.path, come)
+    answer = call_tls(place(world.one), keys, server_name_of(WEB, 80, ONE))
+    assert answer["name"] == "shop/web.v1.1"
+    wait_until(lambda: strangers_since(world.one, known) >= many, "all of them are counted", 5)
+    time.sleep(0.5)
+    told = [
+        line
+        for line in world.one.proxy.lines()[lines:]
+        if "203.0.113." in line or "172.20.0.77" in line
+    ]
+    most = MOST_TOLD if abilities().tells_of_failures else MOST_STRANGE
+    assert 0 < len(told) <= most
+
+
+def strangers_since(host: Host, known: int) -> int:
+    return host.haproxy.traffic().strangers - known
+
+
+class Links(contextlib.ExitStack):
+    """Connections to a host's port for other hosts that say nothing."""
+
+    def __init__(self, host: Host, count: int) -> None:
+        super().__init__()
+        self._all = []
+        for _ in range(count):
+            with contextlib.suppress(ConnectionResetError):  # it may be ended as it is made
+                link = socket.create_connection(place(host), timeout=PATIENCE_S)
+                self._all.append(self.enter_context(link))
+
+    def held(self) -> int:
+        """How many of them the host has not ended."""
+        time.sleep(0.5)
+        return len(self._all) - len(select.select(self._all, [], [], 0)[0])
+
+
+WAYS_TO_FAIL = ("no certificate", "another cluster's", "no PROXY header", "nothing")
+
+
+def knock(at: tuple[str, int], foreign: Path, number: int) -> None:
+    """As somebody who is no proxy of this cluster, one way after the other. Returns when that is over."""
+    way = WAYS_TO_FAIL[number % len(WAYS_TO_FAIL)]
+    if "certificate" in way or "cluster" in way:
+        pem = foreign if "cluster" in way else None
+        refused(lambda: call_tls(at, pem, server_name_of(WEB, 80, ONE)))
+        return
+    with socket.create_connection(at, timeout=PATIENCE_S) as link:
+        link.sendall(b"GET / HTTP/1.0\r\n\r\n" if "header" in way else b"")
+        with contextlib.suppress(OSError):  # it may be over already
+            link.shutdown(socket.SHUT_WR)
+            assert link.recv(1) == b""
 
 
 def test_a_host_that_may_no_longer_is_refused_by_the_running_worker(
@@ -308,10 +576,10 @@ def test_a_look_at_another_host_is_no_refusal_in_its_log(world: World) -> None:
         rows = Sockets(world.one.proxy.run_dir).stat(SERVERS)
         return {row["check_status"] for row in rows if row["pxname"] == PEER}
 
-    before = len(world.two.proxy.records(subject="tls~"))
+    before = len(world.two.proxy.records(subject="tls"))
     time.sleep(3)  # longer than from one look to the next
     assert seen() == {"L7OK"}
-    assert len(world.two.proxy.records(subject="tls~")) == before
+    assert len(world.two.proxy.records(subject="tls")) == before
     assert not [one for one in world.two.proxy.lines() if f"check.{TWO}" in one]
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from hullmark.agentd import proxying, proxypeers
+from hullmark.agentd.proxyanswers import LOOKS
+from hullmark.engine.haproxyruntime import SERVERS, Sockets
 from hullmark.model.app import Attachment, Bundle, ContainerSpec, Network
 from hullmark.model.directory import ServiceEntry, ServiceName
 from tests import reach, server
 from tests.cluster import wait_until
-from tests.integration.proxybed import ProxyBed, load_images, wait_for_name
+from tests.integration.proxybed import ProxyBed, proxy_bed, wait_for_name
 from tests.integration.shipyard import IMAGE, Yard
 from tests.load import Load
 
@@ -38,9 +46,8 @@ MOST_S = 1.0
 
 
 @pytest.fixture
-def bed(yard: Yard) -> Iterator[ProxyBed]:
-    load_images(yard)
-    with ProxyBed(yard) as made:
+def bed(yard: Yard, request: pytest.FixtureRequest) -> Iterator[ProxyBed]:
+    with proxy_bed(yard, request.session) as made:
         yield made
 
 
@@ -60,6 +67,21 @@ def answers(bed: ProxyBed, caller: str) -> bool:
     return reach.ask(bed.inside(caller), [target])[target] == reach.ANSWERED
 
 
+def wait_for_server(bed: ProxyBed, container_id: str) -> None:
+    config = bed.proxy.folder / "haproxy.cfg"
+    wait_until(lambda: container_id[:12] in config.read_text(), "the proxy has it", 10)
+
+
+def wait_for_use(bed: ProxyBed, container_id: str) -> None:
+    """Until the proxy has given it some connections."""
+
+    def is_used() -> bool:
+        rows = Sockets(bed.proxy.run_dir).stat(SERVERS)
+        return any(int(row["stot"] or 0) > 3 for row in rows if container_id[:12] in row["svname"])
+
+    wait_until(is_used, "it is asked", 10)
+
+
 def test_a_service_is_reached_by_its_name_while_its_instances_come_and_go(bed: ProxyBed) -> None:
     caller = bed.run(CALLER, 1)
     assert "web" not in bed.hosts(caller)
@@ -69,19 +91,44 @@ def test_a_service_is_reached_by_its_name_while_its_instances_come_and_go(bed: P
     first = bed.run(WEB, 1)
     soon(lambda: answers(bed, caller), "from started to served", 3 * MOST_S)
     second = bed.run(WEB, 2)
+    wait_for_server(bed, second)
 
     with Load(bed.inside(caller), ADDRESS, server.PORT, rate=100) as load:
-        time.sleep(0.5)
+        wait_for_use(bed, second)
         bed.stop(WEB, 2, second)
         bed.yard.engine.remove(second)
         second = bed.run(WEB, 2)
-        time.sleep(0.5)
+        wait_for_use(bed, second)
         bed.restart_agent()
         time.sleep(1.0)
     assert load.outcome.failures == []
     assert len({body.split()[0] for body in load.outcome.answers}) == 3, "two and the new one"
     assert bed.hosts(caller)["web"] == ADDRESS
     assert first != second
+
+
+def test_who_only_calls_reaches_a_service_while_others_come_and_go(bed: ProxyBed) -> None:
+    """The kernel gives a bridge the lowest hardware address of what is plugged in, if none was set: of eight one is lower with near certainty."""
+    caller = bed.run(CALLER, 1)
+    bed.tell(ENTRY)
+    bed.run(WEB, 1)
+    soon(lambda: answers(bed, caller), "from started to served", 3 * MOST_S)
+    before = gateway(bed, caller)
+    for slot in range(2, 10):
+        bed.run(WEB, slot)
+        assert answers(bed, caller)
+    assert gateway(bed, caller) == before
+
+
+def gateway(bed: ProxyBed, container_id: str) -> list[str]:
+    """The host's end of the container's network: its hardware address, as the host has it."""
+    (network,) = bed.yard.inspect(container_id)["NetworkSettings"]["Networks"].values()
+    links = json.loads(subprocess.run(["ip", "-json", "address"], stdout=subprocess.PIPE).stdout)
+    return [
+        link["address"]
+        for link in links
+        if any(each.get("local") == network["Gateway"] for each in link["addr_info"])
+    ]
 
 
 def test_connections_end_before_the_signal(bed: ProxyBed) -> None:
@@ -132,6 +179,128 @@ def test_files_of_the_proxy_that_somebody_changed_are_put_back(bed: ProxyBed) ->
     wait_until(lambda: "proxy.tampered" in [one.kind for one in bed.agent.records], "its record")
     assert answers(bed, caller)
     assert bed.agent.problems.all() == ()
+
+
+DOOR = ("127.0.0.1", 4444)
+"""Where somebody else has the proxy listen."""
+
+
+def open_door(bed: ProxyBed) -> str:
+    """Write it into the configuration, have it loaded, and see it open. What was in the file before."""
+    config = bed.proxy.folder / "haproxy.cfg"
+    before = config.read_text()
+    config.write_text(f"{before}\nlisten door\n    bind {DOOR[0]}:{DOOR[1]}\n")
+    os.kill(bed.proxy.pid, signal.SIGUSR2)
+    wait_until(is_open, "the door is open", 5)
+    return before
+
+
+def is_open() -> bool:
+    return reach.ask([], [DOOR])[DOOR] != reach.REFUSED
+
+
+def kinds(bed: ProxyBed) -> list[str]:
+    return [one.kind for one in bed.agent.records]
+
+
+def serve(bed: ProxyBed) -> str:
+    """Until nothing is to be told any more. The caller."""
+    bed.tell(ENTRY)
+    caller = bed.run(CALLER, 1)
+    bed.run(WEB, 1)
+    soon(lambda: answers(bed, caller), "from started to served", 3 * MOST_S)
+    time.sleep(2.5)
+    return caller
+
+
+def test_what_was_loaded_while_no_agent_ran_does_not_stay(bed: ProxyBed) -> None:
+    caller = serve(bed)
+    worker = bed.proxy.workers
+    bed.restart_agent()
+    time.sleep(3.0)
+    assert (bed.proxy.workers, kinds(bed)) == (worker, []), "a restart alone reloads nothing"
+    bed.agent.end()
+    before = open_door(bed)
+    bed.agent = bed.begin()
+    wait_until(lambda: not is_open(), "the door is shut", 10)
+    assert (bed.proxy.folder / "haproxy.cfg").read_text() == before
+    time.sleep(2.5)
+    assert kinds(bed) == ["proxy.tampered", "proxy.reloaded"], "each once"
+    assert bed.agent.watch.troubles()
+    assert answers(bed, caller)
+    assert bed.agent.problems.all() == ()
+
+
+def test_what_was_loaded_and_put_back_at_once_does_not_stay(bed: ProxyBed) -> None:
+    caller = serve(bed)
+    for _ in range(3):  # until none of the agent's looks was between
+        bed.agent.records.clear()
+        before = open_door(bed)
+        (bed.proxy.folder / "haproxy.cfg").write_text(before)
+        wait_until(lambda: not is_open(), "the door is shut", 10)
+        wait_until(lambda: kinds(bed), "its record")
+        if "loaded anew" in bed.agent.records[0].reason:
+            break
+    assert set(kinds(bed)) == {"proxy.tampered"}
+    assert "loaded anew" in bed.agent.records[0].reason
+    assert bed.agent.watch.troubles()
+    assert answers(bed, caller)
+
+
+def test_a_reload_by_its_service_is_no_trouble(bed: ProxyBed) -> None:
+    caller = serve(bed)
+    os.kill(bed.proxy.pid, signal.SIGUSR2)
+    wait_until(lambda: kinds(bed), "its record")
+    time.sleep(5.0)
+    assert kinds(bed) == ["proxy.reloaded"], "once, and no reload follows the agent's own"
+    assert bed.agent.watch.troubles() == ()
+    assert answers(bed, caller)
+    assert bed.agent.problems.all() == ()
+
+
+def test_a_container_that_does_not_answer_is_a_problem_until_it_does(
+    bed: ProxyBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At eight times the pace."""
+    pace_s = proxypeers.PACE_S / 8
+    monkeypatch.setattr(proxypeers, "PACE_S", pace_s)
+    monkeypatch.setattr(proxying, "LOOK_S", pace_s)
+    command = ("httpd", "-f", "-p", f"127.0.0.1:{server.PORT}")
+    deaf = dataclasses.replace(
+        WEB, container=dataclasses.replace(CALLER.container, command=command)
+    )
+    bed.tell(ENTRY)
+    caller = bed.run(CALLER, 1)
+    container, began = bed.run(deaf, 1), time.monotonic()
+    wait_until(lambda: problems(bed), "it is a problem", 20)
+    assert time.monotonic() - began > (LOOKS - 1) * pace_s
+    (said,) = problems(bed)
+    assert f"sea.web.1.g1 on port {server.PORT} (it is refused" in said
+    answering = bed.run(WEB, 2)
+    wait_for_server(bed, answering)
+    os.kill(bed.proxy.pid, signal.SIGUSR2)
+    until = time.monotonic() + 6 * pace_s
+    while time.monotonic() < until:
+        assert problems(bed) == [said], "whatever else happens"
+        time.sleep(0.05)
+
+    (network,) = bed.yard.inspect(container)["NetworkSettings"]["Networks"].values()
+    place = ["--bind", network["IPAddress"], str(server.PORT)]
+    with subprocess.Popen(
+        [*bed.inside(container), sys.executable, "-m", "http.server", *place]
+    ) as program:
+        try:
+            wait_until(lambda: not problems(bed), "it is over", 10)
+        finally:
+            program.kill()
+    assert answers(bed, caller)
+    bed.yard.sdk.containers.get(container).kill()
+    time.sleep((LOOKS + 1) * pace_s)
+    assert problems(bed) == [], "one that is gone need not answer"
+
+
+def problems(bed: ProxyBed) -> list[str]:
+    return [one.message for one in bed.agent.problems.all()]
 
 
 def test_who_is_not_on_the_network_is_refused(bed: ProxyBed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from hullmark.agentd.watchedfiles import WatchedFiles
 from hullmark.core.checks.judge import Seen
 from hullmark.core.checks.watchedfiles import judge_safe, judge_unchanged, judge_watch
 from hullmark.host.eye import Eye
-from hullmark.model.audit import Entry
+from hullmark.model.audit import Actor, Entry
 from hullmark.model.control import CANARY, Finding, Status
 from tests.cluster import wait_until
 
@@ -70,7 +71,7 @@ class Bed:
     def hears(self, what: str) -> None:
         wait_until(lambda: what in self.unchanged().reason, what, 5)
         assert self.unchanged().status is Status.FAIL
-        assert self.called
+        wait_until(lambda: self.called > 0, "who looks at checks is called", 5)
 
 
 @pytest.fixture
@@ -108,6 +109,28 @@ def test_a_change_is_told_at_once_and_recorded(
     bed.hears(told)
     assert time.monotonic() - began < 5
     assert any(entry.kind == "file.changed" and told in entry.reason for entry in bed.notes)
+
+
+def test_a_socket_that_a_daemon_makes_anew_is_no_change_and_its_owner_is(bed: Bed) -> None:
+    path = bed.place / "docker.sock"
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+        path.chmod(0o660)
+        (bed.place / "beside.json").write_text("x")
+        bed.hears("beside.json was added")
+        (bed.place / "beside.json").unlink()
+        bed.hears("beside.json was removed")
+        path.unlink()
+    assert not [entry for entry in bed.notes if str(path) in entry.reason]
+    bed.stop()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+    path.chmod(0o600)
+    bed.start()
+    bed.hears("docker.sock changed: mode 0660 -> 0600")
+    (entry,) = [entry for entry in bed.notes if str(path) in entry.reason]
+    assert (entry.by, entry.actor) == ("unknown", Actor.UNKNOWN), "who did it, nobody knows"
 
 
 def test_what_others_can_write_fails_until_it_is_mended(bed: Bed) -> None:

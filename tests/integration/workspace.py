@@ -134,10 +134,11 @@ def _others(record: Path) -> bool:
             bystander = other.name.startswith(BYSTANDERS)
             if other != record and namespace == traffic.here() and not bystander:
                 return True
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+    for pid in process.pids():
         with contextlib.suppress(OSError):
-            namespace = str((comm.parent / "ns/net").readlink())
-            if comm.read_text().strip() == "dockerd" and namespace == traffic.here():
+            namespace = str(Path(f"/proc/{pid}/ns/net").readlink())
+            comm = Path(f"/proc/{pid}/comm").read_text().strip()
+            if comm == "dockerd" and namespace == traffic.here():
                 return True
     return False
 

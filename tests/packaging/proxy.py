@@ -14,6 +14,8 @@ from tests.hosts import Host
 STATE = "/var/lib/hullmark-proxy"
 RUN = "/run/hullmark-proxy"
 BACK_S = 2.0
+SETTLED_S = 3.0
+"""More than the agent lets pass between two looks at it."""
 RANGE = "10.214."
 
 
@@ -22,12 +24,39 @@ class Proxy:
     host: Host
 
     def first(self) -> str:
-        """The process id of HAProxy's first process; empty where there is none."""
-        command = f"pid=$(cat {RUN}/pid) && grep -q {RUN}/ /proc/$pid/cmdline && echo $pid"
+        """The process id of HAProxy's first process; empty where there is none. While it is reloaded it writes that file anew, and its command line is
+        empty for a moment."""
+        command = f"""
+            for try in $(seq 50); do
+                if pid=$(cat {RUN}/pid); then
+                    [ -z "$pid" ] || [ -e /proc/$pid ] || exit
+                    case $([ -z "$pid" ] || tr '\\0' ' ' </proc/$pid/cmdline) in
+                    *{RUN}/*) echo $pid && exit ;;
+                    ?*) exit ;;
+                    esac
+                elif [ $try -gt 3 ]; then
+                    exit
+                fi
+                sleep 0.05
+            done"""
         return self.host.run(command, check=False).stdout.strip()
 
     def workers(self) -> list[str]:
         return self.host.run(f"pgrep -P {self.first() or 1} -x haproxy", check=False).stdout.split()
+
+    def worker(self) -> str:
+        """The only one. A proxy that was started anew has two for a moment: the agent has it load its files once more, within seconds."""
+        known, since = self.workers(), time.monotonic()
+
+        def is_settled() -> bool:
+            nonlocal known, since
+            found = self.workers()
+            if len(found) != 1 or found != known:
+                known, since = found, time.monotonic()
+            return time.monotonic() - since > SETTLED_S
+
+        wait_until(is_settled, "it has one worker", 20.0)
+        return known[0]
 
     def answers(self) -> bool:
         """Whether what has the connections can be asked."""

@@ -164,6 +164,28 @@ class Shop:
         found = containers_in(socket, self.cluster_id)
         return {name: one for name, one in found.items() if one["State"]["Running"]}
 
+    def lives(self, host: str) -> dict[str, tuple[str, int, str]]:
+        """Its containers: equal ones were neither stopped nor made anew."""
+        return {
+            name: (one["Id"], one["State"]["Pid"], one["State"]["StartedAt"])
+            for name, one in self.containers(host).items()
+        }
+
+    def agents(self, host: str) -> list[str]:
+        """The process ids of what runs of its agent, without what that is about to run for a check."""
+        command = ["pgrep", "-P", "1", "-f", "/usr/share/hullmark/agentd"]
+        return self.hosts[host].run(command, check=False).stdout.split()
+
+    def versions(self, host: str) -> set[str]:
+        """Of our packages."""
+        query = ["dpkg-query", "--show", "--showformat", "${Version}\n", "hullmark*"]
+        return set(self.hosts[host].run(query).stdout.split())
+
+    def state(self, host: str) -> str:
+        """As the master has it."""
+        hosts = self.ask("hosts").get("hosts", [])
+        return "".join(str(one["state"]) for one in hosts if one["name"] == host)
+
     def container(self, service: str) -> Mapping[str, Any]:
         """The one that runs of a service. Raises AssertionError where there is none."""
         found = self.containers(HOMES[service])

@@ -5,6 +5,7 @@ One story, told in the order of this file: each test goes on where the one befor
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -24,6 +25,7 @@ from hullmark.pki.invites import PREFIX
 from tests.cluster import wait_until
 from tests.hosts import Bed, Host
 from tests.hosts.repository import Repositories
+from tests.integration.process import pids
 from tests.packaging.control import Control, Run
 from tests.packaging.products import NEXT_VERSION, VERSION, Products, products
 
@@ -144,11 +146,10 @@ def watched_arguments() -> Iterator[list[str]]:
 
     def look() -> None:
         while not over.wait(0.1):
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    seen.extend(TOKEN.findall(file.read_bytes().decode(errors="replace")))
-                except OSError:
-                    continue
+            for pid in pids():
+                with contextlib.suppress(OSError):
+                    arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    seen.extend(TOKEN.findall(arguments.decode(errors="replace")))
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
@@ -202,7 +203,7 @@ def test_a_changed_label_and_a_changed_drop_in_converge(shop: Shop) -> None:
     assert "+parallel: 5" in dry.output
     assert (shop.labels()["zone"], shop.in_force("parallel")) == ("a", 4)
     wet = shop.play("site.yml", *agents).succeeded()
-    assert wet.changed == dry.changed
+    assert wet.changed == dry.changed, f"{dry.output}\n{wet.output}"
     assert shop.labels() == {"zone": "b"}
     assert shop.in_force("parallel") == 5
     assert "may run" in shop.web.read("/etc/hullmark/policy.d/shop.yaml")

@@ -16,6 +16,8 @@ PAIRS = [
     ("bookworm", "docker"),
     pytest.param(("trixie", "podman"), marks=pytest.mark.full),
     pytest.param(("bookworm-sysvinit", "docker"), marks=pytest.mark.full),
+    pytest.param(("noble", "docker"), marks=pytest.mark.ubuntu),
+    pytest.param(("resolute", "podman"), marks=pytest.mark.ubuntu),
 ]
 FOLDER = "/root/hullmark-eject"
 

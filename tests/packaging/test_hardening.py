@@ -271,7 +271,7 @@ def test_the_proxy_has_no_more_rights_than_it_needs(host: Host) -> None:
 def test_a_proxy_that_is_killed_is_back_within_two_seconds(host: Host) -> None:
     proxy = Proxy(host)
     proxy.comes_back_after_killing(proxy.first())
-    proxy.comes_back_after_killing(proxy.workers()[0])
+    proxy.comes_back_after_killing(proxy.worker())
 
 
 def test_the_proxy_outlives_the_agent_and_its_own_upgrade_cuts_no_connection(host: Host) -> None:

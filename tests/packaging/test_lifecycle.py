@@ -1,6 +1,6 @@
 """The life of the packages on stock hosts, from apt-get install to purge, around an app that runs through all of it.
 
-Each of the images and each of the engines is in every run; all pairs are in the full one.
+Each of Debian's images and each of the engines is in every run; all pairs are in the full one. Ubuntu's have a run of their own.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ services:
 volumes: {{data: {{}}}}
 """
 EDIT = "# a line of the shop's own\n"
+NEEDRESTART = "/etc/needrestart/restart.d/hullmark-proxy"
 AGENT_STATE = "/var/lib/hullmark/agent"
 ALWAYS = (("bookworm", "podman"), ("trixie", "docker"), ("bookworm-sysvinit", "podman"))
 OTHERS = (
@@ -60,6 +61,10 @@ OTHERS = (
     ("bookworm-sysvinit", "docker"),
     ("bookworm-audited", "docker"),
     ("bookworm-audited", "podman"),
+)
+UBUNTU = (
+    *(("resolute", "docker"), ("resolute", "podman"), ("noble", "docker"), ("noble", "podman")),
+    ("jammy", "docker"),
 )
 
 
@@ -123,6 +128,7 @@ class Life:
     params=[
         *ALWAYS,
         *(pytest.param(pair, marks=pytest.mark.full) for pair in OTHERS),
+        *(pytest.param(pair, marks=pytest.mark.ubuntu) for pair in UBUNTU),
     ],
     ids="-".join,
 )
@@ -225,10 +231,15 @@ def upgrade(life: Life) -> None:
 
 
 def restart(life: Life) -> None:
-    lives, agents = life.lives(), life.agents()
+    """And what needrestart does to the proxy, whose connections a restart would cut."""
+    lives, agents, proxy = life.lives(), life.agents(), Proxy(life.web)
     life.web.run(["service", "hullmark-agent", "restart"])
     assert life.agents()
     assert not set(agents) & set(life.agents())
+    first, workers = proxy.first(), set(proxy.workers())
+    life.web.run([f"{NEEDRESTART}.service" if life.web.has_systemd else NEEDRESTART])
+    wait_until(lambda: set(proxy.workers()) - workers, "the proxy is reloaded", 15.0)
+    assert proxy.first() == first
     life.wait_until_all_is_well()
     assert life.lives() == lives
 

@@ -1,5 +1,5 @@
-"""Services of an app of others' making, spread over three booted hosts, reach each other by name whatever happens to a proxy, a firewall and
-a host.
+"""Services of an app of others' making, spread over three booted hosts, reach each other by name whatever happens to a proxy, a firewall, a
+host and our packages.
 
 One story: each test goes on where the one before has ended.
 """
@@ -14,9 +14,14 @@ from functools import partial
 import pytest
 
 from tests.cluster import wait_until
+from tests.packaging.products import NEXT_VERSION, VERSION, products
 from tests.packaging.servicesbed import APP, CALLED, CLIENT, HOMES, KINDS, PORT, Shop, opened
+from tests.packaging.servicesload import under_load
+from tests.packaging.walls import FIREWALLD, NFTABLES, UFW, Wall, listening
 
 CONFIGURATION = "/var/lib/hullmark-proxy/haproxy.cfg"
+GOES_ON_S = 5.0
+"""After a host was taken for lost: for longer than it takes until all other hosts know."""
 
 
 @pytest.fixture(scope="module")
@@ -87,35 +92,46 @@ def test_a_configuration_that_somebody_changed_is_put_back(shop: Shop) -> None:
     wait_until(shop.answers, "every host passes on to the app", 20.0)
 
 
-DROPPING = """
-table inet filter {
-  chain input { type filter hook input priority 0; policy drop; ct state established,related accept; iifname "lo" accept; }
-  chain forward { type filter hook forward priority 0; policy drop; ct state established,related accept; }
-  chain output { type filter hook output priority 0; policy drop; ct state established,related accept; oifname "lo" accept; }
-}
-"""
+UNDECLARED = 4321
 
 
+@pytest.mark.parametrize(
+    ("wall", "name", "service", "other"),
+    [
+        (NFTABLES, "web3", "redis", "db"),
+        (FIREWALLD, "web3", "redis", "db"),
+        (UFW, "web2", "db", "redis"),
+    ],
+    ids=str,
+)
 def test_a_firewall_that_drops_by_default_is_named_and_opened_by_what_is_printed(
-    shop: Shop,
+    shop: Shop, wall: Wall, name: str, service: str, other: str
 ) -> None:
-    host = shop.hosts["web3"]
-    host.run(["nft", "-f", "-"], input=DROPPING)
-    try:
-        assert not shop.client.can_dial(host.address, PORT)
-        wait_until(lambda: "a firewall drops it" in why(shop), "the firewall is named", 30.0)
-        assert "hullmark ports --firewall nftables --host web3" in why(shop)
-        rules = shop.master.run("hullmark ports --firewall nftables --host web3").stdout
-        host.run(["nft", "-f", "-"], input=rules)
-        wait_until(shop.answers, "every host passes on to the app", 30.0)
-        wait_until(lambda: shop.is_whole("redis"), "the whole way is seen", 90.0)
-        assert not shop.client.can_dial(host.address, 22), "it still drops the rest"
-    finally:
-        host.run("nft delete table inet filter")
+    host, client = shop.hosts[name], shop.client
+    call = f"timeout 3 wget -q -O - http://{other}:{CALLED[other]}/"
+    with listening(host, UNDECLARED):
+        assert client.can_dial(host.address, UNDECLARED)
+        wall.rise(host)
+        try:
+            for port in (PORT, UNDECLARED):
+                assert not client.can_dial(host.address, port)
+            assert not shop.within(service, call)
+            command = f"hullmark ports --firewall {wall} --host {name}"
+            wait_until(lambda: command in why(shop, service), "the command is named", 60.0)
+            assert "a firewall drops it" in why(shop, service)
+            wall.paste(host, shop.master.run(command).stdout)
+            wait_until(shop.answers, "every host passes on to the app", 30.0)
+            assert shop.within(service, call)
+            wait_until(lambda: shop.is_whole(service), "the whole way is seen", 90.0)
+            assert not client.can_dial(host.address, UNDECLARED), "it still drops the rest"
+        finally:
+            if not wall.stays:
+                wall.fall(host)
 
 
 @pytest.mark.timeout(240)
 def test_services_of_a_host_are_back_after_a_boot(shop: Shop) -> None:
+    """With its firewall, and the table that is printed for it."""
     host, before = shop.hosts["web2"], shop.container("db")
     pid = host.pid
     host.reboot()
@@ -123,9 +139,49 @@ def test_services_of_a_host_are_back_after_a_boot(shop: Shop) -> None:
     wait_until(shop.answers, "every host passes on to the app", 60.0)
     wait_until(shop.is_ready, "all hosts are ready", 60.0)
     assert shop.container("db")["State"]["StartedAt"] != before["State"]["StartedAt"]
+    with listening(host, UNDECLARED):
+        assert not shop.client.can_dial(host.address, UNDECLARED)
+    assert "drop" in host.run("nft list table inet containers").stdout
 
 
-def why(shop: Shop) -> str:
-    """What it says where the way to the cache is broken; empty where it isn't."""
-    said = shop.master.run("hullmark why nextcloud/redis", check=False)
+@pytest.mark.timeout(240)
+def test_no_request_fails_while_packages_are_upgraded(shop: Shop) -> None:
+    """On one host after the other, on the first the master's too."""
+    with under_load(shop):
+        for name in KINDS:
+            upgrade(shop, name)
+            wait_until(shop.is_ready, "all hosts are ready", 60.0)
+
+
+def upgrade(shop: Shop, name: str) -> None:
+    """Another agent runs afterwards, and the proxy is loaded anew; of containers none."""
+    lives, agents, proxy = shop.lives(name), shop.agents(name), shop.proxy(name)
+    first, workers = proxy.first(), set(proxy.workers())
+    assert (len(agents), shop.versions(name)) == (1, {f"{VERSION}-1"})
+    shop.hosts[name].use_repository(products().next_repo)
+    shop.hosts[name].install("hullmark-agent", "hullmark-proxy")
+    assert shop.versions(name) == {f"{NEXT_VERSION}-1"}
+    assert len(set(shop.agents(name)) - set(agents)) == 1
+    wait_until(lambda: set(proxy.workers()) - workers, "the proxy is loaded anew", 10.0)
+    assert proxy.answers()
+    assert proxy.first() == first
+    assert shop.lives(name) == lives
+
+
+@pytest.mark.timeout(240)
+def test_no_request_fails_while_an_agent_is_removed(shop: Shop) -> None:
+    """Nor when its host, the only one that has the cache, is taken for lost."""
+    lives, proxy = shop.lives("web3"), shop.proxy("web3").first()
+    with under_load(shop):
+        shop.hosts["web3"].apt("remove", "hullmark-agent")
+        assert not shop.agents("web3")
+        wait_until(lambda: shop.state("web3") == "lost", "its host is lost", 60.0)
+        time.sleep(GOES_ON_S)
+    assert shop.lives("web3") == lives
+    assert shop.proxy("web3").first() == proxy
+
+
+def why(shop: Shop, service: str) -> str:
+    """What it says where the way to a service is broken; empty where it isn't."""
+    said = shop.master.run(f"hullmark why {APP}/{service}", check=False)
     return said.stdout if said.returncode in (1, 2) else ""

@@ -1,1 +1,1 @@
-"""The unit suite in the oldest and the newest Debian that it must work with."""
+"""The unit suite in the oldest and the newest Debian that it must work with, and in Ubuntu's releases; where their packages come from."""

@@ -1,10 +1,10 @@
-"""Run the unit suite in minimal roots of Debian 11 and 13, with those releases' own Python packages.
+"""Run the unit suite in minimal roots of Debian 11 and 13, or Ubuntu, with those releases' own Python packages.
 
-    python tests/roots/run.py [PYTEST-ARGUMENT...]
+    python tests/roots/run.py [--ubuntu] [PYTEST-ARGUMENT...]
 
 Debian 11 stands in for the RHEL 9 family: Python 3.9 and libraries of that age. The roots are made once, by
-mmdebstrap from the mirror that this machine's apt uses, and kept in build/roots; packages are unpacked, not
-configured, which takes seconds and is enough for Python. The two releases run beside each other, each in namespaces of
+mmdebstrap from the mirrors that `archives` names, and kept in build/roots; packages are unpacked, not
+configured, which takes seconds and is enough for Python. Two releases at a time run beside each other, each in namespaces of
 its own: no network but loopback, the checkout read-only, an empty /tmp.
 """
 
@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("HULLMARK_CACHE", CHECKOUT / "build")) / "roots"
+from tests.roots.archives import CACHE, CHECKOUT, UBUNTU, sources
+
 ENTER = Path(__file__).with_name("enter.sh")
 APART = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
 MODULES = (
@@ -51,7 +51,7 @@ CONFIGURED = {
 
 @dataclass(frozen=True)
 class Release:
-    number: int
+    name: str
     codename: str
 
     @property
@@ -64,19 +64,10 @@ class Release:
 FULL = "--full"
 PLAIN = ("-m", "not hypothesis")
 """Another Python and other libraries show in the tests with examples of their own; searching for cases is half of the time, and done by `make check`."""
-RELEASES = (Release(11, "bullseye"), Release(13, "trixie"))
-
-
-def mirror() -> str:
-    """The first Debian archive that apt uses here."""
-    wanted = ["$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"]
-    listing = subprocess.run(
-        ["apt-get", "indextargets", "--format", *wanted], check=True, capture_output=True, text=True
-    )
-    found = [uri for uri in listing.stdout.split() if "security" not in uri]
-    if not found:
-        raise SystemExit("roots: apt has no Debian archive; run apt-get update")
-    return found[0]
+DEBIANS = (Release("Debian 11", "bullseye"), Release("Debian 13", "trixie"))
+UBUNTUS = tuple(Release(f"Ubuntu {number}", codename) for codename, number in UBUNTU.items())
+ON_UBUNTU = "--ubuntu"
+AT_ONCE = 2
 
 
 def make(release: Release) -> None:
@@ -90,7 +81,7 @@ def make(release: Release) -> None:
     began = time.monotonic()
     log = CACHE / f"{release.codename}.log"
     command = ["mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}"]
-    command += [release.codename, str(draft), mirror()]
+    command += [release.codename, str(draft), *sources(release.codename)]
     with log.open("w") as output:
         code = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -102,7 +93,7 @@ def make(release: Release) -> None:
         )
     _configure(draft)
     draft.rename(release.root)
-    print(f"roots: made Debian {release.number} in {time.monotonic() - began:.1f} s", flush=True)
+    print(f"roots: made {release.name} in {time.monotonic() - began:.1f} s", flush=True)
 
 
 def _configure(root: Path) -> None:
@@ -145,9 +136,11 @@ def run_suite(release: Release, arguments: list[str]) -> tuple[Release, int, str
 
 def main(arguments: list[str]) -> int:
     failed = 0
-    with ThreadPoolExecutor(len(RELEASES)) as pool:
-        for release, code, output in pool.map(lambda each: run_suite(each, arguments), RELEASES):
-            print(f"--- Debian {release.number} ({release.codename})\n{output}", flush=True)
+    releases = UBUNTUS if ON_UBUNTU in arguments else DEBIANS
+    others = [each for each in arguments if each != ON_UBUNTU]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for release, code, output in pool.map(lambda each: run_suite(each, others), releases):
+            print(f"--- {release.name} ({release.codename})\n{output}", flush=True)
             failed |= code
     return 1 if failed else 0
 

@@ -41,3 +41,11 @@ def test_a_problem_names_place_field_and_what_is_allowed() -> None:
     )
     assert str(problem) == "app.yaml:3: ports[0]: not a port (allowed: 1-65535)"
     assert str(errors.InvalidInput([problem, errors.Problem("empty")])).splitlines()[1] == "empty"
+
+
+def test_a_field_is_one_line_of_what_can_be_printed() -> None:
+    problem = errors.Problem("unknown key", file="app.yaml", field="services.x\n\x1b[2J\u2028é")
+    assert str(problem) == "app.yaml: services.x\\n\\x1b[2J\\u2028é: unknown key"
+    assert errors.as_document(errors.InvalidInput([problem]))["problems"][0]["field"] == (
+        problem.field
+    )

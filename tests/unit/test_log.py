@@ -225,3 +225,33 @@ def test_a_syslog_that_reads_nothing_holds_nobody_up(
         if capsys.readouterr().err:
             return
     pytest.fail("its queue never filled")
+
+
+ROOT = Path(__file__).parents[2]
+NAMED = re.compile(r"`(?:\S+Z \w+ )?([a-z-]+): ([a-z ]+?)(?: [a-z_]+=| …|`)")
+"""Part and message, up to the first field."""
+
+
+def said() -> dict[str, str]:
+    """The text of the daemons' modules, by the name under which they log."""
+    found: dict[str, str] = {}
+    for room in ("agentd", "masterd"):
+        for path in sorted((ROOT / "agent/hullmark" / room).glob("*.py")):
+            text = path.read_text("utf-8")
+            for name in re.findall(r'log\.get\("([^"]+)"\)', text):
+                found[name] = found.get(name, "") + text
+    return found
+
+
+def test_the_lines_that_are_named_for_people_are_said_like_that() -> None:
+    _, _, page = (ROOT / "docs/operations/files.md").read_text("utf-8").partition("\n## Log lines")
+    page = page.partition("\n## ")[0]
+    lines = NAMED.findall(page)
+    assert ("ledger", "orders accepted") in lines
+    by_name = said()
+    wrong = [
+        f"{name}: {message}"
+        for name, message in lines
+        if not re.search(rf'_log\.\w+\(\s*"{message}|\)\(\s*"{message}', by_name.get(name, ""))
+    ]
+    assert wrong == []

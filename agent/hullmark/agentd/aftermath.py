@@ -16,7 +16,7 @@ from typing import Callable
 from hullmark import log
 from hullmark.agentd.auditing import Auditing
 from hullmark.agentd.deedwords import NAME, RESTART
-from hullmark.agentd.pulse import within
+from hullmark.agentd.pulse import rest
 from hullmark.engine.protocol import Container, ContainerState, DeedKind, Engine
 from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, Refused
 from hullmark.model.audit import Entry, Outcome, Record, Stage
@@ -76,8 +76,7 @@ class Aftermath:
                 self.settle()
                 if not self._auditing.open_intents:
                     return
-            within(RETRY_S)
-            stopping.wait(RETRY_S)
+            rest(stopping, RETRY_S)
 
 
 def outcome_of(intent: Record, found: Became) -> Entry:

@@ -17,7 +17,7 @@ from typing import Callable, Optional
 
 from hullmark import log
 from hullmark.agentd.localincidents import LocalIncidents
-from hullmark.agentd.pulse import within
+from hullmark.agentd.pulse import rest
 from hullmark.errors import HullmarkError, InvalidInput, Refused
 from hullmark.model import jsontext
 from hullmark.model.localask import (
@@ -58,8 +58,7 @@ class Asks:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self.look()
-            within(LOOK_S)
-            stopping.wait(LOOK_S)
+            rest(stopping, LOOK_S)
 
     def look(self) -> None:
         """Answer what was asked. What can't be read or written is left to the next look."""

@@ -38,6 +38,7 @@ UNENROLLED = "unenrolled-"
 RECEIPT = "forwarding.receipt"
 OWN_CHAIN = "logfiles.own_chain"
 SERVING = "proxy.serving"
+ROUTING = "engines.routing"
 
 
 def unenrolled_id() -> str:
@@ -80,10 +81,12 @@ class Attendance:
             note,
             lambda: self._controlling.hurry(UNCHANGED),
         )
+        of_engine = probes.looks(guard.engine, declaredports.sources(Path(config.state_dir)))
         looking = Looking(
             assemble(
-                probes.looks(guard.engine, declaredports.sources(Path(config.state_dir))),
+                of_engine,
                 {
+                    ROUTING: filled(of_engine[ROUTING], self._range),
                     RECEIPT: self._forwarding.look,
                     OWN_CHAIN: filled(PROBES[OWN_CHAIN], self._own_log),
                     SERVING: ProxySights(self._proxy_places, self._proxy_troubles).look,
@@ -122,6 +125,9 @@ class Attendance:
     def _own_log(self) -> Mapping[str, object]:
         path, last = log_paths(self._config)
         return {"path": str(path), "last": str(last)}
+
+    def _range(self) -> Mapping[str, object]:
+        return {"range": self._config.engine_subnets}
 
     def _proxy_places(self) -> tuple[Path, Path]:
         return Path(self._config.proxy_folder), Path(self._config.proxy_run_dir)

@@ -23,7 +23,7 @@ from typing import Optional
 
 from hullmark import log
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.pulse import elsewhere, within
+from hullmark.agentd.pulse import elsewhere, rest
 from hullmark.errors import AuditUnavailable, BrokenState, HullmarkError
 from hullmark.host.auditfile import AuditFile
 from hullmark.model.audit import Entry, Outcome, Record
@@ -197,8 +197,7 @@ class Auditing:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self.look()
-            within(LOOK_S)
-            stopping.wait(LOOK_S)
+            rest(stopping, LOOK_S)
 
     def look(self) -> None:
         """Try what could not be written; say whether it can."""

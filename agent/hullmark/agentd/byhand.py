@@ -8,12 +8,13 @@ A container's health check runs as a command in it: it is told by its text, whic
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hullmark import log
@@ -22,6 +23,7 @@ from hullmark.agentd.asked import LOCAL
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.owndeeds import OwnDeeds
 from hullmark.core.byhand import (
+    PLUGS,
     UNKNOWN,
     Act,
     Known,
@@ -30,10 +32,12 @@ from hullmark.core.byhand import (
     acts,
     belongs,
     check_text,
+    plugged,
     program_of,
     shown,
 )
 from hullmark.core.ration import Ration
+from hullmark.engine.inspection import seconds
 from hullmark.engine.protocol import Engine, EngineEvent
 from hullmark.errors import AuditUnavailable, HullmarkError, NotFound
 from hullmark.model.audit import BY_HAND, Actor, Entry, Record
@@ -46,7 +50,7 @@ LOOK_S = 0.5
 SETTLE_S = 2.0
 """How long nothing more is told of a subject before what was told is read."""
 STOP_S = 15.0
-"""The same after a signal: a container that is stopped has ten seconds by default."""
+"""The same after a signal, as a container that is stopped has ten seconds by default, and after a pause, which may be a part of a commit."""
 WHOLE_S = 20.0
 """What goes on for longer is read in parts."""
 WAITING_MAX = 5000
@@ -61,7 +65,7 @@ ALERTS = (50, 0.2)
 UNMANAGED = "unmanaged."
 MORE = UNMANAGED + "more"
 CHECKS = "healthchecks.counted"
-_EXEC = "exec_create"
+_EXEC, _PLUG = "exec_create", "plug"
 _NOTHING = frozenset(["exec_start", "exec_die", "health_status", "oom", "top", "init"])
 
 
@@ -74,7 +78,10 @@ class _Group:
     signs: list[Sign] = field(default_factory=list)
 
     def is_due(self, now: float) -> bool:
-        waits_s = STOP_S if self.signs[-1].action == "kill" else SETTLE_S
+        if self.signs[0].action in PLUGS:
+            # Not by the latest: who goes on with it would put off that it is read until the container was started anew.
+            return now - self.began >= SETTLE_S
+        waits_s = STOP_S if self.signs[-1].action in ("kill", "pause") else SETTLE_S
         return now - self.latest >= waits_s or now - self.began >= WHOLE_S
 
 
@@ -128,9 +135,7 @@ class ByHand:
         if event.action == _EXEC and self._is_check(event.container_id, _text(event.fields)):
             self._count(event.container_id)
             return
-        sign = Sign(
-            event.about, event.action, event.container_id, event.name, event.at, event.fields
-        )
+        sign = sign_of(event)
         with self._lock:
             if len(self._came) < WAITING_MAX:
                 self._came.append((self._clock(), sign))
@@ -150,8 +155,7 @@ class ByHand:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self.turn()
-            pulse.within(LOOK_S)
-            stopping.wait(LOOK_S)
+            pulse.rest(stopping, LOOK_S)
         self._gather()
         while self._groups:
             self._read(self._groups.popitem()[1])
@@ -193,6 +197,8 @@ class ByHand:
                 self._count(sign.subject_id)
                 return
             key = (_EXEC, f"{sign.subject_id} {sign.fields.get('execID', '')} {sign.at}")
+        elif sign.about == "container" and sign.action in PLUGS:
+            key = (_PLUG, sign.subject_id)
         elif sign.about == "container" and sign.action in ("create", "destroy", "commit"):
             self._made.append(sign)
         group = self._groups.setdefault(key, _Group(at, at))
@@ -200,6 +206,9 @@ class ByHand:
         group.signs.append(sign)
 
     def _read(self, group: _Group) -> None:
+        if group.signs[0].action in PLUGS:
+            self._read_plugs(group.signs)
+            return
         signs = [one for one in group.signs if one.action == "die" or not self._own.claim(one)]
         container_id = signs[0].subject_id if signs and signs[0].about == "container" else ""
         if container_id and any(one.action in ("create", "start", "restart") for one in signs):
@@ -210,6 +219,20 @@ class ByHand:
                 self._tell(act)
         for one in signs:
             self._remember(one)
+
+    def _read_plugs(self, signs: Sequence[Sign]) -> None:
+        """Of one container."""
+        signs = [one for one in signs if not self._own.claim(one)]
+        if not signs:
+            return
+        try:
+            found = self._engine.inspected(signs[0].subject_id)
+        except HullmarkError as error:
+            _log.debug("not looked up", container=signs[0].subject_id[:12], why=error.message)
+            return
+        name = str(found.get("Name") or "").lstrip("/")
+        for act in plugged(signs, running_since(found)):
+            self._tell(Act(act.what, replace(act.sign, name=name)))
 
     def _remember(self, sign: Sign) -> None:
         if sign.about != "container":
@@ -284,13 +307,36 @@ class ByHand:
             self._note(Entry(CHECKS, "this host's engine", origin=LOCAL, fields=fields))
 
 
+def sign_of(event: EngineEvent) -> Sign:
+    """What happens to a network and one of its containers is that one's. Podman has the container's id and name in the place of the network's, and doesn't
+    say which network it is."""
+    if event.about != "network" or event.action not in PLUGS:
+        about, subject_id, name, fields = event.about, event.container_id, event.name, event.fields
+    else:
+        about, name = "container", ""
+        subject_id = event.fields.get("container") or event.container_id
+        is_told = subject_id != event.container_id
+        fields = {"network": event.name, "network_id": event.container_id} if is_told else {}
+    return Sign(about, event.action, subject_id, name, event.at, fields)
+
+
+def running_since(found: Mapping[str, Any]) -> float:
+    """From what `inspect` says of a container. Infinite for one that doesn't run; Docker has one that waits to be restarted as running, too."""
+    state = found.get("State") or {}
+    runs = str(state.get("Status", "")).lower() in ("running", "paused")
+    return seconds(state.get("StartedAt")) if runs else math.inf
+
+
 def entry_of(act: Act) -> Entry:
     sign = act.sign
     of_container = sign.about == "container"
     instance = parse_container_name(sign.name) if of_container else None
     subject = str(instance) if instance is not None else shown(sign.name or sign.subject_id)
     fields = {"name": shown(sign.name), "happened_at": moment(sign.at)}
-    told = ("image", "signal", "imageRef", "imageID", "execID", "exitCode", "driver", "type")
+    told = (
+        *("image", "signal", "imageRef", "imageID", "execID", "exitCode", "driver", "type"),
+        *("network", "network_id"),
+    )
     fields.update({name: shown(sign.fields[name]) for name in told if sign.fields.get(name)})
     if "oldName" in sign.fields:
         fields["old_name"] = shown(sign.fields["oldName"].lstrip("/"))

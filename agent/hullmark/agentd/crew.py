@@ -177,11 +177,11 @@ class Crew:
             _log.info("abandoned", what=action.key, why=error.message)
         except (EngineUnavailable, AuditUnavailable) as error:
             # No failure of the instance: the engine's or the log's own problem says what is wrong.
-            _log.info("put off", what=action.key, why=error.message)
             longest_s = min(_longest_s(action), UNRECORDED_RETRY_S)
             if isinstance(error, EngineUnavailable):
                 longest_s = _longest_s(action)
-            self._attempts.failed(action.key, error.message, self._clock(), longest_s)
+            if self._attempts.failed(action.key, error.message, self._clock(), longest_s):
+                _log.info("put off", what=action.key, why=error.message)
         except PolicyRefused as error:
             self._failed(action, f"{REFUSED_BY_POLICY}{error.message}")
         except HullmarkError as error:

@@ -247,8 +247,14 @@ class Agent:
         return f"{doing}; {problems[0].code}: {problems[0].message}{others}."
 
     def _reload(self) -> None:
+        """The service manager is told that it is over once the file is read: what tools see of a service meanwhile is that it does not run."""
         self._manager.reloading()
-        self._is_ready = False
+        try:
+            self._read_afresh()
+        finally:
+            self._manager.ready()
+
+    def _read_afresh(self) -> None:
         try:
             config = preconditions.reread(self._config_file, self._config)
         except InvalidInput as error:

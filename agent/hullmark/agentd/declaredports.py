@@ -11,12 +11,22 @@ from hullmark.agentd.directorykeeper import FILE, KeptDirectory
 from hullmark.engine.listenerlooks import Declared, Sources
 from hullmark.errors import BrokenState
 from hullmark.host.listeners import of_containers
-from hullmark.model.orders import Orders
+from hullmark.model.orders import InstanceId, Orders
 
 
 def sources(state_dir: Path) -> Sources:
     """By the orders and the directory that this host accepted last, as they are on the disk: who looks may outlive whoever keeps them."""
     return Sources(lambda: _declared(state_dir), of_containers)
+
+
+def exposed(orders: Orders, instance: InstanceId) -> frozenset[int]:
+    """The TCP ports that the `expose` of this instance's app names."""
+    assignment = orders.find(instance)
+    bundle = None if assignment is None else orders.bundles.get(assignment.spec_hash)
+    found = (text.partition("/") for text in (bundle.container.expose if bundle else ()))
+    return frozenset(
+        int(number) for number, _, protocol in found if number.isdigit() and protocol in ("", "tcp")
+    )
 
 
 def _declared(folder: Path) -> Optional[Declared]:

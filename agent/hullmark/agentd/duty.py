@@ -31,8 +31,10 @@ from hullmark.agentd.lines import Lines
 from hullmark.agentd.link import Link
 from hullmark.agentd.logs import Logs
 from hullmark.agentd.observer import Observer
+from hullmark.agentd.openports import OpenPorts
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.patrol import Patrol, Told
+from hullmark.agentd.pinging import Pinging
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.reconciler import Parts, Reconciler
 from hullmark.agentd.renewal import Renewal, in_a_process, recorded
@@ -45,6 +47,7 @@ from hullmark.agentd.watch import Watch
 from hullmark.config import AgentConfig
 from hullmark.engine.haproxy import Haproxy
 from hullmark.errors import PolicyRefused
+from hullmark.host.listeners import Lasting, open_ports
 from hullmark.host.routes import other_networks
 from hullmark.model.control import Posture
 from hullmark.model.host import HostFacts
@@ -83,16 +86,19 @@ class Duty:
         self.link = link = Link(identity, config.masters)
         self._pools = Pools.of_threads(config.parallel)
 
+        lasting = Lasting()
+
         def known() -> HostFacts:
-            found = self._proxy.known_by(
-                of_this_host(host, observer, self._ledger, self._proxy.seen)
-            )
+            seen = self._proxy.seen()
+            found = of_this_host(host, observer, self._ledger, lasting, seen)
+            found = self._proxy.known_by(found, seen)
             return replace(
                 found,
                 scope=policing.folder.scope,
                 port_rules=policing.folder.port_rules,
+                caller_rules=policing.folder.caller_rules,
                 container_range=config.engine_subnets,
-                networks=other_networks(config.engine_subnets),
+                networks=other_networks(config.engine_subnets, self._proxy.keeper.current.range),
             )
 
         def outdated() -> None:
@@ -180,6 +186,7 @@ class Duty:
                 "sync": sync.run,
                 "report": reporter.run,
                 "events": watch.run,
+                "ping": Pinging(engine, problems, wake).run,
                 "by-hand": by_hand.run,
                 "health": self._health.run,
                 "renewal": renewal.run,
@@ -189,6 +196,7 @@ class Duty:
                 "aftermath": guard.aftermath.run,
                 "homecoming": Homecoming(folder, engine, who.cluster_id).run,
                 **self._proxy.loops(),
+                "ports": OpenPorts(open_ports, outdated).run,
                 "endpoints": EndpointExport(link, self._ledger, problems, files_of(config)).run,
             },
             problems,

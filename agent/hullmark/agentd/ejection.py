@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from hullmark.agentd import enrolment, statefile
+from hullmark.agentd import directorykeeper, enrolment, statefile
 from hullmark.agentd.attempts import Attempts
+from hullmark.agentd.directorykeeper import KeptDirectory
 from hullmark.agentd.ejected import is_ejected, mark
 from hullmark.agentd.ejectionfolder import Folder
 from hullmark.agentd.enrolment import Enrolment
@@ -29,8 +30,9 @@ from hullmark.core.ejectionwords import Place, notes
 from hullmark.engine import limits
 from hullmark.engine.protocol import Engine
 from hullmark.engine.request import log_config
-from hullmark.errors import Conflict, HullmarkError, NotFound, Refused
+from hullmark.errors import BrokenState, Conflict, HullmarkError, NotFound, Refused
 from hullmark.model.app import ContainerSpec, Logging
+from hullmark.model.directory import PublishedEntry
 from hullmark.model.orders import Orders
 
 AGENT_GONE_S = 30.0
@@ -65,6 +67,11 @@ class Done:
     dry_run: bool = False
 
 
+def of_cluster(state: Path) -> Enrolment:
+    """Of a host that is enrolled, or that was until it was ejected. Raises NotFound for another, BrokenState."""
+    return enrolment.read(state, enrolment.EJECTED if is_ejected(state) else enrolment.RECORD)
+
+
 class Leave:
     """One run. `state` is the agent's folder; `others` are engines of the host beside the one that the agent uses."""
 
@@ -87,9 +94,9 @@ class Leave:
         self._choice = choice
         self._folder = Folder(choice.out)
         self._changed: list[str] = []
+        self._damaged: list[str] = []
         self._again = is_ejected(self._state)
-        record = enrolment.EJECTED if self._again else enrolment.RECORD
-        self._enrolled = enrolment.read(self._state, record)
+        self._enrolled = of_cluster(self._state)
         # What was put in place is the person's: it is not written a second time.
         self._writes = not (self._again and self._folder.is_ours()) or choice.force
         info = engine.info()
@@ -149,6 +156,11 @@ class Leave:
 
     def _notes(self, ejection: Ejection, unset: Sequence[Kept]) -> list[str]:
         found = notes(ejection, unset, self._place)
+        found += [
+            f"{path} can't be read: published ports that the host's proxy answers are not named here, and nobody answers "
+            "them once hullmark-proxy is gone"
+            for path in self._damaged
+        ]
         for engine in self._others:
             with suppress(HullmarkError):
                 names = sorted(
@@ -225,8 +237,22 @@ class Leave:
                 },
                 limits.defaults(info.name),
                 info.runs_health_checks,
+                self._published(),
             )
         )
+
+    def _published(self) -> tuple[PublishedEntry, ...]:
+        """Where a proxy answers them. Without the file nobody knows."""
+        path, enrolled = self._state / directorykeeper.FILE, self._enrolled
+        damaged: list[str] = []
+        try:
+            kept = statefile.read_sealed(path, "directory", KeptDirectory, damaged)
+        except BrokenState:
+            kept, damaged = None, [str(path)]
+        self._damaged = damaged
+        mine = enrolled.cluster_id, enrolled.host_id
+        is_mine = kept is not None and (kept.cluster_id, kept.host_id) == mine
+        return kept.directory.published if kept is not None and is_mine else ()
 
 
 @contextmanager

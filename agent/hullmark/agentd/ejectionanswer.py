@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
-from hullmark.agentd.ejection import Choice, Done, Leave
+from hullmark.agentd.ejection import Choice, Done, Leave, of_cluster
 from hullmark.agentd.ejectionfolder import Folder
 from hullmark.agentd.ejectionrecord import recorded
 from hullmark.agentd.enrolment import Enrolment
@@ -29,6 +29,7 @@ SERVED = Path("/var/lib/hullmark/agent")
 def run_eject(config: AgentConfig, choice: Choice, *, as_json: bool) -> tuple[str, int]:
     """What to print, and the exit code: 1 where an engine would not take a policy, and for a dry run that would change
     something. Raises HullmarkError."""
+    of_cluster(Path(config.state_dir))  # what is in no cluster need have no engine
     socket = find_engine(config.engine_socket)
     others: list[Engine] = [DockerApiEngine(url) for url in _other_sockets(socket)]
     guard = Guard(config, Problems(), lambda gate: DockerApiEngine(socket, gate=gate))

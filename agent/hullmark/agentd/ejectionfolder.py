@@ -19,7 +19,7 @@ import yaml
 
 from hullmark.core.ejection import Ejection, Kept
 from hullmark.core.ejectionproject import ConfigFile, Project
-from hullmark.core.ejectionwords import Place, overview, page
+from hullmark.core.ejectionwords import Place, overview, page, unpublished
 from hullmark.errors import Conflict, Refused
 from hullmark.pki.files import sync_folder, write_file
 
@@ -101,8 +101,16 @@ class Folder:
 def document(project: Project, host: str) -> str:
     """compose.yaml. Every text is quoted: what is a number to one reader of YAML is a word to another."""
     head = HEAD.format(app=project.app, host=host)
-    return head + yaml.dump(
-        _quoted(project.document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096
+    services = project.document["services"]
+    made = (_dumped({name: each}) + unpublished(project, name) for name, each in services.items())
+    rest = {key: each for key, each in project.document.items() if key != "services"}
+    body = "".join(f"  {line}" for line in "".join(made).splitlines(keepends=True))
+    return f"{head}services:\n{body}{_dumped(rest) if rest else ''}"
+
+
+def _dumped(value: Mapping[str, Any]) -> str:
+    return yaml.dump(
+        _quoted(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096
     )
 
 

@@ -64,8 +64,7 @@ class EndpointExport:
         while not stopping.is_set():
             if self._files:
                 self.turn()
-            pulse.within(LOOK_S)
-            stopping.wait(LOOK_S)
+            pulse.rest(stopping, LOOK_S)
 
     def turn(self) -> None:
         """Ask, then see to it that the files are as they should be: also where somebody else changed one."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Optional
 
 from hullmark.agentd import pulse
+from hullmark.engine.boundary import EngineSilent
 from hullmark.engine.protocol import (
     Attendant,
     Command,
@@ -37,10 +38,29 @@ class EngineAtHand:
         self._find = find
         self._lock = threading.Lock()
         self._found: Optional[Engine] = None
+        self._hangs: Optional[EngineSilent] = None
+
+    @property
+    def hangs(self) -> bool:
+        return self._hangs is not None
+
+    def hang(self, error: Optional[EngineSilent]) -> None:
+        """Each call raises this instead of waiting, until None is given."""
+        self._hangs = error
 
     @contextmanager
     def _engine(self) -> Iterator[Engine]:
         """For one call, in which a loop of the agent may wait for the engine as long as that takes."""
+        hangs = self._hangs
+        if hangs is not None:
+            # One of its own: several threads may raise it at once.
+            raise EngineSilent(hangs.message, remedy=hangs.remedy)
+        with self._any_engine() as engine:
+            yield engine
+
+    @contextmanager
+    def _any_engine(self) -> Iterator[Engine]:
+        """Also one that hangs."""
         with pulse.elsewhere():
             with self._lock:
                 if self._found is None:
@@ -55,6 +75,10 @@ class EngineAtHand:
         if found is not None:
             with pulse.elsewhere():
                 found.close()
+
+    def ping(self, timeout_s: int) -> None:
+        with self._any_engine() as engine:
+            engine.ping(timeout_s)
 
     def info(self) -> EngineInfo:
         with self._engine() as engine:

@@ -20,7 +20,6 @@ from hullmark.errors import (
     BrokenState,
     Conflict,
     HullmarkError,
-    MasterUnavailable,
     Refused,
 )
 from hullmark.model.api import EnrollAnswer, EnrollRequest
@@ -49,23 +48,9 @@ def enroll(
         )
     csr_pem = _prepared(folder, host)
     request = EnrollRequest(host, invite.secret, csr_pem, facts)
-    failures: list[str] = []
-    for master in invite.masters:
-        try:
-            root_pem = asking.root(master, invite.fingerprint, ask, wall())
-            body = canonical(to_wire(request))
-            answer = ask(master, "POST", "/v1/enroll", body, root_pem)
-            if answer.status == 421:
-                raise MasterUnavailable(f"{master}: it does not lead")
-            given = asking.answered(EnrollAnswer, answer, master)
-        except MasterUnavailable as error:
-            failures.append(error.message)
-            continue
-        return _installed(folder, host, given, invite.fingerprint, wall())
-    raise MasterUnavailable(
-        "no master of the invite answers: " + "; ".join(failures),
-        remedy="check that a master runs there, and that nothing between blocks it; the invite is still good",
-    )
+    body = canonical(to_wire(request))
+    given = asking.of_leader(EnrollAnswer, invite, "/v1/enroll", body, ask, wall())
+    return _installed(folder, host, given, invite.fingerprint, wall())
 
 
 def _prepared(folder: Path, host: str) -> str:

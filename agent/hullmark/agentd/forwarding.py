@@ -120,8 +120,7 @@ class Forwarding:
         while not stopping.is_set():
             self._gather()
             self._exchange()
-            pulse.within(TURN_S)
-            stopping.wait(TURN_S)
+            pulse.rest(stopping, TURN_S)
 
     def _gather(self) -> None:
         """Canaries of others in what arrives here."""

@@ -19,6 +19,7 @@ from hullmark.config import AgentConfig
 from hullmark.engine.protocol import Engine, Gate
 from hullmark.errors import AuditUnavailable
 from hullmark.host.auditcopies import Copies
+from hullmark.host.auditdisk import make_folder
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.host.facts import boot_id
 from hullmark.model.audit import Entry, Outcome
@@ -75,7 +76,7 @@ def open_log(config: AgentConfig, host_id: str) -> AuditFile:
     path, last = log_paths(config)
     folder = path.parent
     try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise AuditUnavailable(f"{folder}, where the audit log is: {error.strerror}") from error
     return AuditFile(

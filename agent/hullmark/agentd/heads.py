@@ -127,6 +127,12 @@ class Heads:
         self._chance = chance
         self._places: dict[str, _Place] = {}
         self._offered_at: dict[str, float] = {}
+        self._late = log.Lasting(
+            _log,
+            "what the masters sealed is not kept",
+            "what the masters sealed is kept again",
+            grave=True,
+        )
         self._led_by = ""
         self._refused: dict[str, str] = {}
         self._seals = self._load()
@@ -135,8 +141,7 @@ class Heads:
         self._show()
         while not stopping.is_set():
             self.turn()
-            pulse.within(LOOK_S)
-            stopping.wait(LOOK_S)
+            pulse.rest(stopping, LOOK_S)
 
     def turn(self) -> None:
         """Offer the newest head to each master that has not sealed it, where it is time."""
@@ -329,4 +334,7 @@ class Heads:
         try:
             write_document(self._file, seals)
         except OSError as error:
-            _log.error("what the masters sealed is not kept", why=error.strerror)
+            why = error.strerror or str(error)
+            self._late.failed(why, why)
+        else:
+            self._late.done()

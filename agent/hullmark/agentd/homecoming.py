@@ -13,7 +13,7 @@ from pathlib import Path
 from hullmark import log
 from hullmark.agentd.asked import Asked, asking
 from hullmark.agentd.enrolment import EJECTED
-from hullmark.agentd.pulse import within
+from hullmark.agentd.pulse import rest
 from hullmark.engine.protocol import Engine
 from hullmark.errors import HullmarkError, NotFound
 from hullmark.model.ejection import NO_RESTART
@@ -40,8 +40,7 @@ class Homecoming:
                 self._mark.unlink(missing_ok=True)
             except (HullmarkError, OSError) as error:
                 _log.debug("restart policies are not taken back yet", why=str(error))
-                within(RETRY_S)
-                stopping.wait(RETRY_S)
+                rest(stopping, RETRY_S)
 
     def _take_back(self) -> None:
         for row in self._engine.listed():

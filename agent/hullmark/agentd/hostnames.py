@@ -64,11 +64,11 @@ class HostsFiles:
             for path in self._folder.iterdir():
                 if path.name not in kept:
                     with contextlib.suppress(OSError):
-                        path.unlink()
+                        _remove(path)
 
     def _put(self, path: Path, content: bytes) -> None:
         """In one write, padded to what was there before: who reads meanwhile finds no half of a former line at its end."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+        descriptor = _opened(path)
         try:
             size = os.fstat(descriptor).st_size
             if size == len(content) and os.pread(descriptor, size, 0) == content:
@@ -79,6 +79,28 @@ class HostsFiles:
             os.ftruncate(descriptor, len(content))
         finally:
             os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Engines make a folder of what they are to mount and don't find: an empty one is nobody's. Raises OSError with what to do
+    about another."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, MODE)
+    except IsADirectoryError:
+        try:
+            path.rmdir()
+        except OSError as error:
+            why = f"{error.strerror}; a hosts file belongs here: move the folder away"
+            raise OSError(error.errno, why, str(path)) from error
+        return os.open(path, flags, MODE)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 def _have_room(descriptor: int, size: int, wanted: int) -> None:

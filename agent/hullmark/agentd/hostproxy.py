@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import urlsplit
 
+from hullmark.agentd import declaredports
+from hullmark.agentd.bridgekeeping import BridgeKeeping
 from hullmark.agentd.bridges import Bridges
 from hullmark.agentd.directorykeeper import DirectoryKeeper
 from hullmark.agentd.draining import Draining
@@ -23,6 +25,7 @@ from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.proxycertificate import ProxyCertificate
+from hullmark.agentd.proxyendings import Endings
 from hullmark.agentd.proxying import Here, Proxying, ProxyParts
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.agentd.reach import ByProxy
@@ -99,12 +102,15 @@ class HostProxy:
                 lambda: self._certificate.digest,
                 observer,
                 Bridges(engine),
+                BridgeKeeping(engine),
                 naming,
                 draining,
+                Endings(haproxy, note, beside.outbox),
                 beside.policy,
                 problems,
                 beside.outdated,
                 self._kept,
+                lambda one: declaredports.exposed(ledger.standing.orders, one),
             )
         )
         self.reach = ByProxy(
@@ -127,16 +133,26 @@ class HostProxy:
         self._proxying.wake()
 
     def seen(self) -> ProxySeen:
-        return ProxySeen(self._proxying.pid, self.keeper.current.addresses)
+        directory, version = self.keeper.current, self._proxying.version
+        local = [
+            (one.host_ip, one.port) for one in directory.published if one.host_ip.startswith("127.")
+        ]
+        return ProxySeen(
+            self._proxying.pid if version else 0,
+            version,
+            self._config.proxy_folder,
+            directory.addresses,
+            tuple(local),
+        )
 
-    def known_by(self, found: HostFacts) -> HostFacts:
-        """What of it is told among the host's facts."""
-        version = self._proxying.version
-        if not version:
+    def known_by(self, found: HostFacts, seen: ProxySeen) -> HostFacts:
+        """What of it is told among the host's facts. `seen`: what its listeners were told apart by, so that a proxy that comes up meanwhile is
+        not taken for another program."""
+        if not seen.version:
             return found
         address = self.address()
         port = self._config.proxy_port if address else 0
-        return replace(found, proxy_version=version, proxy_address=address, proxy_port=port)
+        return replace(found, proxy_version=seen.version, proxy_address=address, proxy_port=port)
 
     def address(self) -> str:
         """Where other hosts' proxies reach this one. May be asked often, from any thread."""

@@ -11,7 +11,7 @@ from hullmark.agentd.ledger import Ledger
 from hullmark.agentd.observer import Observer
 from hullmark.engine.protocol import EngineInfo
 from hullmark.host import facts
-from hullmark.host.listeners import Ours, listeners
+from hullmark.host.listeners import Lasting, Ours, listeners
 from hullmark.model.host import HostFacts
 from hullmark.model.orders import PublishedPort
 
@@ -20,34 +20,40 @@ REFRESH_S = 60.0
 
 @dataclass(frozen=True)
 class ProxySeen:
-    """The number of the proxy's main process, 0 where there is none, and the service addresses that it answers."""
+    """The number of the proxy's main process, 0 where there is none, or it was not looked at yet, and its version, empty there; its folder, the service
+    addresses that it answers, and what is published on a loopback address alone."""
 
     pid: int = 0
+    version: str = ""
+    folder: str = ""
     addresses: tuple[str, ...] = ()
+    local: tuple[tuple[str, int], ...] = ()
 
 
-def no_proxy() -> ProxySeen:
-    return ProxySeen()
+NO_PROXY = ProxySeen()
 
 
 def of_this_host(
     host: str,
     observer: Observer,
     ledger: Ledger,
-    proxy: Callable[[], ProxySeen] = no_proxy,
+    lasting: Lasting,
+    proxy: ProxySeen = NO_PROXY,
 ) -> HostFacts:
-    """Everything but the engine and the policy, with the ports that are open on the host."""
+    """Everything but the engine and the policy, with the ports that are open on the host. `lasting` is the same at each look."""
     orders = ledger.standing.orders
     told = [one.ports for one in orders.assignments] + [one.ports for one in orders.tombstones]
-    seen, proxied = observer.seen(), proxy()
+    seen = observer.seen()
     ours = Ours(
         published=_keys(one.ports for one in seen),
         expected=_keys(told),
         containers={one.container_id: one.instance.container_name for one in seen},
-        proxy=proxied.pid,
-        service_addresses=frozenset(proxied.addresses),
+        proxy=proxy.pid,
+        proxy_folder=proxy.folder,
+        service_addresses=frozenset(proxy.addresses),
+        local=frozenset(proxy.local),
     )
-    return replace(facts.gather(host_name=host), listeners=listeners(ours=ours))
+    return replace(facts.gather(host_name=host), listeners=lasting.of(listeners(ours=ours)))
 
 
 def _keys(ports: Iterable[Iterable[PublishedPort]]) -> set[tuple[str, int]]:
@@ -55,7 +61,7 @@ def _keys(ports: Iterable[Iterable[PublishedPort]]) -> set[tuple[str, int]]:
 
 
 class Inventory:
-    """One thread's. `gather` gives everything but the engine."""
+    """One thread's, but for `outdated`. `gather` gives everything but the engine."""
 
     def __init__(
         self, gather: Callable[[], HostFacts], clock: Callable[[], float] = time.monotonic
@@ -63,16 +69,18 @@ class Inventory:
         self._gather = gather
         self._clock = clock
         self._gathered_at = float("-inf")
+        self._changes = self._gathered_after = 0
         self._facts = HostFacts()
 
     def outdated(self) -> None:
-        """To be gathered at once when they are asked for."""
-        self._gathered_at = float("-inf")
+        """To be gathered at once when they are asked for, also where they are being gathered now. From any thread."""
+        self._changes += 1
 
     def current(self, engine: Optional[EngineInfo]) -> HostFacts:
         """With the engine's name, version and socket; as last known where it doesn't answer."""
         now = self._clock()
-        if now - self._gathered_at >= REFRESH_S:
+        changes = self._changes
+        if changes != self._gathered_after or now - self._gathered_at >= REFRESH_S:
             known = self._facts
             self._facts = replace(
                 self._gather(),
@@ -80,7 +88,7 @@ class Inventory:
                 engine_version=known.engine_version,
                 engine_socket=known.engine_socket,
             )
-            self._gathered_at = now
+            self._gathered_at, self._gathered_after = now, changes
         if engine is not None and (engine.name, engine.version, engine.socket) != (
             self._facts.engine,
             self._facts.engine_version,

@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from hullmark.agentd import certify, enrolment
 from hullmark.agentd.enroll import enroll
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity
-from hullmark.agentd.link import Link
+from hullmark.agentd.link import Leaderless, Link
 from hullmark.agentd.lock import pair_lock
 from hullmark.config import AgentConfig
 from hullmark.errors import (
@@ -33,7 +34,7 @@ from hullmark.host.service import Service, start
 from hullmark.launchers import start_command
 from hullmark.model.moments import day
 from hullmark.pki import certificates
-from hullmark.pki.asking import ask_over_tls
+from hullmark.pki.asking import AGAIN_S, LEADERLESS_S, ask_over_tls
 from hullmark.pki.files import read_private
 from hullmark.pki.invites import MAX_TOKEN_CHARACTERS, Invite
 
@@ -173,18 +174,45 @@ def _check_same(folder: Path, known: Enrolment, invite: Invite) -> None:
         )
 
 
-def _by_a_master(ask: Callable[[], T], link: Link, host: str) -> T:
-    """By the first master that answers: of several, one leads."""
-    for tries_left in reversed(range(link.number)):
-        try:
-            return ask()
-        except MasterUnavailable:
-            if not tries_left:
-                raise
-        except (Forbidden, NotFound) as error:
-            remedy = error.remedy or enrolment.AGAIN.format(host=host)
-            raise Forbidden(error.message, remedy=remedy) from error
-    raise MasterUnavailable("this host knows no master", remedy=enrolment.AGAIN.format(host=host))
+def _by_a_master(
+    ask: Callable[[], T],
+    link: Link,
+    host: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """By the one that leads of those that are known; asked again, as `asking.of_leader` does, where masters answer and none leads."""
+    until = clock() + LEADERLESS_S
+    while True:
+        troubles: list[MasterUnavailable] = []
+        for _ in range(link.number):
+            try:
+                return ask()
+            except MasterUnavailable as error:
+                troubles.append(error)
+            except (Forbidden, NotFound) as error:
+                remedy = error.remedy or enrolment.AGAIN.format(host=host)
+                raise Forbidden(error.message, remedy=remedy) from error
+        is_leaderless = any(isinstance(error, Leaderless) for error in troubles)
+        if not is_leaderless or clock() >= until:
+            raise _unserved(troubles, host, is_leaderless=is_leaderless)
+        sleep(AGAIN_S)
+
+
+def _unserved(
+    troubles: Sequence[MasterUnavailable], host: str, *, is_leaderless: bool
+) -> MasterUnavailable:
+    if not troubles:
+        again = enrolment.AGAIN.format(host=host)
+        return MasterUnavailable("this host knows no master", remedy=again)
+    if not is_leaderless:
+        return troubles[-1]
+    told = "; ".join(dict.fromkeys(error.message for error in troubles))
+    return MasterUnavailable(
+        f"no master leads: {told}",
+        remedy="repeat this in a moment; on a master: hullmark status",
+    )
 
 
 def _lock_if_there(folder: Path) -> AbstractContextManager[None]:

@@ -33,7 +33,11 @@ ANSWER_MAX_BYTES = 64 << 20
 """Far above the orders of a host that runs thousands of instances."""
 
 
-class Elsewhere(MasterUnavailable):
+class Leaderless(MasterUnavailable):
+    """A master answers, and can't lead now, or does not: another may in a moment."""
+
+
+class Elsewhere(Leaderless):
     """A master said who leads, and that one is called next."""
 
 
@@ -188,7 +192,7 @@ class Link:
             told = decoded(NotLeader, said, master)
             text = f"{master} does not lead; {told.leader or 'nobody'} does"
             named = self._masters.follow(master, f"https://{told.address}" if told.address else "")
-            raise Elsewhere(text) if named else MasterUnavailable(text)
+            raise Elsewhere(text) if named else Leaderless(text)
         message = str(said.get("message") or f"status {response.status_code}")
         remedy = str(said.get("remedy") or "")
         if response.status_code in (401, 403):
@@ -197,7 +201,8 @@ class Link:
             raise NotFound(f"{master}: {message}", remedy=remedy)
         if response.status_code >= 500:
             self._masters.leave(master)
-            raise MasterUnavailable(f"{master}: {message}", remedy=remedy)
+            kind = Leaderless if response.status_code == 503 else MasterUnavailable
+            raise kind(f"{master}: {message}", remedy=remedy)
         raise Refused(f"{master}: {message}", remedy=remedy)
 
     def _unavailable(self, master: str, error: Exception) -> MasterUnavailable:

@@ -45,6 +45,7 @@ class LocalIncidents:
         self._kept = KeptIncidents()
         self._all: tuple[Incident, ...] = ()
         self._unwritten = False
+        self._late = log.Lasting(_log, "incidents not written", "incidents are written again")
 
     def load(self) -> None:
         """What an agent before this one left."""
@@ -116,8 +117,10 @@ class LocalIncidents:
         try:
             write_document(self._file, self._kept)
         except OSError as error:
-            _log.warning("incidents not written", file=self._file, why=error.strerror)
+            why = error.strerror or str(error)
+            self._late.failed(why, why, file=self._file)
         else:
+            self._late.done()
             self._unwritten = False
 
 

@@ -128,6 +128,10 @@ class Logs:
     def lines(self, question: LogQuestion) -> Iterator[bytes]:
         """One JSON line each. While following, an empty line where there was nothing to say: writing it
         shows whether somebody still listens."""
+        try:
+            self._engine.info()
+        except EngineUnavailable as error:
+            yield self.remark(f"no lines: {error.message}")
         readers: dict[str, _Reader] = {}
         first = self._add_readers(readers, question)
         yield from self._merged(

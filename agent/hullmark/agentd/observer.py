@@ -1,7 +1,8 @@
 """What the engine has: a picture of our containers that is cheap to keep fresh.
 
-While the engine's events are followed they say which containers changed, and only those are inspected. All are
-listed where events may have been missed, and now and then in any case.
+While the engine's events are followed they say which containers changed, and only those are inspected. Now and then all are listed, and
+those inspected that the listing has otherwise. Where events may have been missed all are inspected: no engine's listing tells of each one
+that was started anew or moved to another address, and its former address may be somebody else's by now.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ class Observer:
         self._lock = threading.Lock()
         self._containers: dict[str, tuple[Listed, Container]] = {}
         self._dirty: set[str] = set()
+        self._looking = False
         self._judged: dict[str, Health] = {}
         self._listed_at: Optional[float] = None
         self._followed_at: Optional[float] = None
+        self._inspected_at: Optional[float] = None
         self._found: Optional[Mapping[str, Found]] = None
         self._learned: dict[str, Found] = {}
         self._changed: list[Callable[[], None]] = []
@@ -63,6 +66,14 @@ class Observer:
         """Inspect this one at the next look."""
         with self._lock:
             self._dirty.add(container_id)
+
+    def mark_known(self, container_id: str) -> bool:
+        """The same for one that may be none of ours: whether it is looked at. All that come while a look is under way are."""
+        with self._lock:
+            if not self._looking and container_id not in self._containers:
+                return False
+            self._dirty.add(container_id)
+            return True
 
     def follow(self, followed: bool) -> None:
         """Whether the engine's events come in. Changes from before that may have been missed."""
@@ -90,6 +101,7 @@ class Observer:
         with self._lock:
             dirty, self._dirty = self._dirty, set()
             self._learned = {}
+            self._looking = True
             known = dict(self._containers)
             complete = (
                 self._listed_at is not None
@@ -97,18 +109,26 @@ class Observer:
                 and self._followed_at <= self._listed_at
                 and now - self._listed_at < self._resync_s
             )
+            afresh = not complete and self._inspects_all(now)
         try:
-            fresh = self._update(known, dirty) if complete else self._list(known, dirty)
+            if complete:
+                fresh = self._update(known, dirty)
+            else:
+                fresh = self._list({} if afresh else known, dirty)
         except HullmarkError:
             with self._lock:
                 self._dirty |= dirty
+                self._looking = False
                 self._listed_at = None
             raise
         with self._lock:
             self._containers = fresh
+            self._looking = False
             self._judged = {key: one for key, one in self._judged.items() if key in fresh}
             if not complete:
                 self._listed_at = now
+            if afresh:
+                self._inspected_at = now
             mine = [found for _, found in fresh.values() if found.cluster_id == self._cluster_id]
             looked = {
                 name: described(name, container, self._judged)
@@ -119,6 +139,14 @@ class Observer:
         if changed:
             self._tell()
         return looked
+
+    def _inspects_all(self, now: float) -> bool:
+        """Whether events may have been missed since all were inspected. While none come in at all, now and then will do."""
+        if self._inspected_at is None:
+            return True
+        if self._followed_at is None or now < self._followed_at:
+            return now - self._inspected_at >= self._resync_s
+        return self._inspected_at < self._followed_at
 
     def learn(self, container: Container) -> None:
         """What somebody else was told of a container just now: `found` has it until a look that began after this."""
@@ -149,7 +177,7 @@ class Observer:
         fresh: dict[str, tuple[Listed, Container]] = {}
         for row in self._engine.listed():
             before = known.get(row.container_id)
-            if before is not None and before[0] == row and row.container_id not in dirty:
+            if before is not None and row.container_id not in dirty and _is_as(row, *before):
                 fresh[row.container_id] = before
                 continue
             try:
@@ -188,6 +216,15 @@ class Observer:
     def highest_epoch(self) -> Epoch:
         """Of the labels of this cluster's containers, as last seen."""
         return max((found.epoch for found in self.seen()), default=NO_EPOCH)
+
+
+def _is_as(row: Listed, before: Listed, container: Container) -> bool:
+    """Whether a listing has it as it was: in the same words, and with the addresses and the first process that it had when inspected."""
+    return (
+        (row.name, row.state, row.health) == (before.name, before.state, before.health)
+        and (row.addresses is None or row.addresses == container.addresses)
+        and row.pid in (0, container.pid)
+    )
 
 
 def _by_name(containers: Iterable[Container]) -> dict[str, Container]:

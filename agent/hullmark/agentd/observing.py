@@ -36,6 +36,7 @@ from hullmark.agentd.sync import Listeners, Sync
 from hullmark.agentd.tasks import Tasks
 from hullmark.config import AgentConfig
 from hullmark.errors import PolicyRefused
+from hullmark.host.listeners import Lasting
 from hullmark.model.control import Mode, Posture
 from hullmark.model.host import HostFacts
 from hullmark.model.outage import Outage
@@ -70,13 +71,16 @@ class Observing:
         self.link = link = Link(Identity(folder), config.masters)
         observer = Observer(guard.engine, who.cluster_id, config.resync)
 
+        lasting = Lasting()
+
         def facts() -> HostFacts:
-            found = of_this_host(host, observer, ledger)
+            found = of_this_host(host, observer, ledger, lasting)
             return replace(
                 found,
                 scope=policing.folder.scope,
                 mode=Mode.OBSERVE.value,
                 port_rules=policing.folder.port_rules,
+                caller_rules=policing.folder.caller_rules,
             )
 
         self._inventory = Inventory(facts)
@@ -149,8 +153,7 @@ class Observing:
 
     def _show_facts(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
-            pulse.within(FACTS_S)
-            stopping.wait(FACTS_S)
+            pulse.rest(stopping, FACTS_S)
             with suppress(PolicyRefused):
                 self._policing.folder.current()
             self._board.set_facts(self._inventory.current(None))

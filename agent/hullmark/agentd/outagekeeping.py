@@ -74,6 +74,7 @@ class Keeper:
         self._shown: tuple[Outage, ...] = ()
         self._unwritten = self._grouped = False
         self._written_at = 0.0
+        self._late = log.Lasting(_log, "outages not written", "outages are written again")
 
     def load(self) -> None:
         """What an agent before this one left. Called once, by whoever holds the folder."""
@@ -204,8 +205,10 @@ class Keeper:
         try:
             write_file(self._file, canonical(to_wire(self._kept)), 0o600, durable=self._unwritten)
         except OSError as error:
-            _log.warning("outages not written", file=self._file, why=error.strerror)
+            why = error.strerror or str(error)
+            self._late.failed(why, why, file=self._file)
         else:
+            self._late.done()
             self._unwritten, self._written_at = False, now
 
 

@@ -18,7 +18,7 @@ from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.policing import Policing, in_words
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.pulse import within
+from hullmark.agentd.pulse import rest
 from hullmark.engine.protocol import Container, ContainerState, Engine
 from hullmark.errors import EngineUnavailable, HullmarkError, NotFound, PolicyRefused
 from hullmark.model.audit import Entry, Outcome
@@ -28,11 +28,16 @@ _log = log.get("patrol")
 
 LOOK_S = 5.0
 VIOLATION = "policy.violation"
+UNJUDGED = "policy.unjudged"
 NAMED = 3
 """Containers that the problem names; the rest are counted."""
 REMEDY = (
     "change the app, or the policy; what runs goes on unless the policy says on_violation: stop, and is not "
     "started again"
+)
+UNJUDGED_REMEDY = (
+    "see what the engine says of it: docker inspect NAME, or podman inspect NAME; it goes on, is judged as soon as that "
+    "answers, and is not started again until then"
 )
 
 _RUNS = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
@@ -76,12 +81,12 @@ class Patrol:
         self._said: dict[str, str] = {}
         self._stopped: set[Life] = set()
         self._unjudged: dict[str, str] = {}
+        self._unanswered: set[Life] = set()
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             self.look()
-            within(LOOK_S)
-            stopping.wait(LOOK_S)
+            rest(stopping, LOOK_S)
 
     def look(self) -> None:
         """Once. While the policy can't be read, or the engine doesn't answer, what was found before stands."""
@@ -104,6 +109,7 @@ class Patrol:
         self._unjudged.clear()
         self._judged = {key: words for key, words in self._judged.items() if key in running}
         self._stopped &= set(running)
+        self._unanswered &= set(running)
         for key, one in running.items():
             if key not in self._judged:
                 try:
@@ -116,11 +122,16 @@ class Patrol:
                     self._put_off(one, error)
                     continue
                 self._judged[key] = in_words(found)
+                self._unanswered.discard(key)
 
     def _put_off(self, one: Container, error: HullmarkError) -> None:
-        """One that can't be judged keeps nobody from judging the others. Raises where the engine answers nothing at all."""
+        """One that can't be judged keeps nobody from judging the others. Raises where the engine answers nothing at all; one that hung
+        for a while is asked once more before it is said."""
         if isinstance(error, EngineUnavailable):
             self._engine.listed()
+            if life(one) not in self._unanswered:
+                self._unanswered.add(life(one))
+                return
         self._unjudged[one.name] = f"can't be judged: {error.message}"
 
     def _show(self, running: Mapping[Life, Container]) -> None:
@@ -128,13 +139,17 @@ class Patrol:
         for key, words in self._judged.items():
             if words and self._said.get(running[key].container_id) != words:
                 self._tell(running[key], words)
-        found.update(self._unjudged)
+        self._set(VIOLATION, found, REMEDY)
+        # Nobody knows whether it breaks the policy.
+        self._set(UNJUDGED, self._unjudged, UNJUDGED_REMEDY)
+
+    def _set(self, code: str, found: Mapping[str, str], remedy: str) -> None:
         if not found:
-            self._told.problems.clear(VIOLATION)
+            self._told.problems.clear(code)
             return
         told = [f"{name}: {words}" for name, words in sorted(found.items())]
         more = [f"and {len(told) - NAMED} more containers"] if len(told) > NAMED else []
-        self._told.problems.set(VIOLATION, "; ".join([*told[:NAMED], *more]), REMEDY)
+        self._told.problems.set(code, "; ".join([*told[:NAMED], *more]), remedy)
 
     def _tell(self, one: Container, words: str) -> None:
         subject = str(one.instance)

@@ -110,7 +110,13 @@ class Policing:
 
     def _start(self, inspected: Body, policy: Policy, *, mounted: bool = False) -> Verdict:
         needs = replace(judging.needed_to_start(inspected), image=str(inspected.get("Image") or ""))
-        sights = self._view.look(needs, _subject(inspected), removed_image=True, mounted=mounted)
+        sights = self._view.look(
+            needs,
+            _subject(inspected),
+            own_files=(self._view.hosts_file(inspected),),
+            removed_image=True,
+            mounted=mounted,
+        )
         return judging.judge_start(inspected, sights, policy)
 
     def _update(self, deed: Deed, policy: Policy) -> Verdict:

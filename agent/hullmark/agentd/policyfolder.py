@@ -21,9 +21,9 @@ from hullmark import log
 from hullmark.agentd.preconditions import in_short
 from hullmark.agentd.problems import Problems
 from hullmark.config import load_policy_folder
-from hullmark.core import portrules
+from hullmark.core import portrules, servicescopes
 from hullmark.errors import InvalidInput, PolicyRefused
-from hullmark.model.host import NO_PORT_RULES, PortRules
+from hullmark.model.host import NO_PORT_RULES, CallerRule, PortRules
 from hullmark.model.policy import Policy
 from hullmark.model.scope import UNKNOWN
 
@@ -110,6 +110,12 @@ class PolicyFolder:
         """What the leader is told, so that people see what is allowed; of the last policy that could be read."""
         with self._lock:
             return NO_PORT_RULES if self._last is None else portrules.of_policy(self._last)
+
+    @property
+    def caller_rules(self) -> tuple[CallerRule, ...]:
+        """As `port_rules`."""
+        with self._lock:
+            return () if self._last is None else servicescopes.of_policy(self._last)
 
     def _read(self) -> None:
         try:

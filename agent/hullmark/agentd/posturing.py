@@ -79,8 +79,7 @@ class Posturing:
         """Another thread's: a leader is not to believe what nobody looks at any more, as where the disk hangs that outages are written
         to, and the host is heard all the same."""
         while not stopping.is_set():
-            pulse.within(EVERY_S)
-            stopping.wait(EVERY_S)
+            pulse.rest(stopping, EVERY_S)
             self.doubt()
 
     def doubt(self) -> None:

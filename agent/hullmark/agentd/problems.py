@@ -15,11 +15,13 @@ MASTER_UNAVAILABLE = "master.unavailable"
 
 
 class Problems:
-    """One problem for each code, set and cleared by whoever meets it. May be used from any thread."""
+    """One problem for each code, set and cleared by whoever meets it. May be used from any thread. The log has what is said of one in the same words
+    once an hour, until it is over: of two masters that are away each is said by turns."""
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
         self._found: dict[str, HostProblem] = {}
+        self._logged: dict[str, log.Seldom] = {}
         self.changed = changed
 
     def set(self, code: str, message: str, remedy: str = "") -> None:
@@ -28,7 +30,9 @@ class Problems:
             if self._found.get(code) == problem:
                 return
             self._found[code] = problem
-        _log.error("problem", code=code, what=message, remedy=remedy)
+            is_due = self._logged.setdefault(code, log.Seldom()).is_due(message)
+        if is_due:
+            _log.error("problem", code=code, what=message, remedy=remedy)
         self.changed()
 
     def set_error(self, code: str, error: HullmarkError) -> None:
@@ -37,6 +41,8 @@ class Problems:
     def clear(self, *codes: str) -> None:
         with self._lock:
             gone = [code for code in codes if self._found.pop(code, None)]
+            for code in gone:
+                self._logged.pop(code)
         for code in gone:
             _log.info("problem is over", code=code)
         if gone:

@@ -23,9 +23,8 @@ from hullmark.agentd.identity import Identity
 from hullmark.agentd.keptfile import read_kept
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.proxyfiles import CERTIFICATE, RECORD, ProxyRecord, fingerprint
-from hullmark.agentd.renewal import LEFT, RETRY_S
-from hullmark.agentd.waits import Waits
-from hullmark.errors import BrokenState, HullmarkError
+from hullmark.agentd.renewal import Trying, due_in_s
+from hullmark.errors import BrokenState
 
 LOOK_S = 2.0
 MISSING_S = 15.0
@@ -49,10 +48,8 @@ class ProxyCertificate:
         self._folder = folder
         self._proxy_folder = proxy_folder
         self._identity = identity
-        self._problems = problems
-        self._renew = renew
+        self._trying = Trying(renew, problems, PROBLEM)
         self._wall = wall
-        self._waits = Waits(*RETRY_S)
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
 
@@ -74,13 +71,12 @@ class ProxyCertificate:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             wait_s = self.turn()
-            pulse.within(wait_s)
-            stopping.wait(wait_s)
+            pulse.rest(stopping, wait_s)
 
     def turn(self) -> float:
         """See that there is one. Returns the seconds until it is to be looked at again."""
         if not self._proxy_folder.is_dir():
-            self._problems.clear(PROBLEM)
+            self._trying.unneeded()
             self._show("")
             return LOOK_S
         try:
@@ -89,29 +85,21 @@ class ProxyCertificate:
             return LOOK_S  # the sync says what is wrong; the proxy goes on with what it has
         record = self._usable(enrolled)
         if record is not None and not self._is_due(record):
-            self._problems.clear(PROBLEM)
+            self._trying.unneeded()
             self._see(enrolled)
             return LOOK_S
         return self._make(enrolled, record)
 
     def _make(self, enrolled: Enrolment, record: Optional[ProxyRecord]) -> float:
-        try:
-            with pulse.elsewhere():
-                self._renew()
-        except HullmarkError as error:
-            self._problems.set(
-                PROBLEM,
-                f"this host's proxy has no certificate for other hosts: {error.message}"
-                if record is None
-                else f"the certificate of this host's proxy can't be renewed: {error.message}",
-                error.remedy or "it is tried again until it works",
-            )
-            self._see(enrolled)
-            return min(self._waits.next(), self._most_s(record))
-        self._waits.reset()
-        self._problems.clear(PROBLEM)
-        _log.info("the proxy has a new certificate")
+        again_s = self._trying.once(
+            "this host's proxy has no certificate for other hosts"
+            if record is None
+            else "the certificate of this host's proxy can't be renewed"
+        )
         self._see(enrolled)
+        if again_s is not None:
+            return min(again_s, self._most_s(record))
+        _log.info("the proxy has a new certificate")
         return LOOK_S
 
     def _most_s(self, record: Optional[ProxyRecord]) -> float:
@@ -121,8 +109,7 @@ class ProxyCertificate:
         return max((record.valid_until - self._wall()) / 10, MISSING_S)
 
     def _is_due(self, record: ProxyRecord) -> bool:
-        left_s = record.valid_until - self._wall()
-        return left_s <= (record.valid_until - record.valid_from) * LEFT
+        return due_in_s(record.valid_from, record.valid_until, self._wall()) <= 0
 
     def _usable(self, enrolled: Enrolment) -> Optional[ProxyRecord]:
         """What is known of the files that are there; None where there are none, or not those that were written for this host."""

@@ -9,25 +9,31 @@ as stands, and those that don't answer the proxy itself leaves out, until the en
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Callable, Optional
 
 from hullmark import log
-from hullmark.agentd import pulse
+from hullmark.agentd import proxywords, pulse
+from hullmark.agentd.bridgekeeping import BridgeKeeping
 from hullmark.agentd.bridges import Bridges
 from hullmark.agentd.draining import Draining
 from hullmark.agentd.hostnames import Naming
 from hullmark.agentd.observer import Observer
+from hullmark.agentd.otherservices import OtherServices
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
+from hullmark.agentd.proxyendings import Endings
+from hullmark.agentd.proxypeers import ProxyPeers
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.agentd.waits import Waits
-from hullmark.core import portrules, proxyplan, servicescopes
+from hullmark.core import proxyplan
 from hullmark.core.found import FoundState
-from hullmark.core.members import is_needed, members_of
+from hullmark.core.members import members_of
+from hullmark.core.proxypolicy import allowed
 from hullmark.engine.haproxy import Haproxy
 from hullmark.engine.protocol import ContainerState
 from hullmark.errors import HullmarkError, PolicyRefused, ProxyUnavailable, ProxyUnwritten
@@ -49,15 +55,8 @@ LOAD_S, LOAD_TRIES = 1.0, 5
 """How long an agent that begins waits for a proxy that doesn't answer."""
 AFRESH_S = 60.0
 """How often what is written is held against what should be, file by file."""
-MISSING, FAILING, REFUSED, PORTS = (
-    "proxy.missing",
-    "proxy.failing",
-    "proxy.refused",
-    "proxy.ports",
-)
-INSTALL = "install the package hullmark-proxy on this host"
-START = "start it: systemctl start hullmark-proxy, or service hullmark-proxy start; what it says: journalctl -u hullmark-proxy"
-NAMED = 3
+FAILING = "proxy.failing"
+AS_WRITTEN = "what may no longer call is refused, but if the proxy is started anew it goes by the files that are there"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Here:
 @dataclass(frozen=True)
 class ProxyParts:
     """What the loop works with. `outdated` is called when what is told of the proxy among the host's facts has changed; `kept` says which
-    instances have, or may get, a container."""
+    instances have, or may get, a container, `exposed` which TCP ports an app's `expose` names of one."""
 
     here: Here
     haproxy: Haproxy
@@ -83,12 +82,27 @@ class ProxyParts:
     certificate: Callable[[], str]
     observer: Observer
     bridges: Bridges
+    keeping: BridgeKeeping
     naming: Naming
     draining: Draining
+    endings: Endings
     policy: PolicyFolder
     problems: Problems
     outdated: Callable[[], None]
     kept: Callable[[], Iterable[InstanceId]]
+    exposed: Callable[[InstanceId], Collection[int]]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be in force, and what isn't by this host's policy. `plan` None: `sight` is in force. `marked`: who leaves."""
+
+    sight: ProxySight
+    members: tuple[Member, ...]
+    marked: frozenset[str]
+    turned_away: tuple[Admission, ...]
+    not_here: tuple[PublishedEntry, ...]
+    plan: Optional[ProxyPlan]
 
 
 class Proxying:
@@ -103,6 +117,8 @@ class Proxying:
         self._parts = parts
         self._clock = clock
         self._pause = pause
+        self._peers = ProxyPeers(parts.haproxy, parts.problems, parts.exposed, clock)
+        self._others = OtherServices(clock)
         self._wake = threading.Event()
         self._waits = Waits(*RETRY_S)
         self._sight_in_force: Optional[ProxySight] = None
@@ -110,11 +126,9 @@ class Proxying:
         self._left_out = False
         self._addressed: tuple[str, tuple[str, ...]] = ("", ())
         self._policy: Optional[Policy] = None
-        self._version = ""
-        self._pid = 0
-        self._up_at = float("-inf")
-        self._looked_at = float("-inf")
-        self._afresh_at = float("-inf")
+        self._version, self._pid = "", 0
+        self._up_at = self._looked_at = self._afresh_at = -math.inf
+        self._failing_since = math.inf
 
     @property
     def is_installed(self) -> bool:
@@ -161,23 +175,35 @@ class Proxying:
         if not self.is_installed:
             self._sight_in_force = None
             self._parts.draining.in_force(None)
-            self._show_absent("has no proxy", INSTALL)
+            self._show_absent()
             return LOOK_S
+        wanted: Optional[_Wanted] = None
+        is_told = False
         try:
+            wanted = self._want()
+            is_told = self._withdraw(wanted)
             self._look()
-            self._apply()
-        except ProxyUnwritten as error:
-            self._show_failing("can't be told what is to change", error)
-            return self._waits.next()
-        except ProxyUnavailable as error:
-            self._show_away(error)
-            return self._waits.next()
+            self._apply(wanted)
         except HullmarkError as error:
-            self._show_failing("does not take what it is told", error)
-            return self._waits.next()
+            if wanted is not None and is_told:
+                self._end_withdrawn(wanted)
+            return self._show(error, is_told)
         self._waits.reset()
-        self._parts.problems.clear(FAILING, MISSING)
+        self._failing_since = math.inf
+        self._parts.problems.clear(FAILING, proxywords.MISSING)
         return LOOK_S
+
+    def _show(self, error: HullmarkError, is_told: bool) -> float:
+        """What came of a turn that did not do all. `is_told`: what was withdrawn. Returns as `turn`."""
+        if isinstance(error, ProxyUnwritten):
+            # What was withdrawn is, in the worker that runs; one that starts reads the files that are there.
+            after = f"; {AS_WRITTEN}" if is_told else ""
+            self._show_failing("can't be told what is to change", error, after)
+        elif isinstance(error, ProxyUnavailable):
+            self._show_away(error)
+        else:
+            self._show_failing("does not take what it is told", error)
+        return self._waits.next()
 
     # -- the proxy itself
 
@@ -193,7 +219,9 @@ class Proxying:
 
     def _take(self, seen: ProxyLook, now: float) -> None:
         if seen.up:
-            self._up_at, self._pid = now, seen.pid
+            is_another, self._up_at, self._pid = seen.pid != self._pid, now, seen.pid
+            if is_another and seen.version == self._version:
+                self._parts.outdated()  # listeners are told apart by it
         away = now - self._up_at >= AWAY_S
         self._show_version(seen.version if seen.up else "" if away else self._version)
 
@@ -204,39 +232,58 @@ class Proxying:
             self._parts.outdated()
 
     def _show_away(self, error: ProxyUnavailable) -> None:
-        """The files are written, and the next start finds them."""
+        """The files are written, and the next start finds them. One that does run lacks something else: its program, most likely."""
         self._sight_in_force = None
         self._looked_at = float("-inf")
         self._parts.draining.in_force(None)
-        if self._clock() - self._up_at >= AWAY_S:
-            self._show_absent(f"has a proxy that does not run: {error.message}", START)
+        now = self._clock()
+        self._failing_since = min(self._failing_since, now)
+        if now - self._up_at >= AWAY_S:
+            self._show_absent(error.message)
+        elif now - self._failing_since >= AWAY_S:
+            self._show_failing("can't be told what is to change", error)
 
-    def _show_failing(self, what: str, error: HullmarkError) -> None:
+    def _show_failing(self, what: str, error: HullmarkError, after: str = "") -> None:
         self._parts.draining.in_force(None)
         self._sight_in_force = None
         self._parts.problems.set(
             FAILING,
-            f"this host's proxy {what}, and goes on as it was: {error.message}",
+            f"this host's proxy {what}, and goes on as it was: {error.message}{after}",
             error.remedy or "this is a fault of the agent: report it with its log",
         )
 
-    def _show_absent(self, what: str, remedy: str) -> None:
-        """A host where nobody needs it is as good without."""
+    def _show_absent(self, why: str = "") -> None:
         self._show_version("")
-        if is_needed(self._parts.directory()):
-            told = f"this host {what}; services on other hosts, and published ports, need one"
-            self._parts.problems.set(MISSING, told, remedy)
-        else:
-            self._parts.problems.clear(MISSING)
+        self._peers.forget()
+        proxywords.show_missing(self._parts.problems, self._parts.directory(), why)
 
     # -- what it is told
 
-    def _apply(self) -> None:
+    def _withdraw(self, wanted: Optional[_Wanted]) -> bool:
+        """Before all that may fail: a right that ended ends, even where nothing else can be told. Whether the proxy was."""
+        if wanted is None or wanted.plan is None:
+            return False
+        try:
+            count = self._parts.haproxy.withdraw(wanted.plan)
+        except ProxyUnavailable:
+            return False
+        if count:
+            _log.info("withdrawn", rights=count)
+        return True
+
+    def _end_withdrawn(self, wanted: _Wanted) -> None:
+        try:
+            self._parts.endings.follow_withdrawn(wanted.sight)
+        except ProxyUnavailable as error:
+            _log.debug("open connections not looked at", why=error.message)
+
+    def _want(self) -> Optional[_Wanted]:
+        """None where the proxy goes on as it was."""
         parts = self._parts
         policy = self._current_policy()
         if policy is None or not parts.directory().digest:
             parts.draining.in_force(None)
-            return  # the proxy goes on as it was, until both are known
+            return None  # the proxy goes on as it was, until both are known
         found = parts.observer.found or {}
         marked = parts.draining.marked
         running = {
@@ -247,22 +294,32 @@ class Proxying:
         parts.draining.forget(running)
         directory, turned_away, not_here = allowed(parts.directory(), policy)
         members = members_of(found.values(), directory, leaving=marked, ended=parts.draining.ended)
-        sight = self._sight(directory, members)
+        sight = self._others.settled(self._sight(directory, members))
+        parts.keeping.follow(sight.bridges)
         if self._plan_in_force is None and parts.bridges.unknown:
             parts.draining.in_force(None)
-            return  # without its bridges the proxy would listen to no container
+            return None  # without its bridges the proxy would listen to no container
+        plan = proxyplan.plan(sight) if sight != self._sight_in_force else None
+        return _Wanted(sight, members, marked, turned_away, not_here, plan)
+
+    def _apply(self, wanted: Optional[_Wanted]) -> None:
+        if wanted is None:
+            return
+        parts, sight = self._parts, wanted.sight
         # Also where nothing else changed: what is turned away is not part of the sight.
-        self._show_refused(turned_away)
+        proxywords.show_refused(parts.problems, wanted.turned_away, sight.directory.peers)
         if sight != self._sight_in_force:
-            plan = proxyplan.plan(sight)
+            plan = wanted.plan or proxyplan.plan(sight)
             self._have_addresses(plan)
             applied = self._put(plan)
             self._plan_in_force, self._left_out = plan, bool(applied.left_out)
             self._have_seen(sight)
-            self._show_ports(not_here, plan, applied)
+            proxywords.show_not_done(parts.problems, wanted.not_here, plan, applied)
         elif self._plan_in_force is not None:
             self._have_addresses(self._plan_in_force)  # who sets up the device anew takes them away
-        parts.draining.in_force(members, marked)
+        parts.draining.in_force(wanted.members, wanted.marked)
+        parts.endings.follow(sight)
+        self._peers.follow(sight, self._plan_in_force or ProxyPlan())
 
     def _have_seen(self, sight: ProxySight) -> None:
         """It is in force. The ports that the proxy listens on are among the host's facts: people see at once that they are others. That
@@ -308,39 +365,6 @@ class Proxying:
             certificate,
         )
 
-    # -- what people are told
-
-    def _show_refused(self, refused: tuple[Admission, ...]) -> None:
-        if not refused:
-            self._parts.problems.clear(REFUSED)
-            return
-        asked = [
-            f"{one.name} by {' and '.join(scope or 'a published port' for scope in one.scopes)} of host {one.host_id}"
-            for one in refused
-        ]
-        self._parts.problems.set(
-            REFUSED,
-            f"services here are to be used by hosts that this host's policy turns away: {_some(asked)}",
-            "have services.from changed by whoever keeps this host's policy, or `uses` and `ingress` of the app",
-        )
-
-    def _show_ports(
-        self, not_here: tuple[PublishedEntry, ...], plan: ProxyPlan, applied: Applied
-    ) -> None:
-        told = [
-            *(f"{one.port} of {one.name}: not allowed by this host's policy" for one in not_here),
-            *plan.left_out,
-            *(f"{each}: a program of this host has it" for each in applied.left_out),
-        ]
-        if not told:
-            self._parts.problems.clear(PORTS)
-            return
-        self._parts.problems.set(
-            PORTS,
-            f"published ports that do not answer here: {_some(told)}",
-            "who has a port: hullmark ports; where an app's ports answer: `ingress` under x-hullmark",
-        )
-
     def _show_names(self) -> None:
         """Containers' hosts files. One that can't be written now is tried again; before a leader has told anything they stay as they are."""
         parts = self._parts
@@ -367,24 +391,3 @@ class Proxying:
 def _ports(sight: ProxySight) -> tuple[object, ...]:
     """What the proxy listens on for who is not on this host."""
     return sight.directory.published, sight.tls_address, sight.tls_port
-
-
-def allowed(
-    directory: Directory, policy: Policy
-) -> tuple[Directory, tuple[Admission, ...], tuple[PublishedEntry, ...]]:
-    """As far as the host's own policy lets it; and what it does not."""
-    kept, turned_away = servicescopes.admitted(policy, directory.admissions)
-    rules = portrules.of_policy(policy)
-    published: list[PublishedEntry] = []
-    not_here: list[PublishedEntry] = []
-    for one in directory.published:
-        name = one.name
-        fits = portrules.allows(rules, name.app, name.service, one.port, "tcp", one.host_ip)
-        (published if fits else not_here).append(one)
-    made = replace(directory, admissions=kept, published=tuple(published))
-    return made, turned_away, tuple(not_here)
-
-
-def _some(told: list[str]) -> str:
-    more = len(told) - NAMED
-    return "; ".join([*told[:NAMED], *([f"and {more} more"] if more > 0 else [])])

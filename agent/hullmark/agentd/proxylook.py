@@ -27,22 +27,24 @@ class ProxySights:
         places: Callable[[], tuple[Path, Path]],
         changes: Callable[[], tuple[str, ...]],
         wait: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places = places
         self._changes = changes
         self._wait = wait
+        self._clock = clock
 
     def look(self, eye: Eye, given: Mapping[str, object]) -> tuple[Reading, ...]:
         folder, run_dir = self._places()
         source = str(run_dir / "worker.sock")
         if not folder.is_dir():
             return (Reading("proxy", str(folder), trouble=Trouble.MISSING, at=eye.wall()),)
-        proxy = Haproxy(folder, run_dir)
+        # By the clock: to ask one that is gone, or hangs, takes its time too.
+        proxy, until = Haproxy(folder, run_dir), self._clock() + SETTLED_S
         seen, written = proxy.look(), _written(folder)
-        left = int(SETTLED_S / AGAIN_S)
-        while left and not (seen.up and seen.loaded == written):
+        while self._clock() < until and not (seen.up and seen.loaded == written):
             self._wait(AGAIN_S)
-            seen, written, left = proxy.look(), _written(folder), left - 1
+            seen, written = proxy.look(), _written(folder)
         reading = Reading(
             "proxy", source, errors=seen.why, facts=_facts(seen, written), at=eye.wall()
         )

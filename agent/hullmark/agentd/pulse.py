@@ -6,6 +6,7 @@ loop waits for outside of the agent doesn't count, however long: a call to the e
 engine that hangs is no fault of the agent's, and to restart the agent would mend nothing; so too a master.
 
     pulse.within(60)            the loop says, before it waits: I am back in 60 s
+    pulse.rest(stopping, 60)    it says so, and waits
     with pulse.elsewhere():     somebody else has it now
         engine.info()
 
@@ -71,6 +72,12 @@ def within(seconds: float) -> None:
     mine: Optional[Pulse] = getattr(_own, "pulse", None)
     if mine is not None:
         mine.expect(seconds)
+
+
+def rest(stopping: threading.Event, seconds: float) -> None:
+    """The calling loop waits so long for its next turn, or until it is told to stop."""
+    within(seconds)
+    stopping.wait(seconds)
 
 
 @contextmanager

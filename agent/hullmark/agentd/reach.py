@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Callable, Protocol
+from typing import Callable, Optional, Protocol
 
 from hullmark import log
 from hullmark.agentd.draining import Draining
 from hullmark.agentd.hostnames import Naming, has_names
 from hullmark.agentd.observer import Observer
-from hullmark.engine.protocol import Engine
+from hullmark.engine.protocol import Container, Engine
 from hullmark.errors import HullmarkError
 from hullmark.host.interfaces import bindable
 from hullmark.model.app import Bundle
@@ -25,6 +25,14 @@ class Reach(Protocol):
 
     def hosts_file(self, instance: InstanceId, bundle: Bundle) -> str:
         """Of a container that is about to be made; empty where its engine makes one. Raises OSError."""
+        ...
+
+    def is_named(self, container_id: str) -> bool:
+        """Whether it has a hosts file of ours."""
+        ...
+
+    def is_nameless(self, container_id: str, bundle: Bundle) -> bool:
+        """Whether it would have a hosts file of ours, were it made now, and has none."""
         ...
 
     def addresses(self) -> tuple[str, ...]:
@@ -49,6 +57,12 @@ class NoReach:
 
     def hosts_file(self, instance: InstanceId, bundle: Bundle) -> str:
         return ""
+
+    def is_named(self, container_id: str) -> bool:
+        return False
+
+    def is_nameless(self, container_id: str, bundle: Bundle) -> bool:
+        return False
 
     def addresses(self) -> tuple[str, ...]:
         return ()
@@ -84,6 +98,22 @@ class ByProxy:
         if not (self._is_installed() and has_names(bundle)):
             return ""
         return self._naming.prepare(instance, bundle)
+
+    def is_named(self, container_id: str) -> bool:
+        known = self._known(container_id)
+        return known is not None and self._naming.files.is_ours(known.hosts_file)
+
+    def is_nameless(self, container_id: str, bundle: Bundle) -> bool:
+        if not (self._is_installed() and has_names(bundle)):
+            return False
+        return self._known(container_id) is not None and not self.is_named(container_id)
+
+    def _known(self, container_id: str) -> Optional[Container]:
+        """None for one that has ended since."""
+        try:
+            return self._observer.container(container_id)
+        except KeyError:
+            return None
 
     def addresses(self) -> tuple[str, ...]:
         """A port that the engine has on all of them, it has on service addresses too: who calls another service there would get this one."""

@@ -43,6 +43,7 @@ from hullmark.core.restart import Attempt, end_of
 from hullmark.engine.protocol import Engine
 from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model import names
+from hullmark.model.observed import InstanceStatus
 from hullmark.model.orders import Orders
 
 ENGINE_RETRY_S = (0.5, 5.0)
@@ -193,6 +194,7 @@ class Reconciler:
             networks,
             under_way.removed_volumes & removals,
             self._parts.hearing.unheard_s(),
+            self._parts.engine.info().name,
         )
         again = list(resumed(situation))
         for one in again:
@@ -264,13 +266,25 @@ class Reconciler:
 
     def _publish(self, orders: Orders, decision: Decision, situation: Situation) -> None:
         named: dict[str, tuple[str, ...]] = {}
+        statuses = dict(decision.statuses)
         for assignment in orders.assignments:
             key, name = spec_key(assignment.spec_hash), assignment.instance.container_name
             if name not in situation.found:
                 named[key] = (*named.get(key, ()), name)
+            elif self._parts.reach is not None:
+                statuses[name] = self._told_of_names(statuses[name], situation.found[name], orders)
         self._named = named
         removed = sorted(names.engine_name(*one) for one in situation.removed_volumes)
-        self._parts.board.show(decision.statuses, decision.orphans, orders.revision, tuple(removed))
+        self._parts.board.show(statuses, decision.orphans, orders.revision, tuple(removed))
+
+    def _told_of_names(
+        self, status: InstanceStatus, found: Found, orders: Orders
+    ) -> InstanceStatus:
+        bundle, reach = orders.bundles.get(found.spec_hash), self._parts.reach
+        if reach is None:
+            return status
+        is_nameless = bundle is not None and reach.is_nameless(found.container_id, bundle)
+        return replace(status, named=reach.is_named(found.container_id), nameless=is_nameless)
 
     def _show_trouble(self, error: HullmarkError) -> None:
         parts = self._parts

@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 import hullmark
 from hullmark import log
@@ -39,8 +39,40 @@ KIND = "certificate.renewed"
 """Of its audit records, which say by their outcome whether it was."""
 
 
+def due_in_s(valid_from: float, valid_until: float, now: float) -> float:
+    """Until a certificate is to be renewed; below zero where it should have been."""
+    return valid_until - (valid_until - valid_from) * LEFT - now
+
+
+class Trying:
+    """One certificate's renewal, tried until it works; while it doesn't, that is the problem `code` of the host. `renew` does it, or raises HullmarkError."""
+
+    def __init__(self, renew: Callable[[], None], problems: Problems, code: str) -> None:
+        self._renew = renew
+        self._problems = problems
+        self._code = code
+        self._waits = Waits(*RETRY_S)
+
+    def once(self, trouble: str) -> Optional[float]:
+        """None where it worked; else the seconds until the next try. `trouble`: what people are told then, before the reason."""
+        try:
+            with pulse.elsewhere():
+                self._renew()
+        except HullmarkError as error:
+            remedy = error.remedy or "it is tried again until it works"
+            self._problems.set(self._code, f"{trouble}: {error.message}", remedy)
+            return self._waits.next()
+        self._waits.reset()
+        self.unneeded()
+        return None
+
+    def unneeded(self) -> None:
+        """What there is is good."""
+        self._problems.clear(self._code)
+
+
 class Renewal:
-    """`renew` does it, or raises HullmarkError."""
+    """Of the agent's own certificate."""
 
     def __init__(
         self,
@@ -50,16 +82,13 @@ class Renewal:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._identity = identity
-        self._problems = problems
-        self._renew = renew
+        self._trying = Trying(renew, problems, "certificate.renewal")
         self._wall = wall
-        self._waits = Waits(*RETRY_S)
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             wait_s = self.turn()
-            pulse.within(wait_s)
-            stopping.wait(wait_s)
+            pulse.rest(stopping, wait_s)
 
     def turn(self) -> float:
         """Renew where it is time. Returns the seconds until it is to be looked at again."""
@@ -67,24 +96,14 @@ class Renewal:
             enrolled, _ = self._identity.usable()
         except BrokenState:
             return FILES_RETRY_S  # the sync says what is wrong; a person mends it
-        life_s = enrolled.valid_until - enrolled.valid_from
-        due_in_s = enrolled.valid_until - life_s * LEFT - self._wall()
-        if due_in_s > 0:
-            self._problems.clear("certificate.renewal")
-            return min(max(due_in_s, LOOK_S[0]), LOOK_S[1])
-        try:
-            with pulse.elsewhere():
-                self._renew()
-        except HullmarkError as error:
+        wait_s = due_in_s(enrolled.valid_from, enrolled.valid_until, self._wall())
+        if wait_s > 0:
+            self._trying.unneeded()
+            return min(max(wait_s, LOOK_S[0]), LOOK_S[1])
+        again_s = self._trying.once("this host's certificate can't be renewed")
+        if again_s is not None:
             left_s = enrolled.valid_until - self._wall()
-            self._problems.set(
-                "certificate.renewal",
-                f"this host's certificate can't be renewed: {error.message}",
-                error.remedy or "it is tried again until it works",
-            )
-            return min(self._waits.next(), max(left_s / 10, LOOK_S[0]))
-        self._waits.reset()
-        self._problems.clear("certificate.renewal")
+            return min(again_s, max(left_s / 10, LOOK_S[0]))
         _log.info("certificate renewed")
         return LOOK_S[0]
 

@@ -42,7 +42,7 @@ class Reporter:
         self._sequence = 0
         self._sent: Optional[HostState] = None
         self._whole = threading.Event()
-        self._trouble = ""
+        self._told = log.Seldom()
 
     def resend(self) -> None:
         """The leader wants everything. Asked for during a report, it is the next one that is whole."""
@@ -58,12 +58,11 @@ class Reporter:
                 if self.once():
                     stopping.wait(GAP_S)
                 waits.reset()
-                self._trouble = ""
+                self._told.clear()
             except HullmarkError as error:
                 version = -1
-                if error.message != self._trouble:
+                if self._told.is_due(error.kind):
                     _log.info("not reported", why=error.message)
-                    self._trouble = error.message
                 stopping.wait(waits.next())
 
     def once(self) -> bool:

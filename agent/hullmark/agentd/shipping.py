@@ -49,7 +49,7 @@ class Shipping:
         self._led_by = ""
         self._not_before = 0.0
         self._waits = Waits(*RETRY_S)
-        self._trouble = ""
+        self._told = log.Seldom()
 
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -75,9 +75,8 @@ class Shipping:
         except NotFound:
             self._not_before = self._clock() + OLD_S
         except HullmarkError as error:
-            if error.message != self._trouble:
+            if self._told.is_due(error.kind):
                 _log.info("records not sent", why=error.message)
-            self._trouble = error.message
             self._not_before = self._clock() + self._waits.next()
         return False
 
@@ -97,7 +96,7 @@ class Shipping:
         if stuck:
             self._stuck(f"the leader takes no records: {answer.why}")
             return False
-        self._trouble = ""
+        self._told.clear()
         if lines or answer.cursor == file.head.seq:  # else it was only asked how far it is
             self._waits.reset()
             self._problems.clear(NOT_TAKEN)

@@ -85,9 +85,8 @@ class Viewpoint:
 
     def __init__(self, config: AgentConfig, engine: Optional[Engine]) -> None:
         self._engine = engine
-        self._own_folders = [
-            Path(config.state_dir) / name for name in ("configs", hostnames.FOLDER)
-        ]
+        self._hosts_files = Path(config.state_dir) / hostnames.FOLDER
+        self._own_folders = [Path(config.state_dir) / "configs", self._hosts_files]
         self._sockets = (config.engine_socket.partition("://")[2], *SOCKETS)
         self._guarded = (
             *_OURS,
@@ -196,6 +195,12 @@ class Viewpoint:
                 if path:
                     found.setdefault(path, replace(one, path=path))
         return tuple(found.values())
+
+    def hosts_file(self, inspected: Mapping[str, Any]) -> str:
+        """Where the agent has the hosts file of this container, if it has one. Where its folder was lost the file is there again a moment later, with other
+        content than the container still sees."""
+        name = str(inspected.get("Name") or "").lstrip("/")
+        return str(self._hosts_files / name.replace("/", "_"))
 
     def _own_files(self) -> tuple[str, ...]:
         """The agent's copies of configs, and containers' hosts files."""

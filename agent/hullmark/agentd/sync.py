@@ -109,8 +109,7 @@ class Sync:
     def run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
             wait_s = self.turn()
-            pulse.within(wait_s)
-            stopping.wait(wait_s)
+            pulse.rest(stopping, wait_s)
 
     def turn(self) -> float:
         """One poll, and what went wrong as a problem. Returns how long to wait before the next: nothing after a

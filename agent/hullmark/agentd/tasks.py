@@ -3,6 +3,7 @@ says of a bundle, what its proxy carries, and commands to be run in containers."
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Mapping
@@ -18,7 +19,7 @@ from hullmark.model.execution import CLAIM, ExecRecord
 from hullmark.model.foresight import PolicyAnswer
 from hullmark.model.orders import Task
 from hullmark.model.protocol import ResolveAnswer
-from hullmark.model.proxy import PortTraffic, Traffic
+from hullmark.model.proxy import Traffic
 from hullmark.model.wire import canonical, to_wire
 
 _log = log.get("tasks")
@@ -28,7 +29,7 @@ AT_ONCE = 16
 REMEMBERED = 1000
 
 
-Counts = Callable[[], tuple[PortTraffic, ...]]
+Counts = Callable[[], Traffic]
 """What this host's proxy carries. Raises HullmarkErrors where that can't be told."""
 
 
@@ -150,11 +151,12 @@ def _traffic(given: Mapping[str, str], counts: Optional[Counts]) -> Traffic:
     except HullmarkError as error:
         return Traffic(why=error.message)
     app, service = given.get("app", ""), given.get("service", "")
-    return Traffic(
-        tuple(
-            one for one in found if app in ("", one.name.app) and service in ("", one.name.service)
-        )
+    ports = tuple(
+        one
+        for one in found.ports
+        if app in ("", one.name.app) and service in ("", one.name.service)
     )
+    return dataclasses.replace(found, ports=ports)
 
 
 def _in_a_thread(answer: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from hullmark.agentd.draining import Draining
 from hullmark.agentd.observer import Observer
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.waits import Waits
+from hullmark.core.byhand import PLUGS
 from hullmark.engine.protocol import Engine, EngineEvent
 from hullmark.errors import EngineUnavailable, HullmarkError
 from hullmark.model.names import parse_container_name
@@ -71,8 +72,7 @@ class Watch:
                 # An engine that comes back may be another one, of another version.
                 self._engine.close()
                 wait_s = waits.next()
-                pulse.within(wait_s)
-                stopping.wait(wait_s)
+                pulse.rest(stopping, wait_s)
 
     def follow(self, stopping: threading.Event) -> bool:
         """Until the stream ends, whoever ends it. True where an event came."""
@@ -95,6 +95,11 @@ class Watch:
 
     def take(self, event: EngineEvent) -> None:
         self._by_hand.take(event)
+        if event.about == "network" and event.action in PLUGS:
+            # Podman has the container's id in the place of the network's.
+            if self._observer.mark_known(event.fields.get("container") or event.container_id):
+                self._wake()
+            return
         if not event.ours or event.action not in CHANGES:
             return
         instance = parse_container_name(event.name)

@@ -20,13 +20,14 @@ import hullmark
 from hullmark import log
 from hullmark.agentd import pulse
 from hullmark.agentd.asked import LOCAL
-from hullmark.core.filechanges import compare, is_within, unsafe, within
+from hullmark.core.filechanges import away, compare, is_within, unsafe, within
 from hullmark.errors import InvalidInput
 from hullmark.host import filepicture
 from hullmark.host.eye import Eye
+from hullmark.host.filepicture import FILES_MOST
 from hullmark.host.filewatch import FileWatch
 from hullmark.model import jsontext
-from hullmark.model.audit import Entry, Outcome
+from hullmark.model.audit import BY_HAND, Actor, Entry, Outcome
 from hullmark.model.control import Reading, Trouble
 from hullmark.model.watchedfile import FileChange, FileState
 from hullmark.model.wire import from_wire, to_wire
@@ -79,6 +80,7 @@ class WatchedFiles:
         self._wanted: set[str] = set(also)
         self._places: tuple[str, ...] = ()
         self._picture: dict[str, FileState] = {}
+        self._absent: dict[str, FileState] = {}  # sockets, those that are longest gone first
         self._known: tuple[str, ...] = ()
         self._troubles: tuple[str, ...] = ()
         self._compared_at = 0.0
@@ -231,7 +233,7 @@ class WatchedFiles:
         )
         # Files of a place that was not watched before are no news.
         known = tuple(place for place in places if place in self._known)
-        changes = compare(within(self._picture, known), within(picture, known))
+        changes = compare(within(self._remembered(), known), within(picture, known))
         if afresh:
             self._read_at = now
         with self._lock:
@@ -242,7 +244,7 @@ class WatchedFiles:
         """At these paths alone, with all that is in them."""
         part, _ = filepicture.take(sorted(paths), self._picture, read=_slowly(SHARE))
         some = tuple(paths)
-        changes = compare(within(self._picture, some), part)
+        changes = compare(within(self._remembered(), some), part)
         rest = {path: state for path, state in self._picture.items() if not is_within(path, some)}
         watch.watch(filepicture.folders(some))
         self._take({**rest, **part}, changes, self._known)
@@ -253,9 +255,12 @@ class WatchedFiles:
         changes: tuple[FileChange, ...],
         known: tuple[str, ...],
     ) -> None:
-        moved = changes or known != self._known or len(picture) != len(self._picture)
+        before = self._remembered()
+        gone = within(away(before, picture), known)
+        absent = dict(list(gone.items())[-FILES_MOST:])
+        moved = changes or known != self._known or before.keys() != {*absent, *picture}
         with self._lock:
-            self._picture, self._known = picture, known
+            self._picture, self._absent, self._known = picture, absent, known
             self._changes += len(changes)
         if changes:
             self._record(changes)
@@ -264,20 +269,24 @@ class WatchedFiles:
         if changes:
             self._changed()
 
+    def _remembered(self) -> dict[str, FileState]:
+        """What is there, and sockets that were: what comes in their place is compared with that."""
+        return {**self._absent, **self._picture}
+
     def _record(self, changes: tuple[FileChange, ...]) -> None:
         former, self._former = self._former, hullmark.__version__
         upgraded = former != hullmark.__version__
         news = [one for one in changes if not (upgraded and is_within(one.path, PROGRAMS))]
         for change in news[:RECORDED_MOST]:
             self._note(_entry(change))
-        for number, what in (
-            (len(news) - RECORDED_MOST, "and more at the same time"),
-            (len(changes) - len(news), f"{UPGRADED} {former} to {hullmark.__version__}"),
-        ):
-            if number > 0:
-                fields = {"files": str(number)}
-                entry = Entry(CHANGED, f"{number} files", origin=LOCAL, reason=what, fields=fields)
-                self._note(entry)
+        more, own = len(news) - RECORDED_MOST, len(changes) - len(news)
+        if more > 0:
+            fields = {"files": str(more)}
+            self._note(_of_others(f"{more} files", "and more at the same time", fields))
+        if own > 0:
+            what, fields = f"{UPGRADED} {former} to {hullmark.__version__}", {"files": str(own)}
+            entry = Entry(CHANGED, f"{own} files", origin=LOCAL, reason=what, fields=fields)
+            self._note(entry)
         now = self._wall()
         with self._lock:
             kept = [one for one in self._recent if now - one[0] < RECENT_S]
@@ -314,7 +323,7 @@ class WatchedFiles:
             "version": hullmark.__version__,
             "places": list(self._known),
             "recent": [list(one) for one in self._recent],
-            "files": {path: to_wire(state) for path, state in self._picture.items()},
+            "files": {path: to_wire(state) for path, state in self._remembered().items()},
         }
         draft = self._file.with_name(f".{FILE}.new")
         try:
@@ -334,7 +343,20 @@ def _entry(change: FileChange) -> Entry:
     fields = {"what": change.what}
     for name, old, new in zip(change.fields, change.was, change.is_now):
         fields[f"{name}_was"], fields[name] = old, new
-    return Entry(CHANGED, change.path, origin=LOCAL, reason=str(change), fields=fields)
+    return _of_others(change.path, str(change), fields)
+
+
+def _of_others(subject: str, reason: str, fields: Mapping[str, str]) -> Entry:
+    """A file doesn't say who changed it."""
+    return Entry(
+        CHANGED,
+        subject,
+        by=BY_HAND,
+        actor=Actor.UNKNOWN,
+        origin=LOCAL,
+        reason=reason,
+        fields=fields,
+    )
 
 
 def _slowly(share: float) -> Callable[[int], None]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hullmark.cli.absentees import Absentees, unseen
 from hullmark.cli.client import Client
 from hullmark.cli.polling import HOLD_S, newer
 from hullmark.errors import NotFound
@@ -26,15 +27,18 @@ class Arrival:
     left: Sequence[MovedSlot]
 
 
-def await_arrival(client: Client, answer: MoveAnswer, timeout_s: float) -> Arrival:
-    """Raises what `Client.ask` does once time is over and no master answers."""
+def await_arrival(
+    client: Client, answer: MoveAnswer, timeout_s: float, told: bool = False
+) -> Arrival:
+    """`told`: a host that is lost, and waited for, is named on standard error. Raises what `Client.ask` does once time is over and no master answers."""
+    absentees = Absentees(client if told else None, timeout_s)
     begin = time.monotonic()
     deadline = begin + timeout_s
     left = [moved for moved in answer.slots if not moved.withdrawn]
     path, version, planned = f"/v1/apps/{answer.app}", 0, False
     while left:
         passed_s = time.monotonic() - begin
-        hold_s = HOLD_S if planned else max(0.0, STUCK_S - passed_s)
+        hold_s = min(absentees.left_s, HOLD_S if planned else max(0.0, STUCK_S - passed_s))
         try:
             detail = newer(client, AppDetail, path, version, hold_s, deadline)
             left = [moved for moved in left if not _is_there(moved, detail.instances)]
@@ -47,6 +51,8 @@ def await_arrival(client: Client, answer: MoveAnswer, timeout_s: float) -> Arriv
             return Arrival("unplaced", left)
         if left and passed_s >= timeout_s:
             return Arrival("timeout", left)
+        names = {moved.name for moved in left}
+        absentees.awaited(unseen(item for item in detail.instances if item.name in names))
     return Arrival("timeout" if left else "settled", left)
 
 
@@ -62,11 +68,15 @@ def _is_there(moved: MovedSlot, instances: Iterable[InstanceView]) -> bool:
 
 
 def _are_stuck(client: Client, path: str, left: Sequence[MovedSlot], deadline: float) -> bool:
-    """Whether each stays where it is, because every other host is ruled out. `path` is the app's."""
+    """Whether each stays where it is, because every other host is ruled out, or there is none. `path` is the app's."""
     service = left[0].name.partition("/")[2].rpartition(".")[0]
     query = {"service": service}
     found = newer(client, Explanation, f"{path}/explain", 0, 0.0, deadline, query)
+    nowhere = found.hosts < 2
     stuck = {
-        (slot.name, slot.host) for each in found.services for slot in each.slots if slot.refusals
+        (slot.name, slot.host)
+        for each in found.services
+        for slot in each.slots
+        if slot.refusals or nowhere
     }
     return all((moved.name, moved.leaves) in stuck for moved in left)

@@ -41,12 +41,13 @@ _WORDS = {
 
 
 def wait(
-    asked: Asked, app: str, quiet: bool, waiting: Callable[[Callable[[Any], None]], Waited]
+    asked: Asked, app: str, quiet: bool, waiting: Callable[[Callable[[Any], None], bool], Waited]
 ) -> Waited:
-    """Wait with progress."""
-    progress: Progress = choose(silent=asked.json or quiet)
+    """Wait with progress. `waiting` gets who takes each answer, and whether somebody reads what is said meanwhile."""
+    silent = asked.json or quiet
+    progress: Progress = choose(silent=silent)
     with goes_on(asked, "the change", f"hullmark ps {app}"), progress:
-        return waiting(progress.seen)
+        return waiting(progress.seen, not silent)
 
 
 def tell(

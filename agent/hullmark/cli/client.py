@@ -14,7 +14,8 @@ from typing import Any, Callable, Optional, TypeVar
 from hullmark import errors
 from hullmark.cli.address import Address, parse_https
 from hullmark.cli.heldanswer import HeldError
-from hullmark.cli.transport import Answer, LostError, NotReachedError, Transport
+from hullmark.cli.stillness import SIGN_S
+from hullmark.cli.transport import CONNECT_S, Answer, LostError, NotReachedError, Transport
 from hullmark.errors import (
     HullmarkError,
     InvalidInput,
@@ -23,7 +24,7 @@ from hullmark.errors import (
     StaleEpoch,
     StoreUnavailable,
 )
-from hullmark.launchers import start_command
+from hullmark.launchers import look_command, start_command
 from hullmark.model import jsontext
 from hullmark.model.wire import canonical, from_wire
 
@@ -33,7 +34,9 @@ ANSWER_S = 30.0
 """Longer than a master takes to give up: it asks agents for 20 s when an image's tag is resolved."""
 QUICK_S = 6.0
 """How long the first answer is waited for where there are other masters: one that is frozen is followed by another by
-then. One that is only slow is asked again with the same request id, and waited for longer."""
+then. One that is only slow is asked again with the same request id, and waited for longer. A question to a single master waits as long before
+it looks whether that does anything at all; see `Client._quiet_s`."""
+QUIET_LEAST_S = 0.5
 RETRY_S = 12.0
 """How long a change whose answer was lost is sent again: a master that was restarted, or another one, leads by then."""
 READ_S = 6.0
@@ -60,7 +63,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._addresses = tuple(addresses)
-        self._transport = Transport(self._addresses[0])
+        self._transport = self._to(self._addresses[0])
         self._answer_s = answer_s
         self._retry_s = retry_s
         self._clock = clock
@@ -79,14 +82,25 @@ class Client:
         self._transport.close()
 
     def ask(
-        self, cls: type[T], path: str, query: Mapping[str, object] = {}, hold_s: float = 0.0
+        self,
+        cls: type[T],
+        path: str,
+        query: Mapping[str, object] = {},
+        hold_s: float = 0.0,
+        only_s: Optional[float] = None,
     ) -> T:
-        """A question; changes nothing. `hold_s` is how long the master may hold it. Raises what `errors` has
-        for the master's answer, MasterUnavailable where none comes."""
+        """A question; changes nothing. `hold_s` is how long the master may hold it. `only_s`: it is asked once, and all masters together have so
+        long to answer. Raises what `errors` has for the master's answer, MasterUnavailable where none comes."""
         target = path + _query(query)
+        answer_s = self._answer_s + hold_s
+        if only_s is not None:
+            answer_s = min(answer_s, only_s / len(self._addresses))
 
         def once() -> bytes:
-            return self._exchange("GET", target, b"", self._answer_s + hold_s)
+            return self._exchange("GET", target, b"", answer_s)
+
+        if only_s is not None:
+            return self.decoded(cls, once())
 
         several = len(self._addresses) > 1
         return self.decoded(cls, self._again(once, min(READ_S, self._retry_s), several=several))
@@ -147,7 +161,9 @@ class Client:
 
         def begin() -> Answer:
             nonlocal found
-            answer, found = self._transport.lines(path + _query(query), self._answer_s)
+            answer, found = self._transport.lines(
+                path + _query(query), self._answer_s, quiet_s=self._quiet_s
+            )
             return answer
 
         def once() -> bytes:
@@ -179,19 +195,33 @@ class Client:
 
     def _exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> bytes:
         def once() -> Answer:
-            quick_s = timeout_s - self._answer_s + QUICK_S
+            quick_s = max(0.0, timeout_s - self._answer_s) + QUICK_S
             limit_s = timeout_s if self._patient else min(timeout_s, quick_s)
-            return self._transport.exchange(method, target, body, limit_s)
+            quiet_s = self._quiet_s if method == "GET" else None
+            if quiet_s is not None and QUIET_LEAST_S <= limit_s - SIGN_S < quiet_s:
+                quiet_s = round(limit_s - SIGN_S, 1)  # so that there is time left to look
+            return self._transport.exchange(method, target, body, limit_s, quiet_s)
 
         return self._of_leader(once)
 
+    @property
+    def _share_s(self) -> float:
+        """How long each master has to give a sign of life, so that all that hang are found out in the time that one is given."""
+        return (QUICK_S + SIGN_S) / len(self._addresses)
+
+    @property
+    def _quiet_s(self) -> float:
+        """How long a question waits before it looks whether the master does anything at all."""
+        return min(QUICK_S, max(QUIET_LEAST_S, self._share_s - SIGN_S))
+
     def _of_leader(self, exchange: Callable[[], Answer], *, once: bool = False) -> bytes:
         """The body of a good answer. A master that doesn't lead may say who does; each is asked once. Where none leads, what
-        one knew last is as good as there is. Raises what the last one said. `once`: what may have been done is not asked
-        of another."""
+        one knew last is as good as there is. Raises what the last one said, and where none said anything what came of each. `once`: what may have been done is
+        not asked of another."""
         asked: set[Address] = set()
         known: Optional[Answer] = None
         trouble: Optional[HullmarkError] = None
+        silent: list[str] = []
         address: Optional[Address] = self.address
         while address is not None:
             asked.add(address)
@@ -199,8 +229,10 @@ class Client:
             try:
                 answer = exchange()
             except (NotReachedError, LostError) as error:
+                found = self._unavailable(error)
+                silent.append(found.message)
                 if trouble is None or not isinstance(error, NotReachedError):
-                    trouble = self._unavailable(error)
+                    trouble = found
                     trouble.__cause__ = error
                 if once and not isinstance(error, NotReachedError):
                     raise trouble from error
@@ -225,6 +257,8 @@ class Client:
             self._warn_of(known, knows)
             return known.body
         assert trouble is not None
+        if len(silent) > 1 and len(silent) == len(asked):
+            raise MasterUnavailable("; ".join(silent), remedy=trouble.remedy) from trouble.__cause__
         raise trouble
 
     def _warn_of(self, known: Answer, master: Address) -> None:
@@ -242,7 +276,11 @@ class Client:
     def _go(self, address: Address) -> None:
         if address != self.address:
             self._transport.close()
-            self._transport = Transport(address)
+            self._transport = self._to(address)
+
+    def _to(self, address: Address) -> Transport:
+        several = len(self._addresses) > 1
+        return Transport(address, min(CONNECT_S, self._share_s) if several else None)
 
     def _next(self, asked: Collection[Address]) -> Optional[Address]:
         return next((each for each in self._addresses if each not in asked), None)
@@ -257,7 +295,7 @@ class Client:
 
     def _unavailable(self, error: OSError) -> MasterUnavailable:
         if isinstance(error, LostError):
-            remedy = error.remedy or "ask again; look at the master's log"
+            remedy = error.remedy or f"ask again; look at the master: {look_command('masterd')}"
             return MasterUnavailable(f"{self.address}: {error}", remedy=remedy)
         if isinstance(error, NotReachedError) and error.remedy:
             return MasterUnavailable(f"{self.address}: {error}", remedy=error.remedy)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from hullmark.cli.words import pairs
-from hullmark.errors import UsageError
+from hullmark.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from hullmark.compose import Loaded
@@ -103,6 +104,16 @@ def load(project: Project) -> Loaded:
         profiles=list(project.profiles),
         images=pairs(project.images, "--image"),
     )
+
+
+@contextlib.contextmanager
+def placing(loaded: Loaded) -> Iterator[None]:
+    """What a master finds wrong with the app is told with its file and line. Raises InvalidInput."""
+    try:
+        yield
+    except InvalidInput as error:
+        problems = [loaded.placed(each) for each in error.problems]
+        raise InvalidInput(problems, remedy=error.remedy) from error
 
 
 def _default_files(folder: Path) -> Sequence[str]:

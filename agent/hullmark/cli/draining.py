@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hullmark.cli.absentees import Absentees
 from hullmark.cli.client import Client
 from hullmark.cli.polling import HOLD_S, newer
 from hullmark.model.host import Availability
@@ -26,23 +27,28 @@ class Drained:
     hosts: tuple[HostDetail, ...]
 
 
-def await_drained(client: Client, names: Sequence[str], timeout_s: float, seen: Seen) -> Drained:
-    """`seen` is called with each answer. Raises what `Client.ask` does once time is over and no master answers,
+def await_drained(
+    client: Client, names: Sequence[str], timeout_s: float, seen: Seen, told: bool = False
+) -> Drained:
+    """`seen` is called with each answer. `told`: a host that is lost is named on standard error. Raises what `Client.ask` does once time is over and no master answers,
     NotFound for a host that was removed meanwhile."""
     begin = time.monotonic()
     hosts: tuple[HostDetail, ...] = ()
+    absentees = Absentees(client if told else None, timeout_s)
     # What was stuck on one may have found a place while the others were waited for.
     for _ in range(min(len(names), 2)):
-        hosts = tuple(_last(client, name, begin, timeout_s, seen) for name in names)
+        hosts = tuple(_last(client, name, begin, timeout_s, seen, absentees) for name in names)
     return _judged(hosts)
 
 
-def _last(client: Client, name: str, begin: float, timeout_s: float, seen: Seen) -> HostDetail:
+def _last(
+    client: Client, name: str, begin: float, timeout_s: float, seen: Seen, absentees: Absentees
+) -> HostDetail:
     """One host, when nothing goes any more or time is over."""
     version, deadline, planned = 0, begin + timeout_s, False
     while True:
         passed_s = time.monotonic() - begin
-        hold_s = HOLD_S if planned else max(0.0, STUCK_S - passed_s)
+        hold_s = min(absentees.left_s, HOLD_S if planned else max(0.0, STUCK_S - passed_s))
         detail = newer(client, HostDetail, f"/v1/hosts/{name}", version, hold_s, deadline)
         seen(detail)
         if not detail.left or passed_s >= timeout_s or not _is_draining(detail):
@@ -50,6 +56,7 @@ def _last(client: Client, name: str, begin: float, timeout_s: float, seen: Seen)
         planned = time.monotonic() - begin >= STUCK_S
         if planned and _is_stuck(detail):
             return detail
+        absentees.awaited([name] if detail.host.state == "lost" else ())
         version = detail.version
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from hullmark.cli.client import Client
 from hullmark.cli.words import one_line
 from hullmark.errors import HullmarkError
+from hullmark.model.api import HostList
 from hullmark.model.explanation import Explanation
 from hullmark.model.hostlife import LOCAL_DATA, RUNS_ON_EACH, HostDetail
 
@@ -37,10 +38,13 @@ class Departures:
 def obstacles(client: Client, detail: HostDetail) -> Iterator[str]:
     """What is still there, why, and what to type."""
     host = detail.host.name
+    alone = any(stay.why != RUNS_ON_EACH for stay in detail.stays) and _is_alone(client)
     for stay in detail.stays:
         yield f"{stay.name} stays on {host}: {stay.why}"
         if stay.why == RUNS_ON_EACH:
             yield "  it goes once nothing else stays"
+        elif alone:
+            yield "  there is no other host: hullmark invite HOST"
         else:
             more = " --accept-data-loss" if stay.why == LOCAL_DATA else ""
             yield f"  to give it another host: hullmark move {stay.name}{more}"
@@ -55,6 +59,14 @@ def obstacles(client: Client, detail: HostDetail) -> Iterator[str]:
         if name not in known:
             yield f"{name} is still on {host}"
             yield f"  what keeps it: hullmark explain {_service(name)}"
+
+
+def _is_alone(client: Client) -> bool:
+    """Whether there is one host only, as far as a master says."""
+    try:
+        return len(client.ask(HostList, "/v1/hosts").hosts) == 1
+    except HullmarkError:
+        return False  # then a move says so
 
 
 def _helps(client: Client, service: str, why: str, names: Sequence[str]) -> Iterator[str]:

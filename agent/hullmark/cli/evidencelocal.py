@@ -1,4 +1,4 @@
-"""What a host without a cluster has for a pack: its own audit log, and what people said of its incidents."""
+"""What a host has for a pack by itself: its own audit log, and without a cluster what people said of its incidents."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from hullmark.config import AgentConfig
 
 POSTURE = "posture.json"
+ALONE = "this host has no cluster: nobody but itself vouches for its records, and it signed this pack itself"
+ENROLLED = (
+    "this host has a cluster, and made and signed this pack alone: what masters vouch for, and keep of incidents, "
+    "is not in it; with that: hullmark evidence export without --local"
+)
 
 
 def configuration(file: str) -> AgentConfig:
@@ -55,10 +60,17 @@ def gather(config: AgentConfig, when: Period, folder: Path) -> Gathered:
     found.parts.append(part)
     if part.last:
         found.vouched.use(log, part.last)
-    found.remarks.append(
-        "this host has no cluster: nobody but itself vouches for its records, and it signed this pack itself"
-    )
+    found.remarks.append(ENROLLED if is_enrolled(config) else ALONE)
     return found
+
+
+def is_enrolled(config: AgentConfig) -> bool:
+    """Raises Forbidden."""
+    file = Path(config.state_dir) / "enrolment.json"
+    try:
+        return file.exists()
+    except PermissionError as error:
+        raise Forbidden(f"{file} may be read by root only", remedy="run it as root") from error
 
 
 def _told(config: AgentConfig, remarks: list[str]) -> tuple[str, tuple[Incident, ...]]:

@@ -108,8 +108,9 @@ def verified_document(file: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def traced(found: Trace, local_log: str = "") -> Iterator[str]:
-    """`local_log`: the folder of a host's own log, where no master is asked."""
+def traced(found: Trace, local_log: str = "", *, has_cluster: bool = True) -> Iterator[str]:
+    """`local_log`: the folder of a host's own log, where no master is asked. `has_cluster`: there are masters."""
+    is_unasked = bool(local_log) and has_cluster
     yield f"{found.requirement} {one_line(found.title)}, host {one_line(found.host)}"
     if found.covers:
         yield f"  shown        {one_line(found.covers)}"
@@ -125,7 +126,7 @@ def traced(found: Trace, local_log: str = "") -> Iterator[str]:
             utc(one.at),
             str(one.seq),
             one.hash[:16],
-            ",".join(one.sealed_by) or "nobody",
+            ",".join(one.sealed_by) or ("not asked" if is_unasked else "nobody"),
         )
         for one in found.results
     ]
@@ -138,9 +139,10 @@ def traced(found: Trace, local_log: str = "") -> Iterator[str]:
     for name in found.missing:
         yield f"  WRONG  no result of {one_line(name)} is in the records"
     vouched = ", ".join(f"{name} to record {seq}" for name, seq in found.vouched_by.items())
+    nobody = "masters that were not asked" if is_unasked else "nobody"
     yield (
         f"  chain        records {found.first} to {found.last} of the log: {one_line(found.chain)};"
-        f" vouched for by {vouched or 'nobody'}"
+        f" vouched for by {vouched or nobody}"
     )
     if found.results:
         kind, log = "control.result", found.results[0].log

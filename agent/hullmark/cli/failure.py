@@ -18,12 +18,12 @@ def tell(error: HullmarkError, *, as_json: bool) -> None:
     if as_json:
         _tell_json(error)
         return
-    lines = error.message.splitlines() or ["failed"]
+    lines = [one_line(line) for line in error.message.splitlines()] or ["failed"]
     if len(lines) > PROBLEMS_SHOWN:
         lines[PROBLEMS_SHOWN:] = [f"and {len(lines) - PROBLEMS_SHOWN} more"]
     text = f"hullmark: {lines[0]}\n" + "".join(f"          {line}\n" for line in lines[1:])
     if error.remedy:
-        text += f"  what to do: {error.remedy}\n"
+        text += f"  what to do: {one_line(error.remedy)}\n"
     sys.stderr.write(text)
 
 

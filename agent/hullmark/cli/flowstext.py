@@ -22,24 +22,32 @@ COLUMNS = (
         "Declared by",
     ),
     *("Networks", "Hosts of callers", "Hosts of service", "Across hosts", "Encrypted"),
+    "Refused by policy of",
 )
 OUTSIDE = "outside"
+OF_HOST = "programs of the host"
 _WHY = {FlowKind.PUBLISHED: "published", FlowKind.HOST: "mode: host", FlowKind.USES: "uses"}
 
 
 def as_table(flows: Sequence[Flow]) -> list[str]:
-    return table(HEADS, [_row(flow) for flow in flows], width())
+    """The last column only where policies refuse any."""
+    rows = [_row(flow) for flow in flows]
+    if not any(flow.refused_by for flow in flows):
+        return table(HEADS, rows, width())
+    refused = [(*row, ", ".join(flow.refused_by) or "-") for row, flow in zip(rows, flows)]
+    return table((*HEADS, "REFUSED BY POLICY OF"), refused, width())
 
 
 def as_csv(flows: Iterable[Flow]) -> str:
     """With a row of names first, in a form that spreadsheets take as text."""
     rows = tuple(
         (
-            *(flow.caller or OUTSIDE, flow.caller_scope, flow.service, flow.scope),
+            *(_caller(flow), flow.caller_scope, flow.service, flow.scope),
             *(_numbers(flow.ports), flow.protocol, _numbers(flow.published), flow.kind.value),
             *(", ".join(flow.networks), ", ".join(flow.caller_hosts)),
             *(", ".join(flow.service_hosts), "yes" if flow.across_hosts else "no"),
             flow.encrypted.value,
+            ", ".join(flow.refused_by),
         )
         for flow in flows
     )
@@ -48,7 +56,7 @@ def as_csv(flows: Iterable[Flow]) -> str:
 
 def _row(flow: Flow) -> tuple[str, ...]:
     return (
-        flow.caller or OUTSIDE,
+        _caller(flow),
         flow.caller_scope or "-",
         flow.service,
         flow.scope,
@@ -57,6 +65,10 @@ def _row(flow: Flow) -> tuple[str, ...]:
         "yes" if flow.across_hosts else "no",
         flow.encrypted.value,
     )
+
+
+def _caller(flow: Flow) -> str:
+    return flow.caller or (OF_HOST if flow.local else OUTSIDE)
 
 
 def _ports(flow: Flow) -> str:

@@ -91,6 +91,14 @@ class Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[Optional[str], Optional[click.Command], list[str]]:
+        near = _near(args[0])
+        if near:
+            raise click.UsageError(f"No such command {args[0]!r}; did you mean {near}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table above: no command has to be imported for it."""
         with formatter.section("Commands"):
@@ -131,6 +139,15 @@ class Commands(click.Group):
             failure.tell(_usage(error), as_json=as_json)
             return EXIT_USAGE
         return code if isinstance(code, int) else EXIT_OK
+
+
+def _near(name: str) -> str:
+    """The command that somebody meant who typed another; empty for one that there is, and where none comes near."""
+    if name in COMMANDS or name.startswith("-"):
+        return ""
+    import difflib  # for this only
+
+    return next(iter(difflib.get_close_matches(name, COMMANDS, 1)), "")
 
 
 def _held(held: HeldError, *, as_json: bool) -> int:

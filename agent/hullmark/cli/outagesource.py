@@ -22,11 +22,12 @@ from hullmark.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
-    MasterUnavailable,
     NotFound,
     Problem,
     Refused,
+    Unavailable,
 )
+from hullmark.launchers import look_command, start_command
 from hullmark.model import jsontext, localask
 from hullmark.model.incidentapi import (
     AcknowledgeRequest,
@@ -44,7 +45,10 @@ POSTURE = "posture.json"
 OLD_S = 30.0
 """The agent writes its file each five seconds; one that is older says nothing any more."""
 PAUSE_S = 0.1
-START = "see whether the agent runs: systemctl status hullmark-agent"
+
+
+def _start() -> str:
+    return start_command("agentd")
 
 
 class Source(Protocol):
@@ -93,7 +97,7 @@ class Cluster:
 
 
 class ThisHost:
-    """By what its agent wrote last. Raises NotFound, Forbidden, BrokenState, and MasterUnavailable for what is too old."""
+    """By what its agent wrote last. Raises NotFound, Forbidden, BrokenState, and Unavailable where it wrote nothing, or not of late."""
 
     def __init__(self, file: str) -> None:
         from hullmark.config import load_agent  # it reads YAML
@@ -136,20 +140,20 @@ class ThisHost:
         try:
             found = jsontext.loads(path.read_bytes())
         except FileNotFoundError as error:
-            raise NotFound(
+            raise Unavailable(
                 f"{path} does not exist: no agent looks at this host, or it is just about to",
-                remedy=f"{START}; of a cluster: --master URL",
+                remedy=f"{_start()}; of a cluster: --master URL",
             ) from error
         except PermissionError as error:
             raise Forbidden(f"{path}: {error.strerror}", remedy="run it as root") from error
         except (OSError, ValueError) as error:
-            raise BrokenState(f"{path} can't be read: {error}", remedy=START) from error
+            raise BrokenState(f"{path} can't be read: {error}", remedy=_start()) from error
         if not isinstance(found, dict) or not isinstance(found.get("posture"), dict):
-            raise BrokenState(f"{path} is none of an agent's", remedy=START)
+            raise BrokenState(f"{path} is none of an agent's", remedy=_start())
         age_s = time.time() - float(found["posture"].get("at", 0.0))
         if age_s > OLD_S:
-            raise MasterUnavailable(
-                f"{path} is {age_s:.0f} s old: nobody looks at this host now", remedy=START
+            raise Unavailable(
+                f"{path} is {age_s:.0f} s old: nobody looks at this host now", remedy=_start()
             )
         return found
 
@@ -166,7 +170,7 @@ class ThisHost:
         except PermissionError as error:
             raise Forbidden(f"{folder}: {error.strerror}", remedy="run it as root") from error
         except OSError as error:
-            raise Refused(f"{folder}: {error.strerror}", remedy=START) from error
+            raise Refused(f"{folder}: {error.strerror}", remedy=_start()) from error
         path = folder / f"{new_request_id()}{localask.ASK}"
         with new_file(path, replace=False) as file:
             file.write(canonical(to_wire(LocalAsk(verb, number, person(), topic, text))))
@@ -190,11 +194,12 @@ def _awaited(path: Path) -> LocalAnswer:
     try:
         path.unlink()
     except FileNotFoundError:
-        raise MasterUnavailable(
+        raise Unavailable(
             "the agent took it and did not answer: it is not known whether it is done",
             remedy="look: hullmark outages show",
         ) from None
-    raise MasterUnavailable("the agent does not answer; nothing was done", remedy=START)
+    remedy = f"see whether the agent runs: {look_command('agentd')}"
+    raise Unavailable("the agent does not answer; nothing was done", remedy=remedy)
 
 
 def _incidents(known: Mapping[str, Any]) -> list[Incident]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hullmark.cli.table import table, width
+from hullmark.cli.words import age
 from hullmark.evidence import tables
 from hullmark.model.ports import Holder, PortView
 
@@ -34,8 +35,16 @@ def _row(port: PortView) -> tuple[str, ...]:
         _belongs(port),
         _listens(port),
         "-" if port.allowed is None else "yes" if port.allowed else "no",
-        port.state.value,
+        _state(port),
     )
+
+
+def _state(port: PortView) -> str:
+    """With when it was so, where its host is not heard now."""
+    if port.host_state == "ready":
+        return port.state.value
+    ago = "" if port.told_s is None else f" as of {age(port.told_s)} ago"
+    return f"{port.state.value}{ago}, host {port.host_state}"
 
 
 def _belongs(port: PortView) -> str:

@@ -39,9 +39,7 @@ def _tried(spots: Sequence[Spot], connect: Connect) -> Iterable[Link]:
 
 def _link(spot: Spot, connect: Connect) -> Link:
     where = f"{spot.address}:{spot.port}"
-    rules = (
-        f"hullmark ports --firewall nftables --host {spot.host}   (what its firewall has to let in)"
-    )
+    rules = f"hullmark ports --firewall nftables --host {spot.host}"
     try:
         connect(spot.address, spot.port)
     except socket.timeout:
@@ -52,5 +50,6 @@ def _link(spot: Spot, connect: Connect) -> Link:
         return Link(Step.FIREWALL, Found.BROKEN, text, rules, (spot.host,), partly=True)
     except OSError as error:
         why = "this machine has no way to it" if error.errno in AWAY else str(error)
-        return unknown(Step.FIREWALL, f"{where}: {why}", "ask from another machine", spot.host)
+        text = f"{where}: {why}; ask from another machine"
+        return unknown(Step.FIREWALL, text, "", spot.host)
     return ok(Step.FIREWALL, f"{where} takes connections from this machine", spot.host)

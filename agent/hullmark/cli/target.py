@@ -9,6 +9,9 @@ from hullmark.cli.words import whole_number
 from hullmark.errors import UsageError
 from hullmark.model.names import APP_NAME, HOST_NAME, SERVICE_NAME
 
+FORMS = "APP, APP/SERVICE or APP/SERVICE.SLOT, such as shop/web.1"
+SERVICE_FORMS = "APP or APP/SERVICE, such as shop/web"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -19,8 +22,8 @@ class Target:
     slot: int = 0
 
 
-def parse(text: str) -> Target:
-    """Raises UsageError. What follows the last dot is a slot if it is a number above 0."""
+def parse(text: str, forms: str = FORMS) -> Target:
+    """`forms`: those that are taken, for who gave none. Raises UsageError. What follows the last dot is a slot if it is a number above 0."""
     app, slash, rest = text.partition("/")
     service, dot, last = rest.rpartition(".")
     number = whole_number(last)
@@ -30,7 +33,7 @@ def parse(text: str) -> Target:
         return Target(app, service, number)
     raise UsageError(
         f"not a target: {text[:120]!r}",
-        remedy="APP, APP/SERVICE or APP/SERVICE.SLOT, such as shop/web.1",
+        remedy=forms,
     )
 
 

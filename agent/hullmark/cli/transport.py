@@ -7,13 +7,16 @@ Forbidden         this user may not use the socket
 
 from __future__ import annotations
 
+import errno
+import io
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, cast
 
 from hullmark.cli.address import Address
 from hullmark.cli.httpreader import CUT_OFF, MalformedError, Response
+from hullmark.cli.stillness import SIGN_S, Ear, Patience, StillError, remedy, still
 from hullmark.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ ANSWER_MAX_BYTES = 64 << 20
 LINE_MAX_BYTES = 4 << 20
 
 
+SIGN_PATH = "/v1/ca"
+"""Costs a master nothing, and is for everybody."""
 _API_PORT = "people use the API port, 7442 by default: --master https://HOST:7442"
 _OTHER_PORT = f"if this is the agents' port: {_API_PORT}; else ask again, and see the master's log"
 
@@ -56,16 +61,28 @@ class Answer:
 class Transport:
     """Keeps its connection from one exchange to the next. Not for several threads."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, connect_s: Optional[float] = None) -> None:
         self.address = address
+        self._connect_s = CONNECT_S if connect_s is None else connect_s
         self._socket: Optional[socket.socket] = None
+        self._ear: Optional[Ear] = None
         self._file: Optional[BinaryIO] = None
 
-    def exchange(self, method: str, target: str, body: bytes, timeout_s: float) -> Answer:
-        """Raises NotReachedError, LostError, Forbidden."""
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        timeout_s: float,
+        quiet_s: Optional[float] = None,
+    ) -> Answer:
+        """`quiet_s`: how long it may say nothing until it is looked whether it does anything. Raises NotReachedError,
+        LostError, Forbidden."""
         try:
-            response = self._send(method, target, body, timeout_s)
+            response = self._send(method, target, body, timeout_s, quiet_s)
             answer = Answer(response.status, response.read(ANSWER_MAX_BYTES), response.stale_s)
+        except NotReachedError:
+            raise  # as it is: its cause says why
         except (OSError, MalformedError) as error:
             raise self._failed(error, timeout_s) from error
         if not response.keeps:
@@ -73,15 +90,22 @@ class Transport:
         return answer
 
     def lines(
-        self, target: str, timeout_s: float, method: str = "GET", body: bytes = b""
+        self,
+        target: str,
+        timeout_s: float,
+        method: str = "GET",
+        body: bytes = b"",
+        quiet_s: Optional[float] = None,
     ) -> tuple[Answer, Iterator[bytes]]:
         """An answer whose body comes line by line, for as long as it takes: once it begins, it may be silent
         for any time, and `timeout_s` bounds only its beginning. With a status other than 200
         the answer has its body, and there are no lines. Raises as `exchange`, later too."""
         try:
-            response = self._send(method, target, body, timeout_s)
+            response = self._send(method, target, body, timeout_s, quiet_s)
             if response.status != 200:
                 return Answer(response.status, response.read(ANSWER_MAX_BYTES)), iter(())
+        except NotReachedError:
+            raise
         except (OSError, MalformedError) as error:
             raise self._failed(error, timeout_s) from error
         assert self._socket is not None
@@ -105,12 +129,21 @@ class Transport:
         for item in (self._file, self._socket):
             if item is not None:
                 item.close()
-        self._file = self._socket = None
+        self._file = self._socket = self._ear = None
+
+    def _lives(self) -> bool:
+        """Whether the same master says anything at all: what it says, and that it hangs up, are both signs of life."""
+        other = Transport(self.address, SIGN_S)
+        try:
+            other.exchange("GET", SIGN_PATH, b"", SIGN_S)
+        except (NotReachedError, LostError) as error:
+            return not isinstance(error.__cause__, (socket.timeout, StillError, BlockingIOError))
+        finally:
+            other.close()
+        return True
 
     def _failed(self, error: Exception, timeout_s: float) -> OSError:
         self.close()
-        if isinstance(error, NotReachedError):
-            return error
         if _wants_certificate(error):
             return LostError(
                 "it wants a host's certificate: this looks like the agents' port",
@@ -121,18 +154,24 @@ class Transport:
         ):
             # Nothing tells in TLS 1.3 that a certificate is missed, where the one who misses it hangs up first.
             return LostError(f"it hung up ({_why(error)})", remedy=_OTHER_PORT)
+        if isinstance(error, StillError):
+            return LostError(str(error), remedy())
         if isinstance(error, socket.timeout):
             return LostError(f"no answer within {timeout_s:g} s")
         return LostError(f"the answer did not come ({_why(error)})")
 
-    def _send(self, method: str, target: str, body: bytes, timeout_s: float) -> Response:
+    def _send(
+        self, method: str, target: str, body: bytes, timeout_s: float, quiet_s: Optional[float]
+    ) -> Response:
         lines = [f"{method} {target} HTTP/1.1", "Host: hullmark", "Accept: application/json"]
         if self.address.token:
             lines.append(f"Authorization: Bearer {self.address.token}")
         if body or method != "GET":
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        connection, file = self._connected()
+        connection, file, ear = self._connected()
         connection.settimeout(timeout_s)
+        if quiet_s is not None:
+            ear.patience = Patience(timeout_s, quiet_s, self._lives)
         try:
             connection.sendall("\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + body)
         except OSError:
@@ -140,16 +179,19 @@ class Transport:
             raise
         return Response(file)
 
-    def _connected(self) -> tuple[socket.socket, BinaryIO]:
-        if self._socket is None or self._file is None:
+    def _connected(self) -> tuple[socket.socket, BinaryIO, Ear]:
+        if self._socket is None or self._file is None or self._ear is None:
             self._socket = self._connect()
-            self._file = self._socket.makefile("rb")
-        return self._socket, self._file
+            self._ear = Ear(self._socket)
+            self._file = cast(BinaryIO, io.BufferedReader(self._ear))
+        return self._socket, self._file, self._ear
 
     def _connect(self) -> socket.socket:
         address = self.address
         try:
-            return _to_socket(address.path) if address.path else _to_port(address)
+            if address.path:
+                return _to_socket(address.path, self._connect_s)
+            return _to_port(address, self._connect_s)
         except PermissionError as error:
             raise Forbidden(
                 f"this user may not use {address}",
@@ -160,6 +202,11 @@ class Transport:
 
 
 def _not_reached(address: Address, error: OSError) -> NotReachedError:
+    if isinstance(error, StillError):
+        return NotReachedError(str(error), remedy())
+    if address.path and error.errno == errno.EAGAIN:
+        # unix(7): as many wait as its queue has places for.
+        return NotReachedError("it takes no more connections, and answers none", remedy())
     if getattr(error, "verify_code", 0) not in _WRONG_NAME:
         return NotReachedError(_why(error))
     names = _names_of(address)
@@ -178,7 +225,7 @@ _WRONG_NAME = (62, 64)
 def _names_of(address: Address) -> Sequence[str]:
     """Whom the certificate names. Nothing is said to the one who shows it, and its root is still ours."""
     try:
-        with _to_port(address, any_name=True) as connection:
+        with _to_port(address, CONNECT_S, any_name=True) as connection:
             shown = connection.getpeercert() or {}
     except OSError:
         return ()
@@ -191,9 +238,9 @@ def _wants_certificate(error: Exception) -> bool:
     return "CERTIFICATE_REQUIRED" in (getattr(error, "reason", None) or "")
 
 
-def _to_socket(path: str) -> socket.socket:
+def _to_socket(path: str, connect_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(CONNECT_S)
+    connection.settimeout(connect_s)
     try:
         connection.connect(path)
     except BaseException:
@@ -202,17 +249,20 @@ def _to_socket(path: str) -> socket.socket:
     return connection
 
 
-def _to_port(address: Address, *, any_name: bool = False) -> ssl.SSLSocket:
-    """Verified by the cluster's own root and nothing else."""
+def _to_port(address: Address, connect_s: float, *, any_name: bool = False) -> ssl.SSLSocket:
+    """Verified by the cluster's own root and nothing else. Raises StillError where nobody shakes hands."""
     import ssl  # takes longer to import than all of this module
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = not any_name
     context.load_verify_locations(address.ca_file)
-    connection = socket.create_connection((address.host, address.port), CONNECT_S)
+    connection = socket.create_connection((address.host, address.port), connect_s)
     try:
         return context.wrap_socket(connection, server_hostname=address.host)
+    except socket.timeout as error:
+        connection.close()
+        raise StillError(still(connect_s)) from error
     except BaseException:
         connection.close()
         raise

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.cli.absentees import Absentees, unseen
 from hullmark.cli.client import Client
 from hullmark.cli.patience import Failing, Homeless, Trial, Unjudged
 from hullmark.cli.polling import HOLD_S, newer
@@ -57,20 +58,34 @@ class Waited:
 Seen = Callable[[AppDetail], None]
 
 
-def settle(client: Client, app: str, generation: int, timeout_s: float, seen: Seen) -> Waited:
+def settle(
+    client: Client, app: str, generation: int, timeout_s: float, seen: Seen, told: bool = False
+) -> Waited:
     """Until the app is settled in this generation, or it makes no sense to wait longer. `seen` is called with each
-    answer. A master that goes away meanwhile is asked again until time runs out; then MasterUnavailable is raised."""
-    return _Wait(client, app, generation, seen).until(timeout_s)
+    answer. `told`: a host that is lost, and waited for, is named on standard error. A master that goes away meanwhile is asked again
+    until time runs out; then MasterUnavailable is raised."""
+    absentees = Absentees(client if told else None, timeout_s)
+    return _Wait(client, app, generation, seen, absentees).until(timeout_s)
 
 
-def vanish(client: Client, app: str, generation: int, timeout_s: float, seen: Seen) -> Waited:
-    """Until a removed app is gone. Raises as `settle`."""
-    return _Wait(client, app, generation, seen, removing=True).until(timeout_s)
+def vanish(
+    client: Client, app: str, generation: int, timeout_s: float, seen: Seen, told: bool = False
+) -> Waited:
+    """Until a removed app is gone. `told` and what is raised as of `settle`."""
+    absentees = Absentees(client if told else None, timeout_s)
+    return _Wait(client, app, generation, seen, absentees, removing=True).until(timeout_s)
 
 
 class _Wait:
     def __init__(
-        self, client: Client, app: str, generation: int, seen: Seen, *, removing: bool = False
+        self,
+        client: Client,
+        app: str,
+        generation: int,
+        seen: Seen,
+        absentees: Absentees,
+        *,
+        removing: bool = False,
     ) -> None:
         self._client = client
         self._app = app
@@ -78,7 +93,7 @@ class _Wait:
         self._seen = seen
         self._removing = removing
         self._trial, self._homeless, self._failing = Trial(), Homeless(), Failing()
-        self._unjudged = Unjudged()
+        self._unjudged, self._absentees = Unjudged(), absentees
         self._begin = time.monotonic()
         self._last: Optional[AppDetail] = None
         self._own: Optional[AppDetail] = None
@@ -104,7 +119,7 @@ class _Wait:
 
     def _next(self, left_s: float) -> AppDetail:
         patience = (self._trial, self._homeless, self._failing, self._unjudged)
-        hold_s = min(HOLD_S, *(one.left_s for one in patience))
+        hold_s = min(HOLD_S, self._absentees.left_s, *(one.left_s for one in patience))
         version = 0 if self._last is None else self._last.version
         deadline = time.monotonic() + left_s
         path = f"/v1/apps/{self._app}"
@@ -124,7 +139,10 @@ class _Wait:
             return None
         self._own = detail
         outcome = None if self._removing else self._outcome(detail)
-        return None if outcome is None else self._over(outcome)
+        if outcome is None:
+            self._absentees.awaited(() if detail.settled else unseen(detail.instances))
+            return None
+        return self._over(outcome)
 
     def _followed(self, detail: AppDetail, generation: int) -> Waited:
         change, rollout = detail.summary.change, detail.rollout

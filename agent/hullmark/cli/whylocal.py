@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
+from hullmark.core.whycommands import PROXY, with_remedy
 from hullmark.core.whylinks import broken, first_broken, ok, together, unknown, verdict
 from hullmark.errors import HullmarkError, InvalidInput
-from hullmark.launchers import start_command
+from hullmark.launchers import look_line
 from hullmark.model import jsontext
 from hullmark.model.directory import Directory, ServiceEntry, ServiceName
 from hullmark.model.orders import Orders
-from hullmark.model.proxy import PortTraffic
+from hullmark.model.proxy import Traffic
 from hullmark.model.why import Link, ServiceWhy, Step, Verdict, Why
 from hullmark.model.wire import from_wire
 
 T = TypeVar("T")
-
-PROXY = "systemctl status hullmark-proxy, or: service hullmark-proxy status"
-AS_ROOT = "run it as root"
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,19 @@ class Kept:
     directory: Directory
 
 
-def without_a_master(app: str, service: str, error: HullmarkError, file: str) -> Why:
-    """The link to the masters is the broken one; nobody knows more than this host does. `file`: its agent.yaml."""
-    then = error.remedy or start_command("masterd")
-    links = [broken(Step.COMMAND, error.message, then)]
+def without_a_master(
+    app: str, service: str, error: HullmarkError, file: str, caller: str = "", *, is_here: bool
+) -> Why:
+    """The link to the masters is the broken one; nobody knows more than this host does. `file`: its agent.yaml. `caller`: as `Why` has it.
+    `is_here`: the master that was asked is on this machine."""
+    then = look_line("masterd") if is_here else ""
+    links = [broken(Step.COMMAND, with_remedy(error.message, error.remedy), then)]
+    if caller:
+        text = f"whether {caller} may call it, and by which names, only masters know"
+        links.append(unknown(Step.RIGHT, text))
     services = tuple(_services(app, service, file))
-    text, next_ = first_broken(links)
-    return Why(app, Verdict.UNKNOWN, tuple(links), services, text, next_)
+    text, then, _ = first_broken(links)
+    return Why(app, Verdict.UNKNOWN, tuple(links), services, text, then, caller)
 
 
 def _services(app: str, service: str, file: str) -> Iterator[ServiceWhy]:
@@ -57,7 +61,7 @@ def _services(app: str, service: str, file: str) -> Iterator[ServiceWhy]:
         orders = _orders(folder)
         kept = read_sealed(folder / "directory.json", "directory", Kept)
     except PermissionError:
-        told = unknown(Step.AGENT, f"{folder} may be read by root only", AS_ROOT)
+        told = unknown(Step.AGENT, f"{folder} may be read by root only: run this as root")
         yield ServiceWhy(service, Verdict.UNKNOWN, (told,))
         return
     carried = _carried(Path(config.proxy_folder), Path(config.proxy_run_dir))
@@ -81,19 +85,13 @@ def _names(app: str, orders: Optional[Orders], kept: Optional[Kept]) -> Sequence
     return sorted(found | {entry.name.service for entry in told if entry.name.app == app})
 
 
-@dataclass(frozen=True)
-class Carried:
-    ports: tuple[PortTraffic, ...] = ()
-    why: str = ""
-
-
-def _carried(folder: Path, run_dir: Path) -> Carried:
+def _carried(folder: Path, run_dir: Path) -> Traffic:
     from hullmark.engine.haproxy import Haproxy
 
     try:
-        return Carried(Haproxy(folder, run_dir).traffic())
+        return Haproxy(folder, run_dir).traffic()
     except HullmarkError as error:
-        return Carried(why=error.message)
+        return Traffic(why=error.message)
 
 
 def _orders(folder: Path) -> Optional[Orders]:
@@ -117,11 +115,11 @@ def read_sealed(path: Path, kind: str, cls: type[T]) -> Optional[T]:
 
 
 def _links(
-    app: str, service: str, orders: Optional[Orders], kept: Optional[Kept], carried: Carried
+    app: str, service: str, orders: Optional[Orders], kept: Optional[Kept], carried: Traffic
 ) -> Iterator[Link]:
     here = "this host"
     if orders is None:
-        yield unknown(Step.ORDERS, "no orders were accepted here", start_command("agentd"), here)
+        yield unknown(Step.ORDERS, "no orders were accepted here", look_line("agentd"), here)
     else:
         named = [one.instance for one in orders.assignments]
         count = sum((one.app, one.service) == (app, service) for one in named)
@@ -141,7 +139,7 @@ def _links(
     yield from _proxy(entry, carried, here)
 
 
-def _proxy(entry: ServiceEntry, carried: Carried, here: str) -> Iterator[Link]:
+def _proxy(entry: ServiceEntry, carried: Traffic, here: str) -> Iterator[Link]:
     if carried.why:
         yield broken(Step.PROXY, carried.why, PROXY, here)
         return

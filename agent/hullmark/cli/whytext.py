@@ -22,18 +22,20 @@ SAID = {
 def lines(told: Why, columns: int) -> Iterator[str]:
     yield from _links(told.links, columns)
     for service in told.services:
-        yield from _service(told.app, service, columns)
+        yield from _service(told, service, columns)
     if told.first:
         every = (*told.links, *(link for service in told.services for link in service.links))
         is_broken = any(link.found is Found.BROKEN for link in every)
         word = "First broken" if is_broken else "First to look at"
         yield from _titled(f"{word}: ", told.first, columns)
     if told.next:
-        yield from _titled("Next:  ", told.next, columns)
+        place = f", on {one_line(told.next_on)}" if told.next_on else ""
+        yield f"Next{place}:  {one_line(told.next)}"  # whole, also where it is longer than a line
 
 
-def _service(app: str, service: ServiceWhy, columns: int) -> Iterator[str]:
-    yield f"{app}/{service.service}  {service.verdict.value}: {SAID[service.verdict]}"
+def _service(told: Why, service: ServiceWhy, columns: int) -> Iterator[str]:
+    way = f"{told.caller} -> " if told.caller else ""
+    yield f"{way}{told.app}/{service.service}  {service.verdict.value}: {SAID[service.verdict]}"
     yield from _links(service.links, columns)
     for hint in service.hints:
         yield from _titled("  note:   ", hint, columns)

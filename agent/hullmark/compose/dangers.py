@@ -51,6 +51,7 @@ _FOLDERS = {
 }
 _WITH_ALL_BELOW = {
     "/etc/hullmark": "Hullmark's configuration",
+    "/var/lib/containerd": "the engine's data: every container",
     "/var/lib/containers": "the engine's data: every container",
     "/var/lib/docker": "the engine's data: every container",
     "/var/lib/hullmark": "the keys of this host, or of the cluster",

@@ -149,7 +149,7 @@ x-hullmark      honoured
 [services.*.x-hullmark] Hullmark's own key
 on_host_lost    honoured `replace`, `keep` or `stop`; without it `keep` with local data, else `replace`
 one_shot        honoured runs once for each generation of the app; see above
-scope           honoured `cde`: only on hosts of that scope; `out`, or nothing: only on others; see above
+scope           honoured `cde`: only on hosts of that scope which prove the control `container-routing`; `out`, or nothing: only on others; see above
 require         honoured controls that a host has to prove before it gets new instances; see above
 uses            honoured services that this one calls, of other apps or of no common network: APP/SERVICE, or SERVICE of its own; see above
 ingress         honoured constraints as of placement: which hosts answer its published ports; without it every host with a proxy
@@ -173,7 +173,7 @@ format          honoured `raw`: values as they stand
 [services.*.ports[]] A port
 target          honoured
 published       honoured a port; without it none of a host, or with `mode: host` any free one, also of a range
-host_ip         honoured
+host_ip         honoured only hosts that have the address answer; of loopback addresses, proxies answer those of IPv4
 protocol        honoured `tcp`; `udp` and `sctp` with `mode: host` only
 mode            honoured `ingress`: answered by the hosts' proxies; or `host`: bound by the engine on the instance's host; see above
 name            warned   it is a comment

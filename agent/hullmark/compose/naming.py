@@ -4,7 +4,7 @@ the folder."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hullmark.compose.interpolation import Filler, Malformed
@@ -28,6 +28,21 @@ def project_name(
     name = re.sub(r"[^a-z0-9_-]", "", folder.name.lower()).lstrip("-_")[:63]
     missing = f"the folder {folder.name!r} gives the app no name: set `name:` in the file"
     return _checked(name, Problem(missing, file=documents[0].file))
+
+
+def other_names(documents: Sequence[MapValue], name: str) -> Iterator[str]:
+    """Warnings of files with another name than the last one's, which counts: they may be of another app, and become part of this one."""
+    named = [document for document in documents if document.get("name") is not None]
+    for document in named[:-1]:
+        if str(document["name"]) != str(named[-1]["name"]):
+            yield str(
+                problem_at(
+                    document,
+                    "name",
+                    "name",
+                    f"several files are one app, and {named[-1].file} names it {name}",
+                )
+            )
 
 
 def _of_environment(variables: Mapping[str, str]) -> tuple[str, str]:

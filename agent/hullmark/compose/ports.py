@@ -76,7 +76,7 @@ def read_ports(service: Node, *, on_host: bool) -> tuple[PortSpec, ...]:
     taken = Taken()
     listed = service.get("ports")
     for item in listed.items() if listed is not None else ():
-        ports = _one_entry(item)
+        ports = entry_ports(item)
         _count(item, len(ports))
         _check_mode(item, () if on_host else ports)
         for port in ports:
@@ -88,7 +88,8 @@ def read_ports(service: Node, *, on_host: bool) -> tuple[PortSpec, ...]:
     return tuple(found)
 
 
-def _one_entry(item: Node) -> tuple[PortSpec, ...]:
+def entry_ports(item: Node) -> tuple[PortSpec, ...]:
+    """Of one item of `ports`."""
     if isinstance(item.value, MapValue):
         return _long(item)
     nothing: tuple[PortSpec, ...] = ()

@@ -67,6 +67,8 @@ def read_project(
     documents = _documents(files, notes.problems)
     _stop_at(notes.problems)
     name = _name(project_name, documents, variables, folder, notes.problems)
+    if not project_name and not variables.get("COMPOSE_PROJECT_NAME"):
+        warnings += naming.other_names(documents, name)
     variables["COMPOSE_PROJECT_NAME"] = name
     merged = _Reading(near, folder, variables, notes).merged(documents)
     asked = wanted_profiles(profiles, variables.get("COMPOSE_PROFILES", ""))

@@ -21,6 +21,8 @@ from hullmark.compose.networks import DEFAULT, read_networks, read_places, read_
 from hullmark.compose.ports import on_the_host, read_expose, read_ports
 from hullmark.compose.project import Project
 from hullmark.compose.serving import read_serving, warn_serving
+from hullmark.compose.sharedports import shared_ports
+from hullmark.compose.takennames import warn_names
 from hullmark.compose.variables import Variables
 from hullmark.document import MapValue
 from hullmark.errors import InvalidInput, Problem
@@ -42,11 +44,22 @@ NO_IMAGE = "[REGISTRY/]NAME[:TAG]"
 @dataclass(frozen=True)
 class Loaded:
     """`warnings` are lines of the form `FILE:LINE: field: message`. `notes` are those of them that tell what
-    happens, and ask for nothing."""
+    happens, and ask for nothing. `clashes`: published ports that no host could answer for both services. An app that has them from an older version
+    may still be changed, so a master refuses only those that are new. `document` is what the app was made of, for `placed`."""
 
     app: App
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    clashes: tuple[Problem, ...] = ()
+    document: MapValue = dataclasses.field(
+        default_factory=lambda: MapValue("", 0), compare=False, repr=False
+    )
+
+    def placed(self, problem: Problem) -> Problem:
+        """With file and line, where it is one of a value of the app that the files have: a master knows fields only."""
+        if problem.file or problem.field.partition(".")[0] not in self.document:
+            return problem
+        return located(root(self.document, Findings()), problem)
 
 
 def build_app(project: Project, images: Mapping[str, str]) -> Loaded:
@@ -54,14 +67,21 @@ def build_app(project: Project, images: Mapping[str, str]) -> Loaded:
     findings = Findings(warnings=list(project.warnings))
     top = root(project.document, findings)
     judge(top, "")
-    app = _Builder(project, top, images).build()
+    builder = _Builder(project, top, images)
+    app = builder.build()
     if not findings.problems:
         # What only shows in the whole: the same that a master checks.
         findings.problems += [located(top, problem) for problem in check(app)]
-    if findings.problems:
-        raise InvalidInput(findings.problems)
+    problems = tuple(findings.problems)  # what is read again for the clashes is found wrong again
+    clashes = tuple(shared_ports(builder.nodes, app.services))
+    if problems:
+        raise InvalidInput([*problems, *clashes])
     return Loaded(
-        app, tuple(dict.fromkeys(findings.warnings)), tuple(dict.fromkeys(findings.notes))
+        app,
+        tuple(dict.fromkeys(findings.warnings)),
+        tuple(dict.fromkeys(findings.notes)),
+        clashes,
+        project.document,
     )
 
 
@@ -79,10 +99,11 @@ class _Builder:
         self._volumes: dict[str, Volume] = read_volumes(top, project.name)
         self._mounts = Mounts(self._shelf, self._volumes)
         own = top.get(OWN)
+        self.nodes: Mapping[str, Node] = {}
         self._required = tuple(read_required(own)) if own is not None and judge(own, OWN) else ()
 
     def build(self) -> App:
-        nodes = self._nodes()
+        self.nodes = nodes = self._nodes()
         dependencies = read_dependencies(nodes)
         waited_for = awaited(dependencies.values())
         services = {
@@ -90,6 +111,7 @@ class _Builder:
             for name, node in nodes.items()
         }
         _link(nodes, services)
+        warn_names(nodes, services, self._project.name)
         refuse_hopeless(nodes, services)
         used = {place.network for each in services.values() for place in each.container.networks}
         if DEFAULT in used:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hullmark.config.places import Place, placed
-from hullmark.document import ListValue, MapValue, line_of, problem_at, read
+from hullmark.document import ListValue, MapValue, line_of, problem_at, read_mapping
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.changecontrol import ControlDocument, ControlRule, FreezeWindow
 from hullmark.model.durations import in_seconds
@@ -47,12 +47,8 @@ class Read:
 
 def load_change_control(file: str) -> Read:
     """Raises InvalidInput with every problem found."""
-    found = read(file)
-    if not isinstance(found, MapValue):
-        problem = Problem("not a mapping", file=file, line=1, allowed="KEY: VALUE lines")
-        raise InvalidInput([problem])
     reading = _Reading()
-    document = reading.document(found)
+    document = reading.document(read_mapping(file))
     if reading.problems:
         raise InvalidInput(reading.problems)
     return Read(document, reading.places)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hullmark.config.places import Place, placed
-from hullmark.document import ListValue, MapValue, line_of, problem_at, read
+from hullmark.document import ListValue, MapValue, line_of, problem_at, read_mapping
 from hullmark.errors import InvalidInput, Problem
 from hullmark.model.durations import in_seconds
 from hullmark.model.loadline import LoadLine, Required
@@ -38,12 +38,8 @@ class Read:
 
 def load_mark(file: str) -> Read:
     """Raises InvalidInput with every problem found."""
-    found = read(file)
-    if not isinstance(found, MapValue):
-        problem = Problem("not a mapping", file=file, line=1, allowed="KEY: VALUE lines")
-        raise InvalidInput([problem])
     reading = _Reading()
-    line = reading.line(found)
+    line = reading.line(read_mapping(file))
     if reading.problems:
         raise InvalidInput(reading.problems)
     return Read(line, reading.places)

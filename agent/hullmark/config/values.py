@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hullmark.model.durations import in_seconds
+from hullmark.model.loopback import is_loopback
 from hullmark.model.names import HOST_NAME
 from hullmark.model.sizes import compact, in_bytes
 
@@ -52,13 +53,13 @@ def url_or_none(value: Any) -> str:
         scheme, _, rest = value.partition("://")
         host = re.split(r"[/?#]", rest, maxsplit=1)[0]
         named = re.sub(r":[0-9]{1,5}$", "", host)
-        if named and "@" not in host and (scheme == "https" or _is_plain(scheme, named)):
+        if (
+            named
+            and "@" not in host
+            and (scheme == "https" or (scheme == "http" and _is_loopback(named)))
+        ):
             return value
     raise ValueError("https://HOST/PATH (or http:// on a loopback address), without a user")
-
-
-def _is_plain(scheme: str, host: str) -> bool:
-    return scheme == "http" and (host == "localhost" or _is_loopback(host))
 
 
 def mails(value: Any) -> tuple[str, ...]:
@@ -116,8 +117,8 @@ def etcd_urls(value: Any) -> tuple[str, ...]:
 
 
 def _is_loopback(host: str) -> bool:
-    bare = host.strip("[]")
-    return host == "localhost" or (_is_address(bare) and ipaddress.ip_address(bare).is_loopback)
+    """As it is in a URL: an address of IPv6 in brackets."""
+    return is_loopback(host.strip("[]"))
 
 
 def etcd_user(value: Any) -> str:

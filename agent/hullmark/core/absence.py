@@ -82,6 +82,28 @@ def is_lost(snapshot: Snapshot, host_id: str) -> bool:
     return silence_s(snapshot, host_id) > snapshot.lost_after_s
 
 
+def is_awaited(snapshot: Snapshot, host_id: str) -> bool:
+    """Whether one that this leader never heard is not to be called lost: it has its time to call, or it was enrolled under this leader, and
+    none heard it."""
+    if host_id in snapshot.heard_s:
+        return False
+    host = snapshot.hosts.get(host_id)
+    is_new = host is not None and host.enrolled_at >= snapshot.leader.since
+    return is_new or not is_lost(snapshot, host_id)
+
+
+def may_still_call(snapshot: Snapshot, host_id: str) -> bool:
+    """Whether it was enrolled under this leader, never heard, and has not had its whole time to call since: its agent may be about to be started."""
+    enrolled_s = snapshot.enrolled_s.get(host_id)
+    unheard = host_id not in snapshot.heard_s
+    return unheard and enrolled_s is not None and enrolled_s <= snapshot.lost_after_s
+
+
+def has_others(snapshot: Snapshot, name: str) -> bool:
+    """Whether any host but this one is enrolled, heard or not."""
+    return any(host.name != name for host in snapshot.hosts.values())
+
+
 def is_gone(snapshot: Snapshot, host_id: str) -> bool:
     """An operator removed it from the cluster."""
     return host_id not in snapshot.hosts
@@ -110,9 +132,13 @@ def is_too_many(silent: int, total: int) -> bool:
 
 
 def brake(snapshot: Snapshot) -> Optional[Brake]:
-    """None: moving is allowed. Hosts in maintenance are in neither number. Hosts that were silent together don't come
+    """None: moving is allowed. Hosts in maintenance are in neither number, nor are new ones that may still call. Hosts that were silent together don't come
     back at the same moment: the last of them has its time anew once the others are heard."""
-    counted = [host_id for host_id in snapshot.hosts if not in_maintenance(snapshot, host_id)]
+    counted = [
+        host_id
+        for host_id in snapshot.hosts
+        if not (in_maintenance(snapshot, host_id) or may_still_call(snapshot, host_id))
+    ]
     silent = sum(is_quiet(snapshot, host_id) for host_id in counted)
     if is_too_many(silent, len(counted)):
         return Brake(silent, len(counted))
@@ -133,6 +159,8 @@ def next_turn_s(snapshot: Snapshot, waits: frozenset[float] = frozenset()) -> Op
     for host_id, host in snapshot.hosts.items():
         if host.maintenance is not None:
             turns.append(host.maintenance.until - snapshot.now)
+        if may_still_call(snapshot, host_id):
+            turns.append(snapshot.lost_after_s - snapshot.enrolled_s[host_id])
         silent_s = silence_s(snapshot, host_id)
         if is_quiet(snapshot, host_id):
             turns += [wait - silent_s for wait in {snapshot.lost_after_s, *waits}]

@@ -7,6 +7,7 @@ engine's own policy, a health check. `acts` makes of the events of one container
     kill, kill, die, stop, start, restart ->  restart    (docker restart)
     pause, commit, unpause                ->  commit
     die, start                            ->  nothing, where the engine's own restart policy says so
+    disconnect, of one that runs on       ->  network-disconnect
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Optional
 
 RUN, CREATE, START, STOP, RESTART, KILL = "run", "create", "start", "stop", "restart", "kill"
 REMOVE, ATTACH, PAUSE, UNPAUSE, COMMIT = "remove", "attach", "pause", "unpause", "commit"
@@ -30,6 +32,8 @@ _ALONE = {
     "restore": "restore",
 }
 _IMAGE = ("pull", "load", "import", "build", "push", "save", "delete", "untag", "tag")
+PLUGS = {"connect": "network-connect", "disconnect": "network-disconnect"}
+"""Of a container and one of its networks."""
 BY_ENGINE_S = 75.0
 """How long after a container's end its engine may start it again by itself: Docker waits a minute at most."""
 AFTER_CONNECT_S = 60.0
@@ -103,6 +107,19 @@ def acts(signs: Sequence[Sign], known: Known = UNKNOWN, past: Past = NO_PAST) ->
         return tuple(_of_image(signs))
     words = {"create": f"{about}-create", "destroy": f"{about}-remove"}
     return tuple(Act(words[one.action], one) for one in signs if one.action in words)
+
+
+def plugged(signs: Sequence[Sign], running_since: float) -> Iterable[Act]:
+    """Of one container's networks, in their order. An engine tells the same with each start and end of a container: what somebody did, was done to one
+    that ran before and runs on. `running_since`: infinite for one that doesn't run. Docker tells twice of who is taken off."""
+    former: Optional[Sign] = None
+    for sign in signs:
+        if sign.at <= running_since:
+            continue
+        twice = former is not None and (former.action, former.fields) == (sign.action, sign.fields)
+        if former is None or not (twice and sign.fields) or sign.at - former.at > BESIDE_S:
+            yield Act(PLUGS[sign.action], sign)
+        former = sign
 
 
 class _Reading:

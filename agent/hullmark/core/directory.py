@@ -4,24 +4,24 @@
     table.digests[host_id]                     # cheap: whether a host has to be told
     table[host_id]                             # what it is told, made when it asks
 
-Only what serves and can be asked is elsewhere: a host that is lost has nothing, unless so many are silent that the fault is hardly theirs; one that is
-only silent keeps what it said last.
+Only what serves and can be asked is elsewhere: a host that is lost has nothing, unless so many are silent that the fault is hardly theirs, or nobody
+else serves what it served: its agent may just have been removed, and its proxy and containers go on. One that is only silent keeps what it said last.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
 from hullmark.core import absence
-from hullmark.core.askers import callers, networks_of, ordered, own_askers, present, scope_of
-from hullmark.core.directoryline import Line, chunk_of
-from hullmark.core.publishing import Proxies, Publishing
+from hullmark.core.answering import Answering, Proxies
+from hullmark.core.askers import callers, networks_of, own_askers, present, scope_of
+from hullmark.core.directoryline import Line, chunk_of, number_of
+from hullmark.core.lastknown import proxies_of, serving
 from hullmark.core.serviceports import ports_of
 from hullmark.model.directory import (
     Admission,
@@ -40,31 +40,6 @@ GIVEN_UP = 2.0
 """Of `lost_after_s`: a host that is heard all the time and reports nothing is not waited for any longer."""
 
 
-def proxies_of(snapshot: Snapshot) -> dict[str, tuple[str, int]]:
-    """Of the hosts that have a proxy which is up, as they say. What can't be an address and a port is no proxy: it gets into others' configuration."""
-    found = {}
-    for host_id in snapshot.hosts:
-        state = snapshot.observed.get(host_id)
-        if state is None or not state.facts.proxy_version:
-            continue
-        place = state.facts.proxy_address, state.facts.proxy_port
-        if _is_place(*place):
-            found[host_id] = place
-    return found
-
-
-def _is_place(address: str, port: int) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    # All other hosts call there every few seconds: on loopback that is a program of their own, and what is link-local may be a cloud's.
-    nobody = found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local
-    # A zone, as in fe80::1%eth0, is an interface of that host's.
-    sound = str(found) == address and "%" not in address and not nobody
-    return sound and 0 < port < 1 << 16
-
-
 def all_heard(snapshot: Snapshot) -> bool:
     """Whether each host was heard in this term or is lost: before that, nobody can say where a service is."""
     waited_too_long = snapshot.waited_s > snapshot.lost_after_s * GIVEN_UP
@@ -76,11 +51,13 @@ def all_heard(snapshot: Snapshot) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Table(Mapping[str, Directory]):
-    """The directories of all enrolled hosts, by host id. `digests` are theirs; `frame` has what is the same for all, and all peers."""
+    """The directories of all enrolled hosts, by host id. `digests` are theirs; `frame` has what is the same for all, and all peers. `proxied`: hosts that
+    have a proxy, which are told of other services, too."""
 
     lines: Mapping[ServiceName, Line]
     frame: Directory
     digests: Mapping[str, str]
+    proxied: frozenset[str]
 
     def __getitem__(self, host_id: str) -> Directory:
         """Raises KeyError for a host that is not enrolled."""
@@ -90,6 +67,7 @@ class Table(Mapping[str, Directory]):
             services=tuple(line.entry_for(host_id) for line in lines),
             peers=tuple(peer for peer in self.frame.peers if peer.host_id != host_id),
             admissions=tuple(one for line in lines for one in line.admissions_for(host_id)),
+            others=tuple(one for line in self._others_of(host_id) for one in line.other),
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -107,6 +85,7 @@ class Table(Mapping[str, Directory]):
             "services": [line.text_for(host_id) for line in lines],
             "peers": [text for peer, text in self._peer_texts if peer != host_id],
             "admissions": [text for line in lines for text in line.admission_texts_for(host_id)],
+            "others": [text for line in self._others_of(host_id) for text in line.other_texts],
         }
         parts.update({key: f"[{','.join(texts)}]" for key, texts in lists.items() if texts})
         return "{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}"
@@ -117,6 +96,11 @@ class Table(Mapping[str, Directory]):
 
     def _lines_of(self, host_id: str) -> list[Line]:
         return [line for line in self.lines.values() if host_id in line.askers]
+
+    def _others_of(self, host_id: str) -> list[Line]:
+        if host_id not in self.proxied:
+            return []
+        return [line for line in self.lines.values() if host_id not in line.askers]
 
     def _frame_for(self, host_id: str, lines: Sequence[Line]) -> Directory:
         published = sorted(one for line in lines for one in line.published_for(host_id))
@@ -142,7 +126,8 @@ def digest_of(directory: Directory) -> str:
         chunk_of(entry, published[entry.name], admissions[entry.name])
         for entry in directory.services
     ]
-    return _digest(_head(directory), sum(map(_number_of, directory.peers)), chunks)
+    peers, others = (sum(map(number_of, each)) for each in (directory.peers, directory.others))
+    return _digest(_head(directory), peers, others, chunks)
 
 
 def tabled(
@@ -153,17 +138,21 @@ def tabled(
     lines = _lines(snapshot, where, {} if former is None else former.lines)
     frame = _frame(snapshot, where)
     head = _head(frame)
-    peers = {peer.host_id: _number_of(peer) for peer in frame.peers}
+    peers = {peer.host_id: number_of(peer) for peer in frame.peers}
     all_peers = sum(peers.values())
+    all_others = sum(line.other_number for line in lines.values())
+    others = {host_id: all_others if host_id in where else 0 for host_id in snapshot.hosts}
     chunks: dict[str, list[bytes]] = {host_id: [] for host_id in snapshot.hosts}
     for line in lines.values():
         for host_id, chunk in line.chunks.items():
             chunks[host_id].append(chunk)
+            if host_id in where:
+                others[host_id] -= line.other_number
     digests = {
-        host_id: _digest(head, all_peers - peers.get(host_id, 0), parts)
+        host_id: _digest(head, all_peers - peers.get(host_id, 0), others[host_id], parts)
         for host_id, parts in chunks.items()
     }
-    return Table(lines, frame, digests)
+    return Table(lines, frame, digests, frozenset(where))
 
 
 def _frame(snapshot: Snapshot, proxies: Proxies) -> Directory:
@@ -176,6 +165,7 @@ def _frame(snapshot: Snapshot, proxies: Proxies) -> Directory:
         range=snapshot.address_range,
         addresses=tuple(sorted(snapshot.addresses.values(), key=_in_order)),
         peers=tuple(sorted(peers)),
+        unproxied=tuple(sorted(set(snapshot.hosts) - proxies.keys())),
     )
 
 
@@ -184,19 +174,13 @@ def _in_order(address: str) -> tuple[int, ...]:
 
 
 def _head(directory: Directory) -> bytes:
-    return canonical([directory.range, list(directory.addresses)])
+    return canonical([directory.range, list(directory.addresses), list(directory.unproxied)])
 
 
-def _number_of(peer: Peer) -> int:
-    """Its digest as a number: those of a set of peers are added up, so that one can be taken out of all without looking at the others."""
-    text = canonical([peer.host_id, peer.name, peer.address, peer.port])
-    return int.from_bytes(hashlib.sha256(text).digest(), "big")
-
-
-def _digest(head: bytes, peers: int, chunks: Iterable[bytes]) -> str:
-    """`head` is JSON, the sum of peers a line, and chunks have a length of their own, so nothing can be read as something else."""
+def _digest(head: bytes, peers: int, others: int, chunks: Iterable[bytes]) -> str:
+    """`head` is JSON, the sums of peers and of other services a line, and chunks have a length of their own, so nothing can be read as something else."""
     whole = hashlib.sha256(head)
-    whole.update(f"\n{peers:x}\n".encode())
+    whole.update(f"\n{peers:x} {others:x}\n".encode())
     whole.update(b"".join(chunks))
     return whole.hexdigest()
 
@@ -207,7 +191,7 @@ def _lines(
     where = present(snapshot)
     calling = callers(snapshot.apps, where)
     shares = _shares(snapshot, proxies)
-    published = Publishing(snapshot, proxies).by_service()
+    published = Answering(snapshot, proxies).by_service()
     lines = {}
     for name, address in _addressed(snapshot):
         record = snapshot.apps[name.app]
@@ -250,18 +234,15 @@ def _entry(
 
 
 def _shares(snapshot: Snapshot, proxies: Proxies) -> dict[ServiceName, tuple[Share, ...]]:
-    """How many instances serve on which host. One that has a tombstone counts for as long as it serves: what follows it may still be on its way."""
+    """How many instances serve on which host. What only lost hosts had counts too: other hosts' proxies see for themselves whether it answers."""
     braked = absence.brake(snapshot) is not None
     found: dict[ServiceName, list[Share]] = defaultdict(list)
+    lost: dict[ServiceName, list[Share]] = defaultdict(list)
     for host_id in sorted(proxies):
-        state = snapshot.observed.get(host_id)
-        if state is None or (absence.is_lost(snapshot, host_id) and not braked):
-            continue
-        serving: dict[ServiceName, int] = defaultdict(int)
-        for instance in ordered(snapshot, host_id):
-            status = state.instances.get(instance.container_name)
-            if status is not None and status.serving:
-                serving[ServiceName(instance.app, instance.service)] += 1
-        for name, number in serving.items():
-            found[name].append(Share(host_id, number))
-    return {name: tuple(shares) for name, shares in found.items()}
+        is_lost = absence.is_lost(snapshot, host_id) and not braked
+        numbers: dict[ServiceName, int] = defaultdict(int)
+        for instance in serving(snapshot, host_id):
+            numbers[ServiceName(instance.app, instance.service)] += 1
+        for name, number in numbers.items():
+            (lost if is_lost else found)[name].append(Share(host_id, number))
+    return {name: tuple(shares) for name, shares in {**lost, **found}.items()}

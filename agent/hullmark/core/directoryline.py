@@ -11,9 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Union
 
 from hullmark.core.askers import ALL_BITS, scopes
-from hullmark.model.directory import Admission, PublishedEntry, ServiceEntry, Share
+from hullmark.model.directory import (
+    Admission,
+    OtherEntry,
+    Peer,
+    PublishedEntry,
+    ServiceEntry,
+    Share,
+)
 from hullmark.model.wire import canonical, to_wire
 
 Specs = tuple[tuple[int, str, int], ...]
@@ -64,6 +72,22 @@ class Line:
         if host_id in self._sharing:
             return _text(self.entry_for(host_id))
         return self._whole_text
+
+    @functools.cached_property
+    def other(self) -> tuple[OtherEntry, ...]:
+        """What a host is told that has nothing to do with it; nothing of a service without ports."""
+        entry = self.entry
+        return (OtherEntry(entry.name, entry.address, entry.ports),) if entry.ports else ()
+
+    @functools.cached_property
+    def other_texts(self) -> Sequence[str]:
+        """The same, each as JSON."""
+        return [canonical(to_wire(one)).decode() for one in self.other]
+
+    @functools.cached_property
+    def other_number(self) -> int:
+        """What it adds to the digest of such a host."""
+        return sum(map(number_of, self.other))
 
     @functools.cached_property
     def chunks(self) -> Mapping[str, bytes]:
@@ -123,6 +147,11 @@ def chunk_of(
     told = [_asker_text(one.host_id, one.scopes) for one in admissions]
     made = _of_entry(base_of(replace(entry, elsewhere=())), entry.elsewhere)
     return made + _of_published(specs) + _of_admissions(told)
+
+
+def number_of(one: Union[Peer, OtherEntry]) -> int:
+    """A digest as a number: those of a set are added up, so that one can be taken out of all without looking at the others."""
+    return int.from_bytes(hashlib.sha256(canonical(to_wire(one))).digest(), "big")
 
 
 def base_of(entry: ServiceEntry) -> bytes:

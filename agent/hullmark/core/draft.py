@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core import absence, published
+from hullmark.core import absence, portconflicts
 from hullmark.core.berths import Berth
 from hullmark.core.homes import Homes
 from hullmark.core.ladder import Ladders
@@ -205,7 +205,7 @@ class Draft:
 
 def _berths(snapshot: Snapshot) -> dict[str, Berth]:
     found = {}
-    proxied = published.held(snapshot)
+    proxied = portconflicts.held(snapshot)
     for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
         host_id = host.host_id
         state = snapshot.observed.get(host_id)

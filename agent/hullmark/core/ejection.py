@@ -7,14 +7,22 @@ container that runs fails on the name, and never gives one volume to two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
 from hullmark.core.ejectionproject import Member, Project, project
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt, Verdict, judge
-from hullmark.model.app import Bundle, ContainerSpec, Logging, MountKind, RestartCondition
+from hullmark.model.app import (
+    EVERY_ADDRESS,
+    Bundle,
+    ContainerSpec,
+    Logging,
+    MountKind,
+    RestartCondition,
+)
+from hullmark.model.directory import PublishedEntry, ServiceName
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.orders import Assignment, InstanceId, Orders
 
@@ -31,7 +39,7 @@ class Present:
 @dataclass(frozen=True)
 class Scene:
     """All that is known. `engine` is `docker` or `podman`. By spec hash: `logging`, what the engine is told where the
-    app says nothing, and `images`, the id that the reference of an image without a digest has now."""
+    app says nothing, and `images`, the id that the reference of an image without a digest has now. `published`: what the host's proxy answers."""
 
     orders: Orders
     engine: str
@@ -41,6 +49,7 @@ class Scene:
     images: Mapping[str, str] = field(default_factory=dict)
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     checks_health: bool = True
+    published: tuple[PublishedEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,13 +79,15 @@ class Leftover:
 @dataclass(frozen=True)
 class Ejection:
     """`once` are running instances that must never run twice (`on_host_lost: stop`); `movable` those without local data,
-    which a leader starts elsewhere unless their service says `keep`."""
+    which a leader starts elsewhere unless their service says `keep`. `proxied` are the ports that the host's proxy answers,
+    also for services that have no instance here."""
 
     projects: tuple[Project, ...]
     kept: tuple[Kept, ...]
     leftovers: tuple[Leftover, ...]
     once: tuple[InstanceId, ...]
     movable: tuple[InstanceId, ...]
+    proxied: Mapping[ServiceName, tuple[PublishedEntry, ...]] = field(default_factory=dict)
 
 
 def eject(scene: Scene) -> Ejection:
@@ -104,7 +115,21 @@ def eject(scene: Scene) -> Ejection:
             for a in chosen
             if not a.stop_unheard_s and not _has_local_data(scene.orders.bundles[a.spec_hash])
         ),
+        {one.name: _proxied(scene, one.name) for one in _by_proxy(scene)},
     )
+
+
+def _by_proxy(scene: Scene) -> Iterator[PublishedEntry]:
+    """Without what the engine has still, as older versions had it answer all: the proxy leaves that to it."""
+    bound = [port for one in scene.present for port in one.found.ports if port.protocol == "tcp"]
+    for entry in sorted(scene.published):
+        hosts = {port.host_ip for port in bound if port.published == entry.port}
+        if not hosts & {*EVERY_ADDRESS, entry.host_ip}:
+            yield entry
+
+
+def _proxied(scene: Scene, name: ServiceName) -> tuple[PublishedEntry, ...]:
+    return tuple(one for one in _by_proxy(scene) if one.name == name)
 
 
 def restart_of(spec: ContainerSpec, engine: str) -> EngineRestart:
@@ -170,11 +195,16 @@ def _remarks(
         yield f"engines have no limit of {restart.max_attempts} restarts for what always restarts"
     if spec.healthcheck is not None and not spec.healthcheck.disabled and not scene.checks_health:
         yield "nobody runs its health check: this engine leaves that to systemd"
-    for is_there, what in ((spec.configs, "configs are"), (present.has_hosts, "/etc/hosts is")):
+    starts_not = f"{scene.engine.capitalize()} does not start it again after that"
+    emptied = "Docker restarts it with an empty one after that, without localhost, or not at all"
+    for is_there, what, then in (
+        (spec.configs, "configs are", starts_not),
+        (present.has_hosts, "/etc/hosts is", emptied if scene.engine == "docker" else starts_not),
+    ):
         if is_there:
             yield (
                 f"its {what} mounted from the agent's state folder: hand it over before that is "
-                "removed"
+                f"removed; {then}"
             )
     if _runs(found) or start:
         return
@@ -208,6 +238,7 @@ def _member(
         image_id=found.image_id if found is not None and moved else "",
         logging=scene.logging.get(assignment.spec_hash, spec.logging),
         ulimits=scene.ulimits,
+        proxied=_proxied(scene, ServiceName(bundle.app, bundle.service)),
     )
 
 

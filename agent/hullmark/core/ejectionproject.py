@@ -7,12 +7,13 @@ short forms where they say all, limits as keys of the service, and a shipped con
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hullmark.core.ejectionservice import Names, service, without_empty
 from hullmark.model.app import Bundle, Config, Logging, Network, Volume
+from hullmark.model.directory import PublishedEntry
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.names import engine_name
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -25,7 +26,7 @@ COMPLETED = "completed"
 class Member:
     """An instance that becomes a service. `exists`: its container is there, and so are its networks and volumes.
     `image_id`, where not empty, stands for a reference that has come to mean another image. `logging` is what its engine
-    was told, `ulimits` what it gets where it names none."""
+    was told, `ulimits` what it gets where it names none. `proxied` are ports of its service that the host's proxy answers."""
 
     instance: InstanceId
     bundle: Bundle
@@ -37,6 +38,7 @@ class Member:
     image_id: str = ""
     logging: Logging = field(default_factory=Logging)
     ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    proxied: tuple[PublishedEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class ConfigFile:
 @dataclass(frozen=True)
 class Project:
     """`services` gives the service of each container by the container's name; `existing` are those of them that there
-    are now. `files` are by path below the project's folder."""
+    are now. `files` are by path below the project's folder. `proxied` gives, by service of the project, the ports that the
+    host's proxy answers, as the short form of `ports` has them; `instances` are the services as the app calls them."""
 
     app: str
     document: Mapping[str, Any]
@@ -60,6 +63,8 @@ class Project:
     existing: tuple[str, ...]
     completed: tuple[str, ...]
     files: Mapping[str, ConfigFile]
+    proxied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instances: frozenset[str] = frozenset()
 
 
 def project(app: str, members: Sequence[Member]) -> Project:
@@ -82,7 +87,14 @@ def project(app: str, members: Sequence[Member]) -> Project:
         tuple(member.name for member in members if member.exists),
         tuple(member.name for member in members if member.completed),
         {f"configs/{name}": file for name, file in made.files.values.items()},
+        {called[one.name]: short_forms(one.proxied) for one in members if one.proxied},
+        frozenset(one.instance.service for one in members),
     )
+
+
+def short_forms(published: Iterable[PublishedEntry]) -> tuple[str, ...]:
+    """As `192.0.2.11:8080:80`."""
+    return tuple(_short(str(one.port), one.host_ip, one.target) for one in published)
 
 
 def escaped(value: Any) -> Any:
@@ -151,11 +163,12 @@ class _Project:
                 "profiles": [COMPLETED] if member.completed else [],
                 "restart": str(member.restart),
                 **made,
-                "ports": [_port(port) for port in member.ports],
                 "logging": without_empty(
                     {"driver": member.logging.driver, "options": dict(member.logging.options)}
                 ),
                 "ulimits": {**_limits(member.ulimits), **made["ulimits"]},
+                # The last: more of them may be written below.
+                "ports": [_port(port) for port in member.ports],
             }
         )
 
@@ -200,9 +213,12 @@ def _port(port: PublishedPort) -> Any:
         return {key: value for key, value in long.items() if value}
     if not port.published and not port.host_ip:
         return str(port.target)
-    address = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-    published = str(port.published) if port.published else ""
-    return ":".join([*([address] if address else []), published, str(port.target)])
+    return _short(str(port.published or ""), port.host_ip, port.target)
+
+
+def _short(published: str, host_ip: str, target: int) -> str:
+    address = f"[{host_ip}]" if ":" in host_ip else host_ip
+    return ":".join([*([address] if address else []), published, str(target)])
 
 
 def _limits(ulimits: Mapping[str, tuple[int, int]]) -> dict[str, Mapping[str, int]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hullmark.core.ejection import Ejection, Kept
-from hullmark.core.ejectionproject import COMPLETED, Project
+from hullmark.core.ejectionproject import COMPLETED, Project, short_forms
+from hullmark.model.directory import ServiceName
 
 DOCKER_SOCKETS = ("unix:///run/docker.sock", "unix:///var/run/docker.sock")
 COMPOSE = (
@@ -34,6 +35,7 @@ def notes(ejection: Ejection, unset: Sequence[Kept], place: Place) -> list[str]:
         f"on a master, take the host out: hullmark host remove {place.host} --force",
         *_elsewhere(ejection),
         *_boot(ejection, unset, place),
+        *_proxied(ejection),
         *(f"{one.name}: {remark}" for one in ejection.kept for remark in one.remarks),
         *(f"{one.name} is left as it is: {one.why}" for one in ejection.leftovers),
     ]
@@ -64,6 +66,42 @@ def _boot(ejection: Ejection, unset: Sequence[Kept], place: Place) -> Iterable[s
             "Podman starts containers after a boot only by a unit of its own: "
             "systemctl enable podman-restart.service"
         )
+
+
+def _proxied(ejection: Ejection) -> Iterable[str]:
+    """By service, so that two containers of one don't say it twice."""
+    here = {ServiceName(one.app, name) for one in ejection.projects for name in one.instances}
+    for name, published in ejection.proxied.items():
+        ports = ", ".join(f"'{one}'" for one in short_forms(published))
+        if name in here:
+            yield (
+                f"{name}: the host's proxy answers its published ports, not the engine, and its project has none of these: "
+                "nobody answers once hullmark-proxy is gone. After that uncomment them in its compose.yaml, for one of its "
+                f"containers: ports: [{ports}]"
+            )
+        else:
+            yield (
+                f"{name}: the host's proxy answers its published ports and leads them to other hosts, as no instance of it is "
+                f"here: nobody answers them here once hullmark-proxy is gone: ports: [{ports}]"
+            )
+
+
+def unpublished(found: Project, service: str) -> str:
+    """Comment lines at the end of a service in compose.yaml, whose last key is `ports`."""
+    ports = found.proxied.get(service, ())
+    if not ports:
+        return ""
+    others = [
+        name for name in found.proxied if name != service and set(found.proxied[name]) & set(ports)
+    ]
+    either = f" Only one of this and {', '.join(others)} can have them." if others else ""
+    lines = [
+        f"# The host's proxy answers these ports.{either}",
+        "# Once hullmark-proxy is gone, take the '# ' away from the lines below:",
+        *(["# ports:"] if "ports" not in found.document["services"][service] else []),
+        *(f'# - "{port}"' for port in ports),
+    ]
+    return "".join(f"  {line}\n" for line in lines)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -121,8 +159,8 @@ def page(found: Project, ejection: Ejection, unset: Sequence[Kept], place: Place
             "## Hand over to Compose",
             "",
             "The labels of a container can't be changed, so Compose doesn't take these for its own: they are stopped and",
-            "removed, and made anew with the same image, settings, networks, volumes and ports. A volume without a name",
-            "is empty afterwards. Before that, `up` refuses because of their names, and changes nothing.",
+            "removed, and made anew with the same image, settings, networks, volumes, and ports that the engine has. A volume",
+            "without a name is empty afterwards. Before that, `up` refuses because of their names, and changes nothing.",
             "",
             "```sh",
             *_hand_over(found, place),
@@ -130,6 +168,7 @@ def page(found: Project, ejection: Ejection, unset: Sequence[Kept], place: Place
             "",
             *_about_commands(place),
             *_about_completed(found),
+            *_about_proxied(found, place),
             "## Go back to Hullmark",
             "",
             "After handing over, remove what Compose made; networks and volumes stay:",
@@ -185,5 +224,32 @@ def _about_completed(found: Project) -> list[str]:
     return [
         f"What has completed is not run again: {_listed(found.completed)}. Its service is in the profile",
         f"`{COMPLETED}`. Remove its container before you run it by that.",
+        "",
+    ]
+
+
+def _about_proxied(found: Project, place: Place) -> list[str]:
+    if not found.proxied:
+        return []
+    return [
+        "## Ports that the host's proxy answers",
+        "",
+        "These published ports are not the engine's: hullmark-proxy answers them. It doesn't know the containers that Compose",
+        "makes, and once it is gone nobody answers, until the project publishes them.",
+        "",
+        "| Service in compose.yaml | Ports |",
+        "|---|---|",
+        *(f"| {name} | {', '.join(ports)} |" for name, ports in sorted(found.proxied.items())),
+        "",
+        "Once all apps of this host are handed over:",
+        "",
+        "1. Remove the package hullmark-proxy, or stop it for good: as long as it runs it holds the ports.",
+        "2. In compose.yaml take the `# ` away from the last lines of the service. Of two with the same port one can have it.",
+        "3. Have Compose make its container anew:",
+        "",
+        "```sh",
+        *_setting(found, place),
+        f"{_compose(place)} up -d",
+        "```",
         "",
     ]

@@ -16,7 +16,7 @@ from hullmark.model.services import Published, ServiceReach, Spot
 
 Services = Sequence[ServiceReach]
 
-HEAD = "# Where this cluster's services answer. Hullmark writes this file anew when that changes."
+HEAD = "# Where this cluster's services answer, by Hullmark. Changes of your own are lost when it is written anew."
 SCHEMA = "hullmark.endpoints/1"
 
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_.-]")
@@ -31,10 +31,10 @@ def hosts_file(services: Services) -> str:
             (spot for published in service.published for spot in published.spots),
             key=lambda spot: not spot.serving,
         )
-        found = dict.fromkeys(spot.address for spot in spots if spot.address)
+        found = dict.fromkeys(spot.address for spot in spots if _is_reached(spot))
         lines += [f"{address}\t{name}" for address in found]
         if service.published and not found:
-            lines.append(f"# {name}: no host answers for it now")
+            lines.append(f"# {name}: {_nobody(spots)}")
     return _text(lines)
 
 
@@ -51,14 +51,24 @@ def haproxy_fragment(services: Services) -> str:
 def _backend(service: ServiceReach, published: Published) -> Iterator[str]:
     name = f"{service.name.app}.{service.name.service}.{published.port or published.target}"
     yield f"backend {_NO_NAME.sub('_', name)}"
-    spots = [spot for spot in published.spots if spot.address]
+    spots = [spot for spot in published.spots if _is_reached(spot)]
     serves = any(spot.serving for spot in spots)
     for spot in spots:
         # A proxy without an instance of its own would pass the connection on: one hop more.
         spare = " backup" if serves and not spot.serving else ""
         yield f"    server {_server(published, spot)} {_dialled(spot)} check{spare}"
     if not spots:
-        yield "    # no host answers for it now"
+        yield f"    # {_nobody(published.spots)}"
+
+
+def _is_reached(spot: Spot) -> bool:
+    return bool(spot.address) and not spot.is_local
+
+
+def _nobody(spots: Sequence[Spot]) -> str:
+    if any(spot.is_local for spot in spots):
+        return "each host answers for it on a loopback address, for its own programs only"
+    return "no host answers for it now"
 
 
 def _server(published: Published, spot: Spot) -> str:

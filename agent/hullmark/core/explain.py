@@ -5,6 +5,7 @@ The reasons are the plan's own. Here they are only put beside what the hosts say
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
@@ -125,7 +126,7 @@ def _slot(
     commands: list[str] = []
     if ours is not None:
         alone = _is_on_the_only_host(snapshot, ours)
-        ways = ["hullmark invite HOST"] if alone else _commands(record, ours, refusals)
+        ways = ["hullmark invite HOST"] if alone else _commands(snapshot, record, ours, refusals)
         commands = [*ways, *_fewer(record, ours, nowhere)]
     return SlotExplanation(
         view.name,
@@ -207,7 +208,9 @@ def _nearest_host(refusal: Refusal) -> str:
     return max(begun, key=len, default="")
 
 
-def _commands(record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]) -> Iterator[str]:
+def _commands(
+    snapshot: Snapshot, record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]
+) -> Iterator[str]:
     """What could be typed, the least drastic first."""
     for refusal in refusals:
         name = _nearest_host(refusal)
@@ -218,16 +221,26 @@ def _commands(record: AppRecord, unplaced: Unplaced, refusals: Sequence[Refusal]
             yield f"hullmark host uncordon {name}"
         elif kind is Filter.CONSTRAINT:
             yield from _labelling(refusal)
-    marked = [item for item in refusals if Filter(item.filter) is Filter.MARK]
-    for control in dict.fromkeys(control_in(refusal.text) for refusal in marked):
-        yield f"hullmark mark override {control} --ticket TEXT"
+    yield from _proving([item for item in refusals if Filter(item.filter) is Filter.MARK])
     kinds = {Filter(refusal.filter) for refusal in refusals}
     service = record.app.services[unplaced.service]
     lost = unplaced.kept_on and not refusals and service.deploy.mode is DeployMode.REPLICATED
-    if Filter.DATA in kinds or lost:
+    if lost and not absence.has_others(snapshot, unplaced.kept_on):
+        yield "hullmark invite HOST"
+    elif Filter.DATA in kinds or lost:
         what = f"{unplaced.app}/{unplaced.service}.{unplaced.slot}"
         accept = " --accept-data-loss" if has_local_data(service) else ""
         yield f"hullmark move {what}{accept}"
+
+
+def _proving(marked: Sequence[Refusal]) -> Iterator[str]:
+    """What says how a host's control is mended, and what lets new work through without it."""
+    lacking = [refusal for refusal in marked if not refusal.text.endswith(BRAKED)]
+    by_control = {control_in(refusal.text): refusal for refusal in reversed(lacking)}
+    for control, refusal in reversed(by_control.items()):
+        yield f"hullmark controls {control} --host {_nearest_host(refusal)}"
+    for control in dict.fromkeys(control_in(refusal.text) for refusal in marked):
+        yield f"hullmark mark override {control} --ticket TEXT"
 
 
 def _labelling(refusal: Refusal) -> Iterable[str]:
@@ -236,7 +249,8 @@ def _labelling(refusal: Refusal) -> Iterable[str]:
     key = subject.strip()
     if test and key.startswith(LABEL):
         for name in refusal.hosts[:LABELS_SHOWN]:
-            yield f"hullmark host label {name} {key[len(LABEL) :]}={value.strip()}"
+            label = f"{key[len(LABEL) :]}={value.strip()}"
+            yield f"hullmark host label {name} {shlex.quote(label)}"
 
 
 def _fewer(record: AppRecord, unplaced: Unplaced, nowhere: int) -> Iterable[str]:

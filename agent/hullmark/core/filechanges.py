@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from hullmark.model.watchedfile import FIELDS, FileChange, FileState
 
 Picture = Mapping[str, FileState]
+SOCKET = "socket"
 
 
 def compare(before: Picture, after: Picture) -> tuple[FileChange, ...]:
-    """By path. Both are of the same places: what only one of them looked at would count as added or removed."""
+    """By path. Both are of the same places: what only one of them looked at would count as added or removed. A socket comes and goes with whoever
+    listens on it, as an engine that starts: that is no change, unlike another owner, mode or kind than it had (see `away`)."""
     return tuple(_changes(before, after))
 
 
@@ -18,15 +20,24 @@ def _changes(before: Picture, after: Picture) -> Iterator[FileChange]:
     for path in sorted({*before, *after}):
         was, now = before.get(path), after.get(path)
         if was is None:
-            yield FileChange(path, "added")
+            if now is not None and now.kind != SOCKET:
+                yield FileChange(path, "added")
         elif now is None:
-            yield FileChange(path, "removed")
+            if was.kind != SOCKET:
+                yield FileChange(path, "removed")
         else:
             fields = tuple(name for name in FIELDS if _differs(name, was, now))
             if fields:
                 old = tuple(str(getattr(was, name)) for name in fields)
                 new = tuple(str(getattr(now, name)) for name in fields)
                 yield FileChange(path, "changed", fields, old, new)
+
+
+def away(before: Picture, after: Picture) -> dict[str, FileState]:
+    """Sockets that are not there now, as they were: what comes in their place is compared with that."""
+    return {
+        path: state for path, state in before.items() if state.kind == SOCKET and path not in after
+    }
 
 
 def _differs(name: str, was: FileState, now: FileState) -> bool:
@@ -58,7 +69,7 @@ def _unsafe(picture: Picture) -> Iterator[str]:
         mode = int(state.mode, 8)
         if mode & 0o002 and not (state.kind == "folder" and mode & 0o1000):
             yield f"{path} can be written by everybody (mode {state.mode})"
-        elif state.kind != "socket" and state.uid != 0:
+        elif state.kind != SOCKET and state.uid != 0:
             yield f"{path} belongs to user {state.uid}, not to root"
-        elif state.kind != "socket" and mode & 0o020 and state.gid != 0:
+        elif state.kind != SOCKET and mode & 0o020 and state.gid != 0:
             yield f"{path} can be written by group {state.gid} (mode {state.mode})"

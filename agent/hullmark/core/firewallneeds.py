@@ -1,6 +1,7 @@
 """Which paths a host needs that a firewall of its owner may close: of services, published ports, proxies, agents and masters.
 
 Replies to what was let in, and what the host says to itself, are no paths of their own here: no host works without them.
+Hosts say much of it, and one may lie: what comes of it is run by root on others, so it is an address, a network or a known word, or it is left out.
 """
 
 from __future__ import annotations
@@ -8,13 +9,19 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
+from hullmark.core import absence
+from hullmark.core.lastknown import proxies_of
 from hullmark.core.portclaims import Claim, Claims, Masters
+from hullmark.model import durations
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.loopback import is_loopback
 from hullmark.model.ports import FirewallNeeds, FirewallRule, Holder, Hook
 from hullmark.model.snapshot import Snapshot
 
 DNS = 53
+PROTOCOLS = ("tcp", "udp", "sctp")
+ENGINES = ("docker", "podman")
 
 
 def needs(
@@ -36,7 +43,7 @@ def _of_host(
     if state is None:
         why = "it has not been heard by this master yet, so nothing is known of it"
         return FirewallNeeds(host.name, unknown=(why,))
-    facts, unknown = state.facts, []
+    facts, unknown = state.facts, [*_old(snapshot, host), *_unheard(snapshot, host)]
     rules: list[FirewallRule] = []
     if facts.proxy_version:
         rules += _services(snapshot, host, facts)
@@ -57,7 +64,7 @@ def _networks(snapshot: Snapshot, facts: HostFacts) -> tuple[str, ...]:
         for network in record.app.networks.values()
         if network.subnet and not network.external
     }
-    given = [facts.container_range] if facts.container_range else []
+    given = [facts.container_range] if _is_network(facts.container_range) else []
     found: list[str] = []
     for text in [*given, *sorted(own)]:
         network = ipaddress.ip_network(text, strict=False)
@@ -89,12 +96,15 @@ def _services(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterato
 
 
 def _proxies(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterator[FirewallRule]:
-    others = [
-        state.facts
-        for host_id, state in sorted(snapshot.observed.items())
+    """Of a host that this leader has not heard only the place of its proxy is known, where a former leader kept it."""
+    places = {key: place for key, place in proxies_of(snapshot).items() if key != host.host_id}
+    heard = (
+        state.facts.addresses
+        for host_id, state in snapshot.observed.items()
         if host_id != host.host_id and host_id in snapshot.hosts
-    ]
-    sources = _sorted(address for other in others for address in other.addresses)
+    )
+    kept = [place[0] for key, place in places.items() if key not in snapshot.observed]
+    sources = _sorted(address for addresses in (*heard, kept) for address in addresses)
     if sources and facts.proxy_port:
         yield FirewallRule(
             Hook.INPUT,
@@ -102,14 +112,29 @@ def _proxies(snapshot: Snapshot, host: HostRecord, facts: HostFacts) -> Iterator
             ports=(facts.proxy_port,),
             sources=sources,
         )
-    for port in sorted({other.proxy_port for other in others if other.proxy_version}):
-        addresses = (one.proxy_address for one in others if one.proxy_port == port)
+    for port in sorted({port for _, port in places.values()}):
         yield FirewallRule(
             Hook.OUTPUT,
             "this proxy to other hosts' (TLS)",
             ports=(port,),
-            destinations=_sorted(address for address in addresses if address),
+            destinations=_sorted(address for address, at in places.values() if at == port),
         )
+
+
+def _old(snapshot: Snapshot, host: HostRecord) -> Iterator[str]:
+    """What a lost host needs is not known to be less than before: it may be up without its agent, and needs it when it comes back."""
+    if absence.is_lost(snapshot, host.host_id):
+        told_s = snapshot.told_s(host.host_id)
+        ago = durations.age(absence.silence_s(snapshot, host.host_id) if told_s is None else told_s)
+        yield f"it is lost: these rules are for what it told last, {ago} ago, as it may go on without its agent; ask again when it is heard"
+
+
+def _unheard(snapshot: Snapshot, host: HostRecord) -> Iterator[str]:
+    """A rule that is not there for want of knowledge shall not be taken for one that is not needed."""
+    silent = snapshot.hosts.keys() - snapshot.observed.keys() - {host.host_id}
+    if silent:
+        names = ", ".join(sorted(snapshot.host_name(host_id) for host_id in silent))
+        yield f"not heard by this master yet: {names}; rules for their addresses may be missing: ask again when they are heard"
 
 
 def _ports(
@@ -118,9 +143,15 @@ def _ports(
     """Of each service, by protocol and address."""
     groups: dict[tuple[str, str, str, str], set[tuple[int, int]]] = {}
     for claim in claims:
-        if claim.kind in (Holder.INSTANCE, Holder.SERVICE) and claim.port.published:
+        is_open = claim.port.published and not is_loopback(claim.port.host_ip)
+        is_sound = claim.port.protocol in PROTOCOLS and _is_address(_at(claim) or "::")
+        is_there = claim.kind is Holder.INSTANCE or (
+            claim.kind is Holder.SERVICE and facts.proxy_version
+        )
+        if is_open and is_sound and is_there:
             key = f"{claim.app}/{claim.service}", _how(claim), claim.port.protocol, _at(claim)
             groups.setdefault(key, set()).add((claim.port.published, claim.port.target))
+    engine = facts.engine if facts.engine in ENGINES else "the engine"
     for (name, how, protocol, address), ports in sorted(groups.items()):
         published = tuple(sorted({port for port, _ in ports}))
         at = (address,) if address else ()
@@ -128,7 +159,7 @@ def _ports(
             targets = tuple(sorted({target for _, target in ports}))
             yield FirewallRule(
                 Hook.FORWARD,
-                f"{name}: mode: host, {protocol.upper()}, handed on by {facts.engine or 'the engine'}",
+                f"{name}: mode: host, {protocol.upper()}, handed on by {engine}",
                 protocol,
                 targets,
                 destinations=networks,
@@ -196,8 +227,13 @@ def _sorted(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_address(text: str) -> bool:
+    """Without a zone, which is an interface of one host's, and for Python may be any text."""
+    return "/" not in text and _is_network(text)
+
+
+def _is_network(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    return True
+    return "%" not in text

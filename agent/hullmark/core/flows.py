@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hullmark.core.askers import networks_of, present, scope_of, used_by
-from hullmark.core.directory import proxies_of
-from hullmark.core.publishing import Publishing
+from hullmark.core.answering import Answering
+from hullmark.core.askers import (
+    callers,
+    networks_of,
+    own_askers,
+    present,
+    scope_of,
+    scopes,
+    used_by,
+)
+from hullmark.core.lastknown import proxies_of
 from hullmark.core.serviceports import by_engine, has_address, is_host_network, ports_of
+from hullmark.core.servicescopes import refusal
 from hullmark.model.app import Service
 from hullmark.model.directory import ServiceName
 from hullmark.model.flows import Encrypted, Flow, FlowKind
+from hullmark.model.loopback import is_loopback
+from hullmark.model.observed import NO_STATE
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 
@@ -23,7 +34,8 @@ def flows(snapshot: Snapshot, scope: str = "") -> tuple[Flow, ...]:
 
 
 def _place(flow: Flow) -> tuple[object, ...]:
-    return flow.service, flow.caller, flow.kind.value, flow.protocol, flow.published, flow.ports
+    where = flow.protocol, flow.published, flow.local, flow.ports
+    return flow.service, flow.caller, flow.kind.value, *where
 
 
 class _Flows:
@@ -31,7 +43,8 @@ class _Flows:
         self._snapshot = snapshot
         self._apps = {name: record for name, record in snapshot.apps.items() if not record.removing}
         self._where = present(snapshot)
-        self._published = Publishing(snapshot, proxies_of(snapshot)).by_service()
+        self._published = Answering(snapshot, proxies_of(snapshot)).by_service()
+        self._callers = callers(self._apps, self._where)
         self._users: dict[ServiceName, list[ServiceName]] = {}
         for app, record in self._apps.items():
             for key, service in record.app.services.items():
@@ -81,16 +94,17 @@ class _Flows:
             service_hosts=self._names(here),
             across_hosts=_crosses(there, here),
             encrypted=_encrypted(there, here),
+            refused_by=self._refusing(name, there),
         )
 
     def _from_outside(self, name: ServiceName, service: Service) -> Iterator[Flow]:
         here = self._hosts(name)
         answers = self._published.get(name, {})
-        ways: dict[int, set[tuple[int, str]]] = {}
+        ways: dict[tuple[int, bool], set[tuple[int, str]]] = {}
         for host_id, specs in answers.items():
-            for port, _, target in specs:
-                ways.setdefault(port, set()).add((target, host_id))
-        for port, found in sorted(ways.items()):
+            for port, host_ip, target in specs:
+                ways.setdefault((port, is_loopback(host_ip)), set()).add((target, host_id))
+        for (port, local), found in sorted(ways.items()):
             there = frozenset(host_id for _, host_id in found)
             crosses = _crosses(there, here)
             yield Flow(
@@ -105,8 +119,10 @@ class _Flows:
                 service_hosts=self._names(here),
                 across_hosts=crosses,
                 encrypted=Encrypted.BETWEEN_HOSTS if crosses else Encrypted.NO,
+                refused_by=self._refusing(name, there),
+                local=local,
             )
-        for protocol, port, target in _of_hosts(service):
+        for protocol, port, target, local in _of_hosts(service):
             yield Flow(
                 FlowKind.HOST,
                 "",
@@ -119,7 +135,25 @@ class _Flows:
                 caller_hosts=self._names(here),
                 service_hosts=self._names(here),
                 encrypted=Encrypted.NO,
+                local=local,
             )
+
+    def _refusing(self, name: ServiceName, there: frozenset[str]) -> tuple[str, ...]:
+        """Hosts of the service that turn away some of these, with what each asks as: where a host has several askers, one that is allowed is enough."""
+        record, here = self._apps[name.app], self._hosts(name)
+        service, found = record.app.services[name.service], []
+        own = own_askers(service, here)
+        published = self._published.get(name, {})
+        asking = self._callers.askers(name, networks_of(record, service), own, published)
+        for host_id in here:
+            rules = self._snapshot.observed.get(host_id, NO_STATE).facts.caller_rules
+            for other in there - {host_id} if rules else ():
+                rule = refusal(rules, name.app, name.service, scopes(asking.get(other, 0)))
+                if rule is not None:
+                    place = f" ({rule.place})" if rule.place else ""
+                    found.append(f"{self._snapshot.host_name(host_id)}{place}")
+                    break
+        return tuple(sorted(found))
 
     def _hosts(self, name: ServiceName) -> frozenset[str]:
         return self._where.get(name, frozenset())
@@ -128,14 +162,17 @@ class _Flows:
         return tuple(sorted(self._snapshot.host_name(host_id) for host_id in host_ids))
 
 
-def _of_hosts(service: Service) -> list[tuple[str, int, int]]:
-    """Protocol, port of the host (0: the engine chooses one) and of the container. Of a range the first."""
+def _of_hosts(service: Service) -> list[tuple[str, int, int, bool]]:
+    """Protocol, port of the host (0: the engine chooses one) and of the container, and whether it is on loopback alone. Of a range the first."""
     if is_host_network(service):
-        found = {("tcp", port, port) for port in ports_of(service)}
+        found = {("tcp", port, port, False) for port in ports_of(service)}
         udp = (one for one in service.ports if one.protocol != "tcp")
-        return sorted(found | {(one.protocol, one.target, one.target) for one in udp})
+        return sorted(found | {(one.protocol, one.target, one.target, False) for one in udp})
     return sorted(
-        {(one.protocol, one.published_first, one.target) for one in by_engine(service.ports)}
+        {
+            (one.protocol, one.published_first, one.target, is_loopback(one.host_ip))
+            for one in by_engine(service.ports)
+        }
     )
 
 

@@ -10,7 +10,7 @@ from hullmark.core.absence import engine_trouble, is_draining, is_ready, is_seen
 from hullmark.core.adoption import Releases
 from hullmark.core.dependencies import hopeless, waits
 from hullmark.core.roster import Placed, Roster
-from hullmark.model.observed import REFUSED_BY_POLICY, Health, InstanceStatus, Phase
+from hullmark.model.observed import REFUSED_BY_POLICY, Health, InstanceStatus, Phase, to_type
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 
@@ -112,7 +112,7 @@ class Grader:
         return Grade.UNDER_WAY, "waits for " + (" and ".join(missing) or "the leader's release")
 
     def silence(self, host_id: str) -> str:
-        heard_s = self._snapshot.heard_s.get(host_id)
+        heard_s = self._snapshot.told_s(host_id)
         if host_id not in self._snapshot.hosts:
             return "its host was removed"
         if heard_s is None or host_id not in self._snapshot.observed:
@@ -127,6 +127,8 @@ class Grader:
 def _grade_of(status: InstanceStatus) -> tuple[Grade, str]:
     """Of an instance that may run, by what its host says."""
     detail = status.detail
+    if status.serving and to_type(detail):
+        return Grade.TROUBLED, detail
     if status.serving or status.phase is Phase.COMPLETED:
         return Grade.GOOD, ""
     if status.phase is Phase.FAILED:

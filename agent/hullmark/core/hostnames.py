@@ -105,6 +105,16 @@ def hosts_text(resident: Resident, directory: Directory) -> str:
     return "\n".join(made.lines) + "\n"
 
 
+def names_of(address: str, text: str) -> tuple[str, ...]:
+    """Those that lead to the address in a hosts file; not what a line before has given another one."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        to, *names = line.split()
+        for name in names:
+            found.setdefault(name, to)
+    return tuple(name for name, to in found.items() if to == address)
+
+
 def _names(entry: ServiceEntry, resident: Resident) -> Iterator[str]:
     name = entry.name
     same_app = name.app == resident.name.app

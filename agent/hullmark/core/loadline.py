@@ -7,10 +7,14 @@ controls, and what a silent host said last. Hosts of which nothing is known yet 
 The **brake**: of the hosts that would do otherwise (they take new work, and fit), more than a share of `LoadLine.brake` do not
 prove one control, and more than one host. The check is then more likely wrong than the hosts are: what needs that control is
 placed nowhere, and nothing leaves a host because of it.
+
+What a **scope** needs is asked for by nobody: it only keeps new work from a host. It is no brake's, as hosts that differ in it are meant to be
+told apart, and nothing leaves a host because of it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional
@@ -19,9 +23,10 @@ from hullmark.core import absence
 from hullmark.core.berths import Berth, Filter, Obstacle
 from hullmark.core.homes import has_local_data, keeps_home
 from hullmark.core.ladder import is_open
+from hullmark.model import scope
 from hullmark.model.app import DeployMode, Service, UpdateOrder
 from hullmark.model.control import LEVELS, ControlState, Posture, Status
-from hullmark.model.loadline import Lack, LoadLineRecord, Miss, Required
+from hullmark.model.loadline import Lack, LoadLineRecord, Miss, Required, of_scope
 from hullmark.model.records import AppRecord
 from hullmark.model.snapshot import Snapshot
 
@@ -36,6 +41,7 @@ _LACKS: Mapping[Status, Lack] = {
     Status.NOT_APPLICABLE: Lack.NOT_APPLICABLE,
 }
 _NEAREST = tuple(Lack)
+_Requireds = tuple[Required, ...]
 _WORDS: Mapping[Lack, str] = {
     Lack.LOW: "proves too little",
     Lack.FAIL: "FAILS",
@@ -65,13 +71,14 @@ class Brake:
 
 @dataclass(frozen=True)
 class _Group:
-    """Of services that ask for the same. `misses` has only hosts that lack something."""
+    """Of services that ask for the same. `misses` has only hosts that lack something; `asked` are the controls that people ask for."""
 
     misses: Mapping[str, tuple[Miss, ...]]
     brakes: Mapping[str, Brake]
+    asked: frozenset[str]
 
 
-_NOTHING = _Group({}, {})
+_NOTHING = _Group({}, {}, frozenset())
 
 
 def named(control: str) -> str:
@@ -109,19 +116,20 @@ class Line:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._record: LoadLineRecord = snapshot.loadline
-        self._required: dict[tuple[str, tuple[Required, ...]], tuple[Required, ...]] = {}
+        self._required: dict[tuple[str, _Requireds, _Requireds], _Requireds] = {}
         self._groups: dict[tuple[object, ...], _Group] = {}
         self._known: dict[tuple[str, Required], Optional[Miss]] = {}
         self._all_told: Optional[bool] = None
 
     def required(self, app: str, service: Service) -> tuple[Required, ...]:
         """What new work of a service needs now: without what a person has overridden."""
-        own = service.deploy.placement.require
-        if not own and not self._record.line.require:
+        own, wanted = service.deploy.placement.require, of_scope(service.container.scope)
+        if not own and not self._record.line.require and not wanted:
             return ()
-        key = app, own
+        key = app, own, wanted
         if key not in self._required:
-            self._required[key] = self._left(app, merged(self._record.line.require, own))
+            every = merged(self._record.line.require, own, wanted)
+            self._required[key] = self._left(app, every)
         return self._required[key]
 
     def _left(self, app: str, required: tuple[Required, ...]) -> tuple[Required, ...]:
@@ -148,11 +156,15 @@ class Line:
         self, record: AppRecord, name: str, host_id: str, order: UpdateOrder
     ) -> Optional[Obstacle]:
         """Why a newer generation is not put in the place of an instance on its host, which goes on as it is: that would be new
-        work there. Not so for a version that is taken back, for what has its data there, or for what leaves anyway."""
+        work there. Not so for a version that is taken back, for what has its data there, or for what leaves anyway, as where the
+        newer one is of another scope than the host."""
         service, app = record.app.services[name], record.app.name
         if order is UpdateOrder.START_FIRST or service.container.one_shot or record.rolled_back_to:
             return None
         if stays_with_data(service) or self.leaves(app, service, host_id):
+            return None
+        state = self._snapshot.observed.get(host_id)
+        if state is not None and not scope.fits(service.container.scope, state.facts.scope):
             return None
         return self.obstacle(app, service, host_id)
 
@@ -174,7 +186,7 @@ class Line:
         return any(
             miss.lack in BAD and miss.since > 0.0 and self._left_s(miss) <= 0
             for miss in group.misses.get(host_id, ())
-            if miss.control not in group.brakes
+            if miss.control in group.asked and miss.control not in group.brakes
         )
 
     def _left_s(self, miss: Miss) -> float:
@@ -204,9 +216,11 @@ class Line:
         return min(left) + absence.A_MOMENT_S if left else None
 
     def misses(self, host_id: str) -> tuple[Miss, ...]:
-        """What a host lacks of what the cluster requires, whether it is overridden or not."""
-        wanted = merged(self._record.line.require)
-        return tuple(miss for each in wanted for miss in [self._miss(host_id, each)] if miss)
+        """What a host lacks of what the cluster requires, and of what the host's own scope does, whether it is overridden or not."""
+        line, state = self._record.line.require, self._snapshot.observed.get(host_id)
+        own = "" if state is None else state.facts.scope
+        asked = frozenset(each.control for each in line)
+        return self._lacking(host_id, merged(line, of_scope(own)), asked, own)
 
     def cluster_brakes(self) -> tuple[Brake, ...]:
         """Of what the cluster requires, over all hosts that take new work."""
@@ -220,20 +234,27 @@ class Line:
         if not required:
             return _NOTHING
         spec, placement = service.container, service.deploy.placement
-        key = spec.scope, spec.platform, placement.constraints, required
+        key = spec.scope, spec.platform, placement.constraints, placement.require, required
         if key not in self._groups:
+            line = self._record.line.require
+            asked = frozenset(each.control for each in (*line, *placement.require))
             misses = {
                 host_id: lacking
                 for host_id in self._snapshot.hosts
-                for lacking in [self._lacking(host_id, required)]
+                for lacking in [self._lacking(host_id, required, asked, spec.scope)]
                 if lacking
             }
             fitting = [b.host.host_id for b in self._open() if b.mismatch(service) is None]
-            self._groups[key] = _Group(misses, self._judged(required, fitting))
+            by_people = tuple(each for each in required if each.control in asked)
+            self._groups[key] = _Group(misses, self._judged(by_people, fitting), asked)
         return self._groups[key]
 
-    def _lacking(self, host_id: str, required: tuple[Required, ...]) -> tuple[Miss, ...]:
-        return tuple(miss for each in required for miss in [self._miss(host_id, each)] if miss)
+    def _lacking(
+        self, host_id: str, required: tuple[Required, ...], asked: frozenset[str], of: str
+    ) -> tuple[Miss, ...]:
+        """`asked`: what people ask for; what is of this scope needs the rest."""
+        found = (miss for each in required for miss in [self._miss(host_id, each)] if miss)
+        return tuple(miss if miss.control in asked else _scoped(miss, of) for miss in found)
 
     def _judged(self, required: tuple[Required, ...], eligible: list[str]) -> Mapping[str, Brake]:
         found = {}
@@ -315,6 +336,10 @@ def _miss(
         carrier.outage,
         incident,
     )
+
+
+def _scoped(miss: Miss, of: str) -> Miss:
+    return dataclasses.replace(miss, text=f"{miss.text}, and scope {of} needs it")
 
 
 def _obstacle(miss: Miss) -> Obstacle:

@@ -17,6 +17,7 @@ from hullmark.model.loadline import (
     LoadLine,
     OverrideRequest,
     Required,
+    of_scope,
 )
 from hullmark.model.snapshot import Snapshot
 
@@ -85,7 +86,7 @@ def warnings_of(snapshot: Snapshot, names: Collection[str]) -> Iterator[str]:
 
 
 def asked_for(snapshot: Snapshot, app: str = "") -> frozenset[str]:
-    """The controls that the cluster or its apps require, or one app with the cluster."""
+    """The controls that the cluster or its apps require, or one app with the cluster; and what apps' scopes do."""
     found = {each.control for each in snapshot.loadline.line.require}
     for name, record in snapshot.apps.items():
         if app in ("", name) and not record.removing:
@@ -94,5 +95,9 @@ def asked_for(snapshot: Snapshot, app: str = "") -> frozenset[str]:
 
 
 def own_names(app: App) -> frozenset[str]:
-    services = app.services.values()
-    return frozenset(each.control for s in services for each in s.deploy.placement.require)
+    """Of what its services require, and what their scopes do."""
+    return frozenset(
+        each.control
+        for service in app.services.values()
+        for each in (*service.deploy.placement.require, *of_scope(service.container.scope))
+    )

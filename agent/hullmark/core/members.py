@@ -61,8 +61,11 @@ def drain_s(directory: Directory, name: ServiceName) -> float:
     return next((one.drain_s for one in directory.services if one.name == name), 0.0)
 
 
-def is_needed(directory: Directory) -> bool:
-    """Whether something on this host can be reached, or can reach what it was promised, by a proxy only."""
+def is_needed(directory: Directory, *, is_installed: bool) -> bool:
+    """Whether something on this host can be reached, or can reach what it was promised, by a proxy only. `is_installed`: containers know services by
+    addresses that a proxy answers, also those that run beside them."""
+    if is_installed:
+        return bool(directory.published or directory.services)
     return bool(directory.published) or any(
         entry.users or _elsewhere(entry.elsewhere) for entry in directory.services
     )

@@ -35,8 +35,8 @@ class Move:
 
 
 def move(snapshot: Snapshot, record: AppRecord, request: MoveRequest, change: Change) -> Move:
-    """Raises NotFound for what there isn't, Conflict for what can't be moved so, and where data would be left
-    behind that the request doesn't give up."""
+    """Raises NotFound for what there isn't, Conflict for what can't be moved so, where no other host is enrolled, and
+    where data would be left behind that the request doesn't give up."""
     service = _service(record, request)
     target = _target(snapshot, request.to) if request.to else None
     known = snapshot.homes.get(record.app.name)
@@ -69,6 +69,7 @@ def move(snapshot: Snapshot, record: AppRecord, request: MoveRequest, change: Ch
         )
     if not found:
         raise _nothing_to_move(record, request, posts)
+    _find_another(snapshot, found)
     if not request.accept_data_loss:
         _keep_data(request, found)
     return Move(tuple(found), HomesRecord(homes))
@@ -204,6 +205,16 @@ def _nothing_to_move(
         f"{what} is placed nowhere, and has no data anywhere",
         remedy=f"hullmark explain {record.app.name}/{request.service} says what it lacks",
     )
+
+
+def _find_another(snapshot: Snapshot, slots: Sequence[MovedSlot]) -> None:
+    """One that is full or silent now may take them later; where none is enrolled, the word would only keep the app degraded."""
+    for moved in slots:
+        if not (moved.withdrawn or absence.has_others(snapshot, moved.leaves)):
+            raise Conflict(
+                f"{moved.name} can't leave host {moved.leaves}: there is no other host",
+                remedy="add one first: hullmark invite HOST",
+            )
 
 
 def _keep_data(request: MoveRequest, slots: list[MovedSlot]) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core.absence import brake, in_maintenance, is_ready, time_left
+from hullmark.core.absence import brake, in_maintenance, is_awaited, is_lost, is_ready, time_left
 from hullmark.core.coverage import numbers
 from hullmark.core.drain import drain
+from hullmark.core.roster import Roster
+from hullmark.core.urgency import Urgency, of_app, of_problem
 from hullmark.model.api import AppSummary, HostGroup, HostView
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import Availability, HostRecord
@@ -19,6 +21,8 @@ from hullmark.model.snapshot import Snapshot
 
 START_AGENT = "systemctl start hullmark-agent, or: service hullmark-agent start, or in a clone: hullmark agent run"
 """How another host's agent was installed isn't known here."""
+TROUBLED = ("degraded", "failed")
+"""States of apps."""
 
 
 def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...]:
@@ -26,7 +30,7 @@ def host_views(snapshot: Snapshot, silent_after_s: float) -> tuple[HostView, ...
     found = []
     for host in sorted(snapshot.hosts.values(), key=lambda host: (host.name, host.host_id)):
         state = snapshot.observed.get(host.host_id, NO_STATE)
-        heard_s = snapshot.heard_s.get(host.host_id)
+        heard_s = snapshot.told_s(host.host_id)
         orders = snapshot.assignments.get(host.host_id)
         found.append(
             HostView(
@@ -79,12 +83,10 @@ def host_groups(hosts: Sequence[HostView], now: float) -> tuple[HostGroup, ...]:
 
 
 def _host_state(snapshot: Snapshot, host_id: str, silent_after_s: float) -> str:
-    heard_s = snapshot.heard_s.get(host_id)
-    if heard_s is None or host_id not in snapshot.observed:
-        return "never"
-    if not is_ready(snapshot, host_id):
-        return "lost"
-    return "silent" if heard_s > silent_after_s else "ready"
+    if is_ready(snapshot, host_id):
+        return "silent" if snapshot.heard_s[host_id] > silent_after_s else "ready"
+    lost = is_lost(snapshot, host_id) and not is_awaited(snapshot, host_id)
+    return "lost" if lost else "never"
 
 
 @dataclass(frozen=True)
@@ -104,40 +106,50 @@ def outlook(
     claims: Sequence[tuple[str, Epoch]] = (),
     invited: Sequence[str] = (),
     masters: Sequence[Finding] = (),
-    redundancy: Sequence[Finding] = (),
+    behind: Sequence[Ranked] = (),
 ) -> Outlook:
-    """What is wrong, worst first, and the next thing to type. `others` are told after hosts and apps. `claims` are hosts that obey a later epoch
-    than this leader's, with that epoch. `invited` are hosts with an invite that can still be used. `masters` and
-    `redundancy` are what is wrong with who leads, and with what stands behind it (`core.pair`)."""
+    """What is wrong, and the next thing to type, which is about the worst of it (`urgency`). `others` are told after hosts and apps. `claims` are hosts that obey a later epoch
+    than this leader's, with that epoch. `invited` are hosts with an invite that can still be used. `masters` is what is wrong with who leads, `behind`
+    with what stands behind it (`core.pair`), and with change control and the mark."""
+    none = ranked(Urgency.HOSTS, _no_host_findings(apps, invited))
     findings = [
-        *masters,
+        *ranked(Urgency.MASTERS, masters),
         *_claim_findings(snapshot, claims, len(hosts)),
-        *(finding for finding in redundancy if finding[0]),
-        *_brake_findings(snapshot),
-        *(_host_findings(snapshot, hosts) if hosts else _no_host_findings(apps, invited)),
-        *_drain_findings(snapshot, hosts),
-        *_app_findings(apps),
-        *_invite_findings(invited if hosts else ()),
-        *others,
-        *(finding for finding in redundancy if not finding[0]),
+        *(one for one in behind if one[1][0]),
+        *ranked(Urgency.HOSTS, _brake_findings(snapshot)),
+        *(_host_findings(snapshot, hosts) if hosts else none),
+        *ranked(Urgency.NOTED, _drain_findings(snapshot, hosts)),
+        *_app_findings(snapshot, apps),
+        *ranked(Urgency.NOTED, _invite_findings(invited if hosts else ())),
+        *ranked(Urgency.CONTROLS, others),
+        *(one for one in behind if not one[1][0]),
     ]
     return judged(findings)
 
 
 Finding = tuple[int, str, str]
 """(0 worth knowing, 1 degraded, 2 failed; the note; what to do)"""
+Ranked = tuple[Urgency, Finding]
 
 
-def judged(findings: Sequence[Finding]) -> Outlook:
-    weights = {weight for weight, _, _ in findings}
+def ranked(urgency: Urgency, findings: Iterable[Finding]) -> Iterable[Ranked]:
+    """Nothing of it that is only worth knowing is urgent."""
+    for finding in findings:
+        yield urgency if finding[0] else Urgency.NOTED, finding
+
+
+def judged(findings: Sequence[Ranked]) -> Outlook:
+    """Told in this order; what to do is of the worst that has something, and of the first where several are as bad."""
+    weights = {weight for _, (weight, _, _) in findings}
     state = "failed" if 2 in weights else "degraded" if 1 in weights else "ok"
-    remedies = [remedy for _, _, remedy in findings if remedy]
-    return Outlook(state, tuple(note for _, note, _ in findings), remedies[0] if remedies else "")
+    remedies = [(urgency, remedy) for urgency, (_, _, remedy) in findings if remedy]
+    _, then = min(remedies, key=lambda one: one[0], default=(Urgency.NOTED, ""))
+    return Outlook(state, tuple(note for _, (_, note, _) in findings), then)
 
 
 def _claim_findings(
     snapshot: Snapshot, claims: Sequence[tuple[str, Epoch]], hosts: int
-) -> Iterable[Finding]:
+) -> Iterable[Ranked]:
     """One host of several may be wrong, or lie; when all say so, this master is in the wrong."""
     for name, epoch in claims:
         note = (
@@ -145,9 +157,11 @@ def _claim_findings(
             "this master's store may be an old copy"
         )
         if len(claims) < hosts:
-            yield 1, note, f"look at the log of host {name}: which master did it obey?"
+            then = f"look at the log of host {name}: which master did it obey?"
+            yield Urgency.OTHER, (1, note, then)
         else:
-            yield 2, note, "stop this master and look for the one that leads"
+            then = "stop this master and look for the one that leads"
+            yield Urgency.MASTERS, (2, note, then)
 
 
 def _no_host_findings(apps: Sequence[AppSummary], invited: Sequence[str]) -> Iterable[Finding]:
@@ -175,28 +189,33 @@ def _drain_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[F
             yield 0, f"host {host.name} is draining: {host.drain}", remedy
 
 
-def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[Finding]:
+def _host_findings(snapshot: Snapshot, hosts: Sequence[HostView]) -> Iterable[Ranked]:
     """Of hosts in maintenance silence is expected."""
     for host in hosts:
         if host.maintenance is not None and host.state != "ready":
-            yield 0, f"host {host.name} is in maintenance, and {host.state}", ""
+            yield Urgency.NOTED, (0, f"host {host.name} is in maintenance, and {host.state}", "")
     hosts = [host for host in hosts if host.maintenance is None]
     away = [host for host in hosts if host.state in ("lost", "never")]
     weight = 2 if len(away) == len(hosts) else 1
     for host in away:
         remedy = f"{START_AGENT}   (on {host.name})"
         if _is_new(snapshot, host):
-            yield 1, f"host {host.name} is enrolled and not heard yet", remedy
+            note = f"host {host.name} is enrolled and not heard yet"
+            yield Urgency.HOSTS, (1, note, remedy)
             continue
         text = "has not been heard since this leader began"
         if host.heard_s is not None:
-            text = f"has been silent for {host.heard_s:.0f} s; what runs there goes on"
-        yield weight, f"host {host.name} {text}", remedy
+            text = f"has been silent for {host.heard_s:.0f} s"
+        if host.heard_s is not None or host.state == "lost":
+            text += "; what runs there goes on"
+        yield Urgency.HOSTS, (weight, f"host {host.name} {text}", remedy)
     for host in hosts:
         if host.state == "silent":
-            yield 1, f"host {host.name} has been silent for {host.heard_s or 0:.0f} s", ""
+            note = f"host {host.name} has been silent for {host.heard_s or 0:.0f} s"
+            yield Urgency.HOSTS, (1, note, "")
         for problem in host.problems:
-            yield 1, f"host {host.name}: {problem.message}", problem.remedy
+            note = f"host {host.name}: {problem.message}"
+            yield of_problem(problem.code), (1, note, problem.remedy)
 
 
 def _is_new(snapshot: Snapshot, host: HostView) -> bool:
@@ -207,14 +226,17 @@ def _is_new(snapshot: Snapshot, host: HostView) -> bool:
     )
 
 
-def _app_findings(apps: Sequence[AppSummary]) -> Iterable[Finding]:
+def _app_findings(snapshot: Snapshot, apps: Sequence[AppSummary]) -> Iterable[Ranked]:
+    roster = Roster.of(snapshot) if any(app.state in TROUBLED for app in apps) else None
     for app in apps:
         why = next((line for service in app.services for line in service.why), "")
-        if app.state in ("degraded", "failed"):
+        if roster is not None and app.state in TROUBLED:
             ask = "explain" if app.state == "degraded" else "ps"
-            yield 1, f"app {app.name} {app.state}: {why}", f"hullmark {ask} {app.name}"
+            note = f"app {app.name} {app.state}: {why}"
+            yield of_app(snapshot, roster, app), (1, note, f"hullmark {ask} {app.name}")
         elif app.state == "changing":
-            yield 0, f"app {app.name} is changing" + (f": {why}" if why else ""), ""
+            note = f"app {app.name} is changing" + (f": {why}" if why else "")
+            yield Urgency.NOTED, (0, note, "")
 
 
 def orphan_findings(orphans: int) -> Iterable[Finding]:

@@ -21,6 +21,7 @@ _COVERS = {
     "container.update": ("container", {"update"}),
     "container.exec": ("container", {"exec_create"}),
     "image.pull": ("image", {"pull", "tag"}),
+    "network.connect": ("container", {"connect"}),
     "network.create": ("network", {"create"}),
     "network.remove": ("network", {"destroy"}),
     "volume.create": ("volume", {"create"}),

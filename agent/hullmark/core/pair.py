@@ -14,8 +14,10 @@ from hullmark.core.overview import (
     judged,
     orphan_findings,
     outlook,
+    ranked,
 )
 from hullmark.core.redundancy import Redundancy, redundancy
+from hullmark.core.urgency import Urgency
 from hullmark.model.api import AppSummary, ClusterStatus, HostView
 from hullmark.model.durations import age
 from hullmark.model.epoch import Epoch
@@ -114,7 +116,8 @@ def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
     masters = [*_not_leading(seat), *_store(seat), *_unrecorded(seat), *_stale(seat, known)]
     lost = [*_redundancy(behind, () if known is None else known.apps), *_versions(seat)]
     if known is None:
-        return judged([*masters, *lost])
+        told = [*ranked(Urgency.MASTERS, masters), *ranked(Urgency.REDUNDANCY, lost)]
+        return judged(told)
     return outlook(
         known.snapshot,
         known.hosts,
@@ -123,7 +126,7 @@ def _outlook(seat: Seat, known: Optional[Known], behind: Redundancy) -> Outlook:
         known.claims,
         known.invited,
         masters,
-        [*known.control, *lost],
+        [*ranked(Urgency.CONTROLS, known.control), *ranked(Urgency.REDUNDANCY, lost)],
     )
 
 

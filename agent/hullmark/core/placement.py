@@ -40,12 +40,14 @@ class Found:
 @dataclass(frozen=True)
 class Wanted:
     """What a host is looked for: an instance of this slot with these ports. `former` are the hosts where one of
-    the slot still has to go, with its ports; `avoid` are hosts that won't do, with the reason."""
+    the slot still has to go, with its ports; `avoid` are hosts that won't do, with the reason. `beside`: an older one of the slot
+    stays meanwhile."""
 
     slot: int
     specs: Sequence[PortSpec]
     former: Mapping[str, Ports]
     avoid: Obstacles
+    beside: bool = False
 
 
 class Search:
@@ -135,7 +137,7 @@ class Search:
 
     def _is_not_new(self, host_id: str, wanted: Wanted) -> bool:
         """Whether the instance would be no new work there: its own data is there, a version is taken back there, or what began
-        there is ended there."""
+        there is ended there. While an older one of the slot goes on, a successor that never served has nothing to end."""
         draft, wish = self._draft, self._wish
         home = draft.homes.find(wish.app, wish.name, wanted.slot)
         if wish.keeps_home and home is not None and home.host_id == host_id and not home.leave:
@@ -144,7 +146,9 @@ class Search:
             return False
         if wish.record.rolled_back_to and draft.has(host_id, wish.app, wish.name, wanted.slot):
             return True
-        return host_id in wanted.former and (bool(wish.record.rolled_back_to) or not wish.one_shot)
+        if host_id not in wanted.former:
+            return False
+        return bool(wish.record.rolled_back_to) or not (wish.one_shot or wanted.beside)
 
     def _ranking(self) -> Callable[[str], _Rank]:
         draft, key = self._draft, (self._wish.app, self._wish.name)
@@ -227,10 +231,10 @@ def _closed(snapshot: Snapshot, berth: Berth) -> Optional[Obstacle]:
 
 
 def _absent(snapshot: Snapshot, host_id: str) -> Obstacle:
-    heard_s = snapshot.heard_s.get(host_id)
+    heard_s = snapshot.told_s(host_id)
     if heard_s is None:
         return Obstacle(Filter.ABSENCE, "not heard since this leader began")
-    if heard_s > snapshot.lost_after_s:
+    if snapshot.heard_s[host_id] > snapshot.lost_after_s:
         return Obstacle(Filter.ABSENCE, "silent", f" for {heard_s:.0f} s", -heard_s)
     return Obstacle(Filter.ABSENCE, "its state is not known yet")
 

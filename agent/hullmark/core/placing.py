@@ -171,7 +171,7 @@ def _put(draft: Draft, wish: Wish, instance: InstanceId, pending: Pending, found
 def _wanted(draft: Draft, wish: Wish, slot: int, pending: Pending) -> Wanted:
     former = {} if pending.leaving else draft.leaving.get((wish.app, wish.name, slot), {})
     avoided = dict(_avoided(draft, wish, slot, pending))
-    return Wanted(slot, _specs(wish, pending), former, avoided)
+    return Wanted(slot, _specs(wish, pending), former, avoided, bool(pending.beside))
 
 
 def _let_go(
@@ -225,7 +225,9 @@ def _own_state(draft: Draft, wish: Wish, host_id: str) -> Obstacle:
     marked = draft.line.obstacle(wish.app, wish.service, host_id)
     if marked is not None and draft.line.leaves(wish.app, wish.service, host_id):
         return marked
-    heard_s = absence.silence_s(draft.snapshot, host_id)
+    heard_s = draft.snapshot.told_s(host_id)
+    if heard_s is None:
+        heard_s = absence.silence_s(draft.snapshot, host_id)
     return Obstacle(Filter.ABSENCE, "silent", f" for {heard_s:.0f} s", -heard_s)
 
 

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from hullmark.core.answering import Answering
 from hullmark.core.constraints import failing
-from hullmark.core.directory import proxies_of
-from hullmark.core.publishing import Publishing
+from hullmark.core.lastknown import proxies_of
 from hullmark.core.serviceports import is_host_network, ports_of
-from hullmark.model.app import PortSpec, Service
-from hullmark.model.host import HostRecord
+from hullmark.model.app import EVERY_ADDRESS, PortSpec, Service
+from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.loopback import is_loopback
 from hullmark.model.observed import NO_STATE, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, PublishedPort
 from hullmark.model.ports import Holder
 from hullmark.model.records import NO_ASSIGNMENTS
 from hullmark.model.snapshot import Snapshot
 
-Masters = Mapping[str, tuple[tuple[str, int], ...]]
+Places = tuple[tuple[str, int], ...]
+Masters = Mapping[str, Places]
 """Names of masters with the hosts and ports by which they are reached."""
 NO_MASTERS: Masters = {}
 
@@ -47,18 +49,16 @@ class Claims:
     def __init__(self, snapshot: Snapshot, masters: Masters = NO_MASTERS) -> None:
         self._snapshot = snapshot
         self._masters = masters
-        self._published = Publishing(snapshot, proxies_of(snapshot)).by_service()
+        self._published = Answering(snapshot, proxies_of(snapshot)).by_service()
 
     def of(self, host: HostRecord) -> tuple[Claim, ...]:
         """Each once."""
         found = [*_by_engine(self._snapshot, host), *_on_host_network(self._snapshot, host)]
         found += self._by_proxy(host)
         facts = self._snapshot.observed.get(host.host_id, NO_STATE).facts
-        here = {host.name, facts.hostname, *facts.addresses}
         for name, places in self._masters.items():
-            for where, number in places:
-                if where in here:
-                    found.append(Claim(Holder.MASTER, name, PublishedPort(0, number)))
+            for number in masters_ports(places, host, facts):
+                found.append(Claim(Holder.MASTER, name, PublishedPort(0, number)))
         return tuple(dict.fromkeys(found))
 
     def _by_proxy(self, host: HostRecord) -> Iterator[Claim]:
@@ -89,7 +89,9 @@ def _by_engine(snapshot: Snapshot, host: HostRecord) -> Iterator[Claim]:
 
     for assignment in orders.assignments:
         instance = assignment.instance
-        yield from found(Holder.INSTANCE, str(instance), instance, assignment.ports)
+        service = _service(snapshot, instance)
+        if service is None or not is_host_network(service):
+            yield from found(Holder.INSTANCE, str(instance), instance, assignment.ports)
     for tombstone in orders.tombstones:
         instance = tombstone.instance
         yield from found(Holder.REMOVING, str(instance), instance, tombstone.ports)
@@ -148,9 +150,27 @@ def published_ports(specs: Iterable[PortSpec]) -> Iterator[PublishedPort]:
 
 
 def answers(snapshot: Snapshot, host: HostRecord, service: Service) -> bool:
-    """Whether this host is to answer the service's published ports, as `Publishing.hosts` says of all hosts of apps that there are."""
+    """Whether this host is to answer the service's published ports, as `Answering.hosts` says of all hosts of apps that there are."""
     state = snapshot.observed.get(host.host_id)
     facts = None if state is None else state.facts
     if failing(service.ingress, host, facts) is not None:
         return False
     return bool(service.ingress) or (facts is not None and bool(facts.proxy_version))
+
+
+def masters_ports(places: Places, host: HostRecord, facts: HostFacts) -> tuple[int, ...]:
+    """Of a master that is reached at these places: its ports on this host. One that is reached on loopback only has hosts on its own machine only, so
+    it is on each of them; where it has another address as well, that tells where it is."""
+    here = {host.name, facts.hostname, *facts.addresses}
+    elsewhere = {where for where, _ in places if not is_loopback(where)}
+    runs_here = bool(elsewhere & here) or not elsewhere
+    return tuple(
+        number for where, number in places if where in here or (runs_here and is_loopback(where))
+    )
+
+
+def lacks(facts: HostFacts, host_ip: str) -> bool:
+    """Whether the host is known not to have this address, so that its proxy can't listen there. Every host has those of 127.0.0.0/8."""
+    if host_ip in EVERY_ADDRESS or host_ip.startswith("127."):
+        return False
+    return bool(facts.addresses) and host_ip not in facts.addresses

@@ -7,11 +7,13 @@ from typing import Optional
 
 from hullmark.core.judgedlimits import has_port, judge_ports
 from hullmark.core.judgement import Case
+from hullmark.model.directory import ServiceName
 from hullmark.model.host import PortExemption, PortRules
+from hullmark.model.orders import PublishedPort
 from hullmark.model.policy import Exemption, Policy, Rule, Sights
 
-APPROVED = "ports.approved"
-KEYS = ("ports.published", "ports.addresses", APPROVED)
+APPROVED, PUBLISHED = "ports.approved", "ports.published"
+KEYS = (PUBLISHED, "ports.addresses", APPROVED)
 
 
 def of_policy(policy: Policy) -> PortRules:
@@ -32,13 +34,21 @@ def allows(
     """Whether the service may have this port of the host: the very judgement that its engine's calls get."""
     if not (rules.given or rules.exemptions):
         return True
-    policy = Policy(
-        given=_rules(rules.given),
-        exemptions=tuple(Exemption(one.pattern, _rules(one.given)) for one in rules.exemptions),
-    )
-    case = Case(Sights(app=app, service=service), policy)
+    case = _case(rules, app, service)
     judge_ports(case, {f"{port}/{protocol}": [{"HostIp": address, "HostPort": str(port)}]})
     return not case.found
+
+
+def names(rules: PortRules, service: ServiceName, port: PublishedPort) -> bool:
+    """Whether a rule names the port among those that the service may have. Where there is no such rule none is named, though each is allowed."""
+    allowed = _case(rules, service.app, service.service).rules[PUBLISHED].items
+    return allowed is not None and _names(allowed, port.published, port.protocol)
+
+
+def _case(rules: PortRules, app: str, service: str) -> Case:
+    exemptions = (Exemption(one.pattern, _rules(one.given)) for one in rules.exemptions)
+    policy = Policy(given=_rules(rules.given), exemptions=tuple(exemptions))
+    return Case(Sights(app=app, service=service), policy)
 
 
 def _rules(given: Mapping[str, Optional[tuple[str, ...]]]) -> dict[str, Rule]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Optional, TypeVar
@@ -9,19 +10,26 @@ from typing import Optional, TypeVar
 from hullmark.core import portrules
 from hullmark.core.berths import Hold
 from hullmark.core.portclaims import NO_MASTERS, Claim, Claims, Masters
+from hullmark.core.portplaces import covers, name_of
+from hullmark.core.proxypublished import LOOPBACK, places
+from hullmark.core.serviceports import TCP
+from hullmark.core.serviceview import host_state
 from hullmark.model.app import EVERY_ADDRESS
 from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
+from hullmark.model.loopback import is_loopback
 from hullmark.model.observed import HostState
 from hullmark.model.orders import PublishedPort
 from hullmark.model.ports import Holder, PortState, PortView
 from hullmark.model.snapshot import Snapshot
 
 EPHEMERAL_FROM = 32768
-"""Hosts tell only of listeners below the ports that their kernel gives away, usually from here on; of the proxy's they tell all."""
+"""From here on the kernel usually gives ports away: of UDP ports hosts tell only those below, and a program that has such a TCP port has another
+each time it is started."""
+_ENGINES_OWN = ("docker-proxy", "rootlessport", "conmon", "dockerd")
+"""What engines listen by: it may be for a container of ours that its host has not told of yet, but never in the proxy's place."""
 _Item = TypeVar("_Item")
 _Grouped = dict[tuple[int, str], list[_Item]]
 """By port and protocol: with a thousand published services there are many of both on each host."""
-_ENGINES_OWN = ("docker-proxy", "rootlessport", "conmon", "dockerd")
 
 
 def ledger(
@@ -30,12 +38,16 @@ def ledger(
     """Every port that is declared or open, of one host or of all, in order. A port that the engine chose shows once its host
     has told it."""
     claims = Claims(snapshot, masters)
-    found = {
-        view
-        for record in snapshot.hosts.values()
-        if host in ("", record.name)
-        for view in _of_host(snapshot.observed.get(record.host_id), record, claims)
-    }
+    found: set[PortView] = set()
+    for host_id, record in snapshot.hosts.items():
+        if host in ("", record.name):
+            state = snapshot.observed.get(host_id)
+            word = host_state(snapshot, host_id)
+            told_s = None if state is None else snapshot.told_s(host_id)
+            found.update(
+                dataclasses.replace(view, host_state=word, told_s=told_s)
+                for view in _of_host(state, record, claims)
+            )
     return tuple(sorted(found, key=_place))
 
 
@@ -63,10 +75,21 @@ def _at(
         # Made by an older version, its container has the port from its engine until it is replaced.
         former = any(one.open and _same(one.port, claim.port) for one in declared)
         mine = [one for one in there if _same(claim.port, _port(one))]
-        yield _claimed(host, claim, facts, mine, engine=former)
+        for placed, seen in _placed(claim, mine):
+            yield _claimed(host, placed, facts, seen, engine=former)
     for listener in there:
-        if facts is not None and not any(_is_of(listener, claim) for claim in declared):
+        if facts is not None and not any(_may_be_of(listener, claim) for claim in declared):
             yield _found(host, listener, facts)
+
+
+def _placed(claim: Claim, there: Sequence[Listener]) -> Iterator[tuple[Claim, Sequence[Listener]]]:
+    """A master's port with each address that it is seen to listen on: which ones its own configuration says, and agents need not call all of them."""
+    seen = [one for one in there if claim.kind is Holder.MASTER and _is_of(one, claim)]
+    for one in seen:
+        port = dataclasses.replace(claim.port, host_ip=one.address)
+        yield dataclasses.replace(claim, port=port), [one]
+    if not seen:
+        yield claim, there
 
 
 def _claimed(
@@ -127,15 +150,37 @@ def _listening(
     if claim.open or (engine and claim.kind is Holder.SERVICE):
         return True, facts.engine
     mine = [one for one in there if _is_of(one, claim)]
+    others = [one for one in there if _is_proxys(claim) or one.process not in _ENGINES_OWN]
+    if mine and claim.kind is Holder.SERVICE:
+        return _by_address(claim, facts, mine, others)
     if mine:
         return True, mine[0].process
-    others = [one for one in there if one.process not in _ENGINES_OWN]
+    if any(_may_be_of(one, claim) for one in others):
+        return None, ""
     if others:
-        return False, others[0].container or others[0].process or "another process"
+        return False, name_of(others[0]) or "another process"
     if claim.open is not None:
         return False, ""
-    told = facts.listeners and (claim.port.published < EPHEMERAL_FROM or _is_proxys(claim))
+    port = claim.port
+    told = facts.listeners and (port.protocol == TCP or port.published < EPHEMERAL_FROM)
     return (False if told else None), ""
+
+
+def _by_address(
+    claim: Claim, facts: HostFacts, mine: Sequence[Listener], others: Sequence[Listener]
+) -> tuple[Optional[bool], str]:
+    """Of a port that the proxy has somewhere: it leaves out each address that another program has. What it has on loopback beside the others is not
+    told by hosts, so there only the other program is seen."""
+    lacking = [
+        address
+        for address in places(claim.port.host_ip, facts.addresses)
+        if address != LOOPBACK and not any(covers(one, address) for one in mine)
+    ]
+    for one in others:
+        is_there = one.address == LOOPBACK or any(covers(one, address) for address in lacking)
+        if is_there and name_of(one) and one not in mine:
+            return False, name_of(one)
+    return (None if lacking else True), mine[0].process
 
 
 def _is_proxys(claim: Claim) -> bool:
@@ -155,18 +200,26 @@ def _is_of(listener: Listener, claim: Claim) -> bool:
     return bool(claim.open) or listener.process in _ENGINES_OWN
 
 
+def _may_be_of(listener: Listener, claim: Claim) -> bool:
+    """A process that can't be told may be the proxy: agents do not take one that was just started for another program."""
+    unseen = _is_proxys(claim) and not (listener.process or listener.container)
+    return _is_of(listener, claim) or (unseen and _same(claim.port, _port(listener)))
+
+
 def _found(host: str, listener: Listener, facts: HostFacts) -> PortView:
     """Of what listens where it declared nothing."""
     port, protocol = listener.port, listener.protocol
     kind, holder, allowed = Holder.PROCESS, listener.process, None
-    wrong = PortState.UNDECLARED
+    state = PortState.UNDECLARED
     if listener.container:
         kind, holder = Holder.CONTAINER, listener.container
     elif listener.process == PROXY:
         kind = Holder.PROXY
     else:
-        allowed = portrules.approves(facts.port_rules, port, protocol)
-        wrong = PortState.NOT_ALLOWED if allowed is False else PortState.OK
+        state = PortState.OK
+        if port < EPHEMERAL_FROM or not is_loopback(listener.address):
+            allowed = portrules.approves(facts.port_rules, port, protocol)
+            state = PortState.NOT_ALLOWED if allowed is False else PortState.OK
     return PortView(
         host,
         port,
@@ -177,7 +230,7 @@ def _found(host: str, listener: Listener, facts: HostFacts) -> PortView:
         listening=True,
         by=listener.process,
         allowed=allowed,
-        state=wrong,
+        state=state,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Callable
+from typing import Callable, Union
 
-from hullmark.model.directory import Peer, ServiceEntry, ServiceName
+from hullmark.model.directory import OtherEntry, Peer, ServiceEntry, ServiceName
 from hullmark.model.names import APP_NAME, SERVICE_NAME
 
 _HOST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -20,7 +20,7 @@ def is_name(name: ServiceName) -> bool:
     return bool(APP_NAME.fullmatch(name.app) and SERVICE_NAME.fullmatch(name.service))
 
 
-def is_sound(entry: ServiceEntry) -> bool:
+def is_sound(entry: Union[ServiceEntry, OtherEntry]) -> bool:
     """One with a port that is none is left out as a whole: what is meant isn't known."""
     return is_name(entry.name) and is_ipv4(entry.address) and all(map(is_port, entry.ports))
 

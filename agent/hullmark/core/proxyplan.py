@@ -19,14 +19,19 @@ def plan(sight: ProxySight) -> ProxyPlan:
         if proxynames.is_sound(one) and is_service(one.address)
     }
     tls = _tls(sight)
-    listening = proxylistening.listening(entries.values(), sight)
+    others = [
+        one
+        for one in directory.others
+        if proxynames.is_sound(one) and is_service(one.address) and one.name not in entries
+    ]
+    listening = proxylistening.listening(entries.values(), sight, others)
     published = proxypublished.frontends(sight, entries, tls)
     frontends = listening.frontends + published.frontends
     ports = _ports(entries, directory)
     admitted = proxyadmitting.admitted(sight) if tls else ()
     offered = proxyadmitting.offered(sight, admitted, ports) if tls else set()
     source = proxyservers.Source(sight, entries, has_tls=bool(tls))
-    backends = {(one.backend, one.http) for one in frontends}
+    backends = {(one.backend, one.http) for one in frontends if one.backend}
     backends |= {(key_of(kind, *port), False) for port in offered for kind in OWN_KINDS}
     return ProxyPlan(
         host_id=sight.host_id if proxynames.is_host_id(sight.host_id) else "",
@@ -37,6 +42,7 @@ def plan(sight: ProxySight) -> ProxyPlan:
             Backend(name, source.servers(name), http) for name, http in sorted(backends)
         ),
         peers=source.peers,
+        hosts=_hosts(sight) if tls else (),
         admissions=proxyadmitting.table(sight.host_id, admitted, ports),
         callers=listening.callers,
         range=directory.range,
@@ -52,6 +58,13 @@ def _tls(sight: ProxySight) -> tuple[Bind, ...]:
     if not (sound and proxynames.is_port(sight.tls_port) and sight.certificate):
         return ()
     return (Bind(sight.tls_address, sight.tls_port),)
+
+
+def _hosts(sight: ProxySight) -> tuple[str, ...]:
+    """Those too whose proxies aren't up as far as is known: one that is again looks at this one before the leader has told so."""
+    told = sight.directory
+    known = {*told.unproxied, *(one.host_id for one in told.peers)} - {sight.host_id}
+    return tuple(sorted(filter(proxynames.is_host_id, known)))
 
 
 def _ports(

@@ -6,12 +6,13 @@ Containers of internal networks are refused there: an engine keeps what they sen
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hullmark.core import proxynames
 from hullmark.model.app import EVERY_ADDRESS, ClientAddress
-from hullmark.model.directory import PublishedEntry, ServiceEntry, ServiceName
+from hullmark.model.directory import ServiceEntry, ServiceName
+from hullmark.model.loopback import is_loopback
 from hullmark.model.proxy import ProxySight
 from hullmark.model.proxyplan import PUB, SVC, WEB, Bind, Frontend, key_of
 
@@ -35,7 +36,7 @@ def frontends(
         entry = entries.get(one.name)
         if entry is None or not (proxynames.is_port(one.port) and proxynames.is_port(one.target)):
             continue
-        addresses = _addresses(one, sight)
+        addresses = places(one.host_ip, sight.addresses)
         if not addresses:
             left_out.add(f"{one.host_ip}:{one.port} of {one.name}: not an address of this host")
         for address in addresses:
@@ -67,12 +68,13 @@ def _internal(sight: ProxySight) -> Iterator[str]:
     return (one.subnet for one in sight.bridges if one.internal)
 
 
-def _addresses(one: PublishedEntry, sight: ProxySight) -> list[str]:
-    own = {address for address in sight.addresses if _is_for_others(address)}
-    if one.host_ip in EVERY_ADDRESS:
+def places(host_ip: str, addresses: Iterable[str]) -> list[str]:
+    """Where a port that is published on `host_ip` is to be listened on, of a host with these addresses."""
+    own = {address for address in addresses if _is_for_others(address)}
+    if host_ip in EVERY_ADDRESS:
         return sorted({*own, LOOPBACK})
-    is_loopback = proxynames.is_ipv4(one.host_ip) and one.host_ip.startswith("127.")
-    return [one.host_ip] if one.host_ip in own or is_loopback else []
+    is_local = proxynames.is_ipv4(host_ip) and is_loopback(host_ip)
+    return [host_ip] if host_ip in own or is_local else []
 
 
 def _is_for_others(address: str) -> bool:

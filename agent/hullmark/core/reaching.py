@@ -1,7 +1,7 @@
 """What keeps an app from reaching others, or from being reached, as it asks: said when it is planned and applied, with who is in the way.
 
 A service that is used has to be there, with a port; the range of service addresses has to be nobody else's; published ports are judged by
-`published`. What comes later, such as a program that takes a port, shows in `hullmark why`.
+`portconflicts`. What comes later, such as a program that takes a port, shows in `hullmark why`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Optional
 
-from hullmark.core import addresses, shutin
-from hullmark.core.published import conflicts, listed, party_of
+from hullmark.core import addresses, idleports, shutin
+from hullmark.core.portclaims import NO_MASTERS, Masters
+from hullmark.core.portconflicts import conflicts, listed, party_of
 from hullmark.core.serviceports import TCP, addressed, has_address, is_host_network, ports_of
 from hullmark.errors import Problem
 from hullmark.model.app import EVERY_ADDRESS, App, Service
@@ -21,27 +22,20 @@ from hullmark.model.snapshot import Snapshot
 
 
 def judged(
-    snapshot: Snapshot, app: App, unsure: Collection[str] = ()
+    snapshot: Snapshot, app: App, unsure: Collection[str] = (), masters: Masters = NO_MASTERS
 ) -> tuple[list[Problem], list[str]]:
     """What refuses the app, and warnings. What is wrong already with the app as it is refuses nothing: a new image has to get there all the
     same. `unsure` are services of which nobody knows yet what their image exposes."""
     alive = snapshot.apps.get(app.name)
-    before = [] if alive is None or alive.removing else _problems(snapshot, alive.app, ())
-    found = _problems(snapshot, app, unsure)
+    before = [] if alive is None or alive.removing else _problems(snapshot, alive.app, (), masters)
+    found = _problems(snapshot, app, unsure, masters)
     standing = [f"{each.field}: {each.message}" for each in found if each in before]
-    notes = [*standing, *_deserted(snapshot, app), *_unanswered(snapshot, app)]
-    notes += shutin.warnings(snapshot, app)
+    notes = [*standing, *deserted(snapshot, app), *_unanswered(snapshot, app)]
+    notes += [*shutin.warnings(snapshot, app), *idleports.warnings(snapshot, app)]
     return [each for each in found if each not in before], notes
 
 
-def _problems(snapshot: Snapshot, app: App, unsure: Collection[str]) -> list[Problem]:
-    found = [*_unusable(snapshot, app, unsure), *conflicts(snapshot, app)]
-    if any(addressed(app)):
-        found += _range_problems(snapshot, app)
-    return found
-
-
-def _deserted(snapshot: Snapshot, app: App) -> Iterator[str]:
+def deserted(snapshot: Snapshot, app: App) -> Iterator[str]:
     """Services of others that use what this app has no more, or has no port any more."""
     for other, record in sorted(snapshot.apps.items()):
         if other == app.name or record.removing:
@@ -52,6 +46,15 @@ def _deserted(snapshot: Snapshot, app: App) -> Iterator[str]:
                 target = app.services.get(wanted)
                 if owner == app.name and (target is None or not has_address(target)):
                     yield f"{other}/{name} uses {used}, which nobody can reach then"
+
+
+def _problems(
+    snapshot: Snapshot, app: App, unsure: Collection[str], masters: Masters
+) -> list[Problem]:
+    found = [*_unusable(snapshot, app, unsure), *conflicts(snapshot, app, masters)]
+    if any(addressed(app)):
+        found += _range_problems(snapshot, app)
+    return found
 
 
 def _unanswered(snapshot: Snapshot, app: App) -> Iterator[str]:
@@ -93,6 +96,13 @@ def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator
                 yield Problem(f"{used}: {why}", field=field, allowed=_some(addressed(apps[owner])))
 
 
+def unserved(snapshot: Snapshot, app: App, name: str) -> Iterator[str]:
+    """What one of its services uses and can't reach, because it is not there any more."""
+    for problem in _unusable(snapshot, app, ()):
+        if problem.field.startswith(f"services.{name}.uses["):
+            yield f"it uses {problem.message}"
+
+
 def _unreachable(service: Optional[Service]) -> str:
     """Why it has no address; empty where it has."""
     if service is None:
@@ -123,8 +133,9 @@ def _range_problems(snapshot: Snapshot, app: App) -> Iterator[Problem]:
     found: dict[str, list[str]] = defaultdict(list)
     for host in sorted(snapshot.hosts.values(), key=lambda host: host.name):
         facts = snapshot.observed.get(host.host_id, NO_STATE).facts
-        for network in addresses.overlapping(range_, facts.networks):
-            found[f"{network}, to which there is a route"].append(host.name)
+        met = list(addresses.overlapping(range_, facts.networks))
+        if met:
+            found[f"{_some(met)}, to which there is a route"].append(host.name)
         for network in addresses.overlapping(range_, filter(None, [facts.container_range])):
             found[f"{network}, where apps' networks are (engine.subnets)"].append(host.name)
     for what, hosts in found.items():

@@ -38,12 +38,13 @@ from hullmark.core.actions import (
     spec_key,
     stop_lane,
 )
+from hullmark.core.disconnected import running
 from hullmark.core.found import Found, FoundState
 from hullmark.core.newcomers import held_back, newcomers
 from hullmark.core.restart import Attempt, Verdict, judge, why_waiting
-from hullmark.core.statuses import failing_check, plain_phase, status_of
+from hullmark.core.statuses import plain_phase, status_of
 from hullmark.model.app import Bundle
-from hullmark.model.observed import InstanceStatus, Phase
+from hullmark.model.observed import PAUSED, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, Orders, Tombstone
 
 _OVER = {Verdict.COMPLETED: Phase.COMPLETED, Verdict.FAILED: Phase.FAILED}
@@ -62,7 +63,7 @@ class Situation:
     """All that is known. `found` is by container name and has this cluster's containers only; `attempts` and
     `work` are by the actions' keys. `busy` are lanes with work under way. `prepared` are spec hashes whose image was
     seen on the host. `networks` are (app, name) of the engine's networks that are ours. `unheard_s`: seconds since
-    before the last successful sync was sent; infinite where there was none since this host was booted."""
+    before the last successful sync was sent; infinite where there was none since this host was booted. `engine`: its command."""
 
     orders: Orders
     found: Mapping[str, Found]
@@ -73,6 +74,7 @@ class Situation:
     networks: tuple[tuple[str, str], ...] = ()
     removed_volumes: frozenset[tuple[str, str]] = frozenset()
     unheard_s: float = 0.0
+    engine: str = "docker"
 
 
 @dataclass(frozen=True)
@@ -302,9 +304,9 @@ class _Run:
         if found.state is FoundState.RUNNING:
             if stop_lane(assignment.instance) in self.situation.busy:
                 return Phase.STOPPING, cut_off_text(assignment.stop_unheard_s)
-            return Phase.RUNNING, failing_check(found)
+            return running(self.situation.engine, bundle, found)
         if found.state is FoundState.PAUSED:
-            return Phase.BACKOFF, f"paused by somebody; docker unpause {found.name}"
+            return Phase.BACKOFF, f"{PAUSED}{self.situation.engine} unpause {found.name}"
         if found.state is FoundState.BROKEN:
             return Phase.FAILED, "the engine says that the container is dead"
         if found.state is FoundState.CREATED:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from hullmark.core.drain import drain
+from hullmark.core import absence
+from hullmark.core.drain import Drain, drain
 from hullmark.errors import Conflict
 from hullmark.model.host import HostRecord
 from hullmark.model.hostlife import RUNS_ON_EACH, RemovedHost
-from hullmark.model.orders import InstanceId
 from hullmark.model.records import NO_ASSIGNMENTS
 from hullmark.model.snapshot import Snapshot
 
@@ -23,7 +23,7 @@ def removal(snapshot: Snapshot, host: HostRecord, force: bool) -> RemovedHost:
         return RemovedHost(host.name, host.host_id)
     draining = drain(snapshot, host.host_id)
     if not force:
-        raise _still_has(host, draining.left, draining.stays)
+        raise _still_has(snapshot, host, draining)
     kept = tuple(
         str(instance) for instance, why in sorted(draining.stays.items()) if why != RUNS_ON_EACH
     )
@@ -62,16 +62,22 @@ def _warnings(host: HostRecord, kept: Sequence[str]) -> Iterator[str]:
         yield f"{listed(kept)}: data on {host.name} is not copied; hullmark move gives another host, without it"
 
 
-def _still_has(
-    host: HostRecord, left: Sequence[InstanceId], stays: Mapping[InstanceId, str]
-) -> Conflict:
-    names = listed([str(instance) for instance in (*left, *sorted(stays))])
-    held = sorted(instance for instance, why in stays.items() if why != RUNS_ON_EACH)
-    remedies = [f"hullmark host drain {host.name}"] if left or not held else []
-    if held:
+def _still_has(snapshot: Snapshot, host: HostRecord, draining: Drain) -> Conflict:
+    """A drain ends once the host says what is gone; a move, like a drain, needs another host."""
+    names = listed([str(instance) for instance in (*draining.left, *sorted(draining.stays))])
+    held = sorted(each for each, why in draining.stays.items() if why != RUNS_ON_EACH)
+    lost = absence.is_lost(snapshot, host.host_id)
+    has_others = absence.has_others(snapshot, host.name)
+    remedies = [] if lost or has_others else ["hullmark invite HOST, as there is no other host"]
+    if (draining.left or not held) and (has_others or not lost):
+        heard = "once it is heard again: " if lost else ""
+        remedies.append(f"{heard}hullmark host drain {host.name}")
+    if held and (has_others or not lost):
         slot = f"{held[0].app}/{held[0].service}.{held[0].slot}"
         remedies.append(f"hullmark move {slot}   (for each that stays)")
+    instead = "or, for" if remedies else "for"
     remedies.append(
-        f"or, for a host that is gone for good: hullmark host remove {host.name} --force"
+        f"{instead} a host that is gone for good: hullmark host remove {host.name} --force"
     )
-    return Conflict(f"host {host.name} still has {names}", remedy="; ".join(remedies))
+    state = " is lost, and" if lost else ""
+    return Conflict(f"host {host.name}{state} still has {names}", remedy="; ".join(remedies))

@@ -1,7 +1,7 @@
 """The ports of a service: what its containers listen on, which of it a host publishes, and who binds that.
 
 A port with `mode: host` is bound by the engine on the instance's own host. Every other published port is one port of the service,
-answered by the proxies of the hosts that `x-hullmark.ingress` picks (see `published`).
+answered by the proxies of the hosts that `x-hullmark.ingress` picks (see `answering`).
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core import absence
+from hullmark.core import absence, nameless, portclaims, reaching, unheard
 from hullmark.core.directory import Table
 from hullmark.core.directoryline import Line
+from hullmark.core.portplaces import holder_instead
 from hullmark.core.roster import Placed, Roster
 from hullmark.core.serviceports import by_engine, by_proxy, has_address, is_host_network, ports_of
 from hullmark.model.app import EVERY_ADDRESS, PortMode, PortSpec, Service
@@ -49,6 +51,10 @@ class Survey:
         """As its host says now."""
         return item.status is not None and item.status.serving and self.seen(item)
 
+    def is_unheard(self, item: Placed) -> bool:
+        """Whether nobody can tell if it serves, because its host is not heard."""
+        return unheard.is_unheard(self.snapshot, item)
+
     def serving_on(self, host_id: str, name: ServiceName) -> int:
         placed = self.roster.placed(name.app, name.service)
         return sum(item.host_id == host_id and self.serves(item) for item in placed)
@@ -70,6 +76,10 @@ def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
     asked, full = record.app.services[name], ServiceName(record.app.name, name)
     placed = survey.roster.placed(full.app, name)
     address = survey.snapshot.addresses.get(str(full), "")
+    wanted, serving = survey.roster.wanted(record, name), sum(map(survey.serves, placed))
+    missing = 0 if asked.container.one_shot else max(0, wanted - serving)
+    unknown = min(_unknown(survey, record, name), missing)
+    untold = unheard.notes(survey.snapshot, survey.line(full), placed) if unknown else ()
     return ServiceReach(
         full,
         address,
@@ -77,13 +87,27 @@ def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
         ports_of(asked),
         asked.container.scope,
         asked.client_address,
-        survey.roster.wanted(record, name),
-        sum(map(survey.serves, placed)),
+        wanted,
+        serving,
         tuple(_shares(survey, placed)),
         tuple(_published(survey, full, asked)),
         tuple(_qualified(full.app, use) for use in asked.uses),
         tuple(_users(survey.snapshot, full)),
         asked.container.one_shot,
+        (
+            *nameless.of_service(survey.snapshot, survey.roster, record.app, name),
+            *reaching.unserved(survey.snapshot, record.app, name),
+            *untold,
+        ),
+        unknown,
+    )
+
+
+def _unknown(survey: Survey, record: AppRecord, name: str) -> int:
+    """Slots of which nobody can tell whether one serves. A slot may have an instance of each of two generations."""
+    slots = survey.roster.by_slot(record, name).values()
+    return sum(
+        any(map(survey.is_unheard, posts)) and not any(map(survey.serves, posts)) for posts in slots
     )
 
 
@@ -94,7 +118,9 @@ def why_no_address(service: Service) -> str:
         return "its containers use the host's own network"
     if has_address(service):
         return "none was given yet"
-    return "no port of it is known" if not ports_of(service) else "its containers have no network"
+    return (
+        "no TCP port of it is known" if not ports_of(service) else "its containers have no network"
+    )
 
 
 def _shares(survey: Survey, placed: Iterable[Placed]) -> Iterator[HostShare]:
@@ -107,6 +133,8 @@ def _shares(survey: Survey, placed: Iterable[Placed]) -> Iterator[HostShare]:
             len(items),
             sum(map(survey.serves, items)),
             host_state(survey.snapshot, host_id),
+            sum(map(survey.is_unheard, items)),
+            len(unheard.known_last(survey.snapshot, items)),
         )
         for host_id, items in by_host.items()
     ]
@@ -115,7 +143,7 @@ def _shares(survey: Survey, placed: Iterable[Placed]) -> Iterator[HostShare]:
 
 def host_state(snapshot: Snapshot, host_id: str) -> str:
     """`ready`, `silent`, `lost`, or `never`."""
-    if host_id not in snapshot.heard_s:
+    if absence.is_awaited(snapshot, host_id):
         return "never"
     if absence.is_lost(snapshot, host_id):
         return "lost"
@@ -135,35 +163,48 @@ def _users(snapshot: Snapshot, name: ServiceName) -> Iterator[str]:
 
 def _published(survey: Survey, name: ServiceName, service: Service) -> Iterator[Published]:
     for spec in by_proxy(service.ports):
-        spots, silent = _answering(survey, name, spec)
-        yield Published(spec.published_first, spec.target, spots=spots, silent=silent)
+        yield _answering(survey, name, spec)
+    bound = _own if is_host_network(service) else _bound
     for spec in by_engine(service.ports):
-        spots = tuple(sorted(_bound(survey, name, spec), key=_place))
+        spots = tuple(sorted(bound(survey, name, spec), key=_place))
         yield Published(spec.published_first, spec.target, PortMode.HOST, spec.protocol, spots)
 
 
-def _answering(
-    survey: Survey, name: ServiceName, spec: PortSpec
-) -> tuple[tuple[Spot, ...], tuple[str, ...]]:
+def _answering(survey: Survey, name: ServiceName, spec: PortSpec) -> Published:
     """Where proxies answer it; and hosts whose proxy should, but doesn't."""
-    spots, silent = [], []
+    spots, silent, taken = [], [], []
     line, snapshot = survey.line(name), survey.snapshot
+    host_ip = "" if spec.host_ip in EVERY_ADDRESS else spec.host_ip
+    wanted = spec.published_first, host_ip, spec.target
+    found = Published(spec.published_first, spec.target, known=survey.table is not None)
     if line is None:
-        return (), ()
+        return found
     for host_id in sorted(line.published.keys() & snapshot.hosts.keys()):
         for entry in line.published_for(host_id):
-            if (entry.port, entry.target) != (spec.published_first, spec.target):
+            if (entry.port, entry.host_ip, entry.target) != wanted:
                 continue
             host, facts = snapshot.host_name(host_id), survey.facts(host_id)
             if not absence.is_ready(snapshot, host_id):
                 silent.append(f"{host}: {host_state(snapshot, host_id)}")
             elif not facts.proxy_version:
                 silent.append(f"{host}: {NO_PROXY}")
+            elif portclaims.lacks(facts, host_ip):
+                silent.append(f"{host}: {host_ip} is not an address of this host")
             else:
                 address = _address(entry.host_ip, facts)
-                serving = survey.serving_on(host_id, name)
-                spots.append(Spot(host, address, entry.port, serving))
-    return tuple(sorted(spots, key=_place)), tuple(sorted(silent))
+                spot = Spot(host, address, entry.port, survey.serving_on(host_id, name))
+                holder = holder_instead(facts.listeners, entry.port, address)
+                if holder:
+                    taken.append(spot)
+                    silent.append(f"{host}: {holder} has port {entry.port} of {address}")
+                else:
+                    spots.append(spot)
+    return dataclasses.replace(
+        found,
+        spots=tuple(sorted(spots, key=_place)),
+        silent=tuple(sorted(silent)),
+        taken=tuple(sorted(taken, key=_place)),
+    )
 
 
 def _bound(survey: Survey, name: ServiceName, spec: PortSpec) -> Iterator[Spot]:
@@ -175,6 +216,14 @@ def _bound(survey: Survey, name: ServiceName, spec: PortSpec) -> Iterator[Spot]:
             if port.published and _is_of(port, spec):
                 address = _address(port.host_ip, survey.facts(item.host_id))
                 yield Spot(survey.snapshot.host_name(item.host_id), address, port.published, 1)
+
+
+def _own(survey: Survey, name: ServiceName, spec: PortSpec) -> Iterator[Spot]:
+    """Where its containers have the host's network, and no engine holds a port for them."""
+    for item in survey.roster.placed(name.app, name.service):
+        if survey.serves(item):
+            address = _address(spec.host_ip, survey.facts(item.host_id))
+            yield Spot(survey.snapshot.host_name(item.host_id), address, spec.target, 1)
 
 
 def _is_of(port: PublishedPort, spec: PortSpec) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hullmark.core import constraints
-from hullmark.core.hostnames import PODMAN, is_shut_in
-from hullmark.core.published import listed
-from hullmark.core.serviceports import has_address
+from hullmark.core.callees import callees
+from hullmark.core.hostnames import PODMAN
+from hullmark.core.hostnames import is_shut_in as are_shut_in
+from hullmark.core.portconflicts import listed
 from hullmark.model.app import App, Service
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import NO_STATE
@@ -27,7 +28,7 @@ def warnings(snapshot: Snapshot, app: App) -> Iterator[str]:
             if facts.engine == PODMAN
             and constraints.failing(service.deploy.placement.constraints, host, facts) is None
         ]
-        if names and _callees(app, service):
+        if names and is_shut_in(app, service) and callees(app, service):
             yield (
                 f"{app.name}/{name} is only on internal networks: with Podman, as on {listed(names)}, it reaches "
                 "services of its networks only where they have instances on the same host, and none that it uses"
@@ -37,7 +38,9 @@ def warnings(snapshot: Snapshot, app: App) -> Iterator[str]:
 def callers(snapshot: Snapshot, app: App, service: str) -> Iterator[str]:
     """Of instances on such hosts that would call it."""
     for name, each in sorted(app.services.items()):
-        if name == service or service not in _callees(app, each):
+        if name == service or f"{app.name}/{service}" not in callees(app, each):
+            continue
+        if not is_shut_in(app, each):
             continue
         names = sorted(
             snapshot.host_name(host_id)
@@ -55,19 +58,10 @@ def callers(snapshot: Snapshot, app: App, service: str) -> Iterator[str]:
             )
 
 
-def _callees(app: App, service: Service) -> set[str]:
-    """What a service that is shut in would call by a service address; the names of others' services as `APP/SERVICE`."""
+def is_shut_in(app: App, service: Service) -> bool:
+    """Whether all networks of its own are internal ones."""
     keys = {place.network for place in service.container.networks}
-    if not is_shut_in([app.networks[key] for key in keys & app.networks.keys()]):
-        return set()
-    beside = {
-        name
-        for name, other in app.services.items()
-        if other is not service
-        and has_address(other)
-        and not keys.isdisjoint(place.network for place in other.container.networks)
-    }
-    return beside.union(service.uses)
+    return are_shut_in([app.networks[key] for key in keys & app.networks.keys()])
 
 
 def _facts(snapshot: Snapshot, host_id: str) -> HostFacts:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from hullmark.core import nameless
 from hullmark.core.absence import is_draining, is_ready
 from hullmark.core.grades import Grade, Graded, Grader
 from hullmark.core.roster import Leaving, Placed, Roster
@@ -198,7 +199,7 @@ class Standing:
     def _placed_view(self, item: Graded) -> InstanceView:
         host = self._grader.host_name(item.placed.host_id)
         instance = item.placed.assignment.instance
-        return _view(
+        view = _view(
             instance,
             host=host,
             status=item.placed.status,
@@ -206,6 +207,11 @@ class Standing:
             held=not item.placed.assignment.released,
             seen=self._grader.in_reach(item.placed.host_id),
         )
+        return dataclasses.replace(view, note=self._note(item.placed))
+
+    def _note(self, item: Placed) -> str:
+        record = self._snapshot.apps.get(item.assignment.instance.app)
+        return "" if record is None else nameless.told(self._snapshot, record.app, item)
 
     def _leaving_views(self, app: str = "") -> tuple[InstanceView, ...]:
         return tuple(

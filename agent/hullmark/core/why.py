@@ -2,6 +2,8 @@
 
     master ─ store ─ app ─ placement ─ agent ─ orders ─ engine ─ container ─ address ─ proxy ─ directory ─ members ─ between hosts ─ published port
 
+Of one that calls, after the app its right and itself, after the address the names that it knows; of hosts then its own, and no published ports.
+
 The first broken link is mostly the cause of those after it. What is broken for one host or instance while others serve makes a service
 degraded, not broken.
 """
@@ -12,27 +14,39 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
+from hullmark.core.serviceports import has_address, may_serve
+from hullmark.core.serviceview import why_no_address
+from hullmark.core.whybeside import (
+    beside_all,
+    beside_caller,
+    engine_names,
+    serving_hosts,
+    unheard_hosts,
+)
+from hullmark.core.whycaller import caller_of, no_address, refused
 from hullmark.core.whycase import Case
-from hullmark.core.whyinstances import instance_links, served
+from hullmark.core.whyinstances import instance_links, serves_or_unheard
 from hullmark.core.whylinks import (
     broken,
     first_broken,
     ok,
     partly,
     together,
+    unknown,
     verdict,
     worst,
 )
-from hullmark.core.whypaths import path_links
-from hullmark.core.whypublished import hints, published_links, spots_of
+from hullmark.core.whypaths import Paths, path_links
+from hullmark.core.whypublished import hints, published_links, spots_of, unheard_notes
+from hullmark.model.directory import ServiceName
 from hullmark.model.records import AppRecord
 from hullmark.model.why import Found, Link, ServiceWhy, Step, Why
 
 BEFORE_ADDRESS = (Step.AGENT, Step.ORDERS, Step.ENGINE, Step.CONTAINER, Step.PLACEMENT)
 
 
-def why(case: Case, app: str, service: str = "") -> Why:
-    """Of one service, or of all of the app's. What doesn't exist is a broken link, not an error."""
+def why(case: Case, app: str, service: str = "", caller: Optional[ServiceName] = None) -> Why:
+    """Of one service, or of all of the app's; for all that call, or for one. What doesn't exist is a broken link, not an error."""
     links = list(_master(case))
     record = case.snapshot.apps.get(app)
     found = _app_link(case, record, app, service)
@@ -40,8 +54,12 @@ def why(case: Case, app: str, service: str = "") -> Why:
     services: Sequence[ServiceWhy] = ()
     if record is not None and found.found is Found.OK:
         names = [service] if service else sorted(record.app.services)
-        services = [_service(case, record, name) for name in names]
-    return _told(app, links, services)
+        if caller is None:
+            services = [_service(case, record, name) for name in names]
+        else:
+            services = [_from_caller(case, record, name, caller) for name in names]
+    told = _told(app, links, services)
+    return told if caller is None else dataclasses.replace(told, caller=str(caller))
 
 
 def with_links(told: Why, before: Sequence[Link], found: Mapping[str, Sequence[Link]]) -> Why:
@@ -50,15 +68,16 @@ def with_links(told: Why, before: Sequence[Link], found: Mapping[str, Sequence[L
     for item in told.services:
         links = (*item.links, *found.get(item.service, ()))
         services.append(dataclasses.replace(item, links=links, verdict=verdict(links)))
-    return _told(told.app, (*before, *told.links), services)
+    made = _told(told.app, (*before, *told.links), services)
+    return dataclasses.replace(made, caller=told.caller)
 
 
 def _told(app: str, links: Sequence[Link], services: Sequence[ServiceWhy]) -> Why:
     every = worst([verdict(links), *(item.verdict for item in services)])
     firsts = [first_broken(part) for part in (links, *(item.links for item in services))]
     hurt = [found for item, found in zip(services, firsts[1:]) if item.verdict is every]
-    text, then = next((found for found in (firsts[0], *hurt) if found[0]), ("", ""))
-    return Why(app, every, tuple(links), tuple(services), text, then)
+    text, then, place = next((found for found in (firsts[0], *hurt) if found[0]), ("", "", ""))
+    return Why(app, every, tuple(links), tuple(services), text, then, next_on=place)
 
 
 def _master(case: Case) -> Sequence[Link]:
@@ -84,20 +103,76 @@ def _app_link(case: Case, record: Optional[AppRecord], app: str, service: str) -
 
 def _service(case: Case, record: AppRecord, name: str) -> ServiceWhy:
     instances = instance_links(case, record, name)
-    any_serves = bool(served(case, record, name))
-    paths = path_links(case, record, name)
+    may = serves_or_unheard(case, record, name)
+    paths = path_links(case, record, name, beside_all(case, record, name))
     published = published_links(case, record, name)
     answers = any(link.found is not Found.BROKEN for link in published)
-    way = any_serves and paths.whole
+    way = may and paths.whole
 
     def is_part(link: Link) -> bool:
         if link.step in BEFORE_ADDRESS:
-            return any_serves
+            return may
         return answers if link.step is Step.PUBLISHED else way
 
     links = partly(together([*instances, *paths.links, *published]), is_part)
     spots, told = spots_of(case, record, name), hints(case, record, name)
     return ServiceWhy(name, verdict(links), links, spots, told)
+
+
+def _from_caller(case: Case, record: AppRecord, name: str, caller: ServiceName) -> ServiceWhy:
+    """Where it can call nobody, or may not, the rest of the way is looked at all the same."""
+    calling, called = caller_of(case, record, name, caller), ServiceName(record.app.name, name)
+    instances = instance_links(case, record, name, calling.hosts)
+    may = serves_or_unheard(case, record, name)
+    rights = calling.links
+    if has_address(record.app.services[name]):
+        beside = beside_caller(case, record, name, caller)
+        paths = path_links(case, record, name, beside, calling.hosts)
+    else:
+        paths = _by_engine(case, record, name, caller, calling.hosts)
+        rights = [_no_right_helps(link, called) for link in rights]
+    by_address = paths.whole and bool(calling.knowing - paths.broken_from)
+    way = may and (by_address or bool(calling.beside))
+
+    def is_part(link: Link) -> bool:
+        if link.step is Step.RIGHT:
+            return link.partly
+        if link.step is Step.CALLER:
+            return calling.partly
+        if link.step is Step.NAMES and link.partly:
+            return True
+        return may if link.step in BEFORE_ADDRESS else way
+
+    links = partly(together([*rights, *instances, *paths.links]), is_part)
+    told = (*refused(case, called, calling), *unheard_notes(case, record, name))
+    return ServiceWhy(name, verdict(links), links, hints=told)
+
+
+def _by_engine(
+    case: Case, record: AppRecord, name: str, caller: ServiceName, callers: frozenset[str]
+) -> Paths:
+    """Of a service without an address: from hosts where it serves beside this caller, on a network of both, the engine's own names lead to it."""
+    service = record.app.services[name]
+    known = engine_names(record, name, caller) if may_serve(service) else ()
+    heard = {host_id for host_id in callers if case.is_ready(host_id)}
+    near = serving_hosts(case, record, name) & heard if known else set()
+    untold = unheard_hosts(case, record, name) & callers if known else set()
+    none = f"none: {why_no_address(service)}"
+    if not (near or untold):
+        return Paths([no_address(record, name)], False)
+    beside = f"{none}; beside it on its host {', '.join(known)} leads to it, by the engine's own names, also for UDP"
+    links = [ok(Step.ADDRESS, beside, case.host(host_id)) for host_id in near]
+    links += [unknown(Step.ADDRESS, beside, "", case.host(host_id)) for host_id in untold]
+    why_none = f"{none}; and beside it on its host none serves"
+    links += [no_address(record, name, why_none, case.host(one)) for one in heard - near]
+    return Paths(links, True, frozenset(heard - near))
+
+
+def _no_right_helps(link: Link, called: ServiceName) -> Link:
+    """To use what has no address is refused by a plan: that it has none is the cause."""
+    if link.step is not Step.RIGHT or link.found is not Found.BROKEN:
+        return link
+    return unknown(Step.RIGHT, f"none helps as long as {called} has no service address")
 
 
 __all__ = ["Case", "why", "with_links"]

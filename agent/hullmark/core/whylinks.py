@@ -29,10 +29,13 @@ def together(links: Iterable[Link]) -> tuple[Link, ...]:
     for link in links:
         alike = dataclasses.replace(link, hosts=())
         found.setdefault(alike, {}).update(dict.fromkeys(link.hosts))
-    merged = [
-        dataclasses.replace(link, hosts=tuple(sorted(hosts))) for link, hosts in found.items()
-    ]
+    merged = [_merged(link, sorted(hosts)) for link, hosts in found.items()]
     return tuple(sorted(merged, key=lambda link: ORDER[link.step]))
+
+
+def _merged(link: Link, hosts: Sequence[str]) -> Link:
+    place = hosts[0] if link.there and link.next and hosts else link.next_on
+    return dataclasses.replace(link, hosts=tuple(hosts), next_on=place)
 
 
 def partly(links: Iterable[Link], is_part: Callable[[Link], bool]) -> tuple[Link, ...]:
@@ -57,14 +60,14 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=WORST_FIRST.index, default=Verdict.OK)
 
 
-def first_broken(links: Iterable[Link]) -> tuple[str, str]:
-    """The first link that is broken, or else the first that is unknown, as one line; and what to type. Empty where all are whole."""
+def first_broken(links: Iterable[Link]) -> tuple[str, str, str]:
+    """The first link that is broken, or else the first that is unknown, as one line; what to type, and on which host. Empty where all are whole."""
     known = sorted(links, key=lambda link: ORDER[link.step])
     for wanted in (Found.BROKEN, Found.UNKNOWN):
         for link in known:
             if link.found is wanted:
-                return line(link), then(link)
-    return "", ""
+                return line(link), link.next, link.next_on
+    return "", "", ""
 
 
 HOSTS_SHOWN = 4
@@ -72,10 +75,6 @@ HOSTS_SHOWN = 4
 
 def line(link: Link) -> str:
     return f"{link.step.value}{_where(link)}: {link.text}"
-
-
-def then(link: Link) -> str:
-    return f"{link.next}   (on {link.hosts[0]})" if link.next and link.there else link.next
 
 
 def _where(link: Link) -> str:

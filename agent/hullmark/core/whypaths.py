@@ -2,90 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Optional
 
+from hullmark.core import enumeration, firewallrules
+from hullmark.core.portconflicts import listed
 from hullmark.core.serviceports import has_address
 from hullmark.core.serviceview import why_no_address
 from hullmark.core.whycase import Case
+from hullmark.core.whycommands import AGENT_LOG, PROXY, with_remedy
 from hullmark.core.whylinks import broken, ok, unknown
 from hullmark.model.directory import ServiceEntry, ServiceName
+from hullmark.model.observed import HostProblem
 from hullmark.model.proxy import Down, PortTraffic
 from hullmark.model.records import AppRecord
 from hullmark.model.why import Found, Link, Step
 
-PROXY = "systemctl status hullmark-proxy, or: service hullmark-proxy status"
-NO_PROXY = f"install the package hullmark-proxy; or, where it is: {PROXY}"
+NO_PROXY = "it comes with the package hullmark-proxy"
 AGAIN = "ask again in a moment"
 PROXY_PROBLEMS = ("proxy.missing", "proxy.failing", "proxy.certificate")
 """Codes of a host's problems with which its proxy serves no service as it should."""
 TURNED_AWAY = "proxy.refused"
 """That of what the host's policy doesn't let other hosts use; the message names the services."""
-AGENT_LOG = "journalctl -u hullmark-agent, or its log in /var/log/hullmark"
-
-HEARD = {
-    "L4TOUT": "nothing comes back: a firewall drops it, or there is no route",
-    "L4CON": "it is refused: nothing listens there, or a firewall rejects it",
-    "L6TOUT": "it connects, but TLS is not answered",
-    "L6RSP": "it connects, but TLS fails: a certificate is not what it should be",
-}
-"""HAProxy's words for what a check came to (its management guide, `check_status`)."""
-CLOSED = ("L4TOUT", "L4CON")
+BESIDE = "none is up: it is reached only by containers beside it, on its networks, by the engine's own names"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """`whole`: from some host that needs the service, nothing on the way to it is known to be broken."""
+    """`whole`: from some host that needs the service, nothing on the way to it is known to be broken; `broken_from`: ids of those from where
+    something is."""
 
     links: Sequence[Link]
     whole: bool
+    broken_from: frozenset[str] = frozenset()
 
 
-def path_links(case: Case, record: AppRecord, service: str) -> Paths:
+def path_links(
+    case: Case,
+    record: AppRecord,
+    service: str,
+    beside: Collection[str],
+    callers: Optional[Collection[str]] = None,
+) -> Paths:
+    """`beside`: ids of hosts where who calls reaches it without a proxy. `callers`: of hosts that it is called from, where not all that need it
+    are meant."""
     name = ServiceName(record.app.name, service)
     asked = record.app.services[service]
     address = case.snapshot.addresses.get(str(name), "")
     if not address and not has_address(asked):
         return Paths([ok(Step.ADDRESS, f"none: {why_no_address(asked)}")], True)
     if not address:
-        then = "look at the leader's log: journalctl -u hullmark-master"
-        return Paths([broken(Step.ADDRESS, "none was given to it", then)], False)
+        text = (
+            f"none was given to it: the log of the leader, {case.snapshot.leader.master}, says why"
+        )
+        return Paths([broken(Step.ADDRESS, text)], False)
     if case.survey.line(name) is None:
         text = "this leader has not heard all hosts yet; they keep what they were told before"
         if case.survey.table is not None:
             text = "hosts are about to be told of it"
-        return Paths([ok(Step.ADDRESS, address), unknown(Step.DIRECTORY, text, AGAIN)], True)
-    links, ways = [ok(Step.ADDRESS, address)], []
+        told = unknown(Step.DIRECTORY, f"{text}: {AGAIN}")
+        return Paths([ok(Step.ADDRESS, address), told], True)
+    links, ways = [ok(Step.ADDRESS, address)], {}
     for host_id, entry in sorted(case.needing(name).items()):
-        if case.is_ready(host_id):
-            found = list(_host(case, host_id, entry))
+        if case.is_ready(host_id) and (callers is None or host_id in callers):
+            if host_id in beside:
+                found = [_beside(case, host_id, of_all=callers is None)]
+            else:
+                found = list(_host(case, host_id, entry, of_all=callers is None))
             links += found
-            ways.append(all(link.found is not Found.BROKEN for link in found))
-    return Paths(links, any(ways) or not ways)
+            is_whole = all(link.found is not Found.BROKEN for link in found)
+            ways[host_id] = is_whole or host_id in beside
+    lost = frozenset(host_id for host_id, is_whole in ways.items() if not is_whole)
+    return Paths(links, any(ways.values()) or not ways, lost)
 
 
-def _host(case: Case, host_id: str, entry: ServiceEntry) -> Iterator[Link]:
-    """Where a link is broken, what hangs on it is not looked at."""
+def _host(case: Case, host_id: str, entry: ServiceEntry, *, of_all: bool) -> Iterator[Link]:
+    """Where a link is broken, what hangs on it is not looked at. `of_all`: also what keeps callers of other hosts out of this one."""
     proxy = _proxy(case, host_id)
     yield proxy
     if proxy.found is Found.BROKEN:
         return
     yield _directory(case, host_id)
-    for problem in case.snapshot.observed[host_id].problems:
-        if problem.code == TURNED_AWAY and f"{entry.name} by " in problem.message:
-            yield broken(Step.BETWEEN, problem.message, problem.remedy, case.host(host_id))
+    for problem in case.snapshot.observed[host_id].problems if of_all else ():
+        if problem.code == TURNED_AWAY:
+            yield from _turned_away(problem, entry, case.host(host_id))
     yield from _traffic(case, host_id, entry)
+
+
+def _beside(case: Case, host_id: str, *, of_all: bool) -> Link:
+    """Of a host without a proxy. `of_all`: callers of other hosts are meant, too."""
+    host = case.host(host_id)
+    if of_all:
+        text = f"{BESIDE}; and at ports with mode: host; {NO_PROXY}"
+        return broken(Step.PROXY, text, PROXY, host, there=True)
+    return ok(Step.PROXY, BESIDE, host)
+
+
+def _turned_away(problem: HostProblem, entry: ServiceEntry, host: str) -> Iterator[Link]:
+    mine = enumeration.part_of(problem.message, lambda one: one.startswith(f"{entry.name} by "))
+    if mine:
+        then = f"hullmark policy show {entry.name}"
+        yield broken(Step.BETWEEN, with_remedy(mine, problem.remedy), then, host, there=True)
+    elif enumeration.is_cut(problem.message):
+        text = "its policy turns callers of other hosts away, of more services than it names"
+        then = f"hullmark policy show {entry.name}"
+        yield unknown(Step.BETWEEN, with_remedy(text, problem.remedy), then, host, there=True)
 
 
 def _proxy(case: Case, host_id: str) -> Link:
     host, state = case.host(host_id), case.snapshot.observed[host_id]
     if not state.facts.proxy_version:
-        text = "none is up: only ports with mode: host work there"
-        return broken(Step.PROXY, text, NO_PROXY, host, there=True)
+        text = f"none is up: only ports with mode: host work there; {NO_PROXY}"
+        return broken(Step.PROXY, text, PROXY, host, there=True)
     for problem in state.problems:
         if problem.code in PROXY_PROBLEMS:
-            then = problem.remedy or PROXY
-            return broken(Step.PROXY, problem.message, then, host, there=True)
+            text = with_remedy(problem.message, problem.remedy)
+            return broken(Step.PROXY, text, PROXY, host, there=True)
     return ok(Step.PROXY, "up", host)
 
 
@@ -102,8 +136,8 @@ def _directory(case: Case, host_id: str) -> Link:
 def _traffic(case: Case, host_id: str, entry: ServiceEntry) -> Iterator[Link]:
     host, told = case.host(host_id), case.traffic.get(host_id)
     if told is None:
-        text = "its agent did not say in time what its proxy does"
-        yield unknown(Step.MEMBERS, text, AGAIN, host)
+        text = f"its agent did not say in time what its proxy does: {AGAIN}"
+        yield unknown(Step.MEMBERS, text, "", host)
         return
     if told.why:
         yield broken(Step.MEMBERS, f"the proxy says nothing: {told.why}", PROXY, host, there=True)
@@ -137,8 +171,13 @@ def _members(
         yield from found
     if ports and sound:
         yield ok(Step.MEMBERS, "all are up in the proxy", host)
-        if any(share for share in case.needing(name)[host_id].elsewhere if share.serving):
+        asked = [share.host_id for share in case.needing(name)[host_id].elsewhere if share.serving]
+        if asked:
             yield ok(Step.BETWEEN, "the others' TLS ports answer", host)
+        unheard = sorted(case.host(other) for other in asked if not case.is_ready(other))
+        if unheard:
+            text = f"passes connections on to {listed(unheard)}, by what was known last: not heard"
+            yield ok(Step.BETWEEN, text, host)
 
 
 def _down(case: Case, host_id: str, name: ServiceName, one: PortTraffic) -> Iterator[Link]:
@@ -147,20 +186,22 @@ def _down(case: Case, host_id: str, name: ServiceName, one: PortTraffic) -> Iter
         if down.member in case.snapshot.hosts:
             yield _unreached(case, host_id, down)
             continue
-        why = HEARD.get(down.why, down.why or "it does not answer")
-        text = f"{down.member} does not answer on port {one.port}: {why}"
-        then = f"does it listen on 0.0.0.0? hullmark logs {name}"
-        yield broken(Step.MEMBERS, text, then, host)
+        text = f"{down.member} does not answer on port {one.port}: {down.words}"
+        if down.is_refused:
+            text = (
+                f"{text}. It may listen on another port than the declared one, or on loopback only"
+            )
+        yield broken(Step.MEMBERS, text, f"hullmark logs {name}", host)
 
 
 def _unreached(case: Case, host_id: str, down: Down) -> Link:
     host, other = case.host(host_id), case.host(down.member)
     facts = case.survey.facts(down.member)
     where = f"{facts.proxy_address}:{facts.proxy_port}" if facts.proxy_port else "its TLS port"
-    why = HEARD.get(down.why, down.why or "it does not answer")
-    then = f"{PROXY}   (on {other}), and its log"
-    if down.why in CLOSED:
-        then = (
-            f"hullmark ports --firewall nftables --host {other}   (what its firewall has to let in)"
-        )
-    return broken(Step.BETWEEN, f"{other} at {where}: {why}", then, host)
+    text = f"{other} at {where}: {down.words}"
+    if not down.is_shut_out:
+        return dataclasses.replace(broken(Step.BETWEEN, text, PROXY, host), next_on=other)
+    state = case.snapshot.observed.get(down.member)
+    firewall = firewallrules.in_use(None if state is None else state.posture)
+    then = f"hullmark ports --firewall {firewall} --host {other}"
+    return broken(Step.BETWEEN, text, then, host)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
-from hullmark.core import shutin
+from hullmark.core import enumeration, nameless, shutin, unheard
+from hullmark.core.portplaces import covers, holder_instead
+from hullmark.core.serviceports import is_host_network
 from hullmark.core.serviceview import reaches
 from hullmark.core.whycase import Case
+from hullmark.core.whycommands import with_remedy
 from hullmark.core.whylinks import broken, ok, unknown
-from hullmark.model.app import EVERY_ADDRESS, PortMode
+from hullmark.model.app import PortMode
 from hullmark.model.host import PROXY, Listener
 from hullmark.model.observed import HostProblem, HostState
 from hullmark.model.records import AppRecord
@@ -20,19 +23,19 @@ PORTS = "proxy.ports"
 """Code of a host's problem: published ports that its proxy doesn't answer; the message names them."""
 FIREWALL = (
     "whether a firewall lets clients in is not seen by the hosts; what it has to let in: "
-    "hullmark ports --firewall nftables, or firewalld, or ufw"
+    "hullmark ports --firewall nftables, or iptables, firewalld, ufw"
 )
-LISTED_BELOW = 32768
-"""Hosts list what listens below the ports that the kernel gives away, usually from this one on (ip_local_port_range)."""
 
 
 def published_links(case: Case, record: AppRecord, service: str) -> Sequence[Link]:
     (reach,) = reaches(case.survey, record.app.name, service)
+    of_host = is_host_network(record.app.services[service])
+    holder = "its containers themselves" if of_host else "the engine"
     return [
         link
         for published in reach.published
         for link in (
-            _bound(reach, published)
+            _bound(reach, published, holder)
             if published.mode is PortMode.HOST
             else _answered(case, reach, published)
         )
@@ -40,26 +43,38 @@ def published_links(case: Case, record: AppRecord, service: str) -> Sequence[Lin
 
 
 def spots_of(case: Case, record: AppRecord, service: str) -> tuple[Spot, ...]:
-    """Where its TCP ports answer for clients."""
+    """Where its TCP ports answer for clients, which are on other machines."""
     (reach,) = reaches(case.survey, record.app.name, service)
     tcp = (published for published in reach.published if published.protocol == "tcp")
-    return tuple(spot for published in tcp for spot in published.spots if spot.address)
+    spots = (spot for published in tcp for spot in published.spots)
+    return tuple(spot for spot in spots if spot.address and not spot.is_local)
 
 
 def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
-    """Who is shut in by its networks has no way here; what is between a client and the host can't be seen from here."""
+    """Who is shut in by its networks, or knows no names, has no way here; what is between a client and the host can't be seen from here."""
     (reach,) = reaches(case.survey, record.app.name, service)
-    shut_in = tuple(shutin.callers(case.snapshot, record.app, service))
-    if not any(published.spots for published in reach.published):
-        return shut_in
-    return (*shut_in, FIREWALL)
+    unable = nameless.callers(case.snapshot, case.survey.roster, str(reach.name))
+    found = (*shutin.callers(case.snapshot, record.app, service), *unable, *reach.notes)
+    spots = (spot for published in reach.published for spot in published.spots)
+    if all(spot.is_local for spot in spots):
+        return found
+    return (*found, FIREWALL)
 
 
-def _bound(reach: ServiceReach, published: Published) -> Iterator[Link]:
-    """By the engine, for each instance."""
+def unheard_notes(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
+    """Of hosts that have instances and are not heard, where instances are missing."""
+    (reach,) = reaches(case.survey, record.app.name, service)
+    if not reach.unknown:
+        return ()
+    placed = case.survey.roster.placed(record.app.name, service)
+    return tuple(unheard.notes(case.snapshot, case.survey.line(reach.name), placed))
+
+
+def _bound(reach: ServiceReach, published: Published, holder: str) -> Iterator[Link]:
+    """On the host of each instance."""
     port = f"{published.port or published.target}/{published.protocol}"
     for spot in published.spots:
-        text = f"{port} is held by the engine"
+        text = f"{port} is held by {holder}"
         yield ok(Step.PUBLISHED, text, spot.host)
     if not published.spots and reach.serving:
         text = f"{port} is held by no engine, although instances serve"
@@ -72,10 +87,17 @@ def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator
     if case.survey.line(reach.name) is None:
         yield unknown(Step.PUBLISHED, f"{port}: which hosts are to answer it is not known yet")
         return
+    others = {spot.host for spot in published.taken}
     for told in published.silent:
         host, _, why = told.partition(": ")
+        if host in others:
+            continue
+        if not _is_heard(case, host):
+            text = f"{port}: whether it is answered is not known: {why}"
+            yield unknown(Step.PUBLISHED, text, "hullmark hosts", host)
+            continue
         yield broken(Step.PUBLISHED, f"{port} is not answered: {why}", "hullmark hosts", host)
-    for spot in published.spots:
+    for spot in (*published.spots, *published.taken):
         yield _left_out(case, reach, spot) or _listening(case, published, spot)
     if not (published.spots or published.silent):
         text = f"{port} is answered by no host: none has a proxy and fits x-hullmark.ingress"
@@ -84,25 +106,40 @@ def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator
 
 def _left_out(case: Case, reach: ServiceReach, spot: Spot) -> Optional[Link]:
     """Where the host itself says that its proxy doesn't answer it, by policy or for a program."""
-    named = (f"{spot.port} of {reach.name}:", f"{spot.address}:{spot.port}:")
+    taken, of_service = f"{spot.address}:{spot.port}:", f":{spot.port} of {reach.name}:"
+
+    def is_meant(one: str) -> bool:
+        """With an address before the port, or with the port alone."""
+        return one.startswith(taken) or of_service in f":{one}"
+
     for problem in _problems(case, spot):
-        if problem.code == PORTS and any(name in problem.message for name in named):
-            return broken(Step.PUBLISHED, problem.message, problem.remedy, spot.host)
+        mine = enumeration.part_of(problem.message, is_meant) if problem.code == PORTS else ""
+        if mine:
+            text = with_remedy(mine, problem.remedy)
+            return broken(Step.PUBLISHED, text, f"hullmark ports --host {spot.host}", spot.host)
     return None
 
 
 def _listening(case: Case, published: Published, spot: Spot) -> Link:
     port, host = f"{published.port}/{published.protocol}", spot.host
     found = _listeners(case, spot)
-    others = [one for one in found if one.process != PROXY]
-    if others:
-        holder = others[0].container or others[0].process or "another process"
+    holder = holder_instead(found, spot.port, spot.address)
+    if holder:
         text = f"{port} belongs to {holder} of the host"
         return broken(Step.PUBLISHED, text, f"hullmark ports --host {host}", host)
-    if found or spot.port >= LISTED_BELOW:
-        return ok(Step.PUBLISHED, f"{port} is answered by the proxy", host)
-    text = f"{port}: the host did not tell yet that it listens; it looks once a minute"
+    if any(one.process == PROXY for one in found):
+        where = f" on {spot.address} only, for the host's own programs" if spot.is_local else ""
+        return ok(Step.PUBLISHED, f"{port} is answered by the proxy{where}", host)
+    text = f"{port}: the host did not tell yet that it listens; it looks every few seconds"
+    if found:
+        text = f"{port}: a process listens there, and the host did not tell yet whose it is"
     return unknown(Step.PUBLISHED, text, f"ss -ltnp 'sport = :{spot.port}'", host, there=True)
+
+
+def _is_heard(case: Case, host: str) -> bool:
+    """By its name."""
+    found = (key for key, record in case.snapshot.hosts.items() if record.name == host)
+    return all(case.is_ready(host_id) for host_id in found)
 
 
 def _states(case: Case, spot: Spot) -> Sequence[HostState]:
@@ -119,6 +156,5 @@ def _listeners(case: Case, spot: Spot) -> Sequence[Listener]:
         one
         for state in _states(case, spot)
         for one in state.facts.listeners
-        if (one.port, one.protocol) == (spot.port, "tcp")
-        and (one.address in EVERY_ADDRESS or one.address == spot.address)
+        if (one.port, one.protocol) == (spot.port, "tcp") and covers(one, spot.address)
     ]

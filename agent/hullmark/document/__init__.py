@@ -6,7 +6,7 @@ Invariant: reading takes memory and time in proportion to the file.
 """
 
 from hullmark.document.files import decode, name_of, read_bytes
-from hullmark.document.reader import parse, read
+from hullmark.document.reader import parse, read, read_mapping
 from hullmark.document.values import ListValue, MapValue, Tagged, line_of, problem_at
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "problem_at",
     "read",
     "read_bytes",
+    "read_mapping",
 ]

@@ -44,6 +44,15 @@ def read(path: Union[str, Path], *, tags: Collection[str] = ()) -> Any:
     return parse(read_bytes(path), name_of(path), tags=tags)
 
 
+def read_mapping(path: Union[str, Path]) -> MapValue:
+    """The same of a file that has to hold a mapping."""
+    found = read(path)
+    if isinstance(found, MapValue):
+        return found
+    allowed = "KEY: VALUE lines"
+    raise InvalidInput([Problem("not a mapping", file=name_of(path), line=1, allowed=allowed)])
+
+
 def parse(content: bytes, name: str, *, tags: Collection[str] = ()) -> Any:
     """The value of one YAML document: MapValue, ListValue, str, int, float, bool or None.
 

@@ -15,6 +15,8 @@ from hullmark.errors import Conflict, EngineUnavailable, NotFound, Refused
 class EngineSilent(EngineUnavailable):
     """The engine took the call and gave no answer in time."""
 
+    socket_url = ""
+
 
 class EngineMissing(EngineUnavailable):
     """No engine is on this host, as far as can be seen."""
@@ -32,13 +34,31 @@ def translated(socket_url: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:
-        kind = EngineSilent if _timed_out(error) else EngineUnavailable
-        raise kind(
-            f"the engine at {socket_url} does not answer: {innermost(error)}",
-            remedy=_remedy(socket_url, error),
-        ) from error
+        message = f"the engine at {socket_url} does not answer: {innermost(error)}"
+        if _timed_out(error):
+            raise _silent(message, socket_url, _BUSY) from error
+        raise EngineUnavailable(message, remedy=_remedy(socket_url, error)) from error
 
 
+def hanging(socket_url: str, silent_s: float) -> EngineSilent:
+    """Of an engine that was asked for so long for what it answers whatever it is busy with."""
+    return _silent(
+        f"the engine at {socket_url} hangs: it is there, and answered nothing for {silent_s:.0f} s",
+        socket_url,
+        _restart(socket_url),
+    )
+
+
+def _silent(message: str, socket_url: str, remedy: str) -> EngineSilent:
+    error = EngineSilent(message, remedy=remedy)
+    error.socket_url = socket_url
+    return error
+
+
+_BUSY = (
+    "it may only be busy: see its log. If it answers nothing at all, the agent says within a minute "
+    "that it hangs, and how to restart it"
+)
 _CONFLICTS = (
     "is already in use",  # of a name
     "cannot be removed without force",
@@ -82,14 +102,22 @@ def words(answer: requests.Response) -> str:
 
 def innermost(error: BaseException) -> str:
     """The reason at the bottom of a chain of wrapped errors, shortened."""
-    cause = error
-    while cause.__cause__ or cause.__context__:
-        cause = cause.__cause__ or cause.__context__ or cause
+    cause = _root(error)
     return (str(cause) or type(cause).__name__)[:200]
 
 
+def _root(error: BaseException) -> BaseException:
+    cause = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return cause
+
+
 def _timed_out(error: BaseException) -> bool:
-    """Where time runs out within an answer, it comes as a ConnectionError around what happened."""
+    """Where time runs out within an answer, it comes as a ConnectionError around what happened. The queue of a socket from which nobody takes
+    connections gets full: unix(7), EAGAIN."""
+    if isinstance(_root(error), BlockingIOError):
+        return True
     inside = error.args[0] if error.args else None
     kinds = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
     return isinstance(error, kinds) or isinstance(inside, kinds)
@@ -104,3 +132,16 @@ def _remedy(socket_url: str, error: BaseException) -> str:
             f"podman system service -t 0 {socket_url}"
         )
     return "start it: systemctl start docker, or: service docker start, or start dockerd"
+
+
+def _restart(socket_url: str) -> str:
+    """For an engine that runs and answers nothing: to start it does nothing."""
+    if "podman" in socket_url:
+        return (
+            "restart it, unless it is only just being started or stopped: systemctl restart podman.service, or without systemd: end the process "
+            f"podman system service, and start it: podman system service -t 0 {socket_url}; containers go on"
+        )
+    return (
+        "restart it, unless it is only just being started or stopped: systemctl restart docker, or: service docker restart; containers go on where "
+        '/etc/docker/daemon.json has "live-restore": true, others may end with it and are started again'
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,12 @@ from hullmark.engine.protocol import EngineInfo
 from hullmark.errors import EngineUnavailable
 
 CALL_TIMEOUT_S = 60.0
+ANY_API = "1.40"
+"""Of a client for what has no version in its path."""
+OLDEST = {"docker": (20, 10), "podman": (4, 0)}
+"""Podman 3.4 takes an app's network, and then starts no container on it."""
+_NAMES = {"Docker": "docker", "Libpod": "podman"}
+_SERVER = re.compile(r"(Docker|Libpod)/(\S+)")
 SYSTEMD = Path("/run/systemd/system")
 """There where systemd is the init system: sd_booted(3)."""
 
@@ -77,6 +84,15 @@ class Connection:
 
     def info(self) -> EngineInfo:
         return self._connect()[1]
+
+    def ping(self, timeout_s: int) -> None:
+        """By a connection of its own, whatever the others wait for."""
+        with translated(self.socket_url):
+            client = APIClient(self.socket_url, version=ANY_API, timeout=timeout_s)
+            try:
+                client.ping()
+            finally:
+                client.close()
 
     def close(self) -> None:
         """Ends streams in other threads too. The connection may be used again afterwards."""
@@ -164,9 +180,26 @@ class Connection:
         with self._lock:
             if self._connected is None:
                 with translated(self.socket_url):
-                    client = APIClient(self.socket_url, version="auto", timeout=int(CALL_TIMEOUT_S))
-                    self._connected = client, description(client.version(), self.socket_url)
+                    api, info = self._asked()
+                refuse_old(info)
+                with translated(self.socket_url):
+                    client = APIClient(self.socket_url, version=api, timeout=int(CALL_TIMEOUT_S))
+                self._connected = client, info
             return self._connected
+
+    def _asked(self) -> tuple[str, EngineInfo]:
+        """The version of its API, and which engine it is."""
+        asking = APIClient(self.socket_url, version=ANY_API, timeout=int(CALL_TIMEOUT_S))
+        with contextlib.closing(asking):
+            ping, told = (f"{asking.base_url}/{name}" for name in ("_ping", "version"))
+            headers = asking.get(ping, timeout=CALL_TIMEOUT_S).headers
+            known = by_headers(headers)
+            if known is None:
+                known = by_version(asking.get(told, timeout=CALL_TIMEOUT_S).json())
+        api, name, version = known
+        # Podman leaves health checks to timers of systemd.
+        checks = name != "podman" or SYSTEMD.is_dir()
+        return api, EngineInfo(name, version, self.socket_url, runs_health_checks=checks)
 
 
 def segment(name: str) -> str:
@@ -174,14 +207,33 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def description(version: Mapping[str, Any], socket_url: str) -> EngineInfo:
-    """From the engine's answer to /version."""
-    components = {str(part.get("Name", "")).lower() for part in version.get("Components") or ()}
+def refuse_old(info: EngineInfo) -> None:
+    """Raises EngineUnavailable. A version that can't be read is none that is known to be too old, nor is the `0.0.0-20240101…` of a
+    development build of Docker."""
+    found, oldest = re.match(r"(\d+)\.(\d+)", info.version), OLDEST[info.name]
+    if found and (0, 0) < (int(found[1]), int(found[2])) < oldest:
+        wanted = ", or ".join(
+            f"{name.capitalize()} {least[0]}.{least[1]} or later" for name, least in OLDEST.items()
+        )
+        raise EngineUnavailable(
+            f"the engine at {info.socket} is too old: {info.name} {info.version}, and containers "
+            f"need {wanted}",
+            remedy="install one that is new enough: docs/engines.md",
+        )
+
+
+def by_headers(headers: Mapping[str, str]) -> Optional[tuple[str, str, str]]:
+    """The API's version, the engine's name and its version, by the headers of any answer; None where they don't say it. For /version Podman runs
+    nine programs, which search the host's database of packages."""
+    found = _SERVER.match(headers.get("Server", ""))
+    api = headers.get("Api-Version", "")
+    return (api, _NAMES[found[1]], found[2]) if found and api else None
+
+
+def by_version(told: Any) -> tuple[str, str, str]:
+    """The same, by the answer to /version. Raises ValueError where it isn't one."""
+    if not isinstance(told, dict) or "ApiVersion" not in told:
+        raise ValueError("it does not say which version its API has")
+    components = {str(part.get("Name", "")).lower() for part in told.get("Components") or ()}
     podman = any("podman" in name for name in components)
-    return EngineInfo(
-        name="podman" if podman else "docker",
-        version=str(version.get("Version", "")),
-        socket=socket_url,
-        # Podman leaves health checks to timers of systemd.
-        runs_health_checks=not podman or SYSTEMD.is_dir(),
-    )
+    return str(told["ApiVersion"]), "podman" if podman else "docker", str(told.get("Version", ""))

@@ -119,6 +119,9 @@ class DockerApiEngine:
     def info(self) -> EngineInfo:
         return self._connection.info()
 
+    def ping(self, timeout_s: int) -> None:
+        self._connection.ping(timeout_s)
+
     def close(self) -> None:
         self._connection.close()
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 from hullmark import log
-from hullmark.engine import haproxybinds, haproxyprocess
+from hullmark.engine import haproxybinds, haproxyprocess, haproxysessions
+from hullmark.engine.haproxyabilities import Abilities, abilities_of
+from hullmark.engine.haproxyanswers import Answers
 from hullmark.engine.haproxyconfig import (
     ADDRESSES,
     ADMISSIONS,
@@ -28,12 +32,14 @@ from hullmark.engine.haproxyreading import (
     stale,
     without,
 )
-from hullmark.engine.haproxyruntime import EVERYTHING, SERVERS, Sockets
-from hullmark.engine.haproxytraffic import traffic_of
-from hullmark.engine.haproxytuning import tune_servers, tune_table
+from hullmark.engine.haproxyrecord import Life
+from hullmark.engine.haproxyruntime import EVERYTHING, SERVERS, Processes, Sockets
+from hullmark.engine.haproxytraffic import peers_of, strangers_of, traffic_of
+from hullmark.engine.haproxytuning import new_servers, tune_servers, tune_table, withdraw
 from hullmark.errors import ProxyUnavailable, Refused
-from hullmark.model.proxy import Member, PortTraffic, ProxyLook
-from hullmark.model.proxyplan import Applied, Bind, ProxyPlan
+from hullmark.model.proxy import ContainerLook, Member, PeerLook, ProxyLook, Traffic
+from hullmark.model.proxyconnection import Connection
+from hullmark.model.proxyplan import PEER, Applied, Bind, ProxyPlan
 
 FOLDER = Path("/var/lib/hullmark-proxy")
 RUN_DIR = Path("/run/hullmark-proxy")
@@ -41,6 +47,8 @@ USER = "haproxy"
 """As whom the worker runs, where the distribution's package made that user."""
 RELOAD_S = 30.0
 MOST_THREADS = 4
+TABLES = (("map", ADMISSIONS), ("acl", CALLERS))
+"""Who may call: what HAProxy calls each kind of table, and its file."""
 
 _log = log.get("proxy")
 
@@ -55,12 +63,15 @@ class Haproxy:
         self.folder = folder
         self._files = ProxyFiles(folder, binary)
         self._sockets = Sockets(run_dir)
+        self._answers = Answers(self._sockets)
         self._settings = _settings(folder, run_dir)
         self._wanted = self._checked = ""
 
     def apply(self, plan: ProxyPlan) -> Applied:
-        """Idempotent. The files are written also where no process runs (then it raises ProxyUnavailable): the next start finds them."""
-        loaded, former = self._loaded(), self._files.text(CONFIG)
+        """Idempotent. The files are written also where no process runs (then it raises ProxyUnavailable): the next start finds them. What is no right any more
+        is to be withdrawn before: here it waits for all that may fail."""
+        self._settings = replace(self._settings, abilities=self._abilities())
+        loaded, former = self._loaded(), self._files.own_text(CONFIG)
         self._check(render(plan, self._settings), loaded)
         # Last, as a port may be taken meanwhile: HAProxy tries for two seconds then, and its former worker listens to nobody as long.
         taken = haproxybinds.taken(self._unknown(plan, loaded, former))
@@ -68,7 +79,8 @@ class Haproxy:
         plan = without(plan, taken)
         rendered = render(plan, self._settings)
         self._wanted = rendered.digest
-        if loaded == rendered.digest:
+        is_same = loaded == rendered.digest
+        if is_same and not self._needs_reload(rendered):
             told, objection = self._tune(rendered)
             if not objection:
                 return Applied(self._files.write(rendered.files) or told > 0, False, left_out)
@@ -76,8 +88,16 @@ class Haproxy:
         if loaded is None:
             self._files.write(rendered.files)
             raise ProxyUnavailable("the proxy does not run; its files are there for its next start")
-        self._load(plan, rendered, former if loaded else "")
+        self._load(plan, rendered, former if loaded else "", anew=is_same)
         return Applied(True, True, left_out)
+
+    def withdraw(self, plan: ProxyPlan) -> int:
+        """Take from the running worker which hosts and containers may call by this plan no more. How many rights that were. Neither files nor a reload are
+        needed for it; one that starts anew goes by the files. Raises ProxyUnavailable."""
+        return sum(
+            withdraw(self._sockets, kind, self.folder / name, wanted)
+            for kind, name, wanted in _tables(plan)
+        )
 
     def addresses(self) -> tuple[str, ...]:
         """For the loopback device, as they were written last."""
@@ -94,7 +114,8 @@ class Haproxy:
             info = self._sockets.info()
         except ProxyUnavailable as error:
             return ProxyLook(why=error.message)
-        worker = int(info.get("Pid") or 0)
+        # By the main process: for a moment a former one may still answer.
+        worker = processes.worker or int(info.get("Pid") or 0)
         return ProxyLook(
             up=True,
             version=info.get("Version", ""),
@@ -109,27 +130,82 @@ class Haproxy:
         """Connections that this container has from the proxy now, those of former workers too. Raises ProxyUnavailable."""
         processes = self._sockets.processes()
         mark = f"-{member.container_id[:12]}-"
-        rows = self._sockets.stat(SERVERS)
-        for worker in processes.former:
-            rows += self._sockets.stat(SERVERS, worker)
-        return sum(int(row["scur"] or 0) for row in rows if mark in row["svname"])
+        return sum(self._open_in(worker, mark) for worker in (0, *processes.former))
 
-    def traffic(self) -> tuple[PortTraffic, ...]:
+    def connections(self, hosts: Collection[str]) -> Iterator[Connection]:
+        """All that are open, those of former workers too. `hosts`: those from which a connection may be. Raises ProxyUnavailable."""
+        return haproxysessions.connections_of(self._sockets, hosts)
+
+    def end(self, connections: Iterable[Connection]) -> Iterator[Connection]:
+        """Those of them that were still there, each as it ended. Raises ProxyUnavailable."""
+        return haproxysessions.end(self._sockets, connections)
+
+    def traffic(self) -> Traffic:
         """Raises ProxyUnavailable."""
-        return traffic_of(self._sockets.stat(EVERYTHING), addresses_in(self._files.text(CONFIG)))
+        rows = self._sockets.stat(EVERYTHING)
+        ports = traffic_of(rows, addresses_in(self._files.text(CONFIG)))
+        return Traffic(ports, strangers=strangers_of(rows))
+
+    def peers(self) -> tuple[PeerLook, ...]:
+        """The other hosts that the newest worker looks at. Raises ProxyUnavailable."""
+        return peers_of(self._sockets.stat(SERVERS, proxy=PEER))
+
+    def containers(
+        self, members: Mapping[str, int], doubted: Collection[str]
+    ) -> tuple[ContainerLook, ...]:
+        """See `Answers`. Raises ProxyUnavailable."""
+        return self._answers.look(members, doubted)
 
     def tampered(self) -> tuple[str, ...]:
-        """Names of files in the folder that aren't as they were last written from here; none before the first `apply`."""
+        """Names of files in the folder that aren't as they were last written from here; before the first `apply`, as the agent's former life
+        wrote them."""
         return self._files.tampered()
 
+    def touched(self) -> tuple[str, ...]:
+        """Names of files that somebody else wrote since the last reload from here, also with what they had."""
+        return self._files.touched()
+
+    def is_foreign(self, seen: ProxyLook) -> bool:
+        """Whether that worker was not started by a reload from here, so that it may have loaded anything. False while it isn't
+        known what it should be."""
+        worker = Life(seen.worker, haproxyprocess.started_at(seen.worker))
+        return seen.up and self._files.is_known and worker != self._files.kept.worker
+
+    def is_started(self, seen: ProxyLook) -> bool:
+        """Whether its main process is another than the one that was reloaded from here last."""
+        main = self._files.kept.main
+        return main.pid != 0 and main != Life(seen.pid, seen.started_at)
+
     def restore(self) -> None:
-        """Write them again, and have the proxy load them: what was changed may have been loaded. Raises ProxyUnavailable."""
-        self._files.restore()
-        self._reload(digest_in(self._files.text(CONFIG)), anew=True)
+        """Write them again, and have the proxy load them: what was changed may have been loaded. What only the agent's former life knew the next `apply`
+        writes. Raises ProxyUnavailable."""
+        if self._files.restore():
+            self._reload(digest_in(self._files.text(CONFIG)), anew=True)
 
     def load_again(self) -> None:
         """The same configuration with the program that is on the disk now. Raises ProxyUnavailable, and Refused where that one doesn't take it."""
         self._reload(digest_in(self._files.text(CONFIG)), anew=True)
+
+    def _open_in(self, worker: int, mark: str) -> int:
+        rows = self._sockets.stat(SERVERS, worker)
+        if worker and not rows:
+            # Version 2.4 counts nothing any more in a worker that is to end.
+            return haproxysessions.open_in(self._sockets, worker, mark)
+        return sum(int(row["scur"] or 0) for row in rows if mark in row["svname"])
+
+    def _abilities(self) -> Abilities:
+        """What the program can't say now is as it said last, or as the worker's own version has it."""
+        try:
+            return self._files.abilities()
+        except ProxyUnavailable as error:
+            last = self._files.last_abilities()
+            if last is not None:
+                return last
+            version = self._answer().get("Version", "")
+            if not version:
+                raise
+            _log.warning("by the version that runs", version=version, why=error.message)
+            return abilities_of(f"HAProxy version {version}")
 
     def _loaded(self) -> Optional[str]:
         """The structure that the worker runs with; None where none answers."""
@@ -161,20 +237,25 @@ class Haproxy:
             self._files.check(rendered.files)
             self._checked = rendered.digest
 
+    def _needs_reload(self, rendered: Rendered) -> bool:
+        takes_servers = self._settings.abilities.takes_servers
+        return not takes_servers and new_servers(self._sockets, rendered.servers) > 0
+
     def _tune(self, rendered: Rendered) -> tuple[int, str]:
-        told, objection = tune_servers(self._sockets, rendered.servers)
-        for kind, name in (("map", ADMISSIONS), ("acl", CALLERS)):
+        abilities = self._settings.abilities
+        told, objection = tune_servers(self._sockets, rendered.servers, abilities)
+        for kind, name in TABLES:
             path = self.folder / name
             if not objection and str(path) in rendered.files[CONFIG]:
-                wanted = dict(_entry(line) for line in rendered.files[name].splitlines())
+                wanted = _entries(rendered.files[name])
                 count, objection = tune_table(self._sockets, kind, path, wanted)
                 told += count
         return told, objection
 
-    def _load(self, plan: ProxyPlan, rendered: Rendered, former: str) -> None:
+    def _load(self, plan: ProxyPlan, rendered: Rendered, former: str, *, anew: bool) -> None:
         """A socket that was bound to a bridge which was made anew is handed on from worker to worker by the bridge's name, and hears nothing. So it is
         left out of one configuration, and comes back with the next."""
-        before = {name: self._files.text(name) for name in rendered.files}
+        former_files = {name: self._files.own_text(name) for name in rendered.files}
         deaf = stale(binds_of(plan), former)
         try:
             if deaf:
@@ -182,16 +263,17 @@ class Haproxy:
                 self._files.write(between.files)
                 self._reload(between.digest)
             self._files.write(rendered.files)
-            self._reload(rendered.digest)
+            self._reload(rendered.digest, anew=anew)
         except Refused:
             self._checked = ""
-            self._files.write(before)
-            self._reload(digest_in(before[CONFIG]), anew=True)
+            if former_files[CONFIG]:
+                self._files.write(_with_rights_of(rendered, former_files))
+                self._reload(digest_in(former_files[CONFIG]), anew=True)
             raise
 
     def _reload(self, digest: str, *, anew: bool = False) -> None:
         """Returns when a worker with this structure answers (`anew`: another than now). Those of former ones go on with their connections."""
-        before = self._sockets.processes()
+        before, times = self._sockets.processes(), self._files.times()
         # From version 2.7 on it is answered when it is done.
         said = self._sockets.tell_main("reload", RELOAD_S)
         until = time.monotonic() + RELOAD_S
@@ -200,13 +282,20 @@ class Haproxy:
             info = self._answer()
             is_new = not anew or info.get("Pid") != str(before.worker)
             if info.get("description", "") == digest and is_new:
+                self._have_loaded(before.main, int(info.get("Pid") or 0), times)
                 return
-            if self._failed() > before.failed:
+            if self._has_failed(before):
                 break
         raise Refused(
             f"HAProxy did not start with its new configuration, and goes on as it was. {_words(said)}".strip(),
             remedy="see what hullmark-proxy wrote to the system's log or journal",
         )
+
+    def _have_loaded(self, main: int, worker: int, times: tuple[int, ...]) -> None:
+        """Not where somebody wrote meanwhile: nobody knows then what was loaded."""
+        if times == self._files.times() and not self._files.tampered():
+            lives = [Life(pid, haproxyprocess.started_at(pid)) for pid in (main, worker)]
+            self._files.loaded(*lives)
 
     def _answer(self) -> dict[str, str]:
         """Between two workers nobody answers for a moment."""
@@ -215,16 +304,35 @@ class Haproxy:
         except ProxyUnavailable:
             return {}
 
-    def _failed(self) -> int:
+    def _has_failed(self, before: Processes) -> bool:
+        """Up to version 2.4 it isn't counted: there is only no worker but former ones then."""
         try:
-            return self._sockets.processes().failed
+            now = self._sockets.processes()
         except ProxyUnavailable:
-            return 0
+            return False
+        return now.failed > before.failed or not now.worker
 
 
-def _entry(line: str) -> tuple[str, str]:
-    key, _, value = line.partition(" ")
-    return key, value
+def _tables(plan: ProxyPlan) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    wanted = {ADMISSIONS: plan.admissions, CALLERS: dict.fromkeys(plan.callers, "")}
+    return ((kind, name, wanted[name]) for kind, name in TABLES)
+
+
+def _entries(table: str) -> dict[str, str]:
+    """Of a table's file."""
+    parts = (line.partition(" ") for line in table.splitlines())
+    return {key: value for key, _, value in parts}
+
+
+def _with_rights_of(rendered: Rendered, former: Mapping[str, str]) -> dict[str, str]:
+    """The former files, without the rights that aren't among the new ones."""
+    kept = dict(former)
+    for _, name in TABLES:
+        wanted = set(rendered.files[name].splitlines(keepends=True))
+        kept[name] = "".join(
+            line for line in former[name].splitlines(keepends=True) if line in wanted
+        )
+    return kept
 
 
 def _words(said: str) -> str:

@@ -14,16 +14,15 @@ def digest_in(text: str) -> str:
 
 
 def binds_in(text: str) -> frozenset[Bind]:
-    """What a configuration that was written here listens on."""
+    """What a configuration that was written here listens on. In one that somebody changed a line may be any: such a one is left out."""
     indexes: dict[str, int] = {}
     found: list[tuple[str, str]] = []
     for key, rest in _words(text):
-        if key == "#" and rest.startswith("interface "):
-            _, interface, _, index = rest.split()
-            indexes[interface] = int(index)
-        elif key == "bind":
-            words = rest.split()
-            found.append((words[0], words[2] if words[1:2] == ["interface"] else ""))
+        words = rest.split()
+        if key == "#" and words[:1] == ["interface"] and words[3:4] and words[3].isdigit():
+            indexes[words[1]] = int(words[3])
+        elif key == "bind" and words and words[0].rpartition(":")[2].isdigit():
+            found.append((words[0], words[2] if words[1:2] == ["interface"] and words[2:] else ""))
     binds = set()
     for place, interface in found:
         address, _, port = place.rpartition(":")

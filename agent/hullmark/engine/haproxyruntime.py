@@ -10,7 +10,7 @@ import csv
 import re
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -19,8 +19,10 @@ from hullmark.errors import ProxyUnavailable
 
 ANSWER_S = 5.0
 AGAIN_S = 0.5
-FRONTENDS, SERVERS, EVERYTHING = 1, 4, 7
+FRONTENDS, BACKENDS, SERVERS, EVERYTHING = 1, 2, 4, 7
 """Of `show stat`: which kinds of lines (Management Guide, section 9.3, `show stat`)."""
+MOST_AT_ONCE = 50
+"""A command with a backend's name is no longer than 200 characters, and HAProxy reads 16 KB of them at a time (`tune.bufsize`)."""
 _FAILED = re.compile(r"\[failed: ([0-9]+)\]")
 MAINT = 0x01 | 0x02 | 0x04
 """Bits of a server's administrative state that mean maintenance (haproxy/server-t.h, SRV_ADMF_MAINT)."""
@@ -32,6 +34,7 @@ class Running:
 
     weight: int
     in_maintenance: bool
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ class Sockets:
                     raise
             time.sleep(0.02)
 
+    def tell_worker(self, worker: int, command: str) -> str:
+        """`worker` 0: the newest. Else that one, which may be of a former configuration."""
+        return self.tell_main(f"@!{worker} {command}") if worker else self.tell(command)
+
+    def tell_all(self, worker: int, commands: Sequence[str]) -> str:
+        """In one go, and what was answered to all of them."""
+        place = f"@!{worker} " if worker else ""
+        return self.tell_worker(worker, f"; {place}".join(commands)) if commands else ""
+
     def info(self) -> dict[str, str]:
         """`Pid`, `Version`, `Uptime_sec`, `description` and more."""
         lines = (line.partition(": ") for line in self.tell("show info").splitlines())
@@ -79,14 +91,38 @@ class Sockets:
             words = line.split()
             if len(words) > 8 and words[0] != "#":
                 is_off = bool(int(words[6]) & MAINT)
-                found.setdefault(words[1], {})[words[3]] = Running(int(words[7]), is_off)
+                found.setdefault(words[1], {})[words[3]] = Running(int(words[7]), is_off, words[4])
         return found
 
-    def stat(self, kinds: int, worker: int = 0) -> list[Mapping[str, str]]:
-        """`worker` 0: the newest. Else that one's, which may be of a former configuration."""
-        command = f"show stat -1 {kinds} -1"
-        text = self.tell_main(f"@!{worker} {command}") if worker else self.tell(command)
+    def stat(self, kinds: int, worker: int = 0, proxy: str = "-1") -> list[Mapping[str, str]]:
+        """`proxy`: the name of a frontend or backend, -1 for all. One that isn't there has no lines."""
+        text = self.tell_worker(worker, f"show stat {proxy} {kinds} -1")
         return list(csv.DictReader(text.removeprefix("# ").splitlines()))
+
+    def stat_of(self, kinds: int, numbers: Iterable[str]) -> list[Mapping[str, str]]:
+        """Of several frontends or backends."""
+        found: list[Mapping[str, str]] = []
+        for text in self._tell_each(f"show stat {number} {kinds} -1" for number in numbers):
+            header, _, rest = text.removeprefix("# ").partition("\n")
+            lines = (line for line in rest.splitlines() if line and not line.startswith("# "))
+            found += csv.DictReader([header, *lines])
+        return found
+
+    def numbers(self, backends: Iterable[str]) -> dict[str, str]:
+        """HAProxy's own, of those that have servers."""
+        found = {}
+        for text in self._tell_each(f"show servers state {name}" for name in backends):
+            for words in map(str.split, text.splitlines()):
+                if len(words) > 8 and words[0].isdigit():
+                    found[words[1]] = words[0]
+        return found
+
+    def _tell_each(self, commands: Iterable[str]) -> Iterator[str]:
+        """The answers to all of them, in as few questions as HAProxy reads."""
+        left = sorted(commands)
+        while left:
+            yield self.tell("; ".join(left[:MOST_AT_ONCE]))
+            left = left[MOST_AT_ONCE:]
 
     def processes(self) -> Processes:
         return processes_in(self.tell_main("show proc"))
@@ -111,8 +147,8 @@ def processes_in(text: str) -> Processes:
 
 
 def entries_in(answer: str) -> dict[str, str]:
-    """Of `show map` and `show acl`: a number, the key, and the value where there is one."""
-    words = (line.split() for line in answer.splitlines())
+    """Of `show map` and `show acl`: a number, the key, and the value where there is one. None where the worker says that it has no such table."""
+    words = (line.split() for line in answer.splitlines() if line.startswith("0x"))
     return {each[1]: " ".join(each[2:]) for each in words if len(each) > 1}
 
 

@@ -56,6 +56,7 @@ TOLD = (
     *("create", "start", "restart", "die", "stop", "kill", "oom", "pause", "unpause", "destroy"),
     *("rename", "update", "health_status", "exec_create", "commit", "attach", "archive-path"),
     *("extract-to-dir", "copy", "export", "checkpoint", "restore"),
+    *("connect", "disconnect"),
     *("pull", "push", "load", "import", "save", "tag", "untag", "delete"),
 )
 """The events that Docker is asked for. Of a command it tells when it was made, when it began and when it ended: the first is
@@ -133,14 +134,22 @@ def healthcheck(check: Mapping[str, Any]) -> Optional[Healthcheck]:
 
 
 def listed(row: Mapping[str, Any]) -> Listed:
-    """A row of the engine's listing. Its health stands in words in the status text."""
+    """A row of the engine's listing. Its health stands in words in the status text. Docker's has addresses, Podman's own the first
+    process."""
     status = str(row.get("Status") or "").lower()
     health = next(
         (_HEALTH[word] for word in ("unhealthy", "healthy", "starting") if word in status),
         Health.NONE,
     )
     state = _STATES.get(str(row.get("State") or "").lower(), ContainerState.DEAD)
-    return Listed(row["Id"], str((row.get("Names") or [""])[0]).lstrip("/"), state, health)
+    return Listed(
+        row["Id"],
+        str((row.get("Names") or [""])[0]).lstrip("/"),
+        state,
+        health,
+        _addresses(row) if row.get("NetworkSettings") else None,
+        int(row.get("Pid") or 0),
+    )
 
 
 def whole(found: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

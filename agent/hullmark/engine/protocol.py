@@ -83,12 +83,15 @@ class Container:
 
 @dataclass(frozen=True)
 class Listed:
-    """A container of ours as a cheap listing has it: enough to see whether it changed."""
+    """A container of ours as a cheap listing has it: enough to see whether it changed. `addresses` (Docker tells them) and `pid` (Podman
+    does) are as the container's own; None and 0: this engine's listing doesn't say."""
 
     container_id: str
     name: str
     state: ContainerState
     health: Health
+    addresses: Optional[Mapping[str, str]] = None
+    pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,9 @@ class OpenGate:
 
 class Engine(Protocol):
     def info(self) -> EngineInfo: ...
+
+    def ping(self, timeout_s: int) -> None:
+        """Ask whether it answers at all. Raises EngineUnavailable."""
 
     def listed(self) -> Sequence[Listed]:
         """Every container that carries our labels, running or not, of any cluster."""

@@ -6,12 +6,11 @@ Plain HTTP is used for registries on loopback only, as Docker does.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Optional
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 
@@ -19,6 +18,7 @@ from hullmark.engine.boundary import innermost
 from hullmark.engine.credentials import Credential
 from hullmark.errors import ImageUnavailable
 from hullmark.model import jsontext
+from hullmark.model.loopback import is_loopback
 from hullmark.model.reference import DEFAULT_REGISTRY, Reference
 
 TIMEOUT_S = (3.05, 10)
@@ -119,7 +119,7 @@ def _document(answer: requests.Response) -> Mapping[str, Any]:
 
 def base_url(registry: str) -> str:
     host = _HUB if registry == DEFAULT_REGISTRY else registry
-    return f"{'http' if _on_loopback(host) else 'https'}://{host}"
+    return f"{'http' if is_loopback(_name(host)) else 'https'}://{host}"
 
 
 def _ask(
@@ -154,9 +154,10 @@ def _token(
 ) -> str:
     """A token of the registry's own authorisation service, empty where it gives none."""
     realm = challenge.get("realm", "")
-    parts = urlsplit(realm)
-    if parts.scheme != "https" and not _on_loopback(parts.netloc):
-        return ""  # a password never goes out unencrypted
+    parts = _parts(realm)
+    # A password never goes out unencrypted.
+    if parts is None or (parts.scheme != "https" and not is_loopback(parts.hostname or "")):
+        return ""
     answer = session.get(
         realm,
         params={
@@ -173,11 +174,16 @@ def _token(
     return str(data.get("token") or data.get("access_token") or "")
 
 
-def _on_loopback(host: str) -> bool:
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if name == "localhost":
-        return True
+def _name(registry: str) -> str:
+    """Without its port, and without the brackets of an address."""
+    parts = _parts(f"//{registry}")
+    return (parts.hostname or "") if parts is not None else ""
+
+
+def _parts(url: str) -> Optional[SplitResult]:
+    """None for what is no URL, as with half of the brackets around an address; nor is one with a backslash, where who looks at it
+    and who calls it may find different hosts."""
     try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
+        return None if "\\" in url else urlsplit(url)
     except ValueError:
-        return False
+        return None

@@ -91,7 +91,7 @@ def endpoint(attachment: Attachment, bundle: Bundle) -> dict[str, Any]:
     )
     return _without_empty(
         {
-            "Aliases": sorted({bundle.service, *attachment.aliases}),
+            "Aliases": names.known_as(bundle.service, attachment.aliases),
             "IPAMConfig": addresses,
             "MacAddress": attachment.mac_address,
         }

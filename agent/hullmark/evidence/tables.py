@@ -215,18 +215,23 @@ def ports(found: Iterable[PortView]) -> Table:
             "Listening",
             "By",
         ),
-        *("Allowed by policy", "State"),
+        *("Allowed by policy", "State", "State of host", "Told, seconds ago"),
     )
     rows = (
         (
             *(one.host, one.address or "every", f"{one.port}", one.protocol, one.kind.value),
             *(one.holder, _said(one.declared), _said(one.listening), one.by),
-            *(_said(one.allowed), one.state.value),
+            *(_said(one.allowed), one.state.value, one.host_state, _seconds(one.told_s)),
         )
         for one in found
     )
     ordered = sorted(rows, key=lambda row: (row[0], int(row[2])))
     return Table("ports", "Ports of hosts", columns, tuple(ordered))
+
+
+def _seconds(value: Optional[float]) -> str:
+    """Empty where it is not known."""
+    return "" if value is None else f"{value:.0f}"
 
 
 def _said(value: Optional[bool]) -> str:

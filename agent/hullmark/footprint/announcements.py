@@ -103,7 +103,11 @@ MASQUERADED = (
     r"|(meta l4proto [a-z]+ )?ip saddr (?P<own>10\.213\.\d+\.\d+) ip daddr (?P=own) [a-z]+ dport \d+ counter masquerade"
 )
 _INSIDE = r"ip daddr 10\.213\.\d+\.\d+( [a-z]+ dport \d+)?"
-KEPT_INSIDE = rf"({_INSIDE} iifname != {_BRIDGE}|iifname != {_BRIDGE} {_INSIDE}) counter drop"
+_LOOPBACK, _FROM_OUTSIDE = r"ip daddr 127\.0\.0\.1", r"iifname != \"lo\""
+KEPT_INSIDE = (
+    rf"({_INSIDE} iifname != {_BRIDGE}|iifname != {_BRIDGE} {_INSIDE}) counter drop"
+    rf"|({_LOOPBACK} {_FROM_OUTSIDE}|{_FROM_OUTSIDE} {_LOOPBACK}) [a-z]+ dport \d+ counter drop"
+)
 """Versions of nft name what a rule compares in either order."""
 
 OWN = _rows(
@@ -150,7 +154,7 @@ CONTAINERS = _rows(
     ("engine-stream", "socket", ("tcp 127.0.0.1:{n}",), "a port of containerd's that the kernel gives it anew at each start, on this host only", "added removed", (), ("holders", r"/usr/(local/)?bin/containerd")),
     ("engine-socket", "socket", ("unix /run/docker.sock", "unix /var/run/docker.sock", "unix /run/docker/**", "unix /var/run/docker/**", "unix /run/containerd/**", "unix /run/podman/**", "unix /run/crun/**", "unix /var/lib/docker/**", "unix /var/lib/containers/**", "unix @/containerd-shim/**"), "where the engine's programs talk with each other"),
     ("attach", "socket", ("unix /proc/self/fd/{n}/attach",), "where Podman attaches to a container", "added removed", (), ("holders", ENGINE_PROGRAMS)),
-    ("bridge", "network", tuple(f"interface {link}" for link in _LINKS), "a bridge for each network of an app and a pair of interfaces for each container"),
+    ("bridge", "network", tuple(f"interface {link}" for link in _LINKS), "a bridge for each network of an app, which with Podman keeps the hardware address that it has when the agent first sees it, and a pair of interfaces for each container"),
     ("bridge-address", "network", tuple(f"address ** dev {link}" for link in _LINKS), "their addresses; networks of apps are given theirs from 10.213.0.0/16"),
     ("bridge-route", "network", tuple(f"route -* ** dev {link}**" for link in _LINKS), "routes to them"),
     ("engine-chain", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in _DOCKERS), "chains that are Docker's own"),
@@ -160,7 +164,7 @@ CONTAINERS = _rows(
     ("engine-jump", "firewall", tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "rules of the shared chains that lead to those chains", "added removed", (), ("line", r".*\b(jump|goto) (DOCKER(?!-USER)|NETAVARK|CNI-)[A-Z0-9_-]*")),
     ("engine-forward", "firewall", tuple(f"{table} chain FORWARD" for table in _FILTER if table.endswith(" filter")), "what Docker lets through from and between its bridges, and answers to it", "added removed", (), ("line", FORWARDED)),
     ("engine-masquerade", "firewall", tuple(f"{table} chain POSTROUTING" for table in _FILTER if table.endswith(" nat")), "what leaves a bridge of the engine's has the host's address, and what a container of an app sends to its own published port", "added removed", (), ("line", MASQUERADED)),
-    ("engine-shield", "firewall", tuple(f"{table} chain PREROUTING" for table in _FILTER if table.endswith(" raw")), "containers of apps are not reached around their published ports", "added removed", (), ("line", KEPT_INSIDE)),
+    ("engine-shield", "firewall", tuple(f"{table} chain PREROUTING" for table in _FILTER if table.endswith(" raw")), "containers of apps are not reached around their published ports, nor ports of loopback from another machine", "added removed", (), ("line", KEPT_INSIDE)),
     ("engine-table", "firewall", _FILTER + tuple(f"{table} chain {chain}" for table in _FILTER for chain in ("FORWARD", "PREROUTING", "OUTPUT", "POSTROUTING", "INPUT")), "the shared chains themselves, made at the engine's first start; Docker sets FORWARD to drop", "added removed", (), ("line", r"type (nat|filter|route) hook [a-z]+ priority [a-z0-9 +-]+; policy (accept|drop);|")),
     ("forwarding", "sysctl", ("net/ipv4/ip_forward", "net/ipv4/conf/*/forwarding", "net/ipv6/conf/*/forwarding"), "the host forwards between containers and the network", CHANGED),
     ("redirects", "sysctl", ("net/ipv4/conf/*/accept_redirects",), "the kernel itself accepts none once the host forwards", CHANGED, (), ("value", "0")),

@@ -794,9 +794,11 @@ def write(records: Iterable[Record], out: Union[BinaryIO, gzip.GzipFile]) -> int
     return number
 
 
-def record(file: Path, host: Host) -> tuple[int, list[Record]]:
+def record(
+    file: Path, host: Host, seen: Callable[[int], None] = lambda number: None
+) -> tuple[int, list[Record]]:
     """Writes the picture to FILE, which is there whole or not at all, of mode 0600. How many records it has, and those of
-    the kind `look`. Raises OSError, also where FILE exists: a picture from before can't be taken again."""
+    the kind `look`. `seen` is told how many there are so far. Raises OSError, also where FILE exists: a picture from before can't be taken again."""
     file = file.absolute()
     if file.exists():
         raise FileExistsError(errno.EEXIST, "it exists, and can't be taken again", str(file))
@@ -806,7 +808,8 @@ def record(file: Path, host: Host) -> tuple[int, list[Record]]:
 
     def told() -> Iterator[Record]:
         host.left_out = str(draft)
-        for one in picture(host, str(file)):
+        for so_far, one in enumerate(picture(host, str(file))):
+            seen(so_far)
             if one.get("kind") == "look":
                 looks.append(one)
             yield one

@@ -20,6 +20,16 @@ from hullmark.model.auditline import Place
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
+ABOVE_MODE = 0o751
+"""Of folders above it: a daemon without root passes through the agent's to its own, and nobody else lists it. As packages make them."""
+
+
+def make_folder(folder: Path) -> None:
+    """Where an audit log is, with the folders above it that are missing; what is there stays as it is. Raises OSError."""
+    for parent in reversed(folder.parents):
+        if not parent.exists():
+            parent.mkdir(mode=ABOVE_MODE, exist_ok=True)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 class Disk:
@@ -34,7 +44,7 @@ class Disk:
 
     def open(self, last: Optional[End], held: Sequence[Place], now: float) -> Found:
         """The first time. Raises OSError."""
-        self.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         found = examine(self.path, self._log, last, now, held)
         self._take(found)
         self._open()
@@ -107,7 +117,7 @@ class Disk:
         """The file is another than it was: its end is looked for as at a start."""
         self.close()
         self._spoiled = False
-        self.path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         found = examine(self.path, self._log, end, now)
         self._take(found)
         self._open()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from hullmark.host import auditlast, auditopening, auditreading
-from hullmark.host.auditdisk import Disk
+from hullmark.host.auditdisk import Disk, make_folder
 from hullmark.host.auditintents import FILE, OPEN, OPEN_MAX
 from hullmark.host.auditlast import End, LastFile
 from hullmark.host.auditlimits import Limits
@@ -116,7 +116,7 @@ class Writing:
 
     def _begin(self, remembered: Optional[End]) -> None:
         now = self._wall()
-        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         self._reserve.open()
         held = [place for place in map(place_of, self._reserve.lines) if place is not None]
         found = self._disk.open(remembered, held, now)

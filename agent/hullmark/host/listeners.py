@@ -1,19 +1,21 @@
 """Ports of the host that something else than our containers' engine listens on, so that nothing is placed where it can't start, and people
 can see what is open. Those of service addresses are left out: they are many, and nobody outside this host reaches them.
 
-Fixed ports only: TCP ports in LISTEN and bound UDP ports, below the range from which the kernel gives ports away (ip(7),
-ip_local_port_range). Ports within it come and go with every connection, and would be news each minute; but the proxy's are as declared.
+TCP ports in LISTEN, and bound UDP ports below the range from which the kernel gives ports away (ip(7), ip_local_port_range). A UDP port within it
+is a caller's as often as a listener's. A TCP port within it is listened on, but maybe for a moment only, and would be news each minute: see Lasting.
 """
 
 from __future__ import annotations
 
 import re
 import socket
+import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import psutil
 
@@ -26,9 +28,13 @@ LISTENERS_MAX = 512
 PUBLISHED_MAX = 2048
 EPHEMERAL_FROM = 32768
 """Where the kernel doesn't tell: its usual value."""
+PROXY_PROGRAM = "haproxy"
 PROXIES = ("docker-proxy", "rootlessport", "conmon")
 """What engines start to listen for their containers."""
+LASTS_S = 55.0
+"""What is seen twice so far apart stays. Hosts are looked at once a minute, and within seconds when something changed."""
 
+_LISTENS = "0A"  # TCP_LISTEN in include/net/tcp_states.h
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 Ports = Collection[tuple[str, int]]
@@ -39,13 +45,16 @@ Ports = Collection[tuple[str, int]]
 class Ours:
     """What is known of our own on this host. `published`: ports that its engine holds for our containers; on one of `expected` it may
     do so for a container that was not seen yet. `containers`: names by id. `proxy`: the number of the proxy's main process, 0 where there
-    is none; `service_addresses` are what it listens on for containers."""
+    is none, or it is not known yet; `proxy_folder` is where its files are. `service_addresses` are what it listens on for containers, `local`
+    what is published on a loopback address alone, by (address, port)."""
 
     published: Ports = ()
     expected: Ports = ()
     containers: Mapping[str, str] = field(default_factory=dict)
     proxy: int = 0
+    proxy_folder: str = ""
     service_addresses: Collection[str] = ()
+    local: Ports = ()
 
 
 NOTHING_OURS = Ours()
@@ -53,8 +62,11 @@ NOTHING_OURS = Ours()
 
 @dataclass(frozen=True)
 class _Who:
+    """`maybe_proxy`: it can't be told from the proxy yet."""
+
     process: str = ""
     container: str = ""
+    maybe_proxy: bool = False
 
 
 def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listener, ...]:
@@ -74,21 +86,69 @@ def listeners(root: Path = Path("/"), ours: Ours = NOTHING_OURS) -> tuple[Listen
         if not (bound and one.laddr and one.laddr.port):
             continue
         port, address = one.laddr.port, one.laddr.ip
-        moves = port >= below
-        if (protocol, port) in ours.published or (moves and not (tcp and ours.proxy)):
+        if (protocol, port) in ours.published or (port >= below and not tcp):
             continue
         who = _who(one.pid, known, root, ours)
-        if moves and who.process != PROXY:
-            continue
+        if who.maybe_proxy and not ours.proxy:
+            continue  # the host's proxy isn't told either
         expected = who.process in PROXIES and (protocol, port) in ours.expected
-        if not expected and not (who.process == PROXY and _is_for_here(address, ours)):
+        if not expected and not (who.process == PROXY and _is_beside(address, port, ours)):
             found.add(Listener(port, protocol, address, who.process, who.container))
     return _bounded(sorted(_one_for_each(found)))
 
 
-def _is_for_here(address: str, ours: Ours) -> bool:
-    """What the proxy has beside each published port, and for containers."""
-    return address in ours.service_addresses or address.startswith("127.")
+def open_ports(root: Path = Path("/")) -> frozenset[tuple[str, str]]:
+    """Tells whether anything began or ceased to listen, and costs less than who it is: (file, address and port) of proc_pid_net(5), as they stand there. TCP and
+    UDP ports below the range from which the kernel gives ports away."""
+    below = ephemeral_from(root)
+    found: set[tuple[str, str]] = set()
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        with suppress(OSError), (root / "proc/net" / name).open(encoding="ascii") as lines:
+            next(lines, "")
+            for line in lines:
+                _, local, remote, state, *_ = line.split()
+                if name.startswith("tcp") and state != _LISTENS:
+                    break  # the kernel tells of those that listen first, and maybe of many others
+                if _port(remote) == 0 and _port(local) < below:
+                    found.add((name, local))
+    return frozenset(found)
+
+
+def _port(place: str) -> int:
+    return int(place.rpartition(":")[2], 16)
+
+
+class Lasting:
+    """Of what listens the part that stays. A program that asked the kernel for any free TCP port may have it for a moment only, so a port of that range
+    is told once it was there in two looks, LASTS_S apart; the first look tells all, and the proxy's are as declared. One thread's."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, root: Path = Path("/")) -> None:
+        self._clock = clock
+        self._root = root
+        self._since: Optional[dict[tuple[int, str, str], float]] = None
+
+    def of(self, found: Collection[Listener]) -> tuple[Listener, ...]:
+        """`found`: all of one look."""
+        now, known, below = self._clock(), self._since, ephemeral_from(self._root)
+        newest = float("-inf") if known is None else now
+        since = {_place(one): (known or {}).get(_place(one), newest) for one in found}
+        self._since = since
+        return tuple(
+            one
+            for one in found
+            if one.port < below or one.process == PROXY or now - since[_place(one)] >= LASTS_S
+        )
+
+
+def _place(one: Listener) -> tuple[int, str, str]:
+    return one.port, one.protocol, one.address
+
+
+def _is_beside(address: str, port: int, ours: Ours) -> bool:
+    """What the proxy has for containers, and on loopback beside each published port."""
+    if address in ours.service_addresses:
+        return True
+    return address.startswith("127.") and (address, port) not in ours.local
 
 
 def _bounded(found: list[Listener]) -> tuple[Listener, ...]:
@@ -132,7 +192,7 @@ def _one_for_each(found: Collection[Listener]) -> list[Listener]:
     """Of the processes that share one address and port the first by name: workers come and go."""
     chosen: dict[tuple[int, str, str], Listener] = {}
     for one in sorted(found, reverse=True):
-        key = one.port, one.protocol, one.address
+        key = _place(one)
         if one.process or key not in chosen:
             chosen[key] = one
     return list(chosen.values())
@@ -147,11 +207,20 @@ def _who(pid: object, known: dict[int, _Who], root: Path, ours: Ours) -> _Who:
             process = psutil.Process(pid)
             if ours.proxy and ours.proxy in (pid, process.ppid()):
                 known[pid] = _Who(PROXY)
+            elif _may_be_proxy(process, ours):
+                known[pid] = _Who(maybe_proxy=True)
             else:
                 known[pid] = _Who(process.name(), _container(pid, root, ours.containers))
         except (psutil.Error, OSError):
             known[pid] = _Who()
     return known[pid]
+
+
+def _may_be_proxy(process: psutil.Process, ours: Ours) -> bool:
+    """One that was just started is not known by its number yet. Its command line alone doesn't make it the proxy: anybody can choose that."""
+    if not ours.proxy_folder or process.name() != PROXY_PROGRAM:
+        return False
+    return any(word.startswith(f"{ours.proxy_folder}/") for word in process.cmdline())
 
 
 def _container(pid: int, root: Path, containers: Mapping[str, str]) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import subprocess
 from collections.abc import Iterable
 
 import psutil
 
 from hullmark.errors import Refused
+from hullmark.host.iproute import ip
 from hullmark.host.routes import known_networks
 
 DEVICE = "lo"
 _WHOLE = "255.255.255.255"
-_SINGLE = 32
-_TIME_LIMIT_S = 60.0
+_NAMED_MOST = 10
 _LARGEST = 16
 """As masters have it. One that says more was broken into, and would have of this host whatever it calls."""
 
@@ -58,14 +57,11 @@ class LoopbackAddresses:
 
     def _check_free(self) -> None:
         """Only before the first: a route that comes later must not end what works."""
-        met = [
-            str(one)
-            for one in known_networks()
-            if one.overlaps(self.range) and one.prefixlen < _SINGLE
-        ]
+        met = [str(one) for one in known_networks() if one.overlaps(self.range)]
         if met:
+            more = ", ..." if len(met) > _NAMED_MOST else ""
             raise Refused(
-                f"service addresses can't be of {self.range}: this host has a route to {', '.join(met)}",
+                f"service addresses can't be of {self.range}: this host has a route to {', '.join(met[:_NAMED_MOST])}{more}",
                 remedy="another services.range on every master",
             )
 
@@ -87,19 +83,8 @@ def _present() -> list[str]:
 def _change(commands: list[str]) -> None:
     """In one process: a thousand of them would take seconds. One that fails leaves the others done."""
     try:
-        done = subprocess.run(
-            ["ip", "-force", "-batch", "-"],
-            input="".join(f"{one}\n" for one in commands),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=_TIME_LIMIT_S,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        ip("-force", "-batch", "-", told="".join(f"{one}\n" for one in commands))
+    except Refused as error:
         raise Refused(
-            f"service addresses can't be put on {DEVICE}: {error}",
-            remedy="see whether the distribution's package iproute2 is installed",
+            f"service addresses can't be put on {DEVICE}: {error.message}", remedy=error.remedy
         ) from error
-    if done.returncode != 0:
-        said = " ".join(done.stderr.split())[:300]
-        raise Refused(f"service addresses can't be put on {DEVICE}: {said}")

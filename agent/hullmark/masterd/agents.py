@@ -13,6 +13,7 @@ from hullmark.errors import Forbidden, InvalidInput, Problem
 from hullmark.masterd.answers import TooLarge
 from hullmark.masterd.desk import Call, Desk, first_of
 from hullmark.masterd.lines import Line, line_of
+from hullmark.masterd.runs import LATE_S
 from hullmark.masterd.tasks import Mark
 from hullmark.model.observed import Report
 from hullmark.model.protocol import (
@@ -41,7 +42,12 @@ async def poll(desk: Desk, call: Call) -> PollAnswer:
     host_id, cluster = call.caller.host_id, desk.cluster
     sha256 = call.caller.certificate_sha256
     hold_s = min(max(body.hold_s, 0.0), desk.terms.poll_hold_max_s)
-    cluster.runs.poll(host_id, body.run, _line(desk, call), hold_s)
+    line = _line(desk, call)
+    if cluster.runs.is_late(host_id, body.run, line):
+        await asyncio.sleep(LATE_S)
+        if not line.is_open():
+            raise ConnectionResetError("the connection is gone")
+    cluster.runs.poll(host_id, body.run, line, hold_s)
     cluster.heard(host_id, body.run)
     cluster.directories.heard(host_id, body.directory)
     if not _wants_state(desk, host_id, body.run):

@@ -91,7 +91,7 @@ async def apps(desk: Desk, call: Call) -> AppList:
 
 
 async def plan(desk: Desk, call: Call) -> PlanAnswer:
-    resolve = resolving.resolver(desk, call.body.app.name)
+    resolve = resolving.resolver(desk, call.body.app)
     apps = desk.cluster.snapshot().apps
     asked, unknown = await pinning.exposing(call.body.app, apps, resolve)
     answer, wanted = desk.cluster.foreseen(asked, unknown)
@@ -108,7 +108,7 @@ async def apply(desk: Desk, call: Call) -> ApplyAnswer:
         raise InvalidInput([problem])
     _may_override(call)
     change = call.change(desk, body.request_id, body.ticket)
-    return await desk.cluster.apply(body, change, resolving.resolver(desk, name))
+    return await desk.cluster.apply(body, change, resolving.resolver(desk, body.app))
 
 
 async def app(desk: Desk, call: Call) -> AppDetail:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Callable
 
 from hullmark.errors import StaleEpoch
 from hullmark.masterd.desk import Desk
@@ -12,8 +13,18 @@ Questions = Mapping[str, Mapping[str, str]]
 """The task's arguments, by host id."""
 
 
-async def ask(desk: Desk, kind: str, questions: Questions, within_s: float) -> Mapping[str, bytes]:
-    """The first line of each host's answer, by host id. Raises StaleEpoch where this master stops meanwhile."""
+def _never(_line: bytes) -> bool:
+    return False
+
+
+async def ask(
+    desk: Desk,
+    kind: str,
+    questions: Questions,
+    within_s: float,
+    enough: Callable[[bytes], bool] = _never,
+) -> Mapping[str, bytes]:
+    """The first line of each host's answer, by host id; no more once one is `enough`. Raises StaleEpoch where this master stops meanwhile."""
     lines = desk.hub.reader(2 * len(questions))
     asked = {
         host_id: desk.hub.ask(host_id, kind, arguments, lines)
@@ -30,6 +41,8 @@ async def ask(desk: Desk, kind: str, questions: Questions, within_s: float) -> M
                 continue
             if piece.mark is None:
                 found[piece.host_id] = piece.line
+                if enough(piece.line):
+                    break
             open_.discard(piece.host_id)
         return found
     finally:

@@ -24,6 +24,7 @@ from hullmark import log
 from hullmark.config import MasterConfig
 from hullmark.errors import AuditUnavailable, HullmarkError
 from hullmark.host.auditcopies import Copies
+from hullmark.host.auditdisk import make_folder
 from hullmark.host.auditfile import AuditFile, Limits
 from hullmark.masterd import verbnotes
 from hullmark.masterd.counter import Counter
@@ -264,7 +265,7 @@ def _opened(config: MasterConfig, name: str, copies: Copies) -> AuditFile:
     """Raises AuditUnavailable, BrokenState."""
     folder = Path(config.audit_dir)
     try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(folder)
         boot = BOOT_ID.read_text().strip()
     except OSError as error:
         raise AuditUnavailable(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from hullmark.core.overview import Finding
+from hullmark.masterd import masterplaces
 from hullmark.masterd.admission import Admission
 from hullmark.masterd.changecontrol import ChangeControl
 from hullmark.masterd.changes import Changes, Check
@@ -23,6 +24,7 @@ from hullmark.masterd.moving import Moving
 from hullmark.masterd.operating import Operating
 from hullmark.masterd.peers import Peers
 from hullmark.masterd.people import People
+from hullmark.masterd.proxyrecords import ProxyRecords
 from hullmark.masterd.reads import Reads
 from hullmark.masterd.rollouts import Rollouts
 from hullmark.masterd.runs import Runs
@@ -53,6 +55,7 @@ class Bureau:
             check=check,
             tell=tell,
             addressing=term.addressing,
+            places=lambda: masterplaces.of_all(master, settings, term.view.masters),
         )
         self.admission = Admission(term.leadership, term.view, term.one_at_a_time, wall, tell)
         self.operating = Operating(term, tell)
@@ -64,6 +67,7 @@ class Bureau:
         self.hostlife = HostLife(term, wall, tell, self._forget)
         self.credentials = Credentials(term, settings.clock, self.teller.add)
         self.directories = Directories(term, settings.clock)
+        self.proxyrecords = ProxyRecords(term, self.directories)
         self.runs = Runs(settings.clock, self.teller.cloned)
         self.sights = Sights(term, settings, self.runs)
         self.changecontrol = ChangeControl(term, wall, tell)

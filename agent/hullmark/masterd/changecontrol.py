@@ -25,6 +25,7 @@ from hullmark.masterd.breakglass import BreakGlasses
 from hullmark.masterd.changebase import Base, base_of
 from hullmark.masterd.events import Tell
 from hullmark.masterd.pending import PendingChanges
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.repeats import Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
@@ -77,15 +78,17 @@ class ChangeControl:
 
     async def run(self) -> None:
         """Write what is over, until this master leads no more. What it is over for does not wait for this."""
+        late = PutOff(_log, "what is over is not written yet", "what is over is written again")
         while self._term.leadership.is_leader:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.pending.expire()
                 self.glasses.tell_over()
+                late.done()
             except StaleEpoch:
                 return
             except (StoreUnavailable, Conflict) as error:
-                _log.warning("what is over is not written yet", why=error.message)
+                late.failed(error)
 
     def findings(self) -> Sequence[Finding]:
         """For the status of the cluster."""

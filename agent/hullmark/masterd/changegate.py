@@ -179,7 +179,7 @@ async def _described(
         problem = Problem(f"the app is {app.name!r}", field="app.name", allowed=call.names["app"])
         raise InvalidInput([problem])
     answer, wanted = desk.cluster.foreseen(app)
-    resolve, digests = resolving.resolver(desk, app.name), {}
+    resolve, digests = resolving.resolver(desk, app), {}
 
     async def noted(image: str, platform: str, pull_policy: str) -> ResolveAnswer:
         found = await resolve(image, platform, pull_policy)

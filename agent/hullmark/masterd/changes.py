@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Callable, Optional
 
 from hullmark.compose.localdata import sharing
-from hullmark.core import adoption, difference, generations, reaching, schedule
+from hullmark.core import adoption, difference, generations, reaching, schedule, turnedaway
 from hullmark.core.concerned import Wanted, concerned
+from hullmark.core.portclaims import Masters
 from hullmark.errors import Conflict, InvalidInput, Problem
 from hullmark.masterd import pinning
 from hullmark.masterd.addressing import Addressing
@@ -39,7 +40,7 @@ Check = Callable[[App], Sequence[Problem]]
 
 
 class Changes:
-    """`one_at_a_time` keeps changes apart from each other and from the scheduling loop."""
+    """`one_at_a_time` keeps changes apart from each other and from the scheduling loop. `places`: where masters are reached."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Changes:
         check: Check,
         tell: Tell,
         addressing: Addressing,
+        places: Callable[[], Masters],
     ) -> None:
         self._repeats = Repeats(leadership, view)
         self._history = History(leadership, view)
@@ -60,6 +62,7 @@ class Changes:
         self._check = check
         self._tell = tell
         self._addressing = addressing
+        self._places = places
 
     async def apply(self, request: ApplyRequest, change: Change, resolve: Resolver) -> ApplyAnswer:
         name = request.app.name
@@ -77,8 +80,10 @@ class Changes:
             self._must_be_at(request)
             old = self._view.apps.get(name)
             snapshot = self._snapshot()
-            warnings = (*warnings, *_must_be_reachable(snapshot, app))
+            warnings = (*warnings, *self._must_be_reachable(snapshot, app))
             record = _next_record(snapshot, old, app, change)
+            future = dataclasses.replace(snapshot, apps={**snapshot.apps, name: record})
+            warnings = (*warnings, *turnedaway.warnings(future, name))
             if record is not old:
                 record = dataclasses.replace(record, warnings=warnings)
             word = of_app(self._view, name, change) if request.override_mark else None
@@ -124,7 +129,9 @@ class Changes:
                 record = dataclasses.replace(
                     old, change=change, removing=True, remove_volumes=volumes
                 )
-            answer = await self._write(old, record, asked_for, change, ())
+            nothing = dataclasses.replace(old.app, services={})
+            warnings = tuple(reaching.deserted(self._snapshot(), nothing))
+            answer = await self._write(old, record, asked_for, change, warnings)
         if answer.changed:
             self._tell("app.removed", name, change, {"volumes": "yes"} if volumes else {})
         return answer
@@ -146,13 +153,14 @@ class Changes:
         pinned = generations.pinned(app, known)
         pinned = generations.exposing(pinned, generations.known_exposed(old, pinned))
         unsure = pinning.unsure(pinned) if unknown is None else unknown.keys()
-        standing = _must_be_reachable(snapshot, pinned, unsure)
+        standing = self._must_be_reachable(snapshot, pinned, unsure)
         record = _next_record(snapshot, old, pinned, change)
         future = dataclasses.replace(snapshot, apps={**snapshot.apps, app.name: record})
         made = schedule.plan(future)
         answer = difference.compare(old, record, made.unplaced)
         unlooked = [pinning.unknown_ports(*each) for each in (unknown or {}).items()]
         notes = [*pinning.plan_notes(app, known), *standing, *unlooked]
+        notes += turnedaway.warnings(future, app.name, made)
         wanted = concerned(snapshot, record, made) if answer.changed else {}
         return dataclasses.replace(answer, warnings=(*answer.warnings, *notes)), wanted
 
@@ -198,6 +206,15 @@ class Changes:
         if problems:
             raise InvalidInput(problems)
 
+    def _must_be_reachable(
+        self, snapshot: Snapshot, app: App, unsure: Collection[str] = ()
+    ) -> Sequence[str]:
+        """Warnings. Raises InvalidInput for what the app asks of addresses and ports, and can't have."""
+        problems, warnings = reaching.judged(snapshot, app, unsure, self._places())
+        if problems:
+            raise InvalidInput(problems)
+        return warnings
+
     def _must_be_at(self, request: ApplyRequest) -> None:
         """Raises Conflict where the app isn't at the generation that the request expects."""
         old = self._view.apps.get(request.app.name)
@@ -214,14 +231,6 @@ class Changes:
                 f"app {request.app.name} {now}, not at {expected}",
                 remedy="look at `hullmark plan`, then apply without or with the right generation",
             )
-
-
-def _must_be_reachable(snapshot: Snapshot, app: App, unsure: Collection[str] = ()) -> Sequence[str]:
-    """Warnings. Raises InvalidInput for what the app asks of addresses and ports, and can't have."""
-    problems, warnings = reaching.judged(snapshot, app, unsure)
-    if problems:
-        raise InvalidInput(problems)
-    return warnings
 
 
 def _next_record(

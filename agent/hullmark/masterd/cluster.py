@@ -123,6 +123,7 @@ class Cluster(Counters):
         """What runs beside a term that has begun."""
         term, settings = bureau.term, self._settings
         term.also(bureau.directories.run())
+        term.also(bureau.proxyrecords.run())
         term.also(bureau.hostlife.run())
         term.also(bureau.changecontrol.run())
         settings.alarm.ended = bureau.incidents.ended

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Callable, Optional
 
 from hullmark import log
-from hullmark.core.directory import Table, all_heard, proxies_of, tabled
+from hullmark.core.directory import Table, all_heard, tabled
+from hullmark.core.lastknown import kept_places, proxies_of
 from hullmark.errors import Conflict
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.refusals import not_enrolled
@@ -70,8 +71,10 @@ class Directories:
                 counter.bump()
 
     def _lasting(self, snapshot: Snapshot) -> Mapping[str, tuple[str, int]]:
-        """Proxies that are up, or were a moment ago."""
+        """Proxies that are up, or were a moment ago: at first, those that were up under the former leader."""
         now = self._clock()
+        if self._table is None:
+            self._proxies = {key: (place, now) for key, place in kept_places(snapshot).items()}
         for host_id, place in proxies_of(snapshot).items():
             self._proxies[host_id] = place, now
         self._proxies = {
@@ -79,6 +82,13 @@ class Directories:
             for host_id, (place, at) in self._proxies.items()
             if host_id in snapshot.hosts and now - at < AWAY_S
         }
+        return {host_id: place for host_id, (place, _) in self._proxies.items()}
+
+    @property
+    def proxies(self) -> Optional[Mapping[str, tuple[str, int]]]:
+        """Where the proxies are that hosts are told of; None while they are told nothing."""
+        if self._table is None:
+            return None
         return {host_id: place for host_id, (place, _) in self._proxies.items()}
 
     @property

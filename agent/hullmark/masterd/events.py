@@ -18,6 +18,7 @@ from hullmark import log
 from hullmark.errors import Refused, StoreUnavailable
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.view import encode
 from hullmark.model.api import EventList
 from hullmark.model.change import Change
@@ -114,12 +115,14 @@ class Journal:
     async def run(self, leadership: Leadership) -> None:
         """Write what is pending, until cancelled. Ends when this master leads no more."""
         seen = 0
+        late = PutOff(_log, "events are not written yet", "events are written again")
         while leadership.is_leader:
             seen = await self._arrived.passed(seen, 3600.0)
             try:
                 await self.flush(leadership)
+                late.done()
             except StoreUnavailable as error:
-                _log.warning("events are not written yet", why=error.message)
+                late.failed(error)
                 self._arrived.bump()
             except Refused as error:
                 self._tried = ()

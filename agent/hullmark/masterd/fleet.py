@@ -49,6 +49,10 @@ class _Contact:
     epoch: Epoch = NO_EPOCH
     spoke_at: Optional[float] = None
 
+    def silent_s(self, now: float) -> float:
+        """Since it really called; or, of one that never did, since it has its time to."""
+        return now - (self.heard_at if self.spoke_at is None else self.spoke_at)
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -60,7 +64,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class Passage:
-    """A host went over to another state: `silent`, `lost` or `ready` (it is back)."""
+    """A host went over to another state: `silent`, `lost` or `ready` (it is back). `heard_s`: seconds since it really called before that."""
 
     host_id: str
     word: str
@@ -80,9 +84,11 @@ class Fleet:
         self._lost_after_s = lost_after_s
         self._stall_s = min(STALL_S, max(STALL_LEAST_S, lost_after_s / 2))
         self._contacts: dict[str, _Contact] = {}
+        self._enrolled: dict[str, float] = {}
         self._observed: dict[str, HostState] = {}
         self._excused: frozenset[str] = frozenset()
         self._looked_at = self._waiting_since = clock()
+        self._rests_at: Optional[float] = None
         self._restless_at = -math.inf
 
     @property
@@ -116,19 +122,37 @@ class Fleet:
     def forget(self, host_id: str) -> None:
         """It was removed from the cluster."""
         self._contacts.pop(host_id, None)
+        self._enrolled.pop(host_id, None)
         self._observed = {key: kept for key, kept in self._observed.items() if key != host_id}
 
     def know(self, host_ids: Collection[str]) -> None:
-        """Only these are enrolled. One that was removed must not count as silent."""
-        for host_id in [key for key in self._contacts if key not in host_ids]:
-            self.forget(host_id)
+        """Only these are enrolled. One that was removed must not count as silent; one that is new has its time to call from now on."""
+        for host_id in [*self._contacts, *self._enrolled]:
+            if host_id not in host_ids:
+                self.forget(host_id)
+        now = self._clock()
+        for host_id in host_ids:
+            if host_id not in self._contacts:
+                self._enrolled.setdefault(host_id, now)
+
+    def enrolled_s(self) -> dict[str, float]:
+        """For how long this leader has waited, without a stall, for hosts that were enrolled in its time and that it has not heard."""
+        now = self._look()
+        return {
+            host_id: now - max(at, self._waiting_since)
+            for host_id, at in self._enrolled.items()
+            if host_id not in self._contacts
+        }
 
     def _look(self) -> float:
         """The time now, which ends a stall if there was one."""
+        if self._rests_at is not None:
+            return self._rests_at
         now = self._clock()
         late_s, self._looked_at = now - self._looked_at, now
         if late_s > self._stall_s:
-            _log.warning("this process stood still", late_s=round(late_s, 1))
+            if self._contacts:
+                _log.warning("this process stood still", late_s=round(late_s, 1))
             self._waiting_since = now
             for contact in self._contacts.values():
                 if contact.word != "lost":
@@ -136,12 +160,21 @@ class Fleet:
         return now
 
     def heard_s(self) -> dict[str, float]:
-        """Seconds since each host was last heard."""
+        """Seconds since each host was last heard, or got its time anew: what is decided follows from this."""
         now = self._look()
         return {
             host_id: now - contact.heard_at
             for host_id, contact in self._contacts.items()
             if contact.called
+        }
+
+    def spoke_s(self) -> dict[str, float]:
+        """Seconds since each host really called: how old what it told is."""
+        now = self._look()
+        return {
+            host_id: now - contact.spoke_at
+            for host_id, contact in self._contacts.items()
+            if contact.spoke_at is not None
         }
 
     def quiet(self) -> Mapping[str, tuple[str, float, bool]]:
@@ -151,7 +184,7 @@ class Fleet:
         return {
             host_id: (
                 contact.word,
-                now - contact.heard_at,
+                contact.silent_s(now),
                 contact.spoke_at is not None and now - contact.spoke_at <= self._silent_after_s,
             )
             for host_id, contact in self._contacts.items()
@@ -162,6 +195,10 @@ class Fleet:
         now = self._waiting_since = self._looked_at = self._clock()
         for host_id in host_ids:
             self._contacts.setdefault(host_id, _Contact(now, called=False))
+
+    def rest(self) -> None:
+        """The term has ended. All stays as it was, for whoever asks a master that leads no more."""
+        self._rests_at = self._look()
 
     def claims(self, epoch: Epoch) -> list[tuple[str, Epoch]]:
         """Hosts that say they obey a later epoch. Shown to people; a claim never raises ours."""
@@ -175,7 +212,7 @@ class Fleet:
         """The host called; a passage where it had been silent."""
         now = self._look()
         contact = self._contacts.setdefault(host_id, _Contact(now))
-        silent_s = now - contact.heard_at
+        silent_s = contact.silent_s(now)
         contact.heard_at, contact.called, contact.spoke_at = now, True, now
         if contact.run != run:
             contact.run, contact.sequence, contact.in_step = run, 0, False
@@ -192,7 +229,8 @@ class Fleet:
 
     def merge(self, report: Report) -> Merged:
         """Take in a report. A repeat of the last one changes nothing."""
-        contact = self._contacts.setdefault(report.host_id, _Contact(self._clock()))
+        now = self._clock()
+        contact = self._contacts.setdefault(report.host_id, _Contact(now, spoke_at=now))
         contact.epoch = report.epoch
         if report.full:
             return self._take_full(contact, report)
@@ -240,5 +278,5 @@ class Fleet:
                 word = "silent"
             if word not in (contact.word, "ready") and contact.word != "lost":
                 contact.word = word
-                passages.append(Passage(host_id, word, heard_s))
+                passages.append(Passage(host_id, word, contact.silent_s(now)))
         return passages

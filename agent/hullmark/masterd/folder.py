@@ -14,6 +14,7 @@ import json
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ from hullmark.config import Loaded, MasterConfig
 from hullmark.errors import BrokenState, Refused
 from hullmark.host.interfaces import is_local
 from hullmark.masterd import certificate
+from hullmark.model.loopback import bare, is_loopback
 from hullmark.model.names import HOST_NAME
 from hullmark.pki import authority
 from hullmark.pki.files import write_file
@@ -134,9 +136,10 @@ def listening(loaded: Loaded[MasterConfig], folder: Folder) -> MasterConfig:
     master is reached by loopback only, loopback only."""
     config = loaded.config
     addresses = reachable_at(config, folder)
-    if not addresses or not all(_is_loopback(address) for address in addresses):
+    if not addresses or not all(map(is_loopback, addresses)):
         return config
-    host = "[::1]" if all(":" in address for address in addresses) else "127.0.0.1"
+    found = [bare(address) for address in addresses]
+    host = "[::1]" if all(isinstance(one, IPv6Address) for one in found) else "127.0.0.1"
 
     def local(key: str, listen: str) -> str:
         return f"{host}:{listen.rpartition(':')[2]}" if loaded.sources[key] == "default" else listen
@@ -146,13 +149,6 @@ def listening(loaded: Loaded[MasterConfig], folder: Folder) -> MasterConfig:
         api_listen=local("api.listen", config.api_listen),
         agents_listen=local("agents.listen", config.agents_listen),
     )
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def found_here() -> list[str]:

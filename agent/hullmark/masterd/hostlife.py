@@ -23,6 +23,7 @@ from hullmark.errors import (
 )
 from hullmark.masterd.admission import invites_of, label_problems
 from hullmark.masterd.events import Tell
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.repeats import Asked, Repeats, asked
 from hullmark.masterd.term import Term
 from hullmark.masterd.view import encode
@@ -136,14 +137,17 @@ class HostLife:
     async def run(self) -> None:
         """Take maintenance that is over out of the records, until this master leads no more. What it is over for
         does not wait for this: the clock alone decides."""
+        what = "the end of a maintenance is"
+        late = PutOff(_log, f"{what} not written yet", f"{what} written again")
         while self._term.leadership.is_leader:
             await asyncio.sleep(LOOK_S)
             try:
                 await self.expire()
+                late.done()
             except StaleEpoch:
                 return
             except (StoreUnavailable, Conflict) as error:
-                _log.warning("the end of a maintenance is not written yet", why=error.message)
+                late.failed(error)
 
     async def expire(self) -> None:
         now = self._wall()

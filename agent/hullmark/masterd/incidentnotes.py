@@ -34,6 +34,8 @@ from hullmark.model.outage import (
 from hullmark.store.protocol import Compare, Put
 
 LISTED_MOST = 1000
+REASON_SHOWN = 100
+"""Characters of a reason in a line of the status; `hullmark outages show` has the whole."""
 
 
 class IncidentNotes:
@@ -84,13 +86,13 @@ class IncidentNotes:
         lasting = [one for one in self._all() if not one.ended and not one.merged_into]
         for one in sorted(lasting, key=lambda one: one.began):
             text = told(one, self._wall())
-            ask = f"hullmark outages show {one.number}"
+            look = f"hullmark outages show {one.number}"
             if one.planned:
                 yield 0, f"{text}; planned", ""
             elif one.acknowledged_at:
-                yield 1, f"{text}; acknowledged by {one.acknowledged_by}", ask
+                yield 1, f"{text}; acknowledged by {one.acknowledged_by}", look
             else:
-                yield 1, text, f"hullmark outages ack {one.number}"
+                yield 1, text, look  # which says how it is acknowledged
 
     def _all(self) -> Iterable[Incident]:
         return (record.incident for record in self._term.view.incidents.values())
@@ -170,11 +172,17 @@ class IncidentNotes:
 
 
 def told(incident: Incident, now: float) -> str:
-    """`incident 12, since 26 min: audit-trail on web1, web2`"""
-    hosts = sorted({one.host for one in incident.outages.values() if not one.ended})
+    """`incident 12, since 26 min: audit-trail on web1, web2: auditd does not run`, with the reason of what began last."""
+    lasting = [one for one in incident.outages.values() if not one.ended]
+    hosts = sorted({one.host for one in lasting})
     shown = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
     lasts = age(max(0.0, now - incident.began))
-    return f"incident {incident.number}, since {lasts}: {incident.function} on {shown}"
+    newest = max(lasting, key=lambda one: one.began, default=None)
+    reason = "" if newest is None else newest.reason
+    if len(reason) > REASON_SHOWN:
+        reason = f"{reason[:REASON_SHOWN].rstrip()}…"
+    what = f"{incident.function} on {shown}" + (f": {reason}" if reason else "")
+    return f"incident {incident.number}, since {lasts}: {what}"
 
 
 def _none(number: str) -> NotFound:

@@ -21,6 +21,7 @@ from hullmark.errors import Conflict, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.alertlist import AlertList
 from hullmark.masterd.hostlife import working_now
 from hullmark.masterd.leadership import size_bytes
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.silence import CONTROL, Silence, is_waited_for
 from hullmark.masterd.teller import Teller
@@ -67,13 +68,15 @@ class Incidents:
             (outage for one in known.values() for outage in one.incident.outages.values()),
         )
         self._alerts.send_again(known, self._master)
+        late = PutOff(_log, "incidents are not written yet", "incidents are written again")
         while self._term.leadership.is_leader:
             try:
                 await self._term.whole(self.look())
+                late.done()
             except StaleEpoch:
                 return
             except (StoreUnavailable, Conflict, Refused) as error:
-                _log.warning("incidents are not written yet", why=error.message)
+                late.failed(error)
             await asyncio.sleep(LOOK_S)
 
     def open_numbers(self) -> Mapping[str, int]:

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hullmark.config import MasterConfig
-from hullmark.errors import BrokenState, Conflict, Forbidden, MasterUnavailable, NotFound, Refused
+from hullmark.errors import BrokenState, Conflict, Forbidden, NotFound, Refused
 from hullmark.masterd.belonging import Opened, check_same, cluster_in, own_cluster
 from hullmark.masterd.certificate import ensure_certificate
 from hullmark.masterd.folder import Folder, found_here, reachable_at
@@ -196,26 +196,12 @@ def _asked(
             remedy=f"on the leader: hullmark master invite {name}; or here, in master.yaml: name: {invite.host}",
         )
     body = canonical(to_wire(JoinRequest(name, invite.secret, csr_pem)))
-    failures: list[str] = []
-    masters = list(invite.masters)
-    for master in masters:
-        try:
-            root_pem = asking.root(master, invite.fingerprint, ask, now)
-            answer = ask(master, "POST", JOIN_PATH, body, root_pem)
-            leader = answer.data.get("leader") if isinstance(answer.data, dict) else None
-            if answer.status == 421 and isinstance(leader, str) and leader not in masters:
-                masters.append(leader)  # it is asked next, under the same root
-            given: JoinAnswer = asking.answered(JoinAnswer, answer, master)
-            return given
-        except MasterUnavailable as error:
-            failures.append(error.message)
-        except Forbidden as error:
-            remedy = error.remedy or f"on the leader: hullmark master invite {name}"
-            raise Forbidden(error.message, remedy=remedy) from error
-    raise MasterUnavailable(
-        "no master of the invite could answer: " + "; ".join(failures),
-        remedy="check that the leader runs there, and that nothing between blocks it; the invite is still good",
-    )
+    try:
+        given: JoinAnswer = asking.of_leader(JoinAnswer, invite, JOIN_PATH, body, ask, now)
+    except Forbidden as error:
+        remedy = error.remedy or f"on the leader: hullmark master invite {name}"
+        raise Forbidden(error.message, remedy=remedy) from error
+    return given
 
 
 def _made(

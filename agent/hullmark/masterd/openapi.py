@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import enum
+import functools
 import inspect
 import json
 import re
@@ -58,7 +59,9 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     }
 
 
-def document_bytes(routes: Sequence[Route], version: str) -> bytes:
+@functools.cache
+def document_bytes(routes: tuple[Route, ...], version: str) -> bytes:
+    """Made once in a process: it takes 20 ms."""
     return json.dumps(document(routes, version), indent=1).encode()
 
 

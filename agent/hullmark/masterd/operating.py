@@ -41,11 +41,14 @@ class Operating:
     async def forget(
         self, request: ForgetRequest, change: Change, masters: Sequence[MasterView]
     ) -> ForgetAnswer:
-        """Raises NotFound, Refused for a master that is there, and what `Repeats.commit` does."""
-        return await self._term.whole(self._forget(request, change, masters))
+        """Raises NotFound, Refused for a master that is there, and what `Repeats.commit` does.
+
+        `masters` is how they stand now: what the store says of them later is compared with now, not with when its turn comes."""
+        seen = self._term.view.modified(MASTERS + request.master)
+        return await self._term.whole(self._forget(request, change, masters, seen))
 
     async def _forget(
-        self, request: ForgetRequest, change: Change, masters: Sequence[MasterView]
+        self, request: ForgetRequest, change: Change, masters: Sequence[MasterView], seen: int
     ) -> ForgetAnswer:
         asked_for = asked("forget", request.master, request)
         known = self._repeats.answer(ForgetAnswer, asked_for)
@@ -65,7 +68,7 @@ class Operating:
             asked_for,
             ForgetAnswer(view.name),
             change.at,
-            [Compare(key, self._term.view.modified(key))],
+            [Compare(key, seen)],
             [Delete(key)],
             subject=f"master {view.name}",
             remedy="ask again",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from hullmark.core.firewallneeds import needs
 from hullmark.core.portclaims import Masters
 from hullmark.core.ports import ledger
 from hullmark.errors import NotFound
 from hullmark.masterd.desk import Call, Desk
+from hullmark.masterd.masterplaces import places
 from hullmark.masterd.route import Parameter, Route
 from hullmark.model.ports import FirewallList, PortList
 from hullmark.model.snapshot import Snapshot
@@ -47,23 +47,12 @@ def _masters(desk: Desk) -> tuple[Masters, Masters]:
     own = next((one.name for one in cluster.masters() if one.name not in agents), "")
     agents[own] = _without(cluster.agents_urls(), agents)
     people[own] = _without(cluster.api_urls(), people)
-    return _places(agents), _places(people)
+    return places(agents), places(people)
 
 
 def _without(urls: tuple[str, ...], others: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     taken = {url for known in others.values() for url in known}
     return tuple(url for url in urls if url not in taken)
-
-
-def _places(urls: Mapping[str, tuple[str, ...]]) -> Masters:
-    return {
-        name: tuple(
-            (parts.hostname, parts.port)
-            for parts in map(urlsplit, known)
-            if parts.hostname and parts.port
-        )
-        for name, known in urls.items()
-    }
 
 
 _HOST = (Parameter("host", "", "only this host, by its name"),)

@@ -1,14 +1,16 @@
 """The presence of one master of a pair: what it says of itself in the store, and how the store stands, asked every few seconds.
 
 Its record is a key of its own and is not fenced: it says that this master is there, and nothing is decided by it but that a leader
-which hears far fewer hosts than its standby hands over.
+which hears far fewer hosts than its standby hands over. Its questions have threads of their own: while the store doesn't answer, those of the
+election are all taken, and that is when people ask how the store stands.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import Callable, Optional
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Optional, TypeVar
 
 import hullmark
 from hullmark import log
@@ -29,6 +31,7 @@ CONDITION_S = 5.0
 FRESH_S = 5.0
 """A standby's word of whom it hears counts for this long."""
 
+T = TypeVar("T")
 Vouched = tuple[int, str, tuple[str, ...]]
 """Where this master's file of heads ends (number and link), and which logs it refuses."""
 NOTHING_VOUCHED: Vouched = (0, "", ())
@@ -58,6 +61,7 @@ class Presence:
         self._why_not = why_not
         self._hears = hears
         self._vouched = vouched
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="presence")
         self._written: Optional[MasterRecord] = None
         self._written_at = -STANDBY_S
         self._record = MasterRecord(
@@ -79,8 +83,11 @@ class Presence:
     async def watch_store(self) -> None:
         """Until cancelled."""
         while True:
-            self._pair.condition = await self._elector.call(self._store.condition)
+            self._pair.condition = await self._call(self._store.condition)
             await asyncio.sleep(CONDITION_S)
+
+    async def _call(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     async def _write(self) -> None:
         now, why = self._settings.clock(), self._why_not()
@@ -105,7 +112,7 @@ class Presence:
         )
         put = Put(MASTERS + self._record.name, encode(self._record))
         try:
-            await self._elector.call(self._store.commit, [], [put])
+            await self._call(self._store.commit, [], [put])
         except HullmarkError as error:
             _log.debug("this master's record is not written", why=error.message)
             return

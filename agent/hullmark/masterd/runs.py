@@ -8,6 +8,8 @@ stays: whoever comes beside it is refused, and people are told.
     a clone                the standing one's connection is open, and heard: refused
     a copied memory        both have the same run; the one that stood polls again on the connection that the other
                            one's took over from: the other one's is refused
+    words long under way   after a cut of one way, what was said on a connection that its agent has given up comes, and
+                           its end right behind it: its poll counts if the connection is still open a moment later
 
 Nothing of this is stored: after a change of leader the first to call stands.
 """
@@ -32,6 +34,8 @@ NEXT = (
 )
 LINES_MOST = 32
 HOLD_MOST_S = 60.0
+LATE_S = 1.0
+"""Within which the end of a connection follows what was said on it last: a host's kernel sends both again in one go."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,19 @@ def cloned(alarm: Alarm) -> HostProblem:
 
 @dataclass
 class _Standing:
+    """`spoken` is what its first report came by, if that was before its first poll."""
+
     run: str
     heard_at: float
+    spoken: Optional[Line] = None
     line: Optional[Line] = None
     hold_s: float = 0.0
     former_lines: list[Line] = field(default_factory=list)
     refused_lines: list[Line] = field(default_factory=list)
+
+    @property
+    def last(self) -> Optional[Line]:
+        return self.line or self.spoken
 
 
 class Runs:
@@ -87,6 +98,11 @@ class Runs:
         standing.heard_at = now
         standing.hold_s = min(max(hold_s, 0.0), HOLD_MOST_S)
 
+    def is_late(self, host_id: str, run: str, line: Line) -> bool:
+        """Whether a poll comes by a connection that another one of the same run has taken over from."""
+        standing = self._hosts.get(host_id)
+        return standing is not None and standing.run == run and line in standing.former_lines
+
     def speak(self, host_id: str, run: str, line: Line) -> None:
         """A report, or with `run` empty a request that does not name one. Raises Forbidden."""
         now = self._clock()
@@ -98,7 +114,7 @@ class Runs:
         elif self._is_alive(standing, now):
             raise self._refusal(host_id, standing, line)
         if run and (standing is None or standing.run != run):
-            self._hosts[host_id] = _Standing(run, now)
+            self._hosts[host_id] = _Standing(run, now, line)
 
     def alarms(self) -> Mapping[str, Alarm]:
         """By host id, until no refused one has called for a while."""
@@ -126,11 +142,11 @@ class Runs:
             self._alarm(host_id, Alarm(line.address, other.address))
 
     def _is_alive(self, standing: _Standing, now: float) -> bool:
-        is_open = standing.line is None or standing.line.is_open()
+        is_open = standing.last is None or standing.last.is_open()
         return is_open and now - standing.heard_at <= standing.hold_s + GRACE_S
 
     def _refusal(self, host_id: str, standing: _Standing, line: Line) -> Forbidden:
-        where = standing.line.address if standing.line is not None else ""
+        where = standing.last.address if standing.last is not None else ""
         self._alarm(host_id, Alarm(where, line.address))
         return Forbidden(
             "another agent with this host's certificate is connected",

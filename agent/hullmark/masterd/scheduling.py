@@ -16,6 +16,7 @@ from hullmark.core.schedule import Plan, Unplaced, plan
 from hullmark.errors import HullmarkError, Refused, StaleEpoch, StoreUnavailable
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.leadership import Leadership, size_bytes
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.view import encode
 from hullmark.model import names
 from hullmark.model.records import NO_ASSIGNMENTS, HostAssignments, Rollout, RolloutState
@@ -80,6 +81,7 @@ class SchedulingLoop:
     async def run(self) -> None:
         """Until cancelled, or until this master leads no more."""
         clock = asyncio.get_running_loop().time
+        late = PutOff(_log, "the plan is not committed", "the plan is committed again")
         seen = 0
         while self._leadership.is_leader:
             seen = await self._wake.passed(seen, self._again_in_s)
@@ -90,10 +92,11 @@ class SchedulingLoop:
             except StaleEpoch:
                 return
             except (StoreUnavailable, Refused) as error:
-                _log.warning("the plan is not committed", why=error.message)
+                late.failed(error)
                 await asyncio.sleep(RETRY_S)
                 self.wake()
             else:
+                late.done()
                 await asyncio.sleep(min((clock() - began) * PAUSE_SHARE, PAUSE_MAX_S))
 
     async def converge(self) -> None:

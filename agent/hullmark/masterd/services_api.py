@@ -37,9 +37,9 @@ async def services(desk: Desk, call: Call) -> ServiceList:
         raise NotFound(f"there is no {what}", remedy="hullmark services lists all")
     if not call.query["traffic"]:
         return ServiceList(found)
-    carriers, silent = _carriers(survey, found)
-    told = await traffic_of(desk, carriers, app, service)
-    traffic, unheard = _told(survey.snapshot, carriers, told)
+    asked, silent = carriers(survey, found)
+    told = await traffic_of(desk, asked, app, service)
+    traffic, unheard = _told(survey.snapshot, asked, told)
     return ServiceList(found, True, traffic, tuple(sorted((*silent, *unheard))))
 
 
@@ -47,10 +47,12 @@ def _survey(desk: Desk) -> Survey:
     return Survey.of(desk.cluster.snapshot(), desk.cluster.directories.table)
 
 
-def _carriers(survey: Survey, found: Iterable[ServiceReach]) -> tuple[list[str], list[str]]:
-    """The hosts whose proxies carry these services; and those that can't be asked, with why."""
+def carriers(survey: Survey, found: Iterable[ServiceReach]) -> tuple[list[str], list[str]]:
+    """The hosts whose proxies carry these services, or refuse them; and those that can't be asked, with why. That a host has no proxy is of no concern
+    where nothing has to do with them."""
     snapshot, asked, silent = survey.snapshot, [], []
-    for host_id in sorted({key for reach in found for key in _askers(survey, reach.name)}):
+    concerned = {key for reach in found for key in _askers(survey, reach.name)}
+    for host_id in sorted(concerned | _refusing(survey, found)):
         host = snapshot.host_name(host_id)
         if not is_ready(snapshot, host_id):
             silent.append(f"{host}: {host_state(snapshot, host_id)}")
@@ -61,22 +63,30 @@ def _carriers(survey: Survey, found: Iterable[ServiceReach]) -> tuple[list[str],
     return asked, silent
 
 
+def _refusing(survey: Survey, found: Iterable[ServiceReach]) -> set[str]:
+    """All that were told of one of these services, be it that they have nothing to do with it."""
+    lines = (survey.line(reach.name) for reach in found)
+    if survey.table is None or not any(line is not None and line.other for line in lines):
+        return set()
+    return set(survey.table.proxied & survey.snapshot.hosts.keys())
+
+
 def _askers(survey: Survey, name: ServiceName) -> Iterable[str]:
     line = survey.line(name)
     return () if line is None else line.askers.keys() & survey.snapshot.hosts.keys()
 
 
 def _told(
-    snapshot: Snapshot, carriers: Iterable[str], told: Mapping[str, Traffic]
+    snapshot: Snapshot, asked: Iterable[str], told: Mapping[str, Traffic]
 ) -> tuple[tuple[HostTraffic, ...], list[str]]:
     traffic, silent = [], []
-    for host_id in carriers:
+    for host_id in asked:
         host, answer = snapshot.host_name(host_id), told.get(host_id)
         if answer is None or answer.why:
             silent.append(f"{host}: {NO_ANSWER if answer is None else answer.why}")
         else:
             ports = tuple(_named(snapshot, port) for port in answer.ports)
-            traffic.append(HostTraffic(host, ports))
+            traffic.append(HostTraffic(host, ports, answer.strangers))
     return tuple(sorted(traffic, key=lambda one: one.host)), silent
 
 

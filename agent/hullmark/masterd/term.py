@@ -30,7 +30,7 @@ from hullmark.masterd.refusals import overtaken
 from hullmark.masterd.scheduling import SchedulingLoop
 from hullmark.masterd.settings import Settings
 from hullmark.masterd.troubles import Troubles
-from hullmark.masterd.upkeep import in_maintenance, outdated
+from hullmark.masterd.upkeep import in_maintenance, upkeep
 from hullmark.masterd.view import View, event_batches
 from hullmark.model import names
 from hullmark.model.epoch import Epoch
@@ -44,10 +44,7 @@ _log = log.get("term")
 WATCH_S = 2.0
 """One wait for the store's changes. Stopping takes at most this long where nothing changes."""
 TICK_S = 0.5
-UPKEEP_S = 60.0
 RETRY_S = 1.0
-LOG_KEPT = 1000
-"""Revisions of the store's change log that compaction leaves."""
 
 NOBODY = LeaderRecord(Epoch(1, 0), "", "", 0.0)
 
@@ -153,7 +150,7 @@ class Term:
             self.loop.run(),
             self.journal.run(self.leadership),
             self._tick(),
-            self._keep_up(),
+            upkeep(self.leadership, self.view, self._compact, self._settings.wall),
         ):
             self.also(work)
         self.version.bump()
@@ -184,6 +181,7 @@ class Term:
     async def stop(self) -> None:
         """Changes under way are finished. Safe to call twice, and after leadership was lost."""
         self.over = True
+        self.fleet.rest()
         if self._changing:
             await asyncio.wait(self._changing, timeout=3.0)
         for task in self._tasks:
@@ -214,7 +212,9 @@ class Term:
             assignments=self.view.assignments,
             observed=self.fleet.observed,
             heard_s=self.fleet.heard_s(),
+            spoke_s=self.fleet.spoke_s(),
             waited_s=self.fleet.waited_s(),
+            enrolled_s=self.fleet.enrolled_s(),
             lost_after_s=self._settings.lost_after_s,
             quiet_after_s=self._settings.lost_after_s * QUIET_SHARE,
             calm_s=self.fleet.calm_s(),
@@ -228,6 +228,7 @@ class Term:
             incidents=self.incident_of(),
             addresses=self.view.addresses.given,
             address_range=self._settings.service_range,
+            proxies=self.view.proxies,
             revisions=self.view.revisions(
                 names.APPS, names.ASSIGNMENTS, names.HOMES, names.ROLLOUTS
             ),
@@ -240,11 +241,17 @@ class Term:
         return self.leadership.why_not
 
     async def whole(self, change: Coroutine[Any, Any, T]) -> T:
-        """Run a change to its end, also when whoever asked for it goes away meanwhile."""
+        """Run a change to its end, also when whoever asked for it goes away meanwhile and can't be told how it ended."""
         task = asyncio.ensure_future(change)
         self._changing.add(task)
-        task.add_done_callback(self._changing.discard)
+        task.add_done_callback(self._whole)
         return await asyncio.shield(task)
+
+    def _whole(self, task: asyncio.Future[T]) -> None:
+        self._changing.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, HullmarkError):
+            _log.error("a change failed", traceback=traced(error))
 
     def told(self, host_id: str) -> Counter:
         """Grows when the host's orders or its record change."""
@@ -381,17 +388,5 @@ class Term:
             if passages:
                 self.changed()
 
-    async def _keep_up(self) -> None:
-        compacted = 0
-        while self.leadership.is_leader:
-            await asyncio.sleep(UPKEEP_S)
-            try:
-                compares, deletes = outdated(self.view, self._settings.wall())
-                if deletes:
-                    await self.leadership.commit(compares, deletes)
-                upto = self.view.revision - LOG_KEPT
-                if upto >= compacted + LOG_KEPT:
-                    await self.call(self._store.compact, upto)
-                    compacted = upto
-            except (StoreUnavailable, StaleEpoch) as error:
-                _log.warning("upkeep is put off", why=error.message)
+    async def _compact(self, upto: int) -> None:
+        await self.call(self._store.compact, upto)

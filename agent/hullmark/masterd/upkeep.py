@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Callable
 
+from hullmark import log
+from hullmark.errors import Refused, StoreUnavailable
+from hullmark.masterd.leadership import Leadership
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.view import View
 from hullmark.model.changecontrol import OPEN
 from hullmark.model.host import HostRecord
 from hullmark.model.names import BREAK_GLASS, INVITES, PENDING, REQUESTS, SESSIONS, TOKENS
 from hullmark.store.protocol import Compare, Delete
 
+EVERY_S = 60.0
+LOG_KEPT = 1000
+"""Revisions of the store's change log that compaction leaves."""
 REQUESTS_KEPT_S = 86400.0
 INVITES_KEPT_S = 7 * 86400.0
 """After they expired, so that a late try is told why it is refused."""
@@ -21,6 +30,32 @@ GLASSES_KEPT_S = 90 * 86400.0
 """After they were signed off. Those that are not are kept."""
 AT_ONCE = 40
 """Keys that one transaction deletes; each takes two operations."""
+
+_log = log.get("upkeep")
+
+
+async def upkeep(
+    leadership: Leadership,
+    view: View,
+    compact: Callable[[int], Awaitable[None]],
+    wall: Callable[[], float],
+) -> None:
+    """Once a minute, until this master leads no more. `compact` drops the store's changes up to a revision."""
+    compacted = 0
+    late = PutOff(_log, "upkeep is put off", "upkeep is done again")
+    while leadership.is_leader:
+        await asyncio.sleep(EVERY_S)
+        try:
+            compares, deletes = outdated(view, wall())
+            if deletes:
+                await leadership.commit(compares, deletes)
+            upto = view.revision - LOG_KEPT
+            if upto >= compacted + LOG_KEPT:
+                await compact(upto)
+                compacted = upto
+            late.done()
+        except (StoreUnavailable, Refused) as error:
+            late.failed(error)
 
 
 def outdated(view: View, now: float) -> tuple[list[Compare], list[Delete]]:

@@ -30,6 +30,7 @@ from hullmark.model.records import (
     InviteRecord,
     LeaderRecord,
     MasterRecord,
+    ProxyRecord,
     RequestRecord,
     Rollout,
     ServiceAddresses,
@@ -54,7 +55,10 @@ _TABLES: Mapping[str, type] = {
     names.BREAK_GLASS: BreakGlassRecord,
     names.INCIDENTS: IncidentRecord,
     names.LOADLINE: LoadLineRecord,
+    names.PROXIES: ProxyRecord,
 }
+_SURVEYED = (names.PROXIES,)
+"""Tables that nothing is decided by, and that are made anew: a record there that can't be read is as good as none."""
 
 
 def encode(value: Any) -> bytes:
@@ -150,6 +154,11 @@ class View:
         return found
 
     @property
+    def proxies(self) -> Mapping[str, ProxyRecord]:
+        """By host id, also of hosts that were removed a moment ago."""
+        return self._tables[names.PROXIES]
+
+    @property
     def incidents(self) -> Mapping[str, IncidentRecord]:
         return self._tables[names.INCIDENTS]
 
@@ -199,10 +208,12 @@ class View:
     def _take(self, entry: Entry) -> None:
         self._modified[entry.key] = entry.modified
         table, name = _place(entry.key)
-        if table:
-            self._tables[table][name] = decode(_TABLES[table], entry.key, entry.value)
-        else:
+        if not table:
             self._take_single(entry.key, entry.value)
+            return
+        record = _read(table, entry.key, entry.value)
+        if record is not None:
+            self._tables[table][name] = record
 
     def _take_single(self, key: str, value: Optional[bytes]) -> None:
         if key == names.CLUSTER_KEY and value is not None:
@@ -217,7 +228,7 @@ class View:
         if revision <= max(self._modified.get(key, 0), self._deleted.get(key, 0)):
             return False
         table, name = _place(key)
-        record = decode(_TABLES[table], key, value) if table and value is not None else None
+        record = _read(table, key, value) if table and value is not None else None
         if value is None:
             self._modified.pop(key, None)
             self._deleted[key] = revision
@@ -227,7 +238,7 @@ class View:
             self._take_single(key, value)
             return True
         replaced = {**self._tables[table]}
-        if value is None:
+        if record is None:
             replaced.pop(name, None)
         else:
             replaced[name] = record
@@ -289,6 +300,16 @@ def _place(key: str) -> tuple[str, str]:
         if key.startswith(prefix):
             return prefix, key[len(prefix) :]
     return "", ""
+
+
+def _read(table: str, key: str, value: bytes) -> Any:
+    """None for one that can't be read where that keeps nobody from leading. Raises BrokenState where it does."""
+    try:
+        return decode(_TABLES[table], key, value)
+    except BrokenState:
+        if table not in _SURVEYED:
+            raise
+        return None
 
 
 def event_batches(listing: Listing) -> Sequence[tuple[str, EventBatch]]:

@@ -28,6 +28,7 @@ from hullmark.masterd.answers import traced
 from hullmark.masterd.certificate import CERTIFICATE, KEY
 from hullmark.masterd.counter import Counter
 from hullmark.masterd.heads import Heads
+from hullmark.masterd.putoff import PutOff
 from hullmark.masterd.received import Records
 from hullmark.model.audit import Head, Seal, SignedHead
 from hullmark.model.protocol import HeadAnswer, HeadOffer, Received, Shipment
@@ -117,6 +118,9 @@ class Vouching:
         self._sealing = ThreadPoolExecutor(1, thread_name_prefix="heads")
         self._taking = ThreadPoolExecutor(1, thread_name_prefix="received")
         self._trouble = "its file of heads is not read yet"
+        self._late = PutOff(
+            _log, "heads are not sealed", "heads are sealed again", clock, grave=True
+        )
         self.heads = Heads(self._folder, master)
         self.records = Records(self._folder, keep_s, wall)
         self.told: Callable[[Break], None] = lambda broken: None
@@ -244,17 +248,20 @@ class Vouching:
         await asyncio.wait({writing})
         error = writing.exception()
         if error is None:
+            if writing.result():
+                self._late.done()
             return
         if isinstance(error, HullmarkError):
-            _log.error("heads are not sealed", why=error.message)
+            self._late.failed(error)
         else:
-            _log.error("heads are not sealed", traceback=traced(error))
+            fault = BrokenState(f"a fault of its own: {type(error).__name__}")
+            self._late.failed(fault, traceback=traced(error))
             error = AuditUnavailable("sealing failed: see the master's log")
         for one in offered:
             _fail(one.answer, error)
 
-    def _write(self, offered: Sequence[_Offered]) -> None:
-        """In the thread: one entry for all of them, what is newly refused is told, and each has its answer."""
+    def _write(self, offered: Sequence[_Offered]) -> bool:
+        """In the thread: one entry for all of them, what is newly refused is told, and each has its answer. Whether there was one to write."""
         heads: dict[str, SignedHead] = {}
         refused: dict[str, str] = {}
         broken: list[Break] = []
@@ -278,6 +285,7 @@ class Vouching:
         for each in broken:
             offered[0].answer.get_loop().call_soon_threadsafe(self._tell, each)
         self._answer(offered, refused, entry)
+        return entry is not None
 
     def _answer(
         self, offered: Sequence[_Offered], refused: dict[str, str], entry: Optional[Entry]

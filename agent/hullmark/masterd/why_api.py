@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from typing import Optional
 
 from hullmark.core.absence import is_ready
 from hullmark.core.serviceview import Survey
@@ -19,12 +21,14 @@ SETTLES_S = 2.0
 
 async def walk(desk: Desk, call: Call) -> Why:
     """What there is not is a broken link of the answer, no error."""
-    app, service = call.names["app"], call.query["service"]
+    app, service, calling = call.names["app"], call.query["service"], call.query["caller"]
+    caller = ServiceName(*calling.partition("/")[::2]) if calling else None
     case = _case(desk)
-    hosts = _carriers(case, app, service)
+    hosts = _carriers(case, app, service, caller)
     traffic = await traffic_of(desk, hosts, app, service)
     await _settle(desk, hosts)
-    return why(dataclasses.replace(_case(desk), traffic=traffic), app, service)
+    seen = dataclasses.replace(_case(desk), traffic=traffic)
+    return await asyncio.to_thread(why, seen, app, service, caller)
 
 
 def _case(desk: Desk) -> Case:
@@ -35,12 +39,15 @@ def _case(desk: Desk) -> Case:
     return Case(survey, unplaced, blind_s, cluster.directories.accepted, {}, trouble)
 
 
-def _carriers(case: Case, app: str, service: str) -> list[str]:
-    """Hosts that need one of the services that are asked for, and can be asked."""
+def _carriers(case: Case, app: str, service: str, caller: Optional[ServiceName]) -> list[str]:
+    """Hosts that need one of the services that are asked for, and can be asked; of a caller those where it is."""
     record = case.snapshot.apps.get(app)
     names = () if record is None else tuple(record.app.services)
     wanted = [ServiceName(app, name) for name in names if service in ("", name)]
     found = {host_id for name in wanted for host_id in case.needing(name)}
+    if caller is not None:
+        placed = case.survey.roster.placed(caller.app, caller.service)
+        found &= {item.host_id for item in placed}
     return sorted(host_id for host_id in found if is_ready(case.snapshot, host_id))
 
 
@@ -61,6 +68,9 @@ ROUTES = (
         walk,
         "Why a service can't be reached: each link of the way to it",
         Why,
-        query=(Parameter("service", "", "only this service"),),
+        query=(
+            Parameter("service", "", "only this service"),
+            Parameter("caller", "", "only from this one, APP/SERVICE, to the service"),
+        ),
     ),
 )

@@ -103,8 +103,8 @@ class EnrollAnswer:
 
 @dataclass(frozen=True)
 class HostView:
-    """`state` is `ready`, `silent`, `lost` or `never` (enrolled, not heard since this leader began).
-    Seconds are since the last sync; None where there was none. `maintenance` is there while it lasts, and `drain`
+    """`state` is `ready`, `silent`, `lost` or `never` (not heard by this leader, which waits for it yet, or under which it was enrolled).
+    Seconds are since it really called; None where there was none, also for a host that is lost since before this leader began. `maintenance` is there while it lasts, and `drain`
     says how far it is: `2 left, 1 stays: local data`. `controls` is None for a host that has told nothing of them."""
 
     host_id: str
@@ -169,7 +169,7 @@ class ServiceView:
 class InstanceView:
     """An instance with its host's name; `status` None: not placed, or not yet heard of. `unplaced`: no host fits it.
     `held`: its dependencies don't hold yet. `seen` False: its host, or the host's engine, doesn't answer, so that
-    its status is as it was when it last did."""
+    its status is as it was when it last did. `note` is to be known of one that serves."""
 
     name: str
     app: str
@@ -183,6 +183,7 @@ class InstanceView:
     unplaced: bool = False
     held: bool = False
     seen: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,16 @@ class ServiceEntry:
 
 
 @dataclass(frozen=True, order=True)
+class OtherEntry:
+    """A service with which nothing on this host has to do. Whoever calls its address here is refused, and that is recorded: nothing else is told of it, so that
+    it stays the same whatever becomes of its instances."""
+
+    name: ServiceName
+    address: str
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, order=True)
 class PublishedEntry:
     """A port that this host's proxy answers: goes to `target` of the service. `host_ip` empty: on every address of the host that others can reach,
     and on loopback."""
@@ -85,7 +95,8 @@ class Admission:
 @dataclass(frozen=True)
 class Directory:
     """`digest` is of all but epoch, leader and itself. `addresses`: every service address of the cluster, which each host has on its
-    loopback device; `range` is what they come from."""
+    loopback device; `range` is what they come from. `unproxied`: ids of hosts whose proxy isn't up, as far as is known; who is neither one of these nor
+    a peer is no host of the cluster. `others`: all services that are not in `services` and have a port; none for a host without a proxy."""
 
     epoch: Epoch = NO_EPOCH
     leader: str = ""
@@ -95,7 +106,9 @@ class Directory:
     services: tuple[ServiceEntry, ...] = ()
     published: tuple[PublishedEntry, ...] = ()
     peers: tuple[Peer, ...] = ()
+    unproxied: tuple[str, ...] = ()
     admissions: tuple[Admission, ...] = ()
+    others: tuple[OtherEntry, ...] = ()
 
 
 NO_DIRECTORY = Directory()

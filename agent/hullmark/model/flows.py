@@ -29,9 +29,11 @@ class Encrypted(enum.Enum):
 
 @dataclass(frozen=True)
 class Flow:
-    """`caller` and `service` are `APP/SERVICE`; a caller that is empty is anybody who reaches the host. `scope`s are `cde` or `out`, of no known caller
+    """`caller` and `service` are `APP/SERVICE`; a caller that is empty is anybody who reaches the host; of a port that is on a
+    loopback address alone (`local`) that is a program of the host itself. `scope`s are `cde` or `out`, of no known caller
     empty. `networks` has their names where that is the kind. `ports` are the service's own, `published` those of hosts. Hosts are names:
-    where callers are, or where a published port is answered, and where the service is."""
+    where callers are, or where a published port is answered, and where the service is. `refused_by`: those of the latter whose policy turns callers of
+    other hosts away, with file and line."""
 
     kind: FlowKind
     caller: str
@@ -46,6 +48,8 @@ class Flow:
     service_hosts: tuple[str, ...] = ()
     across_hosts: bool = False
     encrypted: Encrypted = Encrypted.UNKNOWN
+    refused_by: tuple[str, ...] = ()
+    local: bool = False
 
 
 @dataclass(frozen=True)

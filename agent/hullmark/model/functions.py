@@ -18,6 +18,7 @@ FUNCTIONS: Mapping[str, str] = {
     "patching": "security updates",
     "engine-hardening": "settings of the container engine",
     "container-hardening": "settings of containers",
+    "container-routing": "containers out of neighbours' reach",
     "container-drift": "change inside containers",
     "container-listeners": "ports that containers listen on",
     "service-proxy": "way between services",
@@ -30,7 +31,7 @@ OF_A_SITE = "site-"
 ONLY_WHERE_THERE = frozenset(
     {
         *("engine-hardening", "container-hardening", "container-drift", "container-listeners"),
-        "service-proxy",
+        *("container-routing", "service-proxy"),
     }
 )
 """Those about something that a host need not have: without it nothing is missing."""

@@ -46,11 +46,22 @@ NO_PORT_RULES = PortRules()
 
 
 @dataclass(frozen=True)
+class CallerRule:
+    """What a host's policy says of who on other hosts may use its services (`services.from`), for those whose APP/SERVICE fits `pattern`. `allowed` as
+    the policy has them, None: anybody. `place` is its file and line, the file without its folder."""
+
+    pattern: str
+    allowed: Optional[tuple[str, ...]] = None
+    place: str = ""
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """Inventory, sent by the agent when it changes. Architecture is the kernel's name, `x86_64`. `scope` is what the host's
     policy says, `unknown` where that can't be read. `mode` is `observe` where the agent refuses every order. `proxy_version` is that of the
     host's proxy, empty where it has none that is up; its TLS port is at `proxy_address`:`proxy_port`. `container_range` is where apps'
-    networks get their subnets, and `networks` are the other IPv4 networks that the host has a route to."""
+    networks get their subnets, and `networks` are the other IPv4 networks that the host has a route to, single addresses too where
+    services may get them. Of `caller_rules` the last one that fits a service counts; where none does, anybody may use it."""
 
     hostname: str = ""
     os: str = ""
@@ -73,6 +84,7 @@ class HostFacts:
     port_rules: PortRules = NO_PORT_RULES
     container_range: str = ""
     networks: tuple[str, ...] = ()
+    caller_rules: tuple[CallerRule, ...] = ()
 
 
 NO_FACTS = HostFacts()

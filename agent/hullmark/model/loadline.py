@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.model.change import Change
-from hullmark.model.control import INSTALLED
+from hullmark.model.control import INSTALLED, SELF_REPORT
+from hullmark.model.scope import CDE
 
 CONTROL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 """Of a control, or of the function that several controls stand for each other in."""
@@ -37,6 +38,14 @@ class Required:
 
     control: str
     level: int = INSTALLED
+
+
+_OF_CDE = (Required("container-routing", SELF_REPORT),)
+
+
+def of_scope(scope: str) -> tuple[Required, ...]:
+    """What services of this scope need without anybody's asking: what they listen on is reached only as it was declared."""
+    return _OF_CDE if scope == CDE else ()
 
 
 @dataclass(frozen=True)

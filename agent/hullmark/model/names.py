@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Optional
 
 from hullmark.model.epoch import Epoch
@@ -72,6 +73,11 @@ def engine_name(app: str, key: str) -> str:
     return f"{app}_{key}"
 
 
+def known_as(service: str, aliases: Iterable[str]) -> list[str]:
+    """The names that a container of this service has on a network, beside its own."""
+    return sorted({service, *aliases})
+
+
 # Keys of the store. Every key begins with ROOT; a name in a key holds no slash.
 ROOT = "/hullmark/"
 CLUSTER_KEY = ROOT + "cluster"
@@ -104,6 +110,8 @@ LOADLINE_KEY = LOADLINE + "document"
 """The mark: which controls a host has to prove before it gets new work."""
 SERVICE_ADDRESSES = ROOT + "service_addresses"
 """One value: all of them, and what was released."""
+PROXIES = ROOT + "proxies/"
+"""What a leader last knew of each host's proxy. Nothing is planned from it."""
 PLANNED = (APPS, HOSTS, ASSIGNMENTS, HOMES, ROLLOUTS, LOADLINE, SERVICE_ADDRESSES)
 """What a plan, or what hosts are told of services, is made from."""
 EVENTS = ROOT + "events/"

@@ -31,6 +31,15 @@ class Phase(enum.Enum):
 
 REFUSED_BY_POLICY = "refused by the host's policy: "
 """How the detail of an instance begins that its host does not create or start."""
+PAUSED = "paused by somebody; "
+DISCONNECTED = "taken off a network by somebody; "
+"""How the detail of an instance begins whose container is paused, or is off a network of its app; the rest is what to type on its host."""
+
+
+def to_type(detail: str) -> str:
+    """What ends what somebody did to a container by hand; empty for any other detail."""
+    begins = next((one for one in (PAUSED, DISCONNECTED) if detail.startswith(one)), detail)
+    return detail[len(begins) :]
 
 
 class Health(enum.Enum):
@@ -42,7 +51,9 @@ class Health(enum.Enum):
 
 @dataclass(frozen=True)
 class InstanceStatus:
-    """One instance as its host sees it. `detail` says why it isn't running, for people.
+    """One instance as its host sees it. `detail` says why it isn't running, for people. `named`: its container has a hosts
+    file of ours, by which services' names lead to their addresses and so to the host's proxy. `nameless`: it would have one were it made now, and has the
+    engine's.
 
     Times are seconds since 1970, UTC, as the engine reports them; 0.0 means not yet.
     """
@@ -62,6 +73,8 @@ class InstanceStatus:
     restarts: int = 0
     addresses: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
+    named: bool = False
+    nameless: bool = False
 
     @property
     def serving(self) -> bool:

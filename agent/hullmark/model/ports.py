@@ -44,7 +44,9 @@ class PortState(enum.Enum):
 class PortView:
     """`address` empty: every one of the host. `holder` is the instance, the service, the container's name or the process's; empty
     for a process that can't be seen. `target` is the container's port, 0 for a process. `declared`: by an app, or by Hullmark itself.
-    `listening` None: not known. `by` is what listens: an engine, or a process. `allowed` is by the host's policy, None where it says nothing."""
+    `listening` None: not known. `by` is what listens: an engine, or a process. `allowed` is by the host's policy, None where it says nothing.
+    `host_state` is that of the host, as `hullmark hosts` has it: of one that is not `ready` all of this is as it told it last, `told_s` seconds ago;
+    None: it told this leader nothing."""
 
     host: str
     port: int
@@ -58,6 +60,8 @@ class PortView:
     by: str = ""
     allowed: Optional[bool] = None
     state: PortState = PortState.UNKNOWN
+    host_state: str = "ready"
+    told_s: Optional[float] = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Optional
 
 from hullmark.model.directory import NO_DIRECTORY, Directory, ServiceName
 from hullmark.model.orders import InstanceId, PublishedPort
@@ -79,12 +80,63 @@ class ProxyLook:
     why: str = ""
 
 
+_HEARD: Mapping[str, str] = {
+    "L4TOUT": "nothing comes back: a firewall drops it, or there is no route",
+    "L4CON": "it is refused: nothing listens there, or a firewall rejects it",
+    "L6TOUT": "it connects, but TLS is not answered",
+    "L6RSP": "it connects, but TLS fails: a certificate is not what it should be",
+}
+"""HAProxy's words for what a check came to (its management guide, `check_status`)."""
+
+
 @dataclass(frozen=True, order=True)
 class Down:
     """A member that gets no connections because it doesn't answer: another host by its id, or a container of this host by its name. `why` is
     HAProxy's word for it, as `L4TOUT` where nothing came back, `L4CON` where it was refused."""
 
     member: str
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """`why` for people."""
+        return _HEARD.get(self.why, self.why or "it does not answer")
+
+    @property
+    def is_refused(self) -> bool:
+        return self.why == "L4CON"
+
+    @property
+    def is_shut_out(self) -> bool:
+        """It did not come to a connection: mostly a firewall."""
+        return self.why in ("L4TOUT", "L4CON")
+
+
+@dataclass(frozen=True)
+class PeerLook:
+    """What came of the proxy's looks at another host's: `answers` for `since_s` seconds, or doesn't; None where that isn't settled, as after a reload.
+    `why` as in `Down`."""
+
+    host_id: str
+    answers: Optional[bool] = None
+    since_s: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A port of a container of ours, by the container's name."""
+
+    container: str
+    port: int
+
+
+@dataclass(frozen=True)
+class ContainerLook:
+    """What came of the proxy's looks at a container of its host. `answers` and `why` as in `PeerLook`."""
+
+    place: Place
+    answers: Optional[bool] = None
     why: str = ""
 
 
@@ -114,7 +166,9 @@ class PortTraffic:
 
 @dataclass(frozen=True)
 class Traffic:
-    """The answer of one host to a task `traffic`. `why` is set where its proxy can't be asked."""
+    """The answer of one host to a task `traffic`. `strangers`: connections to its TLS port that ended before it was known who calls, since the proxy's
+    worker began; it may be less than there were by as many as are open. `why` is set where its proxy can't be asked."""
 
     ports: tuple[PortTraffic, ...] = ()
     why: str = ""
+    strangers: int = 0

@@ -3,7 +3,8 @@
 A connection goes from a frontend to a backend, and there to one of its servers:
 
     svc:APP:SERVICE:PORT        frontend on the service address, on bridges of networks that the service is on: any container there may call
-    ask:APP:SERVICE:PORT        frontend on the service address, on our other bridges: only addresses in `callers` may, the rest is refused and logged
+    ask:APP:SERVICE:PORT        frontend on the service address, on our other bridges: only addresses in `callers` may, the rest is refused and logged; of a
+                                service with which nothing here has to do everybody is
     pub:APP:SERVICE:PORT:HOST   frontend of a published port
     tls                         frontend of the one port that other hosts' proxies call: `admissions` says which backend they get
 
@@ -13,6 +14,9 @@ A connection goes from a frontend to a backend, and there to one of its servers:
     last:APP:SERVICE:PORT       backend for a connection that was passed on already: containers here
     peer                        backend that nothing goes to: the other hosts' proxies are looked at there, once for all services
     checked                     backend that answers other hosts that look at this one
+    calls                       table of other hosts' connections: whose each one is
+    refusals                    table of who was refused just now, and how often
+    strangers                   table of addresses that call the TLS port: how many connections they have, and how many ended before it was known who calls
 
 Names hold no colon, so a frontend's name says exactly whose it is (`subject_of`).
 """
@@ -26,7 +30,10 @@ from hullmark.model.directory import ServiceName
 
 SVC, ASK, PUB, WEB, OWN, LAST = "svc", "ask", "pub", "web", "own", "last"
 OWN_KINDS = (OWN, LAST)
+TELLING = (SVC, WEB, OWN)
+"""Of backends of one port, the first that there is tells who answers."""
 TLS, PEER, CHECKED = "tls", "peer", "checked"
+CALLS, REFUSALS, STRANGERS = "calls", "refusals", "strangers"
 CHECK_LABEL = "check"
 """What a look at another host's proxy asks for: nobody's service."""
 RESORT = "-resort"
@@ -36,8 +43,8 @@ PROXY_UNIT = "proxy"
 """Subject's organizational unit of a proxy's certificate (CN: the host's id). An agent's or a master's has none, so it is refused."""
 
 MOST_REFUSING = 2000
-"""Listening sockets that are there only to record refusals. Past that, callers from other apps' bridges are refused by the kernel, which
-records nothing."""
+"""Listening sockets that are there only to record refusals, at some 3.4 KB each, and 24 KB for each port of a service (measured with 2.6). Past that, callers
+from other apps' bridges are refused by the kernel, which records nothing."""
 
 
 @dataclass(frozen=True, order=True)
@@ -74,10 +81,15 @@ class Backend:
     servers: tuple[Server, ...] = ()
     http: bool = False
 
+    @property
+    def members(self) -> int:
+        """How many servers are given connections while all is well."""
+        return sum(one.weight > 0 and not one.backup for one in self.servers)
+
 
 @dataclass(frozen=True, order=True)
 class Frontend:
-    """`asks`: callers are looked up in `callers`. `http`: read as HTTP, and the caller's address is put into X-Forwarded-For. `shuts_out`: subnets
+    """`backend` empty: everybody is refused. `asks`: callers are looked up in `callers`. `http`: read as HTTP, and the caller's address is put into X-Forwarded-For. `shuts_out`: subnets
     whose callers are refused."""
 
     name: str
@@ -91,10 +103,10 @@ class Frontend:
 @dataclass(frozen=True)
 class ProxyPlan:
     """All of it. `admissions`: from `HOST_ID@SERVER NAME` to a backend. `callers`: `ADDRESS@APP/SERVICE`. `tls` empty: nothing is taken from
-    other hosts, and none is asked. `addresses` are for the loopback device.
+    other hosts, and none is asked. `addresses` are for the loopback device. `hosts`: ids of the cluster's other hosts, whose proxies may look at this one.
 
     For people, not for the proxy: `left_out` says of published ports that aren't bound, and why;
-    `unwatched` is how many refusing sockets are too many (`MOST_REFUSING`)."""
+    `unwatched` is at how many ports of service addresses somebody is refused without a record (`MOST_REFUSING`)."""
 
     host_id: str = ""
     certificate: str = ""
@@ -102,6 +114,7 @@ class ProxyPlan:
     frontends: tuple[Frontend, ...] = ()
     backends: tuple[Backend, ...] = ()
     peers: tuple[Server, ...] = ()
+    hosts: tuple[str, ...] = ()
     admissions: Mapping[str, str] = field(default_factory=dict)
     callers: tuple[str, ...] = ()
     range: str = ""

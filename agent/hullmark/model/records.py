@@ -209,6 +209,16 @@ NO_ADDRESSES = ServiceAddresses()
 
 
 @dataclass(frozen=True)
+class ProxyRecord:
+    """What a leader last knew of a host's proxy: its TLS port is at `address`:`port`. `serving` are container names of instances there that
+    served, of services with an address, in order. There is none of a host without a proxy."""
+
+    address: str
+    port: int
+    serving: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class GenerationRecord:
     """One generation of an app as history keeps it. `differences` are for people, values masked."""
 

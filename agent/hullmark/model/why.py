@@ -1,6 +1,6 @@
 """Why a service can't be reached: the way from the command to the port, link by link.
 
-GET    /v1/apps/APP/why   ?service=   -> Why
+GET    /v1/apps/APP/why   ?service=&caller=   -> Why
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ class Step(enum.Enum):
     MASTER = "master"
     STORE = "store"
     APP = "app"
+    RIGHT = "right"
+    CALLER = "caller"
     PLACEMENT = "placement"
     AGENT = "agent"
     ORDERS = "orders"
     ENGINE = "engine"
     CONTAINER = "container"
     ADDRESS = "address"
+    NAMES = "names"
     PROXY = "proxy"
     DIRECTORY = "directory"
     MEMBERS = "members"
@@ -51,8 +54,9 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class Link:
-    """One link, of hosts that are alike in it (none named: it is no host's). `next` is the next thing to type or to do, empty where nothing is;
-    `there`: on one of those hosts. `partly`: it is broken, and others like it are not."""
+    """One link, of hosts that are alike in it (none named: it is no host's). `next` is the next command to type, as it is, empty where there is
+    none: what else is to be done is in `text`. `there`: on one of those hosts. `next_on`: the host to type it on, empty where it is any
+    machine. `partly`: it is broken, and others like it are not."""
 
     step: Step
     found: Found
@@ -61,6 +65,7 @@ class Link:
     hosts: tuple[str, ...] = ()
     there: bool = False
     partly: bool = False
+    next_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class ServiceWhy:
 
 @dataclass(frozen=True)
 class Why:
-    """`links` are of all of the app's services alike. `first` is the first broken link of all, as one line, with what to type."""
+    """`links` are of all of the app's services alike. `first` is the first broken link of all, as one line, `next` and `next_on` what to
+    type and on which host, as a link has them. `caller`: the service, `APP/SERVICE`, whose way it is; empty: that of all who call."""
 
     app: str
     verdict: Verdict
@@ -84,3 +90,5 @@ class Why:
     services: tuple[ServiceWhy, ...] = ()
     first: str = ""
     next: str = ""
+    caller: str = ""
+    next_on: str = ""

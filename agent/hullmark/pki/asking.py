@@ -5,22 +5,37 @@ the root, unverified -> its fingerprint is the token's -> all else over TLS that
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import http.client
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
-from hullmark.errors import BrokenState, Forbidden, InvalidInput, MasterUnavailable
+from hullmark.errors import (
+    BrokenState,
+    Forbidden,
+    HullmarkError,
+    InvalidInput,
+    MasterUnavailable,
+)
 from hullmark.model import jsontext
 from hullmark.model.api import Authority
 from hullmark.model.wire import from_wire
 from hullmark.pki import certificates
 from hullmark.pki.certificates import CLOCK_SKEW_S
+from hullmark.pki.invites import Invite
 
 TIMEOUT_S = 10.0
+LEADERLESS_S, AGAIN_S = 12.0, 0.5
+"""How long, and how often, it is asked again where masters answer and none leads. Another leads by then, as where one that leads dies."""
+LEAST_S = 3.0
+"""What a request has where that time is nearly over: far more than a leader takes to answer, as its store has to take it first."""
 ANSWER_MAX_BYTES = 1 << 20
 SET_CLOCK = "set the clock: check chronyc tracking or timedatectl"
 
@@ -34,14 +49,14 @@ class Answer:
     at: Optional[float] = None
 
 
-Ask = Callable[[str, str, str, Optional[bytes], str], Answer]
-"""(master, method, path, body, root): one request; an empty root verifies nothing. Raises MasterUnavailable."""
+Ask = Callable[[str, str, str, Optional[bytes], str, float], Answer]
+"""(master, method, path, body, root, timeout_s): one request; an empty root verifies nothing. Raises MasterUnavailable."""
 
 
-def root(master: str, expected: str, ask: Ask, now: float) -> str:
+def root(master: str, expected: str, ask: Ask, now: float, timeout_s: float) -> str:
     """The cluster's root, PEM, as the master gives it; its fingerprint must be the expected one. Raises MasterUnavailable, Forbidden
     for another root, BrokenState where this machine's clock is wrong."""
-    answer = ask(master, "GET", "/v1/ca", None, "")
+    answer = ask(master, "GET", "/v1/ca", None, "", timeout_s)
     root_pem: str = answered(Authority, answer, master).root_pem
     try:
         found = certificates.fingerprint(certificates.load_chain(root_pem.encode(), master)[0])
@@ -61,6 +76,79 @@ def root(master: str, expected: str, ask: Ask, now: float) -> str:
     return root_pem
 
 
+def of_leader(
+    kind: type[Any],
+    invite: Invite,
+    path: str,
+    body: bytes,
+    ask: Ask,
+    now: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Any:
+    """The answer of the master that leads: one of the invite, or one that those name. It may be asked more than once, and whoever shows another root is
+    asked nothing. Raises MasterUnavailable with what each said last, Forbidden where one refuses, or where none served and one shows another root, and
+    BrokenState as `root` does."""
+    until = clock() + LEADERLESS_S
+    masters = list(invite.masters)
+    strangers: dict[str, Forbidden] = {}
+    while True:
+        failures: list[str] = []
+        is_leaderless = False
+        for master in masters:
+            if master in strangers:
+                continue
+            try:
+                root_pem = root(master, invite.fingerprint, ask, now, _within_s(until, clock))
+            except Forbidden as error:
+                strangers[master] = error
+                continue
+            except MasterUnavailable as error:
+                failures.append(error.message)
+                continue
+            try:
+                answer = ask(master, "POST", path, body, root_pem, _within_s(until, clock))
+                is_leaderless = is_leaderless or answer.status in (421, 503)
+                leader = _leader_in(answer)
+                if leader and leader not in masters:
+                    masters.append(leader)  # it is asked next, under the same root
+                return answered(kind, answer, master)
+            except MasterUnavailable as error:
+                failures.append(error.message)
+        if not is_leaderless or clock() >= until:
+            raise _without_leader(failures, list(strangers.values()), is_leaderless=is_leaderless)
+        sleep(AGAIN_S)
+
+
+def _within_s(until: float, clock: Callable[[], float]) -> float:
+    return min(TIMEOUT_S, max(LEAST_S, until - clock()))
+
+
+def _leader_in(answer: Answer) -> str:
+    """Whom a master names that doesn't lead; empty for nobody."""
+    is_told = answer.status == 421 and isinstance(answer.data, dict)
+    said = answer.data.get("leader") if is_told else ""
+    return said if isinstance(said, str) and said.startswith("https://") else ""
+
+
+def _without_leader(
+    failures: Sequence[str], strangers: Sequence[Forbidden], *, is_leaderless: bool
+) -> HullmarkError:
+    told = "; ".join((*(error.message for error in strangers), *failures))
+    if strangers:
+        return Forbidden(told, remedy=strangers[0].remedy)
+    if is_leaderless:
+        return MasterUnavailable(
+            f"no master of the invite leads: {told}",
+            remedy="repeat this in a moment; on a master: hullmark status; the invite is still good",
+        )
+    return MasterUnavailable(
+        f"no master of the invite answers: {told}",
+        remedy="check that a master runs there, and that nothing between blocks it; the invite is still good",
+    )
+
+
 def answered(kind: type[Any], answer: Answer, master: str) -> Any:
     """The answer, or the master's own "no" with its own words."""
     if answer.status == 200:
@@ -77,18 +165,20 @@ def answered(kind: type[Any], answer: Answer, master: str) -> Any:
 
 
 def ask_over_tls(
-    master: str, method: str, path: str, body: Optional[bytes], root_pem: str
+    master: str, method: str, path: str, body: Optional[bytes], root_pem: str, timeout_s: float
 ) -> Answer:
-    """An `Ask` over the network."""
+    """An `Ask` over the network. What the connection took is no longer there for the answer, which is cut where it is not whole by then."""
+    until = time.monotonic() + timeout_s
     parts = urlsplit(master)
     connection = http.client.HTTPSConnection(
-        parts.hostname or "", parts.port or 443, timeout=TIMEOUT_S, context=_context(root_pem)
+        parts.hostname or "", parts.port or 443, timeout=timeout_s, context=_context(root_pem)
     )
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        content = response.read(ANSWER_MAX_BYTES)
-        date = response.getheader("Date")
+        connection.connect()
+        with _cut_at(until, connection.sock):
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = response.read(ANSWER_MAX_BYTES)
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message or str(error)
         remedy = SET_CLOCK if "valid" in why or "expired" in why else ""
@@ -102,7 +192,32 @@ def ask_over_tls(
         data = jsontext.loads(content)
     except ValueError:
         data = None
-    return Answer(response.status, data, _seconds(date))
+    return Answer(response.status, data, _seconds(response.getheader("Date")))
+
+
+@contextlib.contextmanager
+def _cut_at(until: float, connected: socket.socket) -> Iterator[None]:
+    """Whoever waits for the connection then waits no more. Raises TimeoutError where it came to that."""
+    over = threading.Event()
+
+    def cut() -> None:
+        over.set()
+        with contextlib.suppress(OSError):  # it is closed already
+            # Not the TLS socket's own method: that takes the session away from the thread that reads.
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if over.is_set():  # a head that was cut reads like a whole one
+        raise TimeoutError("its answer was not whole in time")
 
 
 def _context(root_pem: str) -> ssl.SSLContext:

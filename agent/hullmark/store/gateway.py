@@ -7,6 +7,7 @@ nothing; else it is OutcomeUnknown. Whichever member answered last is asked firs
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,8 @@ class Gateway:
         self._token = ""
         self._lock = threading.Lock()
         self._login = threading.Lock()
+        self._no_login: dict[str, tuple[float, NoAnswer]] = {}
+        """By endpoint: when the last login there was not answered, and why."""
         self._closed = False
         self.unguarded = False
         """etcd asks nobody for a password, although there is a user."""
@@ -210,12 +213,21 @@ class Gateway:
         raise NoAnswer("it takes no token", sent=False)
 
     def _token_for(self, endpoint: str) -> str:
-        """Raises NoAnswer (not sent), or Forbidden where the password is wrong."""
+        """Raises NoAnswer (not sent), or Forbidden where the password is wrong. Whoever waited for another's login there, which was not
+        answered, doesn't try again: while no quorum is left, all would wait for each other."""
         if not self.access.user:
             return ""
+        asked_at = time.monotonic()
         with self._login:
             if not self._token and not self.unguarded:
-                self._token = self._authenticate(endpoint)
+                failed_at, error = self._no_login.get(endpoint, (-math.inf, None))
+                if error is not None and failed_at >= asked_at:
+                    raise NoAnswer(error.reason, sent=False)
+                try:
+                    self._token = self._authenticate(endpoint)
+                except NoAnswer as failed:
+                    self._no_login[endpoint] = time.monotonic(), failed
+                    raise
             return self._token
 
     def _authenticate(self, endpoint: str) -> str:

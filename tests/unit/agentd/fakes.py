@@ -201,6 +201,9 @@ class FakeEngine:
         self._ask("info")
         return EngineInfo("docker", "20.10", "unix:///fake", self.checks_itself)
 
+    def ping(self, timeout_s: int) -> None:
+        self._ask("ping")
+
     def listed(self) -> Sequence[Listed]:
         self._ask("listed")
         return [

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from hullmark.agentd.byhand import CHECKS, COUNTED_S, MORE, WAITING_MAX, ByHand
+from hullmark.agentd.byhand import (
+    CHECKS,
+    COUNTED_S,
+    MORE,
+    STOP_S,
+    WAITING_MAX,
+    ByHand,
+    running_since,
+)
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.owndeeds import OwnDeeds
 from hullmark.engine.protocol import Deed, DeedKind, EngineEvent, Passage
@@ -125,6 +134,100 @@ def test_podman_tells_of_a_check_without_a_command(scene: Scene) -> None:
     scene.later(COUNTED_S)
     assert scene.kinds() == [CHECKS]
     assert scene.notes[0].fields["runs"] == "1"
+
+
+def test_who_comes_and_goes_does_not_hold_up_the_record_of_a_network(scene: Scene) -> None:
+    def happens(action: str, **fields: str) -> None:
+        event = EngineEvent(action, "n1", "own", scene.now, fields, "network", ours=False)
+        scene.by_hand.take(event)
+
+    happens("create")
+    for action in ("connect", "disconnect", "connect"):
+        scene.later(1.0)
+        happens(action, container="ab12")
+    assert scene.kinds() == ["unmanaged.network-create"]
+    scene.later()
+    assert len(scene.notes) == 1
+
+
+def test_a_commit_that_takes_its_time_is_no_pause(scene: Scene) -> None:
+    scene.happens("pause")
+    scene.later(STOP_S - 1.0)
+    scene.happens("commit")
+    scene.happens("unpause")
+    scene.later()
+    assert scene.kinds() == ["unmanaged.commit"]
+    scene.happens("pause")
+    scene.later(STOP_S)
+    assert scene.kinds() == ["unmanaged.commit", "unmanaged.pause"]
+
+
+RUNNING = {"Name": f"/{NAME}", "State": {"Status": "running", "StartedAt": "1970-01-01T00:10:00Z"}}
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_a_network_that_a_container_is_put_on_is_recorded(scene: Scene, engine: str) -> None:
+    """Podman has the container in the network's place."""
+    network = {
+        "docker": ("n1", "other_back", {"container": "ab12", "type": "bridge"}),
+        "podman": ("ab12", NAME, {"name": NAME}),
+    }
+    subject_id, name, fields = network[engine]
+    event = EngineEvent("connect", subject_id, name, scene.now, fields, "network", ours=False)
+    scene.engine.known["ab12"] = RUNNING
+    scene.by_hand.take(event)
+    scene.later()
+    (entry,) = scene.notes
+    assert (entry.kind, entry.subject) == ("unmanaged.network-connect", "shop/web.1")
+    assert (entry.container_id, entry.fields["name"]) == ("ab12", NAME)
+    known = entry.fields.get("network"), entry.fields.get("network_id")
+    assert known == (("other_back", "n1") if engine == "docker" else (None, None))
+    assert scene.told() == ["unmanaged.network-connect"]
+
+
+def test_what_the_agent_itself_connects_is_not_recorded_and_what_goes_on_is(scene: Scene) -> None:
+    scene.engine.known["ab12"] = RUNNING
+    deed = Deed(DeedKind.NETWORK_CONNECT, "shop_back", {}, "ab12")
+
+    def happens(action: str) -> None:
+        fields = {"container": "ab12"}
+        event = EngineEvent(action, "n1", "back", scene.now, fields, "network", ours=False)
+        scene.by_hand.take(event)
+        scene.later(1.5)
+
+    with scene.own.doing(deed, Passage()):
+        happens("connect")
+    scene.later(5.0)
+    assert scene.kinds() == []
+    for action in ("disconnect", "connect", "disconnect", "connect"):
+        happens(action)
+    assert len(scene.notes) >= 2, "who goes on with it doesn't put the record off"
+
+
+def test_networks_of_a_container_that_starts_or_ends_are_none_of_anybodys_doing(
+    scene: Scene,
+) -> None:
+    fields = {"container": "ab12"}
+    for state in ({"Status": "exited"}, {"Status": "running", "StartedAt": "1970-01-01T01:00:00Z"}):
+        scene.engine.known["ab12"] = {**RUNNING, "State": state}
+        for action in ("disconnect", "connect"):
+            event = EngineEvent(action, "n1", "back", scene.now, fields, "network", ours=False)
+            scene.by_hand.take(event)
+        scene.later()
+    scene.engine.away = True
+    scene.by_hand.take(
+        EngineEvent("connect", "n1", "back", scene.now, fields, "network", ours=False)
+    )
+    scene.later()
+    assert scene.kinds() == []
+
+
+@pytest.mark.parametrize("status", ["restarting", "exited", "dead", "created", ""])
+def test_a_container_that_waits_to_be_restarted_does_not_run(status: str) -> None:
+    """Docker says of it that it does."""
+    state = {"Status": status, "Running": True, "StartedAt": "1970-01-01T00:10:00Z"}
+    assert running_since({"State": state}) == math.inf
+    assert running_since(RUNNING) == 600.0
 
 
 def test_a_command_where_the_container_cannot_be_looked_up_is_recorded(scene: Scene) -> None:

@@ -58,7 +58,13 @@ class Master:
         self.asked: list[tuple[str, str, bool]] = []
 
     def __call__(
-        self, master: str, method: str, path: str, body: Optional[bytes], root: str
+        self,
+        master: str,
+        method: str,
+        path: str,
+        body: Optional[bytes],
+        root: str,
+        timeout_s: float,
     ) -> Answer:
         self.asked.append((master, path, bool(root)))
         if master in self.down:

@@ -25,6 +25,13 @@ DIRECTORY = Directory(
 )
 
 
+def test_what_an_app_exposes_of_an_instance() -> None:
+    web, gone = (one.instance for one in ORDERS.assignments)
+    assert declaredports.exposed(ORDERS, web) == {9000}
+    assert declaredports.exposed(ORDERS, gone) == set()
+    assert declaredports.exposed(ORDERS, InstanceId("shop", "web", 2, 1)) == set()
+
+
 def test_of_orders_and_directory_together(tmp_path: Path) -> None:
     declared = declaredports.sources(tmp_path).declared
     assert declared() is None

@@ -13,24 +13,28 @@ from typing import Any, Optional
 import pytest
 
 from hullmark.agentd import ejection as module
-from hullmark.agentd import enrolment, statefile
+from hullmark.agentd import ejectionanswer, enrolment, statefile
+from hullmark.agentd.directorykeeper import FILE, KeptDirectory
 from hullmark.agentd.ejected import is_ejected
 from hullmark.agentd.ejection import Choice, Done, Leave
-from hullmark.agentd.ejectionanswer import document, text
+from hullmark.agentd.ejectionanswer import document, run_eject, text
 from hullmark.agentd.ejectionfolder import MANIFEST
 from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.homecoming import Homecoming
 from hullmark.agentd.identity import who
 from hullmark.agentd.lock import FolderLock
+from hullmark.config import load_agent
 from hullmark.core.ejectionproject import COMPLETED
 from hullmark.core.ejectionwords import COMPOSE
 from hullmark.engine.protocol import CreateRequest
 from hullmark.errors import BrokenState, Conflict, EngineUnavailable, Forbidden, NotFound, Refused
 from hullmark.model.app import Restart, RestartCondition
+from hullmark.model.directory import Directory, PublishedEntry, ServiceName
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.orders import InstanceId, Orders
 from hullmark.model.wire import digest
 from tests.unit.agentd.fakes import CLUSTER, EPOCH, HOST, FakeEngine, bundle_of, orders_of
+from tests.unit.agentd.test_daemon import config_in
 
 WEB = InstanceId("shop", "web", 1, 1)
 SECRET = "value-of-a-variable"
@@ -81,6 +85,23 @@ class Box:
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
+
+
+def test_a_host_in_no_cluster_is_asked_for_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(_configured: str) -> str:
+        raise EngineUnavailable("no engine here")
+
+    monkeypatch.setattr(ejectionanswer, "find_engine", find)
+    config = load_agent(config_in(tmp_path)).config
+    with pytest.raises(NotFound, match="this host is not enrolled"):
+        run_eject(config, Choice(tmp_path / "out", dry_run=True), as_json=False)
+    enrolled = Enrolment(CLUSTER, HOST, "box", ("https://m:1",), 0.0, 9e9)
+    Path(config.state_dir).mkdir()
+    enrolment.save(Path(config.state_dir), enrolled)
+    with pytest.raises(EngineUnavailable):
+        run_eject(config, Choice(tmp_path / "out", dry_run=True), as_json=False)
 
 
 def test_the_host_is_ejected_and_its_engine_restarts(box: Box) -> None:
@@ -164,6 +185,27 @@ def test_the_page_hands_over_with_whichever_compose_there_is(box: Box) -> None:
         assert not re.search(r"^docker.compose", block, re.MULTILINE)
     assert over.endswith("\ncompose up -d")
     assert f"compose --profile {COMPLETED} down" in back
+
+
+def test_ports_of_the_proxy_are_told_of_this_enrolment_alone(box: Box) -> None:
+    entry = PublishedEntry(8443, "", ServiceName("shop", "web"), 443)
+    for host, told in (("h0", False), (HOST, True)):
+        kept = KeptDirectory(CLUSTER, host, Directory(published=(entry,)))
+        (box.state / FILE).write_bytes(statefile.sealed("directory", kept))
+        notes = box.leave(dry_run=True).notes
+        assert any(note.endswith("ports: ['8443:443']") for note in notes) is told
+    box.leave()
+    assert '# - "8443:443"' in (box.out / "shop/compose.yaml").read_text()
+    assert "| web | 8443:443 |" in (box.out / "shop/README.md").read_text()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_that_nobody_knows_the_proxys_ports_is_told(box: Box, is_folder: bool) -> None:
+    if is_folder:
+        (box.state / FILE).mkdir()
+    else:
+        (box.state / FILE).write_bytes(b"damaged")
+    assert any(FILE in note and "not named here" in note for note in box.leave().notes)
 
 
 def test_no_value_of_a_variable_is_told(box: Box) -> None:

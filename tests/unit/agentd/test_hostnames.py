@@ -74,6 +74,23 @@ def test_only_files_of_containers_that_are_gone_are_removed(tmp_path: Path) -> N
     assert (web.exists(), db.exists()) == (False, True)
 
 
+def test_an_empty_folder_in_the_place_of_a_file_is_nobodys(tmp_path: Path) -> None:
+    files = HostsFiles(tmp_path)
+    for instance in (WEB, DB):
+        files.path(instance).mkdir()
+    assert Path(files.write(WEB, "10.0.0.1 db\n")).read_text() == "10.0.0.1 db\n"
+    files.sweep([WEB])
+    assert [each.name for each in tmp_path.iterdir()] == [WEB.container_name]
+    files.path(DB).mkdir()
+    kept = files.path(DB) / "kept"
+    kept.write_text("somebody's\n")
+    with pytest.raises(OSError, match=r"not empty; .*: move the folder away") as raised:
+        files.write(DB, "")
+    assert raised.value.filename == str(files.path(DB))
+    files.sweep([])
+    assert kept.read_text() == "somebody's\n"
+
+
 def test_which_files_are_ours(tmp_path: Path) -> None:
     files = HostsFiles(tmp_path)
     assert files.is_ours(str(files.path(WEB)))

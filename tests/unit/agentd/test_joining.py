@@ -15,6 +15,7 @@ import pytest
 from hullmark.agentd import certify, enrolment, joining, renewal
 from hullmark.agentd.__main__ import main
 from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd.link import Elsewhere, Leaderless
 from hullmark.agentd.lock import PAIR_LOCK, pair_lock
 from hullmark.agentd.proxyfiles import ProxyRecord
 from hullmark.config import AgentConfig, load_agent
@@ -29,6 +30,7 @@ from hullmark.errors import (
 from hullmark.host import facts
 from hullmark.host.service import Service
 from hullmark.model.host import HostFacts
+from hullmark.pki.asking import AGAIN_S, LEADERLESS_S
 from hullmark.pki.authority import Authority, create_authority
 from hullmark.pki.invites import Invite
 
@@ -143,6 +145,64 @@ def test_no_master_is_no_answer(
         joining.run_renew(Path(config.state_dir))
     assert caught.value.exit_code == 3
     assert len(renewals.locked) == 2, "each master was asked once"
+
+
+class Changing:
+    """Two masters, of which one leads from `at` on and the others say `until_then`. The clock goes by sleeping alone."""
+
+    number = 2
+
+    def __init__(self, at: float, *until_then: Exception) -> None:
+        self.at = at
+        self.until_then = until_then
+        self.time = 0.0
+        self.asked = 0
+
+    def ask(self) -> str:
+        self.asked += 1
+        if self.time >= self.at:
+            return "renewed"
+        raise self.until_then[self.asked % len(self.until_then)]
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def renewed(self) -> str:
+        link: Any = self
+        return joining._by_a_master(
+            self.ask, link, "box", clock=lambda: self.time, sleep=self.sleep
+        )
+
+
+GONE = MasterUnavailable("no master answers: m1: refused")
+
+
+@pytest.mark.parametrize("others", [(), (GONE,)])
+@pytest.mark.parametrize("kind", [Leaderless, Elsewhere])
+def test_it_asks_again_while_masters_answer_and_none_leads(
+    kind: type[MasterUnavailable], others: tuple[Exception, ...]
+) -> None:
+    changing = Changing(LEADERLESS_S - 1, kind("m2 does not lead"), *others)
+    assert changing.renewed() == "renewed"
+    assert changing.time == pytest.approx(LEADERLESS_S - 1, abs=AGAIN_S)
+
+
+def test_it_ends_where_none_leads_in_that_time_and_tells_what_each_said() -> None:
+    changing = Changing(LEADERLESS_S * 2, Leaderless("m2 does not lead"), GONE)
+    with pytest.raises(MasterUnavailable, match="no master leads: ") as caught:
+        changing.renewed()
+    assert "m2 does not lead" in caught.value.message
+    assert "m1: refused" in caught.value.message
+    assert changing.time == pytest.approx(LEADERLESS_S, abs=AGAIN_S)
+
+
+def test_a_host_that_knows_no_master_is_told_how_to_enroll_anew() -> None:
+    changing = Changing(0.0)
+    changing.number = 0
+    with pytest.raises(MasterUnavailable, match="knows no master") as caught:
+        changing.renewed()
+    assert "hullmark invite box" in caught.value.remedy
+    assert changing.asked == 0
 
 
 def test_a_refused_host_is_told_how_to_enroll_anew(

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from hullmark.agentd.enrolment import Enrolment
-from hullmark.agentd.link import AMONG_CONNECT_S, CONNECT_S, Elsewhere, Link
+from hullmark.agentd.link import AMONG_CONNECT_S, CONNECT_S, Elsewhere, Leaderless, Link
 from hullmark.errors import (
     BrokenState,
     Forbidden,
@@ -117,7 +117,7 @@ def test_an_answer_is_read_and_unknown_fields_are_fine(
         (409, Refused),
         (400, Refused),
         (500, MasterUnavailable),
-        (503, MasterUnavailable),
+        (503, Leaderless),
     ],
 )
 def test_a_no_is_told_in_the_masters_words(
@@ -127,6 +127,7 @@ def test_a_no_is_told_in_the_masters_words(
     with pytest.raises(kind, match="such is life") as caught:
         call(link_of(identity))
     assert caught.value.remedy == "live with it"
+    assert isinstance(caught.value, Leaderless) == (status == 503)
 
 
 def test_something_that_is_no_master_is_not_believed(
@@ -140,7 +141,7 @@ def test_something_that_is_no_master_is_not_believed(
 def test_a_standby_sends_to_the_next(wire: type[Wire], identity: FakeIdentity) -> None:
     link = link_of(identity)
     wire.answers[M1] = (421, {"leader": "m2"})
-    with pytest.raises(MasterUnavailable, match="does not lead; m2 does"):
+    with pytest.raises(Leaderless, match="does not lead; m2 does"):
         call(link)
     call(link)
     assert wire.asked == [M1, M2]
@@ -155,6 +156,7 @@ def test_with_no_master_there_the_text_stays_the_same(
     for _ in range(6):
         with pytest.raises(MasterUnavailable) as caught:
             call(link)
+        assert not isinstance(caught.value, Leaderless), "nobody answers"
         said.append(caught.value.message)
     assert wire.asked == [M1, M2] * 3
     assert len(set(said[1:])) == 1

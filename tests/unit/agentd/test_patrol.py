@@ -216,13 +216,33 @@ def test_one_that_cannot_be_judged_hides_no_other(beat: Beat, error: HullmarkErr
     beat.word.unclear[one], beat.word.forbidden[two] = error, "privileged"
     beat.word.folder.policy = Policy(digest="1", on_violation=STOP)
     beat.look()
-    assert f"shop.web.1.g1: can't be judged: {error.message}" in beat.problem
-    assert "shop.web.2.g1: privileged: " in beat.problem
+    found = {item.code: item for item in beat.problems.all()}
+    assert found["policy.violation"].message.startswith("shop.web.2.g1: privileged: ")
+    assert "can't be judged" not in found["policy.violation"].message
     assert beat.engine.containers[two].state is ContainerState.EXITED
+    beat.look()
+    (problem,) = beat.problems.all()
+    assert problem.code == "policy.unjudged", "whether it breaks the policy nobody knows"
+    assert problem.message == f"shop.web.1.g1: can't be judged: {error.message}"
+    assert "change the app" not in problem.remedy
     assert beat.engine.containers[one].state is ContainerState.RUNNING
     beat.word.unclear.clear()
     beat.look()
-    assert "can't be judged" not in beat.problem
+    assert beat.problem == ""
+
+
+def test_one_that_was_not_answered_for_once_is_asked_again_before_it_is_said(beat: Beat) -> None:
+    one = beat.add(1)
+    beat.word.unclear[one] = EngineUnavailable("it was silent")
+    beat.look()
+    assert beat.problem == ""
+    beat.word.unclear.clear()
+    beat.look()
+    assert (beat.problem, beat.word.asked) == ("", [one, one])
+    beat.word.folder.policy = Policy(digest="2")
+    beat.word.unclear[one] = EngineUnavailable("it was silent")
+    beat.look()
+    assert beat.problem == "", "an answer in between begins the count anew"
 
 
 def test_a_stop_that_fails_is_tried_again_and_keeps_no_other_running(

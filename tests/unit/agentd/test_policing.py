@@ -242,6 +242,30 @@ def test_containers_hosts_files_are_the_agents_own(world: World) -> None:
     assert world.said(creation({"Mounts": [mount]})), "read-only"
 
 
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_containers_own_hosts_file_may_be_lost(world: World, has_folder: bool) -> None:
+    """As where the agent's folder was: it is written again."""
+    folder = Path(world.config.state_dir) / hostnames.FOLDER
+    if has_folder:
+        folder.mkdir(parents=True)
+
+    def judged(name: str, *, write: bool = False) -> str:
+        mount = {
+            "Type": "bind",
+            "Source": str(folder / name),
+            "Destination": "/etc/hosts",
+            "RW": write,
+            "Mode": "",
+            "Propagation": "rprivate",
+        }
+        found = {**inspected(), "Mounts": [mount], "Name": f"/{ONE.container_name}"}
+        return in_words(world.policing.of_container(found))
+
+    assert judged(ONE.container_name) == ""
+    assert "mounts.guarded" in judged(ONE.container_name, write=True)
+    assert "mounts.guarded" in judged("shop.db.1.g1")
+
+
 def test_many_violations_are_told_on_one_line() -> None:
     found = [Violation("privileged", f"no {number}") for number in range(7)]
     assert in_words(found).endswith("privileged: no 4 (built in); and 2 more")

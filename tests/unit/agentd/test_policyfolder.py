@@ -13,6 +13,7 @@ from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
 from hullmark.config import load_policy_folder
 from hullmark.errors import PolicyRefused
+from hullmark.model.host import CallerRule
 from hullmark.model.policy import Policy
 from tests.unit.agentd.fakes import Clock
 
@@ -165,3 +166,12 @@ def test_what_a_former_policy_forbids_stays_forbidden_for_a_moment(watched: Watc
     assert watched.folder.in_force()[0] == full
     watched.clock.now += 10.0
     assert watched.folder.in_force() == (full,)
+
+
+def test_the_leader_is_told_who_may_use_services_here(watched: Watched) -> None:
+    file = watched.write("scope: cde\napps:\n  shop/db:\n    services.from: [cde, out]\n")
+    watched.folder.current()
+    assert watched.folder.caller_rules == (
+        CallerRule("*", ("cde",), f"{file.name}:1"),
+        CallerRule("shop/db", ("cde", "out"), f"{file.name}:4"),
+    )

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Optional, cast
 
 import pytest
 
+from hullmark.agentd.bridgekeeping import BridgeKeeping
 from hullmark.agentd.draining import Draining
 from hullmark.agentd.hostnames import HostsFiles, Naming
+from hullmark.agentd.otherservices import AT_ONCE, EVERY_S
 from hullmark.agentd.outbox import Outbox
 from hullmark.agentd.policyfolder import PolicyFolder
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.proxying import AFRESH_S, AWAY_S, LOOK_S, Here, Proxying, ProxyParts, allowed
+from hullmark.agentd.proxyanswers import LOOKS
+from hullmark.agentd.proxyendings import Endings
+from hullmark.agentd.proxying import AFRESH_S, AWAY_S, LOOK_S, Here, Proxying, ProxyParts
+from hullmark.agentd.proxypeers import PACE_S, TOLD_AFTER_S
 from hullmark.agentd.proxywatch import ProxyWatch
 from hullmark.core.found import Found, FoundState
-from hullmark.engine.protocol import Container, ContainerState
+from hullmark.core.proxypolicy import allowed
+from hullmark.engine.protocol import Container, ContainerState, EngineInfo
 from hullmark.errors import EngineUnavailable, ProxyUnavailable, ProxyUnwritten, Refused
 from hullmark.model.audit import Entry
 from hullmark.model.directory import (
     NO_DIRECTORY,
     Admission,
     Directory,
+    OtherEntry,
+    Peer,
     PublishedEntry,
     ServiceEntry,
     ServiceName,
@@ -32,7 +40,8 @@ from hullmark.model.directory import (
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.orders import InstanceId
 from hullmark.model.policy import CDE, Policy, Rule
-from hullmark.model.proxy import Bridge, Member, ProxyLook
+from hullmark.model.proxy import Bridge, ContainerLook, Member, PeerLook, Place, ProxyLook
+from hullmark.model.proxyconnection import Connection
 from hullmark.model.proxyplan import Applied, ProxyPlan
 
 WEB = ServiceName("shop", "web")
@@ -68,6 +77,17 @@ class FakeHaproxy:
         self.changed: tuple[str, ...] = ()
         self.left_out: tuple[str, ...] = ()
         self.restored = self.reloaded = 0
+        self.looked_after: list[int] = []
+        self.peer_looks: tuple[PeerLook, ...] = ()
+        self.container_looks: tuple[ContainerLook, ...] = ()
+        self.withdrawn_by: list[ProxyPlan] = []
+        self.is_silent = False
+
+    def withdraw(self, plan: ProxyPlan) -> int:
+        if self.is_silent:
+            raise ProxyUnavailable("nobody answers")
+        self.withdrawn_by.append(plan)
+        return 1
 
     def apply(self, plan: ProxyPlan) -> Applied:
         if self.raises is not None:
@@ -84,8 +104,25 @@ class FakeHaproxy:
     def look(self) -> ProxyLook:
         return self.seen
 
+    def peers(self) -> tuple[PeerLook, ...]:
+        return self.peer_looks
+
+    def containers(
+        self, members: Mapping[str, int], doubted: Collection[str]
+    ) -> tuple[ContainerLook, ...]:
+        return self.container_looks if members else ()
+
     def tampered(self) -> tuple[str, ...]:
         return self.changed
+
+    def touched(self) -> tuple[str, ...]:
+        return ()
+
+    def is_foreign(self, seen: ProxyLook) -> bool:
+        return False
+
+    def is_started(self, seen: ProxyLook) -> bool:
+        return False
 
     def restore(self) -> None:
         if self.raises is not None:
@@ -95,6 +132,13 @@ class FakeHaproxy:
 
     def load_again(self) -> None:
         self.reloaded += 1
+
+    def connections(self, hosts: Collection[str]) -> tuple[Connection, ...]:
+        self.looked_after.append(len(self.plans))
+        return ()
+
+    def end(self, connections: Iterable[Connection]) -> Iterable[Connection]:
+        return ()
 
 
 class FakeLoopback:
@@ -138,6 +182,7 @@ class Bed:
         self.away = False
         self.observer = FakeObserver()
         self.bridges = FakeBridges()
+        self.kept: list[str] = []
         self.loopback = FakeLoopback()
         self.haproxy = FakeHaproxy(folder / "proxy")
         if installed:
@@ -170,13 +215,19 @@ class Bed:
             lambda: self.certificate,
             cast(Any, self.observer),
             cast(Any, self.bridges),
+            BridgeKeeping(cast(Any, self), self.kept.append),
             Naming(self.files, lambda: self.directory, self._engine_name),
             self.draining,
+            Endings(cast(Any, self.haproxy), self.records.append, self.outbox),
             PolicyFolder(str(self.policies), self.problems),
             self.problems,
             told,
             lambda: [INSTANCE],
+            lambda _instance: (),
         )
+
+    def info(self) -> EngineInfo:
+        return EngineInfo("podman", "4.3.1", "unix:///x")
 
     def _engine_name(self) -> str:
         if self.away:
@@ -209,6 +260,57 @@ def test_the_proxy_is_told_once_of_what_is_so(bed: Bed) -> None:
     assert bed.loopback.had == [("10.214.0.1",)]
     assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 7, 1)
     assert bed.codes == []
+
+
+def test_a_bridge_keeps_its_hardware_address_also_where_the_proxy_takes_nothing(bed: Bed) -> None:
+    bed.haproxy.raises = Refused("no")
+    bed.turn()
+    bed.turn()
+    assert bed.kept == [BRIDGE.interface]
+
+
+def test_what_is_open_is_looked_at_once_what_is_new_is_refused(bed: Bed) -> None:
+    bed.directory = dataclasses.replace(TOLD, peers=(Peer("h2", "two", "192.0.2.2", 7443),))
+    bed.turn()
+    assert bed.haproxy.looked_after == [1], "whatever was withdrawn before it began"
+    bed.turn()
+    bed.directory, bed.haproxy.raises = TOLD, ProxyUnavailable("between two workers")
+    bed.haproxy.is_silent = True
+    bed.turn()
+    assert bed.haproxy.looked_after == [1]
+    bed.haproxy.raises, bed.haproxy.is_silent = None, False
+    bed.turn()
+    bed.turn()
+    assert bed.haproxy.looked_after == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "error", [ProxyUnwritten("no space"), Refused("no start"), ProxyUnavailable("no program")]
+)
+def test_what_is_withdrawn_is_whatever_else_fails(bed: Bed, error: Exception) -> None:
+    """What is new is refused, and what is open ends; all of it again once the rest is in force, too."""
+    bed.directory = dataclasses.replace(TOLD, peers=(Peer("h2", "two", "192.0.2.2", 7443),))
+    bed.turn()
+    bed.directory, bed.haproxy.raises = TOLD, error
+    bed.turn()
+    assert [len(one.peers) for one in bed.haproxy.withdrawn_by] == [1, 0]
+    assert bed.haproxy.looked_after == [1, 1]
+    bed.haproxy.raises = None
+    bed.turn()
+    bed.turn()
+    assert (bed.haproxy.looked_after, len(bed.haproxy.withdrawn_by)) == ([1, 1, 2], 3)
+
+
+def test_what_is_withdrawn_is_also_where_changed_files_cannot_be_put_back(bed: Bed) -> None:
+    bed.turn()
+    bed.haproxy.changed, bed.haproxy.raises = ("haproxy.cfg",), ProxyUnwritten("no space")
+    bed.directory = dataclasses.replace(TOLD, digest="d2", published=())
+    bed.observer.found = {}
+    bed.turn()
+    assert len(bed.haproxy.withdrawn_by) == 2
+    (problem,) = bed.problems.all()
+    assert "what may no longer call is refused" in problem.message
+    assert "started anew" in problem.message
 
 
 def test_the_hosts_ports_are_looked_at_again_once_the_one_for_other_hosts_is_open(bed: Bed) -> None:
@@ -326,6 +428,59 @@ def test_a_proxy_that_is_down_for_long_is_a_problem_and_is_told_all_when_it_is_b
     assert bed.watch.troubles() == ()
 
 
+def test_a_proxy_that_is_up_and_cannot_be_told_for_long_is_a_problem(bed: Bed) -> None:
+    bed.turn()
+    bed.observer.found = {}
+    bed.haproxy.raises = ProxyUnavailable("haproxy can't be asked", remedy="install it")
+    for _ in range(int(AWAY_S / LOOK_S)):
+        bed.turn()
+        assert bed.codes == [], "it may be in the middle of an upgrade"
+    bed.turn()
+    (problem,) = bed.problems.all()
+    assert (problem.code, problem.remedy) == ("proxy.failing", "install it")
+    bed.haproxy.raises = None
+    bed.turn()
+    assert bed.codes == []
+    bed.observer.found, bed.haproxy.raises = {"1": running()}, ProxyUnavailable("for a moment")
+    bed.turn()
+    assert bed.codes == [], "that was another time"
+
+
+def test_a_host_that_is_not_reached_is_a_problem_of_a_proxy_that_is_there(bed: Bed) -> None:
+    entry = dataclasses.replace(ENTRY, elsewhere=(Share("h2", 1),))
+    peers = (Peer("h2", "two", "192.0.2.2", 7443),)
+    bed.directory = dataclasses.replace(TOLD, services=(entry,), peers=peers)
+    bed.haproxy.peer_looks = (PeerLook("h2", False, TOLD_AFTER_S, "L4TOUT"),)
+    bed.turn()
+    assert bed.codes == ["proxy.unreached"]
+    bed.haproxy.seen, bed.haproxy.raises = ProxyLook(why="no socket"), ProxyUnavailable("no socket")
+    bed.turn(AWAY_S)
+    assert bed.codes == ["proxy.missing"]
+
+
+def test_a_container_that_does_not_answer_is_a_problem_of_a_proxy_that_is_there(bed: Bed) -> None:
+    published = PublishedEntry(8080, "", WEB, 80)
+    bed.directory = dataclasses.replace(TOLD, published=(published,))
+    place = Place("shop.web.1.g1", 80)
+    bed.haproxy.container_looks = (ContainerLook(place, False, "L4CON"),)
+    for _ in range(LOOKS):
+        assert bed.codes == []
+        bed.turn(PACE_S)
+    assert bed.codes == ["proxy.unanswered"]
+    bed.observer.found = {}
+    bed.turn(LOOK_S)
+    assert bed.codes == [], "it is gone, and the proxy need not be asked for that"
+
+
+def test_a_proxy_that_was_only_started_again_has_the_hosts_ports_looked_at_again(bed: Bed) -> None:
+    bed.turn()
+    before = bed.outdated
+    bed.haproxy.seen = dataclasses.replace(UP, pid=9, started_at=3.0)
+    bed.turn()
+    bed.turn()
+    assert (bed.proxying.version, bed.proxying.pid, bed.outdated) == ("2.6", 9, before + 1)
+
+
 def test_a_port_that_a_program_had_is_tried_again(bed: Bed) -> None:
     bed.haproxy.left_out = ("192.0.2.1:80",)
     bed.turn()
@@ -387,6 +542,7 @@ def test_a_replaced_program_is_loaded_once(bed: Bed) -> None:
     bed.turn()
     bed.turn()
     assert (bed.haproxy.reloaded, bed.kinds) == (1, ["proxy.reloaded"])
+    assert len(bed.haproxy.plans) == 2, "another version may be told otherwise"
     bed.haproxy.seen = UP
     bed.turn()
     bed.haproxy.seen = dataclasses.replace(UP, replaced=("/usr/sbin/haproxy",))
@@ -448,6 +604,28 @@ def test_what_policy_turns_away_is_not_planned_and_is_told(bed: Bed) -> None:
     bed.turn()
     assert bed.codes == ["proxy.ports", "proxy.refused"]
     assert bed.haproxy.plans[0].admissions == {}
+
+
+def test_an_app_elsewhere_is_refused_by_name_later_and_what_has_no_record_is_told(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hullmark.core.proxylistening.MOST_REFUSING", 1)
+    one, two = (
+        OtherEntry(ServiceName("far", name), address, (80,))
+        for name, address in (("one", "10.214.0.7"), ("two", "10.214.0.8"))
+    )
+    bed.directory = dataclasses.replace(TOLD, others=(one,))
+    bed.turn()
+    assert "ask:far:one:80" in [each.name for each in bed.haproxy.plans[-1].frontends]
+    for others in ((two,), (one,)) * (AT_ONCE // 2):
+        bed.directory = dataclasses.replace(TOLD, others=others)
+        bed.turn()
+    assert (bed.codes, len(bed.haproxy.plans)) == ([], 1 + AT_ONCE)
+    bed.directory = dataclasses.replace(TOLD, others=(one, two))
+    bed.turn()
+    assert (bed.codes, len(bed.haproxy.plans)) == ([], 1 + AT_ONCE)
+    bed.turn(EVERY_S)
+    assert (bed.codes, len(bed.haproxy.plans)) == (["proxy.unrecorded"], 2 + AT_ONCE)
 
 
 def test_what_a_policy_lets_pass() -> None:

@@ -34,6 +34,18 @@ def test_a_loop_is_dead_when_it_does_not_come_back_as_it_said() -> None:
     assert not mine.is_dead()
 
 
+def test_a_loop_that_rests_has_said_when_it_is_back_and_is_woken_by_its_end() -> None:
+    clock, stopping = Clock(), threading.Event()
+    mine = Pulse("heads", clock)
+    mine.adopt()
+    stopping.set()
+    pulse.rest(stopping, 600.0)  # else this test would last as long
+    clock.now += 600 + SLACK_S
+    assert not mine.is_dead()
+    clock.now += 1
+    assert mine.is_dead()
+
+
 def test_what_is_elsewhere_may_take_any_time_and_the_time_after_it_counts_anew() -> None:
     clock = Clock()
     mine = Pulse("reconcile", clock)

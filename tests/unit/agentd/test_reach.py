@@ -126,6 +126,19 @@ def test_a_service_that_comes_later_is_told_in_the_same_file(bed: Bed) -> None:
     assert Path(path).stat().st_ino == inode
 
 
+def test_a_container_from_before_its_host_had_a_proxy_is_known(bed: Bed) -> None:
+    assert not bed.reach.is_nameless("id1", BUNDLE)
+    bed.observer.one = dataclasses.replace(bed.container, hosts_file="")
+    assert bed.reach.is_nameless("id1", BUNDLE)
+    on_host = dataclasses.replace(BUNDLE.container, network_mode="host", networks=())
+    assert not bed.reach.is_nameless("id1", dataclasses.replace(BUNDLE, container=on_host))
+    bed.installed = False
+    assert not bed.reach.is_nameless("id1", BUNDLE), "its host has none now either"
+    bed.installed = True
+    bed.observer.raises = KeyError("id1")
+    assert not bed.reach.is_nameless("id1", BUNDLE), "it has ended since"
+
+
 def test_without_a_proxy_a_container_is_as_its_engine_makes_it(bed: Bed, tmp_path: Path) -> None:
     bed.installed = False
     assert bed.reach.hosts_file(WEB, BUNDLE) == ""
@@ -145,10 +158,14 @@ class Watched(NoReach):
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.nameless = False
 
     def hosts_file(self, instance: InstanceId, bundle: Bundle) -> str:
         self.told.append(f"hosts {instance}")
         return "/h/web"
+
+    def is_nameless(self, container_id: str, bundle: Bundle) -> bool:
+        return self.nameless
 
     def starts_again(self, container_id: str, bundle: Bundle) -> None:
         self.told.append("again")
@@ -163,6 +180,11 @@ class Watched(NoReach):
         self.told.append("stopped")
 
 
+def nameless(agent: Agent) -> list[bool]:
+    assert agent.board.state is not None
+    return [status.nameless for status in agent.board.state.instances.values()]
+
+
 def test_the_worker_tells_of_a_start_and_of_a_stop(tmp_path: Path) -> None:
     watched = Watched()
     agent = Agent(tmp_path, reach=watched)
@@ -170,6 +192,10 @@ def test_the_worker_tells_of_a_start_and_of_a_stop(tmp_path: Path) -> None:
     agent.sync.once()
     agent.settle()
     assert watched.told == ["hosts shop/web.1", "started"]
+    assert nameless(agent) == [False]
+    watched.nameless = True
+    agent.reconciler.turn()
+    assert nameless(agent) == [True]
     watched.told.clear()
     agent.accept(orders_of(buried=[WEB], revision=2))
     agent.settle()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hullmark.errors import MasterUnavailable
+from hullmark.agentd import reporter
+from hullmark.errors import MasterUnavailable, Refused
 from hullmark.model.host import HostFacts
 from hullmark.model.observed import HostProblem, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId
@@ -96,6 +98,36 @@ def test_a_leader_that_lost_count_gets_everything(agent: Agent) -> None:
     assert agent.reporter.once()
     assert agent.reporter.once()
     assert agent.leader.picture.state == agent.board.state
+
+
+def test_each_reason_why_nothing_is_reported_is_told_once(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reporter, "RETRY_S", (0.001, 0.001))
+    caplog.set_level("INFO", "hullmark.report")
+    stopping = threading.Event()
+    errors = [
+        MasterUnavailable("no master answers"),
+        MasterUnavailable("m1 stopped listening"),
+        Refused("1200 bytes are too many"),
+        Refused("1300 bytes are too many"),
+        Refused("the picture differs"),
+    ]
+
+    def refuse() -> None:
+        error = errors.pop(0)
+        if not errors:
+            stopping.set()
+        raise error
+
+    agent.leader.on_report = refuse
+    show(agent, status(1))
+    agent.reporter.run(stopping)
+    assert [vars(one)["fields"]["why"] for one in caplog.records] == [
+        "no master answers",
+        "1200 bytes are too many",
+        "the picture differs",
+    ]
 
 
 @given(st.integers(0, 1 << 32))

@@ -192,7 +192,12 @@ def test_what_was_hurried_is_due_at_once() -> None:
     assert [of.control_id for of, _ in world.go(0.5)] == ["a"]
 
 
-def test_checks_that_cost_too_much_are_made_rarer_but_for_quick_ones() -> None:
+def test_checks_that_cost_too_much_are_made_rarer_but_for_quick_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # What this process and its other tests' programs use of a real processor is nothing here.
+    monkeypatch.setattr(runner_module, "_programs_s", float)
+    monkeypatch.setattr("hullmark.agentd.runner.time.thread_time", float)
     world = World()
     world.runner.define([task("quick"), task("slow", 30.0)])
     world.cpu_s = 0.3

@@ -10,7 +10,7 @@ from hullmark.agentd.heads import Sources
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.shipping import NOT_TAKEN, Shipping
 from hullmark.core import shipping as core
-from hullmark.errors import HullmarkError, MasterUnavailable, NotFound
+from hullmark.errors import HullmarkError, MasterUnavailable, NotFound, Refused
 from hullmark.model.audit import FIRST_PREV, Entry, Head
 from hullmark.model.auditline import hash_of, line_of
 from hullmark.model.protocol import AUDIT_PATH, Received, Shipment
@@ -145,6 +145,27 @@ def test_a_log_that_is_shorter_than_what_the_leader_has_is_a_problem(bench: Benc
     bench.turns(30)
     assert [one.code for one in bench.problems.all()] == [NOT_TAKEN]
     assert "up to number 9, and the log ends at 3" in bench.problems.all()[0].message
+
+
+def test_each_reason_why_nothing_is_sent_is_told_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hullmark.shipping")
+    bench.grow(3)
+    for error in (
+        Refused("1200 bytes are too many"),
+        Refused("1300 bytes are too many"),
+        Refused("the store takes no login"),
+        MasterUnavailable("no master answers"),
+        MasterUnavailable("m1 stopped listening"),
+    ):
+        bench.error = error
+        bench.turns(60)
+    assert [vars(one)["fields"]["why"] for one in caplog.records] == [
+        "1200 bytes are too many",
+        "the store takes no login",
+        "no master answers",
+    ]
 
 
 def _codes_over(bench: Bench, seconds: int) -> list[list[str]]:

@@ -133,6 +133,19 @@ def test_facts_are_gathered_now_and_then_and_keep_the_engine() -> None:
     assert (facts.cpus, facts.engine, facts.engine_version) == (2, "docker", "26")
 
 
+def test_facts_that_are_outdated_while_they_are_gathered_are_gathered_again() -> None:
+    gathered: list[int] = []
+
+    def gather() -> HostFacts:
+        gathered.append(1)
+        if len(gathered) == 1:
+            inventory.outdated()
+        return HostFacts(cpus=len(gathered))
+
+    inventory = Inventory(gather, Clock())
+    assert [inventory.current(None).cpus for _ in range(3)] == [1, 2, 2]
+
+
 def test_news_waits_for_its_answer_and_the_oldest_goes_first() -> None:
     told: list[int] = []
     outbox = Outbox("host box", lambda: told.append(1))

@@ -246,9 +246,12 @@ def traffic(agent: Agent, counts: Optional[tasks.Counts], **arguments: str) -> T
     return from_wire(Traffic, json.loads(text))
 
 
-CARRIED = tuple(
-    PortTraffic(ServiceName(app, service), 80, up=1, members=1, connections=7)
-    for app, service in (("shop", "api"), ("shop", "db"), ("edge", "api"))
+CARRIED = Traffic(
+    tuple(
+        PortTraffic(ServiceName(app, service), 80, up=1, members=1, connections=7)
+        for app, service in (("shop", "api"), ("shop", "db"), ("edge", "api"))
+    ),
+    strangers=9,
 )
 
 
@@ -258,12 +261,12 @@ CARRIED = tuple(
 )
 def test_what_the_proxy_carries(agent: Agent, arguments: dict[str, str], count: int) -> None:
     found = traffic(agent, lambda: CARRIED, **arguments)
-    assert (len(found.ports), found.why) == (count, "")
+    assert (len(found.ports), found.strangers, found.why) == (count, 9, "")
     assert all(one.connections == 7 for one in found.ports)
 
 
 def test_a_proxy_that_does_not_answer_is_said(agent: Agent) -> None:
-    def away() -> tuple[PortTraffic, ...]:
+    def away() -> Traffic:
         raise EngineUnavailable("its socket is not there")
 
     assert traffic(agent, away) == Traffic(why="its socket is not there")

@@ -20,6 +20,7 @@ from tests.unit.agentd.fakes import Agent, FakeEngine, bundle_of, orders_of
 
 WEB = InstanceId("shop", "web", 1, 1)
 NAME = WEB.container_name
+NETWORK = "shop_back"
 
 
 @pytest.fixture
@@ -113,6 +114,33 @@ def test_what_is_none_of_ours_is_not_looked_at(agent: Agent) -> None:
     watching.take(replace(event(agent, "start"), ours=False))
     watching.take(replace(event(agent, "create"), about="volume", ours=False))
     assert woken == []
+
+
+@pytest.mark.parametrize("action", ["connect", "disconnect"])
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_a_change_of_its_networks_marks_a_container_and_wakes(
+    agent: Agent, engine: str, action: str
+) -> None:
+    """Docker names it among what it says of the network, Podman in the network's place."""
+    woken: list[int] = []
+    watching = watch(agent, woken)
+
+    def plugged(container_id: str) -> EngineEvent:
+        subject = "n1" if engine == "docker" else container_id
+        fields = {"container": container_id} if engine == "docker" else {}
+        return EngineEvent(action, subject, NETWORK, 1.0, fields, "network", ours=False)
+
+    agent.observer.follow(True)
+    agent.clock.now += 2
+    agent.reconciler.turn()
+    watching.take(plugged("f" * 64))
+    assert woken == [], "somebody else's"
+    agent.engine.change(NAME, addresses={NETWORK: "10.213.0.9"})
+    watching.take(plugged(agent.engine.named(NAME).container_id))
+    assert woken == [1]
+    agent.reconciler.turn()
+    assert agent.observer.found is not None
+    assert agent.observer.found[NAME].addresses == {NETWORK: "10.213.0.9"}
 
 
 def test_when_the_stream_ends_all_is_looked_at_again(agent: Agent) -> None:

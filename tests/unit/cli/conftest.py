@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+from hullmark.cli import controlsource
 from hullmark.cli.main import hullmark
 from tests.unit.cli.fakemaster import FakeMaster
 
@@ -49,6 +50,20 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HULLMARK_MASTER", "HULLMARK_TOKEN_FILE", "HULLMARK_CA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TZ", "UTC")
+
+
+@pytest.fixture(scope="session")
+def _nobodys_agent(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("agent")
+    file = folder / "agent.yaml"
+    file.write_text(f"run_dir: {folder / 'run'}\n")
+    return str(file)
+
+
+@pytest.fixture(autouse=True)
+def _no_agent_here(monkeypatch: pytest.MonkeyPatch, _nobodys_agent: str) -> None:
+    """`hullmark controls` asks this machine's agent where one has run, as tests of other suites have one run."""
+    monkeypatch.setattr(controlsource, "AGENT_FILE", _nobodys_agent)
 
 
 @pytest.fixture

@@ -342,7 +342,7 @@ def test_what_has_no_place_is_not_waited_for(
 
 
 def test_ctrl_c_ends_the_wait_only(capsys: pytest.CaptureFixture[str]) -> None:
-    def wait(seen: Any) -> Any:
+    def wait(seen: Any, told: bool) -> Any:
         raise KeyboardInterrupt
 
     with pytest.raises(click.Abort):
@@ -543,6 +543,14 @@ def test_rm_waits_until_it_is_gone(master: FakeMaster, run: Run) -> None:
     done = run("rm", "shop", "--timeout", "0s")
     assert done.code == 1
     assert run("rm", "shop", "--no-wait", "-o", "json").document["schema"] == "hullmark.rm/1"
+
+
+def test_rm_names_who_is_left_behind(master: FakeMaster, run: Run) -> None:
+    warning = "pay/job uses shop/db, which nobody can reach then"
+    master.answers = {"DELETE /v1/apps/shop": ApplyAnswer("shop", 3, True, (warning,))}
+    assert run("rm", "shop", "--no-wait").err == f"warning: {warning}\n"
+    done = run("rm", "shop", "--no-wait", "-o", "json")
+    assert (done.err, done.document["warnings"]) == ("", [warning])
 
 
 def test_a_retry_has_the_same_id(master: FakeMaster, run: Run) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -152,6 +155,94 @@ def test_silence(master: FakeMaster, clock: Clock) -> None:
         clock.client(master.url, answer_s=0.05).ask(ClusterStatus, "/v1/status")
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hullmark.cli.client.QUICK_S", 0.1)
+    for module in ("client", "transport"):
+        monkeypatch.setattr(f"hullmark.cli.{module}.SIGN_S", 0.1)
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[str]:
+    """The kernel takes connections for it, as for a master that SIGSTOP stopped."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "f.sock"))
+        listening.listen()
+        yield f"unix://{tmp_path}/f.sock"
+
+
+def held(client: Client) -> object:
+    return client.ask(ClusterStatus, "/v1/status", hold_s=20.0)
+
+
+def logs(client: Client) -> object:
+    return next(client.lines(LogRecord, "/v1/apps/shop/logs"))
+
+
+@pytest.mark.parametrize("question", [held, logs])
+def test_a_question_does_not_wait_long_for_a_frozen_master(
+    frozen: str, clock: Clock, short: None, question: Callable[[Client], object]
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(MasterUnavailable) as caught:
+        question(clock.client(frozen))
+    assert time.monotonic() - begun < 2
+    assert caught.value.message == (
+        f"{frozen}: it takes connections and does not answer: nothing within 0.1 s"
+    )
+    assert "see whether it is stopped or hangs: " in caught.value.remedy
+    assert clock.slept == []
+
+
+def test_nor_for_one_whose_queue_the_question_itself_fills(
+    tmp_path: Path, clock: Clock, short: None
+) -> None:
+    """It is asked for a sign of life, and not even that connection is taken: nor is a frozen one's handshake over TLS ended."""
+    begun = time.monotonic()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "f.sock"))
+        listening.listen(0)
+        with pytest.raises(MasterUnavailable, match=r"nothing within 0\.1 s"):
+            held(clock.client(f"unix://{tmp_path}/f.sock"))
+    assert time.monotonic() - begun < 2
+
+
+def test_a_question_waits_for_a_master_that_works_on_its_answer(
+    master: FakeMaster, clock: Clock, short: None
+) -> None:
+    """What it says to the other question doesn't matter: here, that there is no such thing."""
+    asked = threading.Event()
+
+    def answer(_: object) -> object:
+        assert asked.wait(10)
+        asked.clear()
+        return answers.STATUS
+
+    def sign(_: object) -> None:
+        asked.set()
+
+    master.answers["GET /v1/status"] = answer
+    master.answers["GET /v1/ca"] = sign
+    client = clock.client(master.url)
+    assert client.ask(ClusterStatus, "/v1/status") == answers.STATUS
+    assert client.ask(ClusterStatus, "/v1/status") == answers.STATUS
+    assert [each.path for each in master.requests] == 2 * ["/v1/status", "/v1/ca"]
+
+
+def test_a_change_waits_as_long_as_ever(frozen: str, clock: Clock, short: None) -> None:
+    with pytest.raises(MasterUnavailable, match=r"no answer within 0\.5 s"):
+        scale(clock.client(frozen, answer_s=0.5, retry_s=0.0))
+
+
+def test_a_queue_that_is_full(tmp_path: Path, clock: Clock) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, ExitStack() as waiting:
+        listening.bind(str(tmp_path / "f.sock"))
+        listening.listen(0)
+        waiting.enter_context(socket.socket(socket.AF_UNIX)).connect(str(tmp_path / "f.sock"))
+        with pytest.raises(MasterUnavailable, match="it takes no more connections"):
+            clock.client(f"unix://{tmp_path}/f.sock").ask(ClusterStatus, "/v1/status")
+
+
 def test_nobody_there(tmp_path: Path, clock: Clock) -> None:
     client = clock.client(f"unix://{tmp_path}/none.sock")
     with pytest.raises(MasterUnavailable) as caught:
@@ -244,9 +335,9 @@ def test_changes_wait_for_another_master_to_lead(master: FakeMaster, clock: Cloc
     assert {request.body["request_id"] for request in master.requests} == {"r1"}
 
 
-def several(clock: Clock, *paths: str) -> Client:
+def several(clock: Clock, *paths: str, **how: Any) -> Client:
     addresses = tuple(Address(path=path[len("unix://") :]) for path in paths)
-    return Client(addresses, clock=lambda: clock.now, sleep=clock.sleep)
+    return Client(addresses, clock=lambda: clock.now, sleep=clock.sleep, **how)
 
 
 def test_of_several_masters_the_next_is_asked_where_one_is_not_reached(
@@ -292,6 +383,54 @@ def test_of_several_masters_one_that_is_frozen_is_not_waited_for(
     with frozen:
         assert scale(several(clock, f"unix://{tmp_path}/f.sock", master.url)) == CHANGED
     assert [request.body["request_id"] for request in master.requests] == ["r1"]
+
+
+@pytest.mark.parametrize("question", [held, logs])
+def test_several_masters_that_hang_share_the_time_of_one_and_are_all_named(
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    question: Callable[[Client], object],
+) -> None:
+    monkeypatch.setattr("hullmark.cli.client.QUICK_S", 0.6)
+    monkeypatch.setattr("hullmark.cli.client.QUIET_LEAST_S", 0.0)
+    for module in ("client", "transport"):
+        monkeypatch.setattr(f"hullmark.cli.{module}.SIGN_S", 0.2)
+    urls = [f"unix://{tmp_path}/{name}.sock" for name in "ab"]
+    with ExitStack() as stack:
+        for url in urls:
+            hangs = stack.enter_context(socket.socket(socket.AF_UNIX))
+            hangs.bind(url[len("unix://") :])
+            hangs.listen()
+        begun = time.monotonic()
+        with pytest.raises(MasterUnavailable) as caught:
+            question(several(clock, *urls, retry_s=0.0))
+        took_s = time.monotonic() - begun
+    hangs_so = "it takes connections and does not answer: nothing within 0.2 s"
+    assert caught.value.message == f"{urls[0]}: {hangs_so}; {urls[1]}: {hangs_so}"
+    assert "see whether it is stopped or hangs: " in caught.value.remedy
+    assert 0.75 < took_s < 1.1, "0.6 s and 0.2 s are what one is given"
+
+
+def test_of_several_masters_one_that_works_on_its_answer_is_waited_for(
+    master: FakeMaster, clock: Clock, tmp_path: Path, short: None
+) -> None:
+    asked = threading.Event()
+
+    def answer(_: object) -> object:
+        assert asked.wait(10)
+        return answers.STATUS
+
+    def sign(_: object) -> None:
+        asked.set()
+
+    master.answers["GET /v1/status"] = answer
+    master.answers["GET /v1/ca"] = sign
+    with socket.socket(socket.AF_UNIX) as hangs:
+        hangs.bind(str(tmp_path / "f.sock"))
+        hangs.listen()
+        client = several(clock, f"unix://{tmp_path}/f.sock", master.url)
+        assert client.ask(ClusterStatus, "/v1/status") == answers.STATUS
 
 
 def test_what_a_master_that_does_not_lead_knows_is_second_best(

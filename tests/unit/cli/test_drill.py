@@ -48,7 +48,6 @@ class Pair:
     gone: bool = False
     revision: int = 10
     stored: str = ""
-    first: str = ""
     forgets: bool = False
 
     def put_on(self, master: FakeMaster) -> None:
@@ -65,7 +64,7 @@ class Pair:
     def _go(self, request: Request) -> Reply:
         self.gone = True
         if self.forgets:
-            self.stored = self.first
+            self.stored = self.stored.rpartition(".")[0] + ".0"  # an older one of the same drill
         return StepDownAnswer(True, "m1", request.body["epoch"], "m2", "anna")
 
     def _mark(self, request: Request) -> Reply:
@@ -74,25 +73,24 @@ class Pair:
             return (Raw(b""), refusal("StaleEpoch", "m1 leads no more", 421))[self.away % 2]
         leader = self.after if self.gone else BEFORE
         self.revision += 1
-        before, self.stored = self.stored, request.body["mark"]
-        self.first = self.first or self.stored
-        return MarkAnswer(leader.master, leader.epoch, self.revision, before)
+        former, self.stored = self.stored, request.body["mark"]
+        return MarkAnswer(leader.master, leader.epoch, self.revision, former)
 
 
 @pytest.fixture(autouse=True)
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
-        (drilling, "BEFORE_S", 0.02),
+        (drilling, "BEFORE_S", 0.1),
         (drilling, "AFTER_S", 0.02),
-        (drilling, "PAUSE_S", 0.001),
-        (marking, "PAUSE_S", 0.001),
-        (steppingdown, "PAUSE_S", 0.001),
+        (drilling, "PAUSE_S", 0.01),
+        (marking, "PAUSE_S", 0.01),
+        (steppingdown, "PAUSE_S", 0.01),
     ):
         monkeypatch.setattr(module, name, value)
 
 
 def drilled(run: Run, *more: str) -> Any:
-    return run("drill", "failover", "--timeout", "500ms", "-o", "json", *more)
+    return run("drill", "failover", "--timeout", "1s", "-o", "json", *more)
 
 
 def checks(document: Any) -> dict[str, bool]:
@@ -172,7 +170,7 @@ SILENT = dataclasses.replace(answers.HOST, state="silent")
             lambda: Pair(after=ABSENT),
             1,
             "redundancy is back",
-            "m1 was not started again within 1 s",
+            "m1 was not started again within ",
         ),
         (lambda: Pair(after=LAME), 1, "redundancy is back", "m1 is not ready: its disk is full"),
         (

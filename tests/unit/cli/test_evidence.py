@@ -291,6 +291,20 @@ def test_a_host_without_a_cluster_makes_signs_and_traces_by_itself(
     assert f"{tmp_path / 'log'}/audit*.log" in traced.out
 
 
+def test_a_host_of_a_cluster_says_what_its_own_pack_is_without(
+    alone: Path, export: Callable[..., Any], run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "state" / "enrolment.json").write_text("{}")
+    where = ("--local", "--config", str(alone))
+    done = export(*where, "--output", "json")
+    assert done.code == 0, done.err
+    (remark,) = [one for one in done.document["remarks"] if "cluster" in one]
+    assert "signed this pack alone: what masters vouch for" in remark
+    traced = run("evidence", "trace", "10.2.1.2", *where).out
+    assert "vouched for by masters that were not asked" in traced
+    assert "nobody" not in traced
+
+
 def test_a_part_of_a_log_is_cut_behind_a_record(tmp_path: Path) -> None:
     log = logs()["host:h1"]
     part = Part(log.name, "web1", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 from hullmark.model.flows import Encrypted, Flow, FlowKind, FlowList
@@ -43,6 +44,29 @@ def test_flows(master: FakeMaster, run: Run) -> None:
         "outside   -      shop/stat  out    8125/udp        mode: host    no            unknown\n"
         "outside   -      shop/web   out    443->80/tcp     published     no            unknown\n"
     )
+
+
+def test_what_only_the_hosts_own_programs_reach_is_not_from_outside(
+    master: FakeMaster, run: Run
+) -> None:
+    master.answers[PATH] = FlowList((dataclasses.replace(FLOWS.flows[3], local=True),))
+    assert run("flows").out.splitlines()[1].startswith("programs of the host  -      shop/web")
+    rows = list(csv.DictReader(io.StringIO(run("flows", "--csv").out.lstrip("\ufeff"))))
+    assert [row["From"] for row in rows] == ["programs of the host"]
+    assert run("flows", "-o", "json").document["flows"][0]["local"] is True
+
+
+def test_what_policies_refuse_is_marked(master: FakeMaster, run: Run) -> None:
+    refused = dataclasses.replace(FLOWS.flows[0], refused_by=("web2 (50-pci.yaml:3)", "web4"))
+    master.answers[PATH] = FlowList((refused, FLOWS.flows[1]))
+    heads, first, second = run("flows").out.splitlines()
+    assert heads.endswith("ENCRYPTED      REFUSED BY POLICY OF")
+    assert first.endswith("between hosts  web2 (50-pci.yaml:3), web4")
+    assert second.split()[-1] == "-"
+    rows = list(csv.DictReader(io.StringIO(run("flows", "--csv").out.lstrip("\ufeff"))))
+    assert [row["Refused by policy of"] for row in rows] == ["web2 (50-pci.yaml:3), web4", ""]
+    document = run("flows", "-o", "json").document
+    assert document["flows"][0]["refused_by"] == ["web2 (50-pci.yaml:3)", "web4"]
 
 
 def test_of_a_scope_and_none(master: FakeMaster, run: Run) -> None:

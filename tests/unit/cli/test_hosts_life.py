@@ -10,7 +10,7 @@ import pytest
 
 from hullmark.cli import draining
 from hullmark.cli.draining import await_drained
-from hullmark.model.api import HostList
+from hullmark.model.api import HostList, HostView
 from hullmark.model.explanation import Explanation, ServiceExplanation, SlotExplanation
 from hullmark.model.host import Availability, Maintenance
 from hullmark.model.hostlife import (
@@ -87,6 +87,18 @@ def test_a_drain_says_what_stays_and_what_to_type(master: FakeMaster, run: Run) 
     ]
     document = run("host", "drain", "web3", "-o", "json").document
     assert (document["schema"], document["outcome"]) == ("hullmark.host-drain/1", "stays")
+
+
+def test_a_drain_of_the_only_host_suggests_no_move(master: FakeMaster, run: Run) -> None:
+    master.answers[AVAILABILITY] = HostChanges((DRAINING,))
+    master.answers[DETAIL] = detail(2, stays=(StayingInstance("shop/db.1", "local data"),))
+    for number, last in (
+        (1, "  there is no other host: hullmark invite HOST"),
+        (2, "  to give it another host: hullmark move shop/db.1 --accept-data-loss"),
+    ):
+        hosts = tuple(HostView(f"id{each}", f"web{each}", "ready") for each in range(number))
+        master.answers["GET /v1/hosts"] = HostList(hosts)
+        assert run("host", "drain", "web3").err.splitlines()[-1] == last
 
 
 def test_a_drain_whose_time_is_over_names_what_is_left(master: FakeMaster, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
@@ -201,3 +202,15 @@ def test_what_is_no_address(run: Run, url: str) -> None:
     done = run("--master", url, "status")
     assert done.code == 64
     assert "https://HOST:PORT" in done.err
+
+
+def test_a_master_that_shakes_no_hands(
+    run: Run, site: Site, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hullmark.cli.transport.CONNECT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        url = f"https://127.0.0.1:{frozen.getsockname()[1]}"
+        done = run("status", "--master", url, "--token-file", str(token), "--ca", str(site.root))
+    assert done.code == 3
+    assert f"{url}: it takes connections and does not answer: nothing within 0.1 s" in done.err
+    assert "what to do: see whether it is stopped or hangs: " in done.err

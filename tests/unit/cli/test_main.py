@@ -109,6 +109,16 @@ def test_wrong_usage(run: Run, arguments: list[str]) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("service", "services"), ("port", "ports"), ("explian", "explain"), ("controll", "controls")],
+)
+def test_a_command_that_is_nearly_one(run: Run, typed: str, meant: str) -> None:
+    done = run(typed)
+    assert done.code == 64
+    assert f"No such command '{typed}'; did you mean {meant}?" in done.err
+
+
 def test_wrong_usage_as_json(run: Run) -> None:
     done = run("ps", "--nothing", "--output", "json")
     assert (done.code, done.out) == (64, "")

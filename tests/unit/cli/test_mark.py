@@ -33,6 +33,10 @@ MISS = Miss(
     52,
 )
 WORD = Override("*", "ann", "INC-7", 100.0, 1_900_000_000.0, "shop")
+SCOPE = (
+    "scope cde requires container-routing, level 2 (self-report) at least: always, for "
+    "x-hullmark.scope: cde"
+)
 VIEW = LoadLineView(
     True,
     LINE,
@@ -77,7 +81,8 @@ def test_a_wrong_file_is_not_sent(master: FakeMaster, run: Run, tmp_path: Path) 
 def test_what_is_asked_for(master: FakeMaster, run: Run) -> None:
     master.answers["GET /v1/mark"] = VIEW
     done = run("mark", "show")
-    head, *rest, word = done.out.splitlines()
+    head, *rest, scope, word = done.out.splitlines()
+    assert scope == SCOPE
     assert head.endswith("by alice, ticket CHG-1")
     assert rest == [
         "require audit-trail",
@@ -89,7 +94,8 @@ def test_what_is_asked_for(master: FakeMaster, run: Run) -> None:
     assert word.endswith(": ann, ticket INC-7")
     assert "warning: no host has a control nothing" in done.err
     master.answers["GET /v1/mark"] = LoadLineView(False)
-    assert run("mark", "show").out == "no mark is set; next: hullmark mark set FILE\n"
+    said = run("mark", "show").out.splitlines()
+    assert said == ["no mark is set; next: hullmark mark set FILE", SCOPE]
 
 
 def test_how_it_stands(master: FakeMaster, run: Run) -> None:

@@ -130,6 +130,22 @@ def test_a_slot_that_fits_nowhere_is_not_waited_for(
     assert run("move", "shop/web", "-o", "json").document["outcome"] == "unplaced"
 
 
+def test_a_slot_whose_host_is_the_only_one_left_is_not_waited_for(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No host refuses it then."""
+    monkeypatch.setattr(arrival, "STUCK_S", 0.02)
+    slot = SlotExplanation("shop/web.1", 1, 1, "web3", "moved away; there is no other host")
+    service = ServiceExplanation("web", 1, 1, 1, (slot,))
+    master.answers = {
+        MOVE: ANSWER,
+        APP: HERE,
+        "GET /v1/apps/shop/explain": Explanation("shop", "degraded", 1, 1, (service,)),
+    }
+    done = run("move", "shop/web", "--timeout", "5s", "-o", "json")
+    assert (done.code, done.document["outcome"]) == (1, "unplaced")
+
+
 def test_a_slot_that_is_under_way_is_waited_for(
     master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,15 @@ def test_a_config_does_not_keep_an_app_from_being_shown(run: Run, tmp_path: Path
     assert "a secret page" not in done.out
 
 
+def test_validate_refuses_a_port_that_two_services_publish(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    one = "{image: nginx, ports: ['8080:80']}"
+    file.write_text(f"name: shop\nservices:\n  web: {one}\n  api: {one}\n")
+    done = run("validate", str(file))
+    assert done.code == 2
+    assert f"{file}:4: services.api.ports[0]: port 8080/tcp is published by web, too" in done.err
+
+
 def test_validate_says_where(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     file.write_text(COMPOSE + "    imagee: x\n    prots: []\n")
@@ -70,6 +79,17 @@ def test_validate_says_where(run: Run, tmp_path: Path) -> None:
         (str(file), 6),
         (str(file), 7),
     ]
+
+
+def test_a_strangers_file_moves_no_cursor(run: Run, tmp_path: Path) -> None:
+    """Nor does it write a line of its own between ours."""
+    file = tmp_path / "compose.yaml"
+    file.write_text('name: x\nservices:\n  "a\\e[2J\\nall is well": {image: nginx, "k\\e]0;": 1}\n')
+    done = run("validate", str(file))
+    assert done.code == 2
+    assert "services.a\\x1b[2J\\nall is well" in done.err
+    assert all(line.isprintable() for line in done.err.split("\n"))
+    assert not [line for line in done.err.splitlines() if line.lstrip().startswith("all is well")]
 
 
 def test_validate_with_all_options(run: Run, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hullmark.agentd.localincidents import LocalIncidents
 from hullmark.cli import outagesource
 from hullmark.core import incidents
 from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_UNKNOWN, EXIT_USAGE
+from hullmark.launchers import start_command
 from hullmark.model import localask
 from hullmark.model.incidentapi import IncidentDetail, IncidentList, IncidentView
 from hullmark.model.outage import NOTES, Incident, Note, Outage
@@ -276,7 +277,10 @@ def test_what_is_old_says_nothing(local: Callable[..., Any], here: Here) -> None
     assert done.code == EXIT_UNKNOWN
     assert done.out.startswith("OUTAGES UNKNOWN - ")
     (here.folder / "run" / "posture.json").unlink()
-    assert "does not exist" in local("list").err
+    done = local("list")
+    assert done.code == EXIT_UNKNOWN, "as hullmark controls has it"
+    assert "does not exist" in done.err
+    assert f"what to do: {start_command('agentd')}; of a cluster: --master URL" in done.err
 
 
 def test_a_host_in_a_cluster_says_whom_to_ask(local: Callable[..., Any], here: Here) -> None:

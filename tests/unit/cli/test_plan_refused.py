@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hullmark.model.api import Difference, PlanAnswer
 from hullmark.model.foresight import PolicyRefusal
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.fakemaster import FakeMaster
+from tests.unit.cli.fakemaster import FakeMaster, Status
 
 REASON = "privileged: not allowed here (50-pci.yaml:12)"
 
@@ -33,3 +35,25 @@ def test_refusals_name_hosts_and_rules_and_who_could_not_say(
     document = run("plan", str(file), "-o", "json").document
     assert document["refused"] == [{"service": "web", "hosts": list(hosts), "reasons": [REASON]}]
     assert document["unjudged"] == ["h9: it does not answer"]
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_what_a_master_finds_wrong_has_its_line(
+    master: FakeMaster, run: Run, tmp_path: Path, command: str
+) -> None:
+    """A master knows the fields of the app only; what is none of the file's stays as it is."""
+    file = tmp_path / "compose.yaml"
+    file.write_text(
+        "name: shop\nservices:\n  web:\n    image: localhost/web:1\n    ports:\n      - 8080:80\n"
+    )
+    taken = {"message": "port 8080/tcp is published by bank/web", "field": "services.web.ports"}
+    other = {"message": "too long", "field": "ticket"}
+    body = {"error": "InvalidInput", "message": "wrong", "problems": [taken, other]}
+    for path in ("POST /v1/plan", "PUT /v1/apps/shop"):
+        master.answers[path] = Status(400, body)
+    done = run(command, str(file))
+    assert done.code == 2
+    assert done.err == (
+        f"hullmark: {file}:5: services.web.ports: port 8080/tcp is published by bank/web\n"
+        "          ticket: too long\n"
+    )

@@ -108,7 +108,29 @@ def test_as_json(master: FakeMaster, run: Run) -> None:
         "by": "",
         "allowed": None,
         "state": "ok",
+        "host_state": "ready",
+        "told_s": None,
     }
+
+
+def test_what_a_host_that_is_not_heard_told_last_is_marked(master: FakeMaster, run: Run) -> None:
+    lost = view(22, "tcp", "", Holder.PROCESS, "sshd", by="sshd", host_state="lost", told_s=312.4)
+    unheard = view(443, "tcp", "", Holder.SERVICE, "shop/web", listening=None,
+                   state=PortState.UNKNOWN, host_state="never")  # fmt: skip
+    master.answers[PATH] = PortList((lost, unheard))
+    lines = run("ports").out.splitlines()
+    assert lines[1].endswith("  ok as of 5 min ago, host lost")
+    assert lines[2].endswith("  unknown, host never")
+    document = run("ports", "-o", "json").document
+    assert (document["ports"][0]["host_state"], document["ports"][0]["told_s"]) == ("lost", 312.4)
+    first, second = csv.DictReader(io.StringIO(run("ports", "--csv").out.lstrip("\ufeff")))
+    assert list(first)[-3:] == ["State", "State of host", "Told, seconds ago"]
+    assert (first["State"], first["State of host"], first["Told, seconds ago"]) == (
+        "ok",
+        "lost",
+        "312",
+    )
+    assert (second["State of host"], second["Told, seconds ago"]) == ("never", "")
 
 
 def test_as_csv(master: FakeMaster, run: Run) -> None:

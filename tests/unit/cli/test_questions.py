@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -24,7 +24,7 @@ from hullmark.model.observed import Phase
 from hullmark.model.postureview import ControlNumbers
 from tests.unit.cli import answers
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, refusal
+from tests.unit.cli.fakemaster import FakeMaster, Lines, Raw, Silence, refusal
 
 
 @pytest.mark.parametrize(("state", "code"), [("ok", 0), ("degraded", 1), ("failed", 2), ("?", 2)])
@@ -90,12 +90,21 @@ def test_status_counts_hosts_by_how_they_are(master: FakeMaster, run: Run) -> No
     assert "hosts     none" in run("status").out.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("state", "heard_s"), [("never", None), ("lost", None), ("lost", 15.0), ("silent", 6.0)]
+)
 @pytest.mark.parametrize("wait", ["0s", "20ms", "30s"])
 def test_status_that_waits(
-    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch, wait: str
+    master: FakeMaster,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    wait: str,
+    state: str,
+    heard_s: Optional[float],
 ) -> None:
+    """Until every host is heard, also one that this leader has given up, or heard long ago."""
     monkeypatch.setattr(status, "PAUSE_S", 0.001)
-    new = dataclasses.replace(answers.HOST, state="never", heard_s=None)
+    new = dataclasses.replace(answers.HOST, state=state, heard_s=heard_s)
     not_leading = refusal("StaleEpoch", "not yet", 421)
     away = refusal("StoreUnavailable", "not yet", 503)
     begin = [Raw(b""), not_leading, away, HostList((answers.HOST, new))]
@@ -107,6 +116,14 @@ def test_status_that_waits(
     assert asked[-1] == "/v1/status"
     if wait == "30s":
         assert asked == ["/v1/hosts"] * 5 + ["/v1/status"]
+
+
+def test_status_does_not_wait_for_a_host_in_maintenance(master: FakeMaster, run: Run) -> None:
+    work = Maintenance(1e9, 1.6e9, "anna", "CHG-881")
+    away = dataclasses.replace(answers.HOST, state="lost", maintenance=work)
+    master.answers = {"GET /v1/hosts": HostList((away,)), "GET /v1/status": answers.STATUS}
+    assert run("status", "--wait", "30s").code == 0
+    assert len(master.requests) == 2
 
 
 def test_status_waits_for_a_master_that_takes_changes(
@@ -128,6 +145,19 @@ def test_status_that_waits_in_vain(
     monkeypatch.setattr(status, "PAUSE_S", 0.001)
     assert run("--master", f"unix://{tmp_path}/none", "status", "--wait", "10ms").code == 3
     assert run("status", "--wait", "soon").code == 64
+
+
+def test_status_waits_no_longer_than_it_is_told_for_a_master_that_hangs(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "PAUSE_S", 0.001)
+    monkeypatch.setattr(status, "LEAST_S", 0.1)
+    master.answers = {"GET /v1/hosts": Silence(), "GET /v1/status": Silence()}
+    begin = time.monotonic()
+    done = run("status", "--wait", "300ms")
+    assert time.monotonic() - begin < 10.0
+    assert (done.code, done.out) == (3, "")
+    assert "no answer within 0." in done.err
 
 
 def test_no_answer(run: Run, tmp_path: Any) -> None:
@@ -167,6 +197,7 @@ def test_hosts_that_are_away(master: FakeMaster, run: Run, state: str) -> None:
     done = run("hosts")
     assert done.code == 1
     assert "  not heard since this leader began" in done.out
+    assert ("began; what runs there goes on" in done.out) == (state == "lost")
     assert ("fix: on web3: hullmark agent run" in done.out) == (state != "silent")
     silent = dataclasses.replace(away, heard_s=40.0, problems=(answers.PROBLEM,))
     master.answers["GET /v1/hosts"] = HostList((silent,))
@@ -289,6 +320,14 @@ def test_ps_of_what_nobody_can_see_now(master: FakeMaster, run: Run) -> None:
     assert lines[3].split()[2] == "paused"
     assert lines[6] == "  no room"
     assert [lines[7].split()[2], lines[9].split()[2]] == ["healthy", "waiting"]
+
+
+def test_ps_of_what_serves_and_is_to_be_made_anew(master: FakeMaster, run: Run) -> None:
+    noted = dataclasses.replace(answers.instance(), note="it knows no names: hullmark move it")
+    master.answers["GET /v1/instances"] = InstanceList((noted,))
+    lines = run("ps", "shop").out.splitlines()
+    assert lines[1].split()[2] == "healthy"
+    assert lines[2] == "  it knows no names: hullmark move it"
 
 
 def test_a_moment_that_has_not_come_is_null(master: FakeMaster, run: Run) -> None:

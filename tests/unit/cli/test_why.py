@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from hullmark.cli import reaching, whylocal
+from hullmark.cli import client, reaching, whylocal
+from hullmark.cli.commands import why as why_command
 from hullmark.core.why import why, with_links
 from hullmark.errors import MasterUnavailable
 from hullmark.model.directory import Directory, Peer, ServiceEntry, ServiceName, Share
 from hullmark.model.epoch import Epoch
+from hullmark.model.observed import DISCONNECTED, Phase
 from hullmark.model.orders import Assignment, InstanceId, Orders
-from hullmark.model.proxy import PortTraffic
+from hullmark.model.proxy import PortTraffic, Traffic
 from hullmark.model.why import Found, Link, ServiceWhy, Step, Verdict, Why
 from hullmark.model.wire import canonical, to_wire
 from tests.unit.cli.conftest import Run
@@ -58,7 +60,7 @@ def test_the_whole_way(master: FakeMaster, run: Run) -> None:
         "  ok      firewall        h2: 10.0.0.2:8080 takes connections from this machine\n"
         "  ok      firewall        h3: 10.0.0.3:8080 takes connections from this machine\n"
         "  note:   whether a firewall lets clients in is not seen by the hosts; what it has to let in: "
-        "hullmark ports --firewall nftables, or firewalld, or ufw\n"
+        "hullmark ports --firewall nftables, or iptables, firewalld, ufw\n"
     )
     (request,) = master.requests
     assert request.query == {"service": "api"}
@@ -70,8 +72,25 @@ def test_the_first_broken_link_and_what_to_type(master: FakeMaster, run: Run) ->
     assert done.code == 1
     assert "  BROKEN  proxy           h3: none is up" in done.out
     assert "\nFirst broken: proxy of h3: none is up" in done.out
-    assert done.out.splitlines()[-1].startswith("Next:  install the package hullmark-proxy")
+    assert "it comes with the package hullmark-proxy" in done.out
+    command = "systemctl status hullmark-proxy || service hullmark-proxy status"
+    assert done.out.splitlines()[-1] == f"Next, on h3:  {command}"
     assert "this machine" not in done.out
+
+
+def test_what_to_type_is_whole_on_its_line_however_narrow_the_terminal(
+    master: FakeMaster, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(why_command, "width", lambda: 40)
+    command = "docker network connect --alias api shop_back shop.api.2.g1"
+    detail = f"{DISCONNECTED}{command}"
+    case = with_status(whole(), "id2", phase=Phase.BACKOFF, detail=detail)
+    master.answers[PATH] = why(case, "shop", "api")
+    assert run("why", "shop/api").out.splitlines()[-1] == f"Next, on h2:  {command}"
+    found = run("why", "shop/api", "--output", "json").document
+    assert (found["next"], found["next_on"]) == (command, "h2")
+    (link,) = [one for one in found["services"][0]["links"] if one["found"] == "broken"]
+    assert (link["next"], link["next_on"], link["there"]) == (command, "h2", True)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +143,58 @@ def test_json(master: FakeMaster, run: Run) -> None:
     assert found["services"][0]["links"][0]["found"] == "ok"
 
 
+def test_from_one_that_calls(master: FakeMaster, run: Run) -> None:
+    master.answers[PATH] = why(whole(), "shop", "api", ServiceName("shop", "web"))
+    done = run("why", "shop/api", "--from", "shop/web")
+    assert (done.code, done.err) == (0, "")
+    assert "shop/web -> shop/api  ok: every link that can be seen is whole\n" in done.out
+    assert "  ok      right           shop/web and shop/api are both on network back\n" in done.out
+    assert "  ok      names           h3: knows it as api, api.shop: 10.214.0.2\n" in done.out
+    assert "published port" not in done.out
+    assert master.requests[0].query == {"service": "api", "caller": "shop/web"}
+    told = run("why", "shop/api", "--from", "shop/web", "--output", "json").document
+    assert told["caller"] == "shop/web"
+
+
+def test_from_one_that_may_not(master: FakeMaster, run: Run) -> None:
+    master.answers[PATH] = why(whole(), "shop", "api", ServiceName("pay", "job"))
+    done = run("why", "shop/api", "--from", "pay/job")
+    assert done.code == 2
+    assert done.out.endswith("First broken: caller: there is no app pay\nNext:  hullmark apps\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("shop", "shop/web"), ("shop/api", "shop"), ("shop/api", "a/b.1")]
+)
+def test_from_is_of_one_service_to_one(run: Run, words: tuple[str, str]) -> None:
+    done = run("why", words[0], "--from", words[1])
+    assert done.code == 64
+    assert "hullmark why APP/SERVICE --from APP/SERVICE" in done.err
+
+
+@pytest.mark.parametrize("what", ["", "shop/"])
+def test_forms_that_are_taken(run: Run, what: str) -> None:
+    done = run("why", what)
+    assert done.code == 64
+    assert "APP or APP/SERVICE, such as shop/web" in done.err
+    assert "SLOT" not in done.err
+
+
+def test_an_empty_caller_is_none(run: Run, master: FakeMaster) -> None:
+    master.answers[PATH] = why(whole(), "shop", "api")
+    done = run("why", "shop/api", "--from", "")
+    assert done.code == 64
+    assert "APP/SERVICE, such as shop/web" in done.err
+    assert master.requests == []
+
+
+def test_from_is_not_known_without_a_master(run: Run, tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/none.sock"
+    done = run("why", "shop/api", "--from", "shop/web", "--master", url, "--config", "/none")
+    assert done.code == 3
+    assert "unknown right           whether shop/web may call it" in done.out
+
+
 # without a master
 
 
@@ -159,7 +230,7 @@ def told_before(here: Path, monkeypatch: pytest.MonkeyPatch, up: int) -> None:
     directory = Directory(services=(entry,), peers=(Peer("id2", "web2", "10.0.0.2", 7443),))
     keep(here / "directory.json", "directory", whylocal.Kept(directory))
     ports = (PortTraffic(ServiceName("shop", "api"), 80, up=up, members=2),)
-    carried = whylocal.Carried(ports)
+    carried = Traffic(ports)
     monkeypatch.setattr(whylocal, "_carried", lambda folder, run_dir: carried)
 
 
@@ -168,7 +239,30 @@ def test_no_master_answers_and_this_host_has_no_agent(run: Run, tmp_path: Path, 
     done = run("why", "shop/api", "--config", str(tmp_path / "none.yaml"))
     assert done.code == 3
     assert f"  BROKEN  command         no master answers at unix://{tmp_path}/none.sock" in done.out
-    assert "\nNext:  start it: hullmark master run" in done.out
+    assert "What to do: start it: hullmark master run" in done.out
+    assert done.out.splitlines()[-1] == "Next:  ps -eo pid,stat,args | grep '[m]asterd run'"
+
+
+def test_a_master_elsewhere_is_not_looked_at_here(here: Path) -> None:
+    error = MasterUnavailable("no master answers", remedy="check the address")
+    told = whylocal.without_a_master("shop", "api", error, config(here), is_here=False)
+    assert told.first == "command: no master answers. What to do: check the address"
+    assert told.next == ""
+
+
+def test_a_frozen_master_is_a_broken_link_soon(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection, and says nothing."""
+    for module, name in ((why_command, "ASKED_S"), (why_command, "MASTER_S"), (client, "READ_S")):
+        monkeypatch.setattr(module, name, 0.1)
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(tmp_path / "m.sock"))
+        frozen.listen()
+        done = run("why", "shop/api", "--master", f"unix://{tmp_path}/m.sock")
+    assert done.code == 3
+    assert "BROKEN  command" in done.out
+    assert "no answer within 0.2 s" in done.out
 
 
 def test_without_a_master_this_host_says_what_it_was_told(
@@ -201,7 +295,7 @@ def test_without_a_master_and_files_that_are_damaged(run: Run, here: Path) -> No
     (here / "directory.json").write_text("not this")
     (here / "state-a.json").write_bytes(b"0\n{}")
     told = whylocal.without_a_master(
-        "shop", "api", MasterUnavailable("no master answers"), config(here)
+        "shop", "api", MasterUnavailable("no master answers"), config(here), is_here=False
     )
     found = [link.found for service in told.services for link in service.links]
     assert found == [Found.UNKNOWN, Found.UNKNOWN]

@@ -33,6 +33,7 @@ from tests.unit.compose.apps import web_warnings
         ("volumes: ['/var/run/docker.sock:/s:ro']", "may use the engine's socket is its root"),
         ("volumes: ['/run/podman/podman.sock:/s']", "may use the engine's socket is its root"),
         ("volumes: ['/var/lib/docker/volumes:/v']", "the engine's data"),
+        ("volumes: ['/var/lib/containerd/io.containerd.snapshotter.v1:/v']", "the engine's data"),
         ("volumes: ['/var/lib/hullmark:/v']", "the keys of this host"),
         ("volumes: [{type: bind, source: /run, target: /r}]", "the host's sockets"),
     ],

@@ -100,6 +100,12 @@ def test_deploy(lines: str, deploy: DeploySpec) -> None:
     assert web(lines).deploy == deploy
 
 
+def test_how_a_change_rolls_where_nothing_is_said() -> None:
+    """As the page says."""
+    expected = UpdateConfig(1, 0.0, FailureAction.PAUSE, 5.0, 0.0, UpdateOrder.STOP_FIRST)
+    assert web("").deploy.update == expected
+
+
 @pytest.mark.parametrize(
     ("lines", "limits"),
     [

@@ -133,7 +133,18 @@ def test_names(
 
 
 def test_the_last_files_name_counts(tmp_path: Path) -> None:
-    assert project(tmp_path, "name: a\n" + WEB, "name: b", WEB).name == "b"
+    found = project(tmp_path, "name: a\n" + WEB, "name: b", WEB)
+    assert found.name == "b"
+    (warning,) = found.warnings
+    first, last = tmp_path / "compose.yaml", tmp_path / "1.yaml"
+    assert warning == f"{first}:1: name: several files are one app, and {last} names it b"
+
+
+def test_several_names_are_fine_where_it_is_said_which(tmp_path: Path) -> None:
+    files = ("name: a\n" + WEB, "name: b")
+    assert project(tmp_path, *files, project_name="c").warnings == ()
+    assert project(tmp_path, *files, environment={"COMPOSE_PROJECT_NAME": "c"}).warnings == ()
+    assert project(tmp_path, files[0], files[0], WEB).warnings == ()
 
 
 def test_names_that_do_not_fit(tmp_path: Path) -> None:

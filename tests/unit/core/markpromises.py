@@ -33,6 +33,8 @@ def required(state: Snapshot, app: str, service: Service) -> Mapping[str, int]:
     levels: dict[str, int] = {}
     for each in (*state.loadline.line.require, *service.deploy.placement.require):
         levels[each.control] = max(each.level, levels.get(each.control, 0))
+    if service.container.scope == "cde":
+        levels["container-routing"] = max(2, levels.get("container-routing", 0))
     for word in state.loadline.overrides:
         if state.now < word.until and word.app in ("", app):
             for name in [name for name in levels if word.control in ("*", name)]:
@@ -69,7 +71,10 @@ def eligible(state: Snapshot, service: Service) -> Iterator[str]:
 
 def braked(state: Snapshot, app: str, service: Service) -> bool:
     hosts = list(eligible(state, service))
+    asked = (*state.loadline.line.require, *service.deploy.placement.require)
     for name, level in required(state, app, service).items():
+        if name not in {each.control for each in asked}:
+            continue  # a scope's own needs are no brake's
         failing = sum(not proves(state, host_id, name, level) for host_id in hosts)
         if failing > max(1, state.loadline.line.brake * len(hosts)):
             return True
@@ -128,7 +133,9 @@ def nothing_stops(before: Snapshot, made: Plan, after: Snapshot) -> None:
         others = [at for at, item in kept if slot_of(item) == slot and at != host_id]
         host, seen = before.hosts[host_id], before.observed.get(host_id)
         wanted = service.deploy.placement.constraints
-        misfit = constraints.failing(wanted, host, None if seen is None else seen.facts)
+        misfit = constraints.failing(wanted, host, None if seen is None else seen.facts) or (
+            seen is not None and (service.container.scope == "cde") != (seen.facts.scope == "cde")
+        )
         has_data = promises.stateful(service) or _each_with_data(service)
         drains = host.availability is Availability.DRAINING
         lost = silence_s(before, host_id) > before.lost_after_s

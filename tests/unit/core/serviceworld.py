@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from hullmark.core.generations import next_record
+from hullmark.core.lastknown import proxies_of, record_of
 from hullmark.model.app import (
     App,
     Attachment,
@@ -21,7 +22,7 @@ from hullmark.model.app import (
 from hullmark.model.host import HostFacts, HostRecord
 from hullmark.model.observed import Health, HostState, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId
-from hullmark.model.records import HostAssignments
+from hullmark.model.records import HostAssignments, ProxyRecord
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.fleets import CHANGE, CLUSTER, LEADER
 
@@ -70,6 +71,7 @@ class World:
         self.assigned: dict[str, list[InstanceId]] = {name: [] for name in names}
         self.heard = dict.fromkeys(names, 0.5)
         self.unreported: set[str] = set()
+        self.proxies: dict[str, ProxyRecord] = {}
         self.waited_s = 100.0
         self.addresses: dict[str, str] = {}
         for one in apps:
@@ -119,7 +121,20 @@ class World:
             LOST_S * 0.55,
             addresses=dict(self.addresses),
             address_range=RANGE,
+            proxies=dict(self.proxies),
         )
+
+    def followed(self, *silent: str) -> None:
+        """Another leader follows, who keeps what the former one knew and never hears of these hosts. It waits for them as long as the former one had, who
+        last heard all of them at the same moment."""
+        snapshot = self.snapshot()
+        places = proxies_of(snapshot)
+        records = {host: record_of(snapshot, host, places) for host in self.hosts}
+        self.proxies = {host: kept for host, kept in records.items() if kept is not None}
+        self.waited_s = max(self.heard[host] for host in silent)
+        for host in silent:
+            self.unreported.add(host)
+            del self.heard[host]
 
 
 NAMES = tuple(f"{one}/{key}" for one in ("blog", "shop") for key in ("db", "web"))

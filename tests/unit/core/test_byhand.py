@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from hullmark.core.byhand import (
@@ -13,6 +15,7 @@ from hullmark.core.byhand import (
     acts,
     belongs,
     check_text,
+    plugged,
     program_of,
 )
 from hullmark.core.ration import Ration
@@ -166,3 +169,35 @@ def test_a_ration() -> None:
     assert ration.release(102.0) == 2
     assert ration.release(110.0) == 0
     assert [ration.take(1000.0) for _ in range(3)] == [True, True, False]
+
+
+def plug(action: str, at: float, network: str = "back") -> Sign:
+    return Sign("container", action, "ab12", "", at, {"network": network})
+
+
+@pytest.mark.parametrize(
+    ("events", "running_since", "what"),
+    [
+        ("connect 1100 back", 1000.0, "network-connect"),
+        ("disconnect 1100 back, disconnect 1100.002 back", 1000.0, "network-disconnect"),
+        ("disconnect 1100 back, disconnect 1100 front", 1000.0, "network-disconnect " * 2),
+        (
+            "connect 1100 back, disconnect 1100.1 back, connect 1100.2 back",
+            1000.0,
+            "network-connect network-disconnect network-connect",
+        ),
+        ("disconnect 1100 back, disconnect 1102 back", 1000.0, "network-disconnect " * 2),
+        # a start, a restart, an end, an end and a start by the engine's policy, and one that is not there any more
+        ("connect 999.8 back", 1000.0, ""),
+        ("disconnect 990 back, connect 999.8 back", 1000.0, ""),
+        ("disconnect 1100 back", math.inf, ""),
+    ],
+)
+def test_who_is_put_on_a_network_or_taken_off_while_it_runs(
+    events: str, running_since: float, what: str
+) -> None:
+    told = [
+        plug(action, float(at), network)
+        for action, at, network in (one.split() for one in events.split(", "))
+    ]
+    assert [act.what for act in plugged(told, running_since)] == what.split()

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hullmark.core.directory import all_heard, digest_of, directory_of, tabled
+from hullmark.core.members import is_needed
 from hullmark.model.app import App, PortMode, PortSpec
 from hullmark.model.directory import Admission, Directory, PublishedEntry, ServiceName, Share
 from hullmark.model.host import Availability
 from hullmark.model.observed import Health, InstanceStatus, Phase
 from hullmark.model.orders import Tombstone
+from hullmark.model.records import ProxyRecord
 from hullmark.model.snapshot import Snapshot
 from hullmark.model.wire import canonical, from_wire, to_wire
 from tests.unit.core.fleets import LEADER
@@ -69,7 +71,8 @@ def answers(snapshot: Snapshot, host: str, name: ServiceName) -> bool:
         return False
     if asked.ingress:
         return snapshot.hosts[host].labels.get("edge") == "yes"
-    return bool(snapshot.observed[host].facts.proxy_version)
+    with_one = {key for key, each in snapshot.observed.items() if each.facts.proxy_version}
+    return host in (with_one or snapshot.observed)
 
 
 @few
@@ -108,6 +111,40 @@ def test_a_host_knows_what_it_offers_calls_and_publishes_and_no_more(world: Worl
             for user in one.users:
                 asked = snapshot.apps[user.app].app.services[user.service]
                 assert str(one.name) in asked.uses
+
+
+@few
+@given(worlds())
+def test_a_host_with_a_proxy_knows_the_address_of_all_other_services(world: World) -> None:
+    snapshot = world.snapshot()
+    for host, directory in all_of(snapshot):
+        there = [ServiceName(*name.split("/")) for name in sorted(world.addresses)]
+        rest = [name for name in there if str(name) not in names(directory)]
+        has_proxy = bool(snapshot.observed[host].facts.proxy_version)
+        assert [one.name for one in directory.others] == (rest if has_proxy else [])
+        for one in directory.others:
+            assert (one.address, one.ports) == (world.addresses[str(one.name)], (80,))
+
+
+def test_what_becomes_of_instances_is_no_news_to_hosts_that_have_nothing_to_do_with_them() -> None:
+    world = World([SHOP, app("far", one=service("front"))])
+    world.run("h1", "shop/db")
+    world.run("h3", "far/one")
+    before = tabled(world.snapshot())
+    assert [str(one.name) for one in before["h3"].others] == ["shop/db", "shop/web"]
+    world.run("h1", "shop/db", 2)
+    world.run("h2", "shop/db", 3)
+    after = tabled(world.snapshot(), former=before)
+    assert after.digests["h3"] == before.digests["h3"]
+    assert after.digests["h1"] != before.digests["h1"]
+    world.addresses["shop/web"] = "10.214.0.99"
+    assert tabled(world.snapshot()).digests["h3"] != before.digests["h3"]
+
+
+def test_a_service_without_ports_is_nowhere_refused() -> None:
+    world = World([app("shop", db=service("front", expose=())), app("far", one=service("front"))])
+    world.run("h3", "far/one")
+    assert directory_of(world.snapshot(), "h3").others == ()
 
 
 def test_a_use_is_told_with_its_user_and_needs_no_network() -> None:
@@ -170,7 +207,11 @@ def test_a_removed_host_is_nobody_to_anybody(world: World) -> None:
     del world.hosts["h2"]
     for host, directory in all_of(world.snapshot()):
         assert host != "h2"
-        assert "h2" not in {one.host_id for one in directory.peers}
+        peers = {one.host_id for one in directory.peers}
+        assert "h2" not in peers
+        assert peers.isdisjoint(directory.unproxied)
+        known = {host, *peers, *directory.unproxied}
+        assert known == set(world.hosts), "nobody else is taken for removed"
         assert "h2" not in {one.host_id for one in directory.admissions}
         assert "h2" not in {
             share.host_id for entry in directory.services for share in entry.elsewhere
@@ -221,6 +262,18 @@ def test_where_many_are_silent_at_once_nothing_is_taken_out() -> None:
         world.run(host, "shop/db")
     world.heard.update(h2=LOST_S + 1, h3=LOST_S + 1)
     assert elsewhere(directory_of(world.snapshot(), "h1")) == (Share("h2", 1), Share("h3", 1))
+
+
+def test_a_lost_host_keeps_what_nobody_else_serves() -> None:
+    """Its agent may have been removed: proxy and containers go on."""
+    world = World([SHOP], hosts=4)
+    for host in ("h1", "h2"):
+        world.run(host, "shop/web")
+    world.run("h2", "shop/db")
+    world.heard["h2"] = LOST_S + 1
+    assert elsewhere(directory_of(world.snapshot(), "h1")) == (Share("h2", 1),)
+    world.run("h3", "shop/db", 2)
+    assert elsewhere(directory_of(world.snapshot(), "h1")) == (Share("h3", 1),)
 
 
 def test_a_lost_host_may_still_call_and_is_still_called_by_its_name() -> None:
@@ -333,6 +386,18 @@ def test_a_published_port_is_answered_by_each_host_with_a_proxy() -> None:
     assert found == {"h1": (entry,), "h2": (entry,), "h3": ()}
     assert names(directory_of(world.snapshot(), "h2")) == ["shop/web"]
     assert directory_of(world.snapshot(), "h1").admissions == (Admission("h2", WEB, ("",)),)
+
+
+def test_where_no_host_has_a_proxy_each_that_was_heard_is_told_what_it_is_to_answer() -> None:
+    world = World([app("shop", web=service("front", ports=[PortSpec(80, 8080)]))])
+    for host in world.facts:
+        world.facts[host] = facts(1, proxy=False)
+    world.unreported.add("h3")
+    found = {host: directory_of(world.snapshot(), host) for host in world.hosts}
+    assert [host for host in found if is_needed(found[host], is_installed=False)] == ["h1", "h2"]
+    world.proxies["h3"] = ProxyRecord("192.0.2.3", 7443, ())
+    found = {host: directory_of(world.snapshot(), host) for host in world.hosts}
+    assert [host for host in found if is_needed(found[host], is_installed=False)] == ["h3"]
 
 
 def test_by_constraint_those_hosts_answer_that_are_asked_for() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import pytest
 
 from hullmark.core.ejection import Ejection, Present, Scene, eject, restart_of
+from hullmark.core.ejectionwords import Place, notes
 from hullmark.core.found import Found, FoundState
 from hullmark.core.restart import Attempt
 from hullmark.model.app import (
@@ -22,6 +23,7 @@ from hullmark.model.app import (
     RestartCondition,
     Volume,
 )
+from hullmark.model.directory import PublishedEntry, ServiceName
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.epoch import Epoch
 from hullmark.model.orders import Assignment, InstanceId, Orders, PublishedPort, Tombstone
@@ -293,10 +295,48 @@ def test_what_engines_can_not_do_is_said() -> None:
 
 
 @pytest.mark.parametrize("has_hosts", [False, True])
-def test_who_has_a_hosts_file_of_the_agents_is_named(has_hosts: bool) -> None:
+@pytest.mark.parametrize(
+    ("engine", "then"),
+    [("docker", "without localhost, or not at all"), ("podman", "not start it again after that")],
+)
+def test_who_has_a_hosts_file_of_the_agents_is_named(
+    engine: str, then: str, has_hosts: bool
+) -> None:
     service = bundle_of()
     one = assigned(service)
     orders = Orders("c1", "h1", assignments=(one,), bundles={digest(service): service})
-    (kept,) = eject(Scene(orders, "docker", [Present(found(one), has_hosts=has_hosts)])).kept
-    hosts = "its /etc/hosts is mounted from the agent's state folder: hand it over before that is removed"
-    assert kept.remarks == ((hosts,) if has_hosts else ())
+    (kept,) = eject(Scene(orders, engine, [Present(found(one), has_hosts=has_hosts)])).kept
+    assert len(kept.remarks) == has_hosts
+    for remark in kept.remarks:
+        assert remark.startswith(
+            "its /etc/hosts is mounted from the agent's state folder: hand it over"
+        )
+        assert remark.endswith(then)
+
+
+def test_ports_that_the_proxy_answers_are_told_as_a_project_would_have_them() -> None:
+    web, db = bundle_of(), bundle_of("db")
+    bound = (PublishedPort(81, 8081), PublishedPort(83, 8082, host_ip="192.0.2.11"))
+    first, second, third = assigned(web), assigned(web, 2), assigned(db)
+    name = ServiceName("shop", "web")
+    published = (
+        PublishedEntry(8443, "", name, 443),
+        PublishedEntry(8080, "192.0.2.11", name, 80),
+        PublishedEntry(8081, "192.0.2.11", name, 81),
+        PublishedEntry(8082, "2001:db8::2", name, 82),
+        PublishedEntry(80, "", ServiceName("other", "web"), 80),
+    )
+    triples = ((web, first, found(first, ports=bound)), (web, second, None), (db, third, None))
+    made = ejected(*triples, published=published)
+    place = Place("box", "docker", "unix:///run/docker.sock", "/root/out", "/state")
+    mine = [note for note in notes(made, (), place) if "hullmark-proxy" in note]
+    elsewhere, here = sorted(mine)
+    assert here.startswith("shop/web: the host's proxy answers its published ports")
+    assert here.endswith("ports: ['192.0.2.11:8080:80', '[2001:db8::2]:8082:82', '8443:443']")
+    assert elsewhere.startswith("other/web: ")
+    assert "no instance of it is here" in elsewhere
+    told = ("192.0.2.11:8080:80", "[2001:db8::2]:8082:82", "8443:443")
+    assert made.projects[0].proxied == {"web-1": told, "web-2": told}
+    assert notes(ejected(*triples), (), place) == [
+        n for n in notes(made, (), place) if n not in mine
+    ]

@@ -18,7 +18,7 @@ from hullmark.compose import load
 from hullmark.core.ejection import Ejection
 from hullmark.core.ejectionproject import Member, Project, escaped, project
 from hullmark.core.ejectionservice import Names, duration
-from hullmark.core.ejectionwords import Place
+from hullmark.core.ejectionwords import Place, page
 from hullmark.model.app import (
     Attachment,
     Bundle,
@@ -38,6 +38,7 @@ from hullmark.model.app import (
     Volume,
     bundle,
 )
+from hullmark.model.directory import PublishedEntry, ServiceName
 from hullmark.model.ejection import EngineRestart
 from hullmark.model.orders import InstanceId, PublishedPort
 from tests.unit.compose.test_check import FULL
@@ -253,6 +254,47 @@ def test_no_reader_of_yaml_takes_a_word_for_something_else(word: str) -> None:
     made = document(project("shop", [member(Bundle("shop", "web", spec))]), "box")
     assert f'A: "{word.replace("$", "$$")}"' in made
     assert f'"{word}": "1"' in made
+
+
+@pytest.mark.parametrize("bound", [(), (PublishedPort(80, 8080),)])
+def test_ports_of_the_proxy_are_published_by_who_uncomments_them(
+    tmp_path: Path, bound: tuple[PublishedPort, ...]
+) -> None:
+    name = ServiceName("shop", "web")
+    proxied = (PublishedEntry(8443, "", name, 443), PublishedEntry(8081, "192.0.2.11", name, 81))
+    spec = ContainerSpec("localhost/web", environment={"A": "# - x"}, networks=(Attachment("net"),))
+    service = Bundle("shop", "web", spec, {"net": Network()})
+    made = project("shop", [member(service, ports=bound, proxied=proxied)])
+    path = written(made, tmp_path)
+    text = path.read_text()
+    assert "Once hullmark-proxy is gone" in text
+    assert "Only one" not in text
+
+    def ports() -> list[tuple[int, int]]:
+        found = load([str(path)], environment={}).app.services["web"]
+        assert found.container.environment == spec.environment
+        return [(one.published_first or 0, one.target) for one in found.ports]
+
+    own = [(port.published, port.target) for port in bound]
+    assert ports() == own
+    head, below, tail = text.rpartition("the lines below:\n")
+    path.write_text(head + below + tail.replace("# ", ""))
+    assert ports() == [*own, (8443, 443), (8081, 81)]
+
+
+def test_of_two_that_have_a_port_each_names_the_other() -> None:
+    entry = PublishedEntry(8443, "", ServiceName("shop", "web"), 443)
+    made = Bundle("shop", "web", ContainerSpec("localhost/web"))
+    members = [member(made, replace(WEB, slot=slot), proxied=(entry,)) for slot in (1, 2)]
+    text = document(project("shop", members), "box")
+    first, _, second = text.partition("\n  web-2:")
+    assert "this and web-2 can" in first
+    assert "this and web-1 can" in second
+    page_ = page(project("shop", members), Ejection((), (), (), (), ()), (), PLACE)
+    assert "| web-1 | 8443:443 |" in page_
+    assert "hullmark-proxy" in page_
+    without = project("shop", [member(made)])
+    assert "hullmark-proxy" not in page(without, Ejection((), (), (), (), ()), (), PLACE)
 
 
 def test_every_dollar_is_doubled() -> None:

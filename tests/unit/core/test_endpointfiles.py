@@ -7,8 +7,9 @@ import json
 
 from hullmark.core.endpointfiles import haproxy_fragment, hosts_file, json_text
 from hullmark.core.serviceview import reaches
-from hullmark.core.why import Case
-from hullmark.model.app import PortMode
+from hullmark.core.why import Case, why
+from hullmark.model.app import PortMode, PortSpec
+from hullmark.model.host import PROXY, Listener
 from hullmark.model.observed import Phase
 from hullmark.model.services import Published, ServiceReach, Spot
 from tests.unit.core.whyworld import (
@@ -52,15 +53,63 @@ def test_hosts_that_should_answer_and_do_not_are_named() -> None:
     assert published.silent == ("h2: lost", "h3: it has no proxy that is up")
 
 
+def test_a_host_where_another_program_has_the_port_does_not_answer_it() -> None:
+    other = (Listener(8080, "tcp", "0.0.0.0", "python3"), Listener(8080, "tcp", "fd00::2", PROXY))
+    case = with_facts(whole(), "id1", listeners=other)
+    (published,) = api(case).published
+    assert [spot.host for spot in published.spots] == ["h2", "h3"]
+    assert published.silent == ("h1: python3 has port 8080 of 10.0.0.1",)
+    assert [spot.host for spot in published.taken] == ["h1"]
+    assert "h1 10.0.0.1" not in haproxy_fragment([api(case)])
+    unnamed = (Listener(8080, "tcp", "0.0.0.0", ""),)
+    (published,) = api(with_facts(whole(), "id1", listeners=unnamed)).published
+    assert [spot.host for spot in published.spots] == ["h1", "h2", "h3"]
+
+
+def test_hosts_that_are_not_heard_are_counted_as_unknown() -> None:
+    case = with_snapshot(whole(), heard_s={"id1": 1.0, "id2": 60.0, "id3": 60.0})
+    (published,) = api(with_facts(case, "id1", proxy_version="")).published
+    assert (published.spots, published.unknown, published.known) == ((), 2, True)
+    survey = dataclasses.replace(whole().survey, table=None)
+    ((found,),) = [one.published for one in reaches(survey, "shop", "api")]
+    assert (found.spots, found.known) == ((), False)
+
+
+def test_only_hosts_that_have_the_address_answer_a_port_that_is_published_on_it() -> None:
+    ports = (
+        PortSpec(80, 8080, 8080, host_ip="10.0.0.1"),
+        PortSpec(80, 8080, 8080, host_ip="10.0.0.2"),
+    )
+    first, second = api(with_service(whole(), ports=ports)).published
+    assert [(spot.host, spot.address) for spot in first.spots] == [("h1", "10.0.0.1")]
+    assert [(spot.host, spot.address) for spot in second.spots] == [("h2", "10.0.0.2")]
+    lacking = "10.0.0.1 is not an address of this host"
+    assert first.silent == (f"h2: {lacking}", f"h3: {lacking}")
+
+
+def test_of_a_host_that_tells_no_addresses_any_may_be_its_own() -> None:
+    case = with_service(whole(), ports=(PortSpec(80, 8080, 8080, host_ip="10.0.0.9"),))
+    (published,) = api(with_facts(case, "id3", addresses=())).published
+    assert [spot.host for spot in published.spots] == ["h3"]
+
+
 def test_a_service_without_an_address_says_why() -> None:
     (web,) = reaches(whole().survey, "shop", "web")
-    assert (web.address, web.why_no_address) == ("", "no port of it is known")
+    assert (web.address, web.why_no_address) == ("", "no TCP port of it is known")
     assert api(with_snapshot(whole(), addresses={})).why_no_address == "none was given yet"
 
 
 def test_who_uses_a_service() -> None:
     case = with_service(whole(), "web", uses=("shop/api",))
     assert api(case).users == ("shop/web",)
+
+
+def test_what_it_uses_and_is_not_there_is_told() -> None:
+    case = with_service(whole(), "web", uses=("shop/api", "bank/ledger"))
+    (web,) = reaches(case.survey, "shop", "web")
+    assert web.notes == ("it uses bank/ledger: there is no app bank",)
+    assert web.notes[0] in why(case, "shop", "web").services[0].hints
+    assert api(case).notes == ()
 
 
 def test_what_is_being_removed_is_not_listed() -> None:
@@ -108,6 +157,17 @@ def test_a_haproxy_fragment_of_ports_of_hosts() -> None:
         "",
         "backend shop.api.90",
         "    # no host answers for it now",
+    ]
+
+
+def test_what_answers_its_own_host_alone_is_no_endpoint_for_others() -> None:
+    spots = (Spot("h1", "127.0.0.1", 8080, 1), Spot("h2", "127.0.0.1", 8080, 1))
+    reach = ServiceReach(API, published=(Published(8080, 80, spots=spots),))
+    words = "each host answers for it on a loopback address, for its own programs only"
+    assert hosts_file([reach]).splitlines()[1:] == [f"# api.shop: {words}"]
+    assert haproxy_fragment([reach]).splitlines()[2:] == [
+        "backend shop.api.8080",
+        f"    # {words}",
     ]
 
 

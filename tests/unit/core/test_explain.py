@@ -150,6 +150,14 @@ def test_what_is_kept_on_a_lost_host_names_the_operators_word() -> None:
     )
 
 
+def test_where_the_only_host_is_lost_a_move_is_not_named() -> None:
+    world = world_of(1, ("web", Service(ContainerSpec("x", mounts=DATA))))
+    cut(world, "id1")
+    found = only(world)
+    assert found.nearest == "h1, once it is heard again"
+    assert found.commands == ("hullmark invite HOST",)
+
+
 def test_what_has_its_data_elsewhere_names_the_operators_word() -> None:
     world = world_of(2, ("web", Service(ContainerSpec("x", mounts=DATA))))
     first = where(world)

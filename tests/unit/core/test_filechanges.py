@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hullmark.core.filechanges import compare, is_within, unsafe, within
+from hullmark.core.filechanges import away, compare, is_within, unsafe, within
 from hullmark.model.watchedfile import FileState
 
 FILE = FileState("file", "0644", 0, 0, "a" * 64, size=3, mtime_ns=1, ctime_ns=1, inode=7)
@@ -79,3 +79,17 @@ def test_places() -> None:
 def test_what_others_could_write(state: FileState, said: str) -> None:
     found = unsafe({"/a": state})
     assert (said in found[0]) if said else found == ()
+
+
+def test_a_socket_that_comes_and_goes_is_no_change_and_one_that_is_another_is() -> None:
+    socket = FileState("socket", "0660", 0, 117)
+    assert compare({}, {"/run/docker.sock": socket}) == ()
+    assert compare({"/run/docker.sock": socket}, {}) == ()
+    gone = away({"/run/docker.sock": socket, "/a": FILE}, {})
+    assert gone == {"/run/docker.sock": socket}
+    assert compare(gone, {"/run/docker.sock": replace(socket, inode=9, ctime_ns=4)}) == ()
+    (change,) = compare(gone, {"/run/docker.sock": replace(socket, gid=1000)})
+    assert str(change) == "/run/docker.sock changed: gid 117 -> 1000"
+    (change,) = compare(gone, {"/run/docker.sock": FileState("link", "0777", 0, 0, target="/x")})
+    assert change.fields[0] == "kind"
+    assert away({"/run/docker.sock": socket}, {"/run/docker.sock": FILE}) == {}

@@ -105,6 +105,26 @@ def test_from_outside() -> None:
     assert stat.encrypted is Encrypted.NO
 
 
+def test_what_is_published_on_loopback_is_for_the_hosts_own_programs() -> None:
+    host = PortMode.HOST
+    ports = (
+        PortSpec(80, 8090, 8090, host_ip="127.0.0.1"),
+        PortSpec(81, 8090, 8090, host_ip="192.0.2.1"),
+        PortSpec(82, 8091, 8091),
+        PortSpec(83, 8092, 8092, "udp", mode=host, host_ip="::1"),
+        PortSpec(84, 8093, 8093, "udp", mode=host),
+    )
+    there = fleets.applied(world(), App("lo", {"r": on(ports=ports)}))
+    found = [each for each in flows(there) if each.service == "lo/r"]
+    assert [(each.published, each.ports, each.local) for each in found] == [
+        ((8092,), (83,), True),
+        ((8093,), (84,), False),
+        ((8090,), (81,), False),
+        ((8090,), (80,), True),
+        ((8091,), (82,), False),
+    ]
+
+
 def test_of_one_scope() -> None:
     cde = flows(world(), "cde")
     assert [(each.caller, each.service) for each in cde] == [

@@ -180,7 +180,10 @@ def test_what_is_explained_names_control_and_incident() -> None:
     assert refusal.text == 'control "audit trail" FAILS'
     assert refusal.nearest == "h1 (incident #52)"
     assert slot.nearest == 'h1, once "audit trail" is proven there'
-    assert slot.commands[0] == "hullmark mark override audit-trail --ticket TEXT"
+    assert slot.commands == (
+        "hullmark controls audit-trail --host h1",
+        "hullmark mark override audit-trail --ticket TEXT",
+    )
 
 
 def test_what_runs_every_where_goes_only_where_the_namepasses() -> None:
@@ -280,6 +283,33 @@ def test_a_successor_that_starts_first_starts_where_the_namepasses() -> None:
     assert {item.generation for _, item in world.running()} == {2}
     assert "id3" not in hosts_of(world)
     assert len(hosts_of(world)) == 6
+
+
+def test_a_successor_of_one_that_never_started_is_new_work_too() -> None:
+    """Beside an older one that goes on, on a host that has fallen silent."""
+    world = marked(3)
+    update = UpdateConfig(0, monitor_s=1.0, order=UpdateOrder.START_FIRST)
+
+    def change(number: int) -> None:
+        world.apply(shop(("web", web(f"x:{number}", replicas=3, update=update))))
+
+    def ordered() -> set[int]:
+        return {
+            item.instance.generation for item in world.snapshot().assignments["id1"].assignments
+        }
+
+    change(1)
+    world.pass_s(4.0)
+    world.machines["id1"].connected = False
+    change(2)
+    world.pass_s(6.0)
+    assert ordered() == {1, 2}
+    change(3)
+    world.pass_s(1.0)
+    assert ordered() == {1}
+    world.machines["id1"].connected = True
+    world.pass_s(30.0)
+    assert {item.generation for _, item in world.running()} == {3}
 
 
 def test_a_version_is_taken_back_where_it_was() -> None:

@@ -262,6 +262,26 @@ def test_the_brake(total: int, silent: int, works: int, braked: bool) -> None:
     assert (absence.brake(world.snapshot()) is not None) is braked
 
 
+def test_hosts_that_were_just_enrolled_have_their_time_to_call_before_they_count() -> None:
+    """One that has them and is silent, beside two that were never heard."""
+    world = world_of(4, web())
+    world.heard = {"id1": world.now - 6.0, "id2": world.now}
+    long = dataclasses.replace(world.snapshot(), waited_s=1000.0)
+    young = dataclasses.replace(long, enrolled_s={"id3": 9.0, "id4": 2.0})
+    assert absence.brake(young) is None
+    assert absence.next_turn_s(young) == pytest.approx(1.05)
+    first = dataclasses.replace(young, enrolled_s={"id3": 10.1, "id4": 3.1})
+    found = absence.brake(first)
+    assert found is not None
+    assert found.note == "2 of 3 hosts are silent: nothing moves"
+    for before in (long, dataclasses.replace(young, enrolled_s={"id3": 10.1, "id4": 10.1})):
+        found = absence.brake(before)
+        assert found is not None
+        assert found.note == "3 of 4 hosts are silent: nothing moves"
+    heard = dataclasses.replace(young, heard_s={**young.heard_s, "id3": 6.0, "id4": 6.0})
+    assert absence.brake(heard) is not None, "who called once is new no more"
+
+
 def test_nothing_moves_off_a_host_in_maintenance_until_its_time_is_over() -> None:
     world = world_of(3, web())
     first = where(world)

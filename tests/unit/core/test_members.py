@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from hullmark.core.found import Found, FoundState
 from hullmark.core.members import drain_s, is_needed, members_of
@@ -77,8 +78,11 @@ def test_how_long_it_may_go_on() -> None:
 
 
 def test_what_needs_a_proxy() -> None:
-    assert not is_needed(HERE), "the engine's own names reach what is beside"
-    assert is_needed(THERE)
-    assert is_needed(Directory(published=(PublishedEntry(80, "", WEB, 80),)))
+    needed = functools.partial(is_needed, is_installed=False)
+    assert not needed(HERE), "the engine's own names reach what is beside"
+    assert is_needed(HERE, is_installed=True), "names lead to the proxy, be it down"
+    assert not is_needed(Directory(), is_installed=True)
+    assert needed(THERE)
+    assert needed(Directory(published=(PublishedEntry(80, "", WEB, 80),)))
     used = dataclasses.replace(ENTRY, users=(ServiceName("bank", "api"),))
-    assert is_needed(Directory(services=(used,)))
+    assert needed(Directory(services=(used,)))

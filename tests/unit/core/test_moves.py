@@ -209,6 +209,19 @@ def test_what_runs_on_every_host_has_no_other() -> None:
         asked(fleet(service(1, mode=DeployMode.GLOBAL)))
 
 
+@pytest.mark.parametrize("mounts", [(), (DATA,)], ids=["free", "with data"])
+def test_where_there_is_one_host_nothing_is_moved(mounts: tuple[Mount, ...]) -> None:
+    """And nobody is asked to give up data for that."""
+    placed = fleet(service(1, *mounts), hosts=1)
+    for state in (placed, fleets.silent(placed, ["id1"])):
+        with pytest.raises(Conflict, match=r"shop/web\.1 can't leave host h1") as refused:
+            asked(state)
+        assert refused.value.message.endswith("there is no other host")
+        assert refused.value.remedy.endswith("hullmark invite HOST")
+    pending = with_homes(placed, {"web.1": Home("", (), "id1", WORD)})
+    assert asked(pending, to="h1")[0][0].withdrawn, "a word from before is taken back all the same"
+
+
 def test_what_is_nowhere_has_nothing_to_leave() -> None:
     placed = dataclasses.replace(fleet(service(1)), assignments={})
     with pytest.raises(Conflict, match="is placed nowhere, and has no data anywhere") as refused:

@@ -36,6 +36,14 @@ def test_a_container_that_has_no_id_yet_goes_by_its_name() -> None:
     assert not covers(making, Sign("container", "create", "ab12", "other", 105.0))
 
 
+def test_a_network_that_a_container_is_put_on_goes_by_the_container() -> None:
+    """Podman doesn't tell of the network."""
+    own = Own("network.connect", "shop_back", "ab12", 100.0, 110.0)
+    assert covers(own, sign("connect"))
+    assert not covers(own, sign("disconnect"))
+    assert not covers(own, sign("connect", subject_id="cd34"))
+
+
 def test_a_command_goes_by_its_own_id_where_the_engine_tells_it() -> None:
     running = Own("container.exec", "shop.web.1.g1", "ab12", 100.0, 110.0, exec_id="e1")
     assert covers(running, sign("exec_create", execID="e1"))

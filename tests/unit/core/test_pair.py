@@ -45,7 +45,8 @@ def test_lost_redundancy_degrades_and_says_what_to_type() -> None:
     failing = dataclasses.replace(KNOWN, apps=(AppSummary("shop", "failed", 1, CHANGE),))
     found = told(known=failing, masters=(LEADER,))
     assert found.notes == ("redundancy lost", "app shop failed: ")
-    assert found.next.startswith("hullmark master invite NAME")
+    assert found.next == "hullmark ps shop"
+    assert told(masters=(LEADER,)).next.startswith("hullmark master invite NAME")
 
 
 def test_masters_of_different_versions_are_worth_knowing() -> None:

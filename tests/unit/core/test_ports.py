@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -107,6 +107,18 @@ def test_what_is_ordered_is_held_before_its_host_speaks() -> None:
     ]
 
 
+def test_what_a_lost_host_told_last_is_marked_with_its_age() -> None:
+    for heard_s, word in ((1.0, "ready"), (60.0, "lost")):
+        there = dataclasses.replace(fleet(), heard_s={"id1": heard_s}, waited_s=100.0)
+        found = ledger(there, "web1")
+        assert {(one.host_state, one.told_s) for one in found} == {(word, heard_s)}
+        assert rows(there) == rows(fleet())
+    anew = dataclasses.replace(fleet(), heard_s={"id1": 15.0}, spoke_s={"id1": 14400.0})
+    assert {(one.host_state, one.told_s) for one in ledger(anew)} == {("lost", 14400.0)}
+    unheard = dataclasses.replace(fleet(), observed={}, heard_s={}, waited_s=100.0)
+    assert {(one.host_state, one.told_s) for one in ledger(unheard)} == {("never", None)}
+
+
 def test_an_instance_that_is_not_up_listens_nowhere() -> None:
     stopped = dataclasses.replace(status(WEB), phase=Phase.BACKOFF)
     facts = HostFacts(listeners=(Listener(22, "tcp", "0.0.0.0", "sshd"),))
@@ -115,16 +127,19 @@ def test_an_instance_that_is_not_up_listens_nowhere() -> None:
     assert found[1][2:] == ("shop/web.1", False, "", True, PortState.NOT_LISTENING)
 
 
-def proxied(*listeners: Listener, ingress: tuple[str, ...] = (), proxy: str = "2.6") -> Snapshot:
+def proxied(
+    *listeners: Listener,
+    ingress: tuple[str, ...] = (),
+    proxy: str = "2.6",
+    exposed: tuple[str, ...] = ("9000", "9001/udp"),
+) -> Snapshot:
     """A host with a proxy, and an app with a published port, a service on the host's network, and one that is neither."""
     ports = (PortSpec(80, 443, 443), PortSpec(81, 0, 0), PortSpec(82, 8082, 8082, "udp"))
     app = App(
         "shop",
         {
             "web": Service(ContainerSpec("web:1"), ports=ports, ingress=ingress),
-            "sniff": Service(
-                ContainerSpec("s:1", network_mode="host", expose=("9000", "9001/udp"))
-            ),
+            "sniff": Service(ContainerSpec("s:1", network_mode="host", expose=exposed)),
             "db": Service(ContainerSpec("db:1", expose=("5432",))),
         },
     )
@@ -166,7 +181,16 @@ def test_published_ports_are_the_proxys() -> None:
     [
         ((SSHD,), (False, "", PortState.NOT_LISTENING)),
         ((SSHD, Listener(443, "tcp", "::", "haproxy")), (False, "haproxy", PortState.TAKEN)),
+        (
+            (SSHD, Listener(443, "tcp", "0.0.0.0", "docker-proxy")),
+            (False, "docker-proxy", PortState.TAKEN),
+        ),
         ((), (None, "", PortState.UNKNOWN)),
+        ((SSHD, Listener(443, "tcp", "192.0.2.1", "")), (None, "", PortState.UNKNOWN)),
+        (
+            (SSHD, Listener(443, "tcp", "::", ""), Listener(443, "tcp", "192.0.2.1", PROXY)),
+            (True, PROXY, PortState.OK),
+        ),
     ],
 )
 def test_a_published_port_that_the_proxy_does_not_have(
@@ -176,8 +200,80 @@ def test_a_published_port_that_the_proxy_does_not_have(
     assert (found[3], found[4], found[6]) == said
 
 
-def test_hosts_without_a_proxy_answer_where_they_are_asked_to() -> None:
-    assert 443 not in [row[0] for row in rows(proxied(SSHD, proxy=""))]
+SIX = "fd00::2"
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (
+            (Listener(443, "tcp", "0.0.0.0", "python3"), Listener(443, "tcp", SIX, PROXY)),
+            (False, "python3", PortState.TAKEN),
+        ),
+        (
+            (Listener(443, "tcp", SIX, "python3"), Listener(443, "tcp", "192.0.2.1", PROXY)),
+            (False, "python3", PortState.TAKEN),
+        ),
+        (
+            (
+                Listener(443, "tcp", "127.0.0.1", "python3"),
+                Listener(443, "tcp", "192.0.2.1", PROXY),
+                Listener(443, "tcp", SIX, PROXY),
+            ),
+            (False, "python3", PortState.TAKEN),
+        ),
+        (
+            (Listener(443, "tcp", "0.0.0.0", "docker-proxy"), Listener(443, "tcp", SIX, PROXY)),
+            (False, "docker-proxy", PortState.TAKEN),
+        ),
+        ((Listener(443, "tcp", SIX, PROXY),), (None, PROXY, PortState.UNKNOWN)),
+        (
+            (Listener(443, "tcp", "0.0.0.0", ""), Listener(443, "tcp", SIX, PROXY)),
+            (None, PROXY, PortState.UNKNOWN),
+        ),
+        (
+            (
+                Listener(443, "tcp", "127.0.0.9", "python3"),
+                Listener(443, "tcp", "192.0.2.1", PROXY),
+                Listener(443, "tcp", SIX, PROXY),
+            ),
+            (True, PROXY, PortState.OK),
+        ),
+    ],
+)
+def test_a_published_port_is_the_proxys_at_each_address_of_the_host_or_it_is_not_ok(
+    there: tuple[Listener, ...], said: tuple[Any, ...]
+) -> None:
+    made = proxied(SSHD, *there)
+    state = made.observed["id1"]
+    facts = dataclasses.replace(state.facts, addresses=("192.0.2.1", SIX, "fe80::1"))
+    both = dataclasses.replace(made, observed={"id1": dataclasses.replace(state, facts=facts)})
+    (found,) = (row for row in rows(both) if row[1] is Holder.SERVICE)
+    assert (found[3], found[4], found[6]) == said
+
+
+def test_the_proxys_own_port_is_never_taken_by_a_process_that_may_be_the_proxy() -> None:
+    found = rows(proxied(SSHD, Listener(7443, "tcp", "192.0.2.1", "")))
+    assert [row[1:] for row in found if row[0] == 7443] == [
+        (Holder.PROXY, "for other hosts' proxies", None, "", None, PortState.UNKNOWN)
+    ]
+    for other in ("haproxy", "docker-proxy"):
+        found = rows(proxied(SSHD, Listener(7443, "tcp", "192.0.2.1", other)))
+        states = {row[1]: row[6] for row in found if row[0] == 7443}
+        assert states == {Holder.PROCESS: PortState.NOT_ALLOWED, Holder.PROXY: PortState.TAKEN}
+
+
+def test_hosts_without_a_proxy_are_to_answer_where_they_are_asked_to_and_where_none_has_one() -> (
+    None
+):
+    bare = proxied(SSHD, proxy="")
+    assert [row[6] for row in rows(bare) if row[0] == 443] == [PortState.NOT_LISTENING]
+    beside = proxied(SSHD).observed["id1"]
+    facts = dataclasses.replace(beside.facts, proxy_address="192.0.2.2")
+    other = dataclasses.replace(beside, facts=facts)
+    hosts = {host.host_id: host for host in HOSTS}
+    with_other = dataclasses.replace(bare, hosts=hosts, observed={**bare.observed, "id2": other})
+    assert 443 not in [row[0] for row in rows(with_other)]
     asked = rows(proxied(SSHD, ingress=("node.hostname == web1",), proxy=""))
     assert [row[6] for row in asked if row[0] == 443] == [PortState.NOT_LISTENING]
     elsewhere = rows(proxied(SSHD, ingress=("node.hostname == web2",)))
@@ -205,6 +301,28 @@ def test_programs_and_the_list_of_approved_ports() -> None:
     ]
 
 
+def test_a_program_that_has_another_port_each_time_needs_no_approval_on_loopback() -> None:
+    places = ((40001, "127.0.0.1"), (40002, "::1"), (40003, "0.0.0.0"), (40004, "192.0.2.1"))
+    found = rows(proxied(*(Listener(port, "tcp", where, "x") for port, where in places)))
+    assert [(row[0], *row[5:]) for row in found if row[1] is Holder.PROCESS] == [
+        (40001, None, PortState.OK),
+        (40002, None, PortState.OK),
+        (40003, False, PortState.NOT_ALLOWED),
+        (40004, False, PortState.NOT_ALLOWED),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("port", "listening"), [("40000", False), ("40000/udp", None), ("9000/udp", False)]
+)
+def test_where_nothing_listens_on_a_port_that_the_kernel_gives_away(
+    port: str, listening: Optional[bool]
+) -> None:
+    """Of a UDP port hosts don't tell, whether anybody has it or not."""
+    found = rows(proxied(SSHD, exposed=(port,)))
+    assert [row[3] for row in found if row[2] == "shop/sniff.1"] == [listening]
+
+
 def test_masters_that_run_here() -> None:
     masters = {
         "m1": (("192.0.2.1", 7441), ("192.0.2.1", 7442)),
@@ -217,3 +335,39 @@ def test_masters_that_run_here() -> None:
         (7442, Holder.MASTER, "m1", False, "", None, PortState.NOT_LISTENING),
     ]
     assert 7441 not in [row[0] for row in found if row[1] is Holder.PROCESS]
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1", "localhost", "::1", "::ffff:127.0.0.1", "::1%lo"])
+def test_a_master_on_loopback_runs_on_the_machine_of_all_its_hosts(where: str) -> None:
+    masters = {"m1": ((where, 7441),)}
+    found = rows(proxied(SSHD, Listener(7441, "tcp", "127.0.0.1", "python3")), masters=masters)
+    assert [row for row in found if row[0] == 7441] == [
+        (7441, Holder.MASTER, "m1", True, "python3", None, PortState.OK)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "shown"),
+    [
+        (("127.0.0.1",), [("127.0.0.1", PortState.OK)]),
+        (("192.0.2.1", "127.0.0.1"), [("127.0.0.1", PortState.OK), ("192.0.2.1", PortState.OK)]),
+        (("0.0.0.0", "::"), [("", PortState.OK)]),
+        ((), [("", PortState.NOT_LISTENING)]),
+    ],
+)
+def test_a_masters_port_is_shown_with_the_address_that_it_listens_on(
+    there: tuple[str, ...], shown: list[tuple[str, PortState]]
+) -> None:
+    masters = {"m1": (("127.0.0.1", 7441),)}
+    seen = (Listener(7441, "tcp", address, "python3") for address in there)
+    found = [one for one in ledger(proxied(SSHD, *seen), masters=masters) if one.port == 7441]
+    assert [(one.address, one.state) for one in found] == shown
+    assert {one.kind for one in found} == {Holder.MASTER}
+
+
+def test_a_master_with_another_address_has_its_loopback_where_that_is() -> None:
+    def of_masters(address: str) -> list[int]:
+        masters = {"m1": ((address, 7441), ("127.0.0.1", 7442))}
+        return [row[0] for row in rows(proxied(SSHD), masters=masters) if row[2] == "m1"]
+
+    assert (of_masters("192.0.2.1"), of_masters("192.0.2.9")) == ([7441, 7442], [])

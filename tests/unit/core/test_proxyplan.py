@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hullmark.core import proxylistening
 from hullmark.core.proxyplan import plan
 from hullmark.model.app import ClientAddress
-from hullmark.model.directory import Peer, PublishedEntry, ServiceName, Share
+from hullmark.model.directory import OtherEntry, Peer, PublishedEntry, ServiceName, Share
 from hullmark.model.orders import PublishedPort
 from hullmark.model.proxy import Bridge
 from hullmark.model.proxyplan import Bind, server_name_of, subject_of
@@ -209,6 +209,54 @@ def test_refusing_sockets_are_bounded_and_callers_are_not(monkeypatch) -> None:
     assert sockets == 3 + 1
 
 
+OTHERS = tuple(
+    OtherEntry(ServiceName("far", f"s{number}"), f"10.214.0.{number}", (80, 81))
+    for number in range(7, 9)
+)
+
+
+def test_everybody_is_refused_who_calls_what_has_nothing_to_do_with_this_host() -> None:
+    made = plan(seen(others=OTHERS))
+    for other in OTHERS:
+        for port in other.ports:
+            one = frontend(made, f"ask:{other.name}:{port}".replace("/", ":"))
+            assert [(each.address, each.port, each.interface) for each in one.binds] == [
+                (other.address, port, bridge.interface)
+                for bridge in sorted(BRIDGES, key=lambda each: each.interface)
+            ]
+            assert not one.backend
+    before = plan(SIGHT)
+    assert (made.backends, made.admissions, made.callers) == (
+        before.backends,
+        before.admissions,
+        before.callers,
+    )
+    assert set(before.frontends) < set(made.frontends)
+    assert made.unwatched == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"address": LAN}, {"ports": (80, 0)}, {"name": ServiceName("far", "a b")}, {"name": DB}],
+)
+def test_what_is_told_of_other_services_is_no_more_believed_than_the_rest(change) -> None:
+    odd = replace(OTHERS[0], **change)
+    assert plan(seen(others=(odd,))).frontends == plan(SIGHT).frontends
+
+
+def test_other_services_come_last_where_there_are_too_many(monkeypatch) -> None:
+    refusing = sum(len(one.binds) for one in plan(SIGHT).frontends if one.asks)
+    first = OtherEntry(ServiceName("a", "first"), "10.214.0.9", (80,))
+    monkeypatch.setattr(proxylistening, "MOST_REFUSING", refusing)
+    made = plan(seen(others=(first, *OTHERS)))
+    kept = {one.name for one in plan(SIGHT).frontends}
+    assert kept <= {one.name for one in made.frontends}, "of what this host has to do with"
+    monkeypatch.setattr(proxylistening, "MOST_REFUSING", 2)
+    few = plan(seen(services=(), others=(first, *OTHERS)))
+    assert [(one.name, len(one.binds)) for one in few.frontends] == [("ask:a:first:80", 2)]
+    assert few.unwatched == 5, "the third bridge at the first, and all ports of the others"
+
+
 def test_a_plan_does_not_depend_on_the_order_of_what_is_seen() -> None:
     peers = (*DIRECTORY.peers, Peer(THIRD, "three", "192.0.2.3", 7443))
     shares = (Share(THERE, 1), Share(THIRD, 1))
@@ -268,3 +316,12 @@ def test_few_hosts_are_a_last_resort_and_not_the_same_for_all_services() -> None
     }
     assert {len(each) for each in resorts.values()} == {2}
     assert len(set(resorts.values())) > 1
+
+
+def test_hosts_of_the_cluster_are_known_whether_their_proxies_are_up_or_not() -> None:
+    """One whose proxy is up again looks at the others before a leader, who may be away, has told them."""
+    assert plan(SIGHT).hosts == (THERE,)
+    down = seen(peers=(), unproxied=(THERE, THIRD, HERE, "no host id"))
+    assert plan(down).hosts == tuple(sorted((THERE, THIRD)))
+    assert plan(seen(peers=(), unproxied=())).hosts == ()
+    assert plan(replace(down, certificate="")).hosts == ()

@@ -27,8 +27,8 @@ from hullmark.core.reconcile import (
     resumed,
 )
 from hullmark.core.restart import Attempt, after_error
-from hullmark.model.app import Network, Restart, RestartCondition
-from hullmark.model.observed import Health, Phase
+from hullmark.model.app import Attachment, Bundle, ContainerSpec, Network, Restart, RestartCondition
+from hullmark.model.observed import DISCONNECTED, PAUSED, Health, InstanceStatus, Phase
 from hullmark.model.orders import InstanceId, VolumeRemoval
 from hullmark.model.wire import digest
 from tests.unit.core.engineroom import EPOCH, Story, World, bundle_of, container, orders_of
@@ -302,6 +302,55 @@ def test_nothing_is_done_about_these(state: FoundState, phase: Phase) -> None:
     decision = World(orders_of([(WEB, ONE)]), [container(WEB, ONE, state)]).decide()
     assert decision.actions == ()
     assert decision.statuses[WEB.container_name].phase is phase
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_what_unpauses_a_container_is_said_in_its_engines_words(engine: str) -> None:
+    found = container(WEB, ONE, FoundState.PAUSED)
+    situation = Situation(orders_of([(WEB, ONE)]), {found.name: found}, engine=engine)
+    status = reconcile(situation, 0.0).statuses[WEB.container_name]
+    assert status.detail == f"{PAUSED}{engine} unpause {found.name}"
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_who_was_taken_off_its_networks_is_told_until_it_is_put_back(engine: str) -> None:
+    places = (
+        Attachment("theirs"),
+        Attachment("back", ("main",), ipv4_address="10.213.0.9", ipv6_address="fd00::9"),
+        Attachment("front"),
+    )
+    networks = {"theirs": Network(external="theirs"), "back": Network(), "front": Network()}
+    bundle = Bundle("shop", "web", ContainerSpec("web", networks=places), networks)
+
+    def status(**more: object) -> InstanceStatus:
+        found = container(WEB, bundle, FoundState.RUNNING, **more)
+        situation = Situation(orders_of([(WEB, bundle)]), {found.name: found}, engine=engine)
+        decision = reconcile(situation, 0.0)
+        assert decision.actions == ()
+        return decision.statuses[found.name]
+
+    address = "10.213.0.2"
+    whole = status(addresses={"shop_back": address, "shop_front": address})
+    assert (whole.serving, whole.detail) == (True, "")
+    end = f" {WEB.container_name}"
+    begin = f"{DISCONNECTED}{engine} network connect --alias main --alias web --ip 10.213.0.9"
+    for elsewhere in ({}, {"theirs": address}):
+        taken = status(addresses=elsewhere)
+        assert (taken.phase, taken.serving) == (Phase.BACKOFF, False)
+        assert taken.detail == f"{begin} --ip6 fd00::9 shop_back{end}"
+    on_one = status(addresses={"shop_back": address})
+    assert (on_one.phase, on_one.serving) == (Phase.RUNNING, True), "it serves there"
+    assert on_one.detail == f"{DISCONNECTED}{engine} network connect --alias web shop_front{end}"
+    sick = status(addresses={"shop_back": address}, health=Health.UNHEALTHY, health_output="no")
+    assert sick.detail == "its health check fails: no"
+
+
+def test_who_is_on_networks_of_others_alone_may_have_no_address() -> None:
+    spec = ContainerSpec("web", networks=(Attachment("theirs"),))
+    bundle = Bundle("shop", "web", spec, {"theirs": Network(external="host")})
+    found = container(WEB, bundle, FoundState.RUNNING)
+    decision = World(orders_of([(WEB, bundle)]), [found]).decide()
+    assert decision.statuses[found.name].serving
 
 
 def test_what_was_made_but_not_started_is_started() -> None:

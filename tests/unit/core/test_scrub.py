@@ -173,12 +173,13 @@ def test_any_text_is_taken(text: str) -> None:
      "f1", "12345678-", "eyJabcdefgh.", "authorization:", "\\\"", "password ", "-p", "x/", "a_", "pass", "$6$", " \t"],
 )  # fmt: skip
 def test_time_is_in_proportion_to_the_text(piece: str) -> None:
-    """Four times the text takes no sixteen times as long."""
-    short, long = (piece * (size // len(piece)) for size in (16_000, 64_000))
-    scrubbed(short)
+    """Four times the text takes no sixteen times as long. The least of up to three looks: a cold cache or a busy neighbour only adds."""
+    short = min(_took_s(piece * (16_000 // len(piece))) for _ in range(3))
+    text = piece * (64_000 // len(piece))
+    assert any(_took_s(text) < 0.05 + 10 * short for _ in range(3))
+
+
+def _took_s(text: str) -> float:
     begins = time.process_time()
-    scrubbed(short)
-    middle = time.process_time()
-    scrubbed(long)
-    ends = time.process_time()
-    assert ends - middle < 0.05 + 10 * (middle - begins)
+    scrubbed(text)
+    return time.process_time() - begins

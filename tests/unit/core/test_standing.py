@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from hypothesis import given, settings
@@ -18,10 +18,13 @@ from hullmark.core.overview import (
     host_views,
     orphan_findings,
     outlook,
+    ranked,
 )
 from hullmark.core.roster import Roster
 from hullmark.core.schedule import plan
+from hullmark.core.serviceview import host_state
 from hullmark.core.standing import MAX_WHY, Standing
+from hullmark.core.urgency import Urgency
 from hullmark.model.api import AppSummary, HostGroup, HostView
 from hullmark.model.app import (
     App,
@@ -419,11 +422,42 @@ def test_hosts() -> None:
     assert (first.heard_s, first.labels, first.facts.cpus) == (1.0, {"zone": "a"}, 2)
     assert first.problems == (problem,)
     assert sum(view.instances for view in host_views(state, 5.0)) == 3
+    anew = dataclasses.replace(state, heard_s={"id1": 15.0}, spoke_s={"id1": 14400.0})
+    view = host_views(anew, 5.0)[1]
+    assert (view.state, view.heard_s) == ("lost", 14400.0), "its maintenance ended 15 s ago"
 
 
 def test_a_host_that_polls_but_has_not_reported_is_not_counted_on() -> None:
     state = dataclasses.replace(one_host(), observed={})
     assert host_views(state, 5.0)[0].state == "never"
+
+
+LEADS_SINCE = 50.0
+
+
+@pytest.mark.parametrize(
+    ("enrolled_at", "waited_s", "heard_s", "expected", "note"),
+    [
+        (1.0, 10.0, None, "never", "has not been heard since this leader began"),
+        (1.0, 10.1, None, "lost", "has not been heard since this leader began; what runs there"),
+        (60.0, 10.1, None, "never", "is enrolled and not heard yet"),
+        (60.0, 99.0, 10.1, "lost", "has been silent for 10 s; what runs there goes on"),
+    ],
+)
+def test_a_host_that_a_new_leader_does_not_hear_is_lost_when_it_has_had_its_time(
+    enrolled_at: float, waited_s: float, heard_s: Optional[float], expected: str, note: str
+) -> None:
+    """As it is for all that is decided. Of one that was enrolled under this leader no other leader has heard either."""
+    state = snapshot({}, [HostRecord("id1", "h1", enrolled_at)], {})
+    state = dataclasses.replace(
+        state,
+        leader=dataclasses.replace(state.leader, since=LEADS_SINCE),
+        waited_s=waited_s,
+        heard_s={} if heard_s is None else {"id1": heard_s},
+    )
+    views = host_views(state, 5.0)
+    assert (views[0].state, host_state(state, "id1")) == (expected, expected)
+    assert any(f"host h1 {note}" in told for told in outlook(state, views, ()).notes)
 
 
 def test_what_an_operator_said_of_a_host_is_shown() -> None:
@@ -507,8 +541,9 @@ def test_what_is_only_worth_knowing_comes_after_what_is_wrong() -> None:
     """The first note is what a person reads behind DEGRADED."""
     waiting, broken = (0, "2 changes wait for approval", ""), (1, "break-glass is OPEN", "close it")
     lost = HostView("id2", "h2", "lost", 60.4)
-    assert seen(READY, lost, redundancy=(waiting,)).notes[-1] == waiting[1]
-    found = seen(READY, lost, redundancy=(broken, waiting))
+    behind = tuple(ranked(Urgency.CONTROLS, (broken, waiting)))
+    assert seen(READY, lost, behind=behind[1:]).notes[-1] == waiting[1]
+    found = seen(READY, lost, behind=behind)
     assert (found.notes[0], found.notes[-1]) == (broken[1], waiting[1])
 
 

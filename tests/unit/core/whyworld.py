@@ -6,13 +6,14 @@ Three hosts with a proxy each: `shop/api` runs on h1 and h2, `shop/web`, which c
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from hullmark.core.directory import all_heard, tabled
 from hullmark.core.schedule import plan
 from hullmark.core.serviceview import Survey
-from hullmark.core.why import Case
+from hullmark.core.why import Case, why
 from hullmark.model.app import (
     App,
     Attachment,
@@ -29,11 +30,13 @@ from hullmark.model.orders import Assignment, InstanceId
 from hullmark.model.proxy import PortTraffic, Traffic
 from hullmark.model.records import HostAssignments
 from hullmark.model.snapshot import Snapshot
+from hullmark.model.why import Why
 from tests.unit.core.fleets import CHANGE, CLUSTER, LEADER, next_record
 
 API, WEB = ServiceName("shop", "api"), ServiceName("shop", "web")
 HOSTS = {"id1": API, "id2": API, "id3": WEB}
 SLOTS = {"id1": 1, "id2": 2, "id3": 1}
+COMMANDS = ("docker", "hullmark", "journalctl", "pgrep", "podman", "ps", "ss", "systemctl")
 ADDRESS, PUBLISHED = "10.214.0.2", 8080
 BACK = (Attachment("back"),)
 
@@ -65,7 +68,7 @@ def instance(host_id: str) -> InstanceId:
 
 def state(host_id: str) -> HostState:
     one = instance(host_id)
-    status = InstanceStatus(one, Phase.RUNNING, Health.HEALTHY)
+    status = InstanceStatus(one, Phase.RUNNING, Health.HEALTHY, container_id=f"c-{host_id}")
     return HostState(facts(host_id[2:]), {one.container_name: status})
 
 
@@ -154,3 +157,22 @@ def with_port(case: Case, *host_ids: str, **changes: Any) -> Case:
         for key in host_ids
     }
     return with_traffic(case, found)
+
+
+def walked(case: Case, app: str, service: str = "", caller: Optional[ServiceName] = None) -> Why:
+    """The way, of which each command can be pasted as it is."""
+    told = why(case, app, service, caller)
+    for link in (*told.links, *(link for found in told.services for link in found.links)):
+        assert is_pasted(link.next), link.next
+        assert not link.there or link.next_on == (link.hosts[0] if link.next else "")
+    assert is_pasted(told.next)
+    return told
+
+
+def is_pasted(command: str) -> bool:
+    """Whether a shell takes it: nothing, or programs that are known here, the next one where the first fails or to be read from it."""
+    words = list(shlex.shlex(command, posix=True, punctuation_chars=True))
+    begun = [word for word, before in zip(words, ["||", *words]) if before in ("||", "|")]
+    rest = [word for word in words if word in ("or", "or:", "then") or word[0] in "();&<>`"]
+    known = all(word in (*COMMANDS, "grep", "service", "tail") for word in begun)
+    return not command or (known and begun[0] in COMMANDS and not rest)

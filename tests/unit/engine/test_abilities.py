@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hullmark.engine import abilities, docker_api, limits
-from hullmark.engine.connection import description
+from hullmark.engine.connection import refuse_old
+from hullmark.engine.protocol import EngineInfo
 from hullmark.errors import EngineUnavailable, Refused
 from hullmark.model.app import Attachment, ContainerSpec
 
@@ -74,33 +75,35 @@ def test_limits_are_for_podman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert set(limits.defaults("podman")) == {"nofile", "nproc"}
 
 
-def version(*components: str) -> dict[str, Any]:
-    return {"Version": "4.3.1", "Components": [{"Name": name} for name in components]}
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("podman", "3.4.4"),
+        ("podman", "3.99"),
+        ("docker", "19.03.15"),
+        ("docker", "20.9"),
+        ("docker", "0.12.0"),
+    ],
+)
+def test_an_engine_that_is_too_old_is_as_good_as_none(name: str, found: str) -> None:
+    with pytest.raises(EngineUnavailable) as raised:
+        refuse_old(EngineInfo(name, found, "unix:///x"))
+    assert raised.value.message == (
+        f"the engine at unix:///x is too old: {name} {found}, and containers need "
+        "Docker 20.10 or later, or Podman 4.0 or later"
+    )
 
 
 @pytest.mark.parametrize(
-    ("found", "systemd", "name", "checks"),
+    ("name", "found"),
     [
-        (version("Podman Engine", "Conmon"), False, "podman", False),
-        (version("Podman Engine"), True, "podman", True),
-        (version("Engine", "containerd"), False, "docker", True),
-        ({"Version": "1"}, False, "docker", True),
+        *(("podman", "4.0.0-rc1"), ("podman", "5.7"), ("podman", "")),
+        *(("docker", "20.10.5+dfsg1"), ("docker", "29.1.3"), ("docker", "dev")),
+        *(("docker", "0.0.0-20240612093117-dc5ba58"), ("docker", "0.0.0-dev"), ("podman", "0.0.0")),
     ],
 )
-def test_which_engine_it_is(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    found: dict[str, Any],
-    systemd: bool,
-    name: str,
-    checks: bool,
-) -> None:
-    folder = tmp_path / "system"
-    if systemd:
-        folder.mkdir()
-    monkeypatch.setattr("hullmark.engine.connection.SYSTEMD", folder)
-    info = description(found, "unix:///x")
-    assert (info.name, info.runs_health_checks, info.socket) == (name, checks, "unix:///x")
+def test_one_that_is_new_enough_or_does_not_say_is_taken(name: str, found: str) -> None:
+    refuse_old(EngineInfo(name, found, "unix:///x"))
 
 
 def test_an_engine_is_found_by_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ def test_a_no_in_other_forms(body: bytes, said: str) -> None:
         (ConnectionResetError("reset"), EngineUnavailable),
         (ValueError("not json"), EngineUnavailable),
         (requests.ReadTimeout("slow"), boundary.EngineSilent),
+        (BlockingIOError("the queue for connections is full"), boundary.EngineSilent),
         (
             requests.ConnectionError(
                 urllib3.exceptions.ReadTimeoutError(None, "/x", "slow")  # type: ignore[arg-type]
@@ -95,9 +96,11 @@ def test_no_answer(error: Exception, kind: type[EngineUnavailable]) -> None:
         raise error
     assert type(raised.value) is kind
     assert raised.value.__cause__ is error
-    assert raised.value.remedy == (
-        "start it: systemctl start docker, or: service docker start, or start dockerd"
-    )
+    start = "start it: systemctl start docker, or: service docker start, or start dockerd"
+    if kind is EngineUnavailable:
+        assert raised.value.remedy == start
+    else:
+        assert raised.value.remedy.startswith("it may only be busy: see its log")
 
 
 def test_our_own_errors_pass() -> None:

@@ -209,6 +209,18 @@ def test_listed(words: Any, health: Health) -> None:
     assert inspection.listed(row) == Listed("ab12", "web", ContainerState.RUNNING, health)
 
 
+def test_a_listing_tells_addresses_or_the_first_process() -> None:
+    """Docker's the ones, Podman's own the other. None is something else than not told."""
+    row = {"Id": "ab12", "Names": ["/web"], "State": "running"}
+    networks = {"back": {"IPAddress": "10.1.0.2"}, "host": {"IPAddress": ""}}
+    docker = inspection.listed({**row, "NetworkSettings": {"Networks": networks}})
+    assert (docker.addresses, docker.pid) == ({"back": "10.1.0.2"}, 0)
+    cut_off = inspection.listed({**row, "NetworkSettings": {"Networks": {}}})
+    assert cut_off.addresses == {}
+    podman = inspection.listed({**row, "Networks": ["back"], "Pid": 4711})
+    assert (podman.addresses, podman.pid) == (None, 4711)
+
+
 def happened(action: str, **attributes: str) -> dict[str, Any]:
     known = {"name": "web", "io.hullmark.cluster": "c1", "image": "x", **attributes}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
@@ -44,6 +45,9 @@ class Sight:
 
     def stat(self, name: str, path: str) -> Reading:
         return Reading(name, path, facts={"mode": "0660"}, at=7.0)
+
+    def paths(self, pattern: str) -> tuple[str, ...]:
+        return tuple(path for path in self._files if fnmatch.fnmatch(path, pattern))
 
     def run(self, name: str, argv: Sequence[str], *, most: int = 0) -> Reading:
         return Reading(name, " ".join(argv), "printed", code=0, at=7.0)
@@ -262,9 +266,114 @@ def test_what_is_executable(mode: int, shown: Optional[str]) -> None:
     assert [one["mode"] for one in entries] == ([shown] if shown else [])
 
 
-def test_packet_filters_are_asked_only_where_the_kernel_forwards() -> None:
-    look = probes.looks(Engine({}))["engines.routing"]  # type: ignore[arg-type]
-    path = "/proc/sys/net/ipv4/ip_forward"
-    assert [one.name for one in look(Sight({path: "0\n"}), GIVEN)] == ["engine", "forwarding"]
-    found = look(Sight({path: "1\n"}), GIVEN)
-    assert [one.source.split()[0] for one in found[2:]] == ["nft", "iptables-save"]
+def network(driver: str, *subnets: str, **more: Any) -> Mapping[str, Any]:
+    return {"Driver": driver, "IPAM": {"Config": [{"Subnet": one} for one in subnets]}, **more}
+
+
+CONF = "/proc/sys/net/ipv4/conf"
+LINKS = {f"/sys/class/net/{name}": "" for name in ("lo", "lan", "br0/bridge", "docker0/bridge")}
+FORWARDING = "/proc/sys/net/ipv4/ip_forward"
+NETWORKS = [
+    network(
+        "bridge",
+        "172.17.0.0/16",
+        Id="2f25",
+        Options={"com.docker.network.bridge.name": "docker0"},
+    ),
+    network("bridge", "10.9.0.0/24", "2001:db8::/64", Id="1b4f26e3ff27fbe55a6f", Options={}),
+    network("macvlan", "192.0.2.0/24"),
+    {"Driver": "host", "IPAM": {"Config": None}},
+    {"Driver": "null"},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "networks", "forwarding", "asked"),
+    [
+        ("docker", NETWORKS[:1], "0\n", []),
+        ("docker", NETWORKS[:1], "1\n", ["nft", "iptables-save"]),
+        ("podman", NETWORKS[:1], "0\n", ["nft", "iptables-save"]),
+        ("docker", NETWORKS, "1\n", ["nft", "iptables-save", "ip6tables-save"]),
+        ("docker", NETWORKS, "0\n", ["nft", "ip6tables-save"]),
+    ],
+)
+def test_packet_filters_are_asked_where_the_kernel_forwards_or_will(
+    name: str, networks: Any, forwarding: str, asked: list[str]
+) -> None:
+    own = [{"id": "2f25", "name": "podman", "network_interface": "podman0"}, {"driver": "macvlan"}]
+    engine = Engine({"/networks": networks, "/v4.0.0/libpod/networks/json": own}, name)
+    looks: Any = probes.looks(engine)  # type: ignore[arg-type]
+    found = looks["engines.routing"](
+        Sight({**LINKS, FORWARDING: forwarding, f"{CONF}/docker0": ""}), {"range": "10.213.0.0/16"}
+    )
+    by_name = {one.name: one for one in found}
+    subnets = ["172.17.0.0/16", *(["10.9.0.0/24", "2001:db8::/64"] if networks[1:] else [])]
+    said = json.loads(by_name["networks"].text)
+    bridges = ["docker0"] if len(networks) == 1 else ["br-1b4f26e3ff27", "docker0"]
+    assert said == {
+        "range": "10.213.0.0/16",
+        "subnets": subnets,
+        "taken": subnets[:1] if name == "docker" else [],
+        "bridges": bridges if name == "docker" else ["podman0"],
+        "others": ["br0"] if name == "docker" else ["br0", "docker0"],
+    }
+    assert ("forwarding6" in by_name) is (len(networks) > 1)
+    commands = [one.source.split()[0] for one in found if "rules" in one.name]
+    assert commands == asked
+
+
+def test_interfaces_that_forward_by_themselves() -> None:
+    forwarding = {FORWARDING: "0\n", **{f"{CONF}/{at}/forwarding": "0\n" for at in ("lo", "wan")}}
+    files = {**LINKS, **forwarding, f"{CONF}/lan/forwarding": "1\n"}
+    engine = Engine({"/networks": NETWORKS[:1]})
+    looks: Any = probes.looks(engine)  # type: ignore[arg-type]
+    found = {one.name: one for one in looks["engines.routing"](Sight(files), {})}
+    assert found["forwarding"].text == "0 lan"
+    assert "rules" in found
+
+
+def test_a_network_whose_interface_podman_does_not_say() -> None:
+    own = [{"id": "2f25", "network_interface": "podman0"}]
+    networks = [NETWORKS[0], network("bridge", "10.9.0.0/24", Id="9fc3")]
+    engine = Engine({"/networks": networks, "/v4.0.0/libpod/networks/json": own}, "podman")
+    found = look("engines.routing", engine, {**LINKS, f"{CONF}/podman0": ""})
+    said = json.loads(found["networks"].text)
+    assert (said["bridges"], said["taken"]) == ([], ["172.17.0.0/16"])
+
+
+def test_a_bridge_that_comes_or_goes_while_the_engine_is_asked_is_no_other() -> None:
+    files = dict(LINKS)
+
+    class Making(Engine):
+        def told(self, path: str, **parameters: str) -> Any:
+            files["/sys/class/net/br-9fc3/bridge"] = ""
+            files.pop("/sys/class/net/docker0/bridge", None)
+            return super().told(path, **parameters)
+
+    found = look("engines.routing", Making({"/networks": []}), files)
+    assert json.loads(found["networks"].text)["others"] == ["br0"]
+
+
+@pytest.mark.parametrize(
+    ("port", "others"),
+    [
+        ("lower_lan/device", ["br0", "docker0"]),
+        ("lower_lan.5/lower_lan", ["br0", "docker0"]),
+        ("lower_vnet0/tun_flags", ["br0", "docker0"]),
+        ("lower_veth12/iflink", ["br0"]),
+    ],
+)
+def test_a_network_on_a_bridge_that_others_are_on_too(port: str, others: list[str]) -> None:
+    files = {
+        **LINKS,
+        f"/sys/class/net/docker0/{port}": "",
+        "/sys/class/net/bond0/lower_lan/device": "",
+    }
+    found = look("engines.routing", Engine({"/networks": NETWORKS[:1]}), files)
+    said = json.loads(found["networks"].text)
+    assert (said["bridges"], said["others"]) == (["docker0"], others)
+
+
+def test_links_that_the_kernel_does_not_show() -> None:
+    found = look("engines.routing", Engine({"/networks": NETWORKS}), {FORWARDING: "1\n"})
+    assert (found["networks"].trouble, "rules" in found) == (Trouble.MISSING, False)

@@ -126,7 +126,16 @@ def test_bearer_without_a_credential_and_with_the_other_name(
 
 
 @pytest.mark.parametrize(
-    "realm", ["http://auth.example.com/token", "", "ftp://x/", "http://127.0.0.1.example.com/"]
+    "realm",
+    [
+        "http://auth.example.com/token",
+        "",
+        "ftp://x/",
+        "http://127.0.0.1.example.com/",
+        "http://localhost:80@example.com/",
+        "http://example.com\\@127.0.0.1/",
+        "http://[::1",
+    ],
 )
 def test_a_password_never_goes_out_over_plain_http(
     monkeypatch: pytest.MonkeyPatch, realm: str

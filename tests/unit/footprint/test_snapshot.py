@@ -456,7 +456,9 @@ def test_a_picture_is_written_whole_and_the_same_each_time(
 ) -> None:
     world.write("/etc/motd", "x")
     path = tmp_path / name
-    number, looks = snapshot.record(path, world.host)
+    told: list[int] = []
+    number, looks = snapshot.record(path, world.host, told.append)
+    assert told == list(range(number + 2)), "the head, each record, the end"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
     first = read(str(path))

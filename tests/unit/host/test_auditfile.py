@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hullmark.errors import AuditUnavailable
+from hullmark.host.auditdisk import make_folder
 from hullmark.host.auditfile import TEND_S, Limits
 from hullmark.host.auditreading import files_of, seq_of
 from hullmark.model.audit import Outcome, Stage
@@ -410,3 +411,19 @@ def test_records_are_read_as_they_stand(log: Log) -> None:
     assert file.read(3, 10) == []
     assert file.read(1, 0) == []
     file.close()
+
+
+def test_folders_that_it_makes_are_listed_by_few_and_passed_by_all(tmp_path: Path) -> None:
+    """The master's is within the agent's: the control of logs' permissions looks at both."""
+    shop = tmp_path / "shop"
+    shop.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        make_folder(shop / "hullmark" / "master")
+    finally:
+        os.umask(before)
+    modes = {
+        str(path.relative_to(tmp_path)): f"{path.stat().st_mode & 0o7777:04o}"
+        for path in (shop, shop / "hullmark", shop / "hullmark/master")
+    }
+    assert modes == {"shop": "0755", "shop/hullmark": "0751", "shop/hullmark/master": "0750"}

@@ -53,6 +53,15 @@ def test_a_range_that_the_host_has_a_route_into_is_not_begun_with(told) -> None:
     assert told == []
 
 
+def test_nor_one_of_which_the_host_has_a_route_to_single_addresses(told, monkeypatch) -> None:
+    """Not all of them are named."""
+    singles = [IPv4Network(f"10.231.0.{number}/32") for number in range(1, 15)]
+    monkeypatch.setattr(loopback, "known_networks", lambda: singles)
+    with pytest.raises(Refused, match=r"a route to 10\.231\.0\.1/32, .*10/32, \.\.\.$"):
+        LoopbackAddresses("10.231.0.0/16").have(["10.231.0.99"])
+    assert told == []
+
+
 def test_a_route_that_comes_later_ends_nothing(told, monkeypatch) -> None:
     monkeypatch.setattr(loopback, "known_networks", lambda: (IPv4Network("10.0.0.0/8"),))
     assert LoopbackAddresses("10.214.0.0/16").have(["10.214.0.1", "10.214.0.9"])

@@ -66,11 +66,13 @@ class Host:
         url = f"https://127.0.0.1:{self._served.agents_port}{path}"
         return await self._served.ask("POST", url, body, context=self.context)
 
-    async def begin(self, run: str = "run-1", outages: tuple[Outage, ...] = ()) -> None:
+    async def begin(
+        self, run: str = "run-1", outages: tuple[Outage, ...] = (), addresses: tuple[str, ...] = ()
+    ) -> None:
         """Be heard, with a full report."""
         status, _ = await self.post("/agent/v1/poll", {"run": run, "hold_s": 0})
         assert status == 200
-        facts = HostFacts(architecture="x86_64", cpus=4, memory_bytes=8 << 30)
+        facts = HostFacts(architecture="x86_64", cpus=4, memory_bytes=8 << 30, addresses=addresses)
         state = HostState(facts=facts, outages=outages)
         report = changes(
             None, state, host_id=self.host_id, run=run, sequence=1, epoch=Epoch(1, 1), events=()

@@ -118,6 +118,20 @@ def test_what_can_not_be_is_refused_when_it_is_planned_and_when_it_is_applied() 
     lead(test)
 
 
+def test_who_uses_what_is_removed_is_told() -> None:
+    uses = Service(ContainerSpec("web:1"), uses=("bank/ledger",))
+
+    async def test(cluster: Cluster) -> None:
+        await enroll(cluster)
+        await cluster.apply(request(App("bank", {"ledger": DB}), "r1"), ALICE, no_digest)
+        await cluster.apply(request(App("shop", {"web": uses}), "r2"), ALICE, no_digest)
+        gone = await cluster.remove("bank", RemoveRequest("r3"), ALICE)
+        assert gone.warnings == ("shop/web uses bank/ledger, which nobody can reach then",)
+        assert (await cluster.remove("shop", RemoveRequest("r4"), ALICE)).warnings == ()
+
+    lead(test)
+
+
 def test_a_plan_says_what_an_image_does_not_expose() -> None:
     """Where somebody could look; else it says that apply will."""
     spec = App(

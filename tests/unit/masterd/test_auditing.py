@@ -111,15 +111,23 @@ def test_what_fails_and_what_is_refused_is_recorded(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
-def test_nothing_is_changed_that_cant_be_recorded(tmp_path: Path) -> None:
+def test_nothing_is_changed_that_cant_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hullmark.masterd.auditing.RETRY_S", 0.01)
+
     async def test(served: Served) -> None:
         folder = tmp_path / "audit"
-        file: Any = served.master._auditing.file
+        auditing = served.master._auditing
+        file: Any = auditing.file
+        while auditing._waiting:  # what is still written would end the trouble
+            await auditing._written.passed(auditing._written.value, 1.0)
 
-        def full(entry: Entry, *, essential: bool = False) -> int:
+        def full(*_: object, **__: object) -> int:
             raise AuditUnavailable("the audit log can't be written: no space left")
 
-        good, file.append = file.append, full
+        append, recover = file.append, file.recover
+        file.append = file.recover = full
         status, said = await served.local("PUT", "/v1/apps/shop", apply_body())
         assert (status, said["error"]) == (503, "AuditUnavailable")
         assert "no space left" in said["message"]
@@ -130,7 +138,7 @@ def test_nothing_is_changed_that_cant_be_recorded(tmp_path: Path) -> None:
         assert (status, said["apps"]) == (200, [])
         _, told = await served.local("GET", "/v1/events")
         assert "audit.unwritable" in [event["kind"] for event in told["events"]]
-        file.append = good
+        file.append, file.recover = append, recover
         status, _ = await served.local("PUT", "/v1/apps/shop", apply_body())
         assert status == 200
         _, told = await served.local("GET", "/v1/events")
@@ -332,14 +340,16 @@ class Pair:
 def test_a_leader_that_cant_record_hands_over_to_one_that_can(
     monkeypatch: pytest.MonkeyPatch, trouble: str, why: str, expected: str
 ) -> None:
-    monkeypatch.setattr("hullmark.masterd.unrecorded.LOOK_S", 0.001)
-    monkeypatch.setattr("hullmark.masterd.unrecorded.PATIENCE_S", 0.003)
+    look_s = 1e-6
+    monkeypatch.setattr("hullmark.masterd.unrecorded.LOOK_S", look_s)
+    monkeypatch.setattr("hullmark.masterd.unrecorded.PATIENCE_S", 3 * look_s)
     pair: Any = Pair(MasterView("m2", "standby", why))
     auditing: Any = SimpleNamespace(trouble=trouble)
 
     async def test() -> None:
         task = asyncio.ensure_future(hand_over(auditing, pair))
-        await asyncio.sleep(0.1)
+        for _ in range(100):  # turns of the loop, in each of which it looks
+            await asyncio.sleep(look_s)
         task.cancel()
 
     asyncio.run(test())

@@ -742,8 +742,11 @@ def test_a_caller_who_leaves_does_not_cut_a_change_in_two() -> None:
     lead(test)
 
 
-def test_an_equal_value_of_an_older_revision_proves_nothing() -> None:
+def test_an_equal_value_of_an_older_revision_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A transaction without an answer that did not happen is not taken for one that did, where the key held the same before."""
+    monkeypatch.setattr("hullmark.masterd.leadership.ATTEMPTS_TO_FIND_OUT", 2)
 
     class Lost(MemoryStore):
         lost = False

@@ -12,7 +12,7 @@ import pytest
 from hullmark.core.changes import changes
 from hullmark.core.directory import Table, tabled
 from hullmark.masterd.cluster import Cluster
-from hullmark.masterd.directories import AWAY_S, Directories
+from hullmark.masterd.directories import AWAY_S, LEAST_S, Directories
 from hullmark.model.app import App, Attachment, ContainerSpec, DeploySpec, Network, Service
 from hullmark.model.directory import Directory, DirectoryAnswer
 from hullmark.model.epoch import Epoch
@@ -115,7 +115,7 @@ def test_a_change_is_told_at_once_and_to_those_alone_whom_it_concerns() -> None:
         await asyncio.sleep(0.1)
         assert not waiting.done()
         await second.obey(web=Phase.BACKOFF)
-        assert await waiting < 1.0
+        assert await waiting < 3.0
         assert elsewhere(cluster, first) == {}
         for agent in (second, third):
             assert not cluster.directories.differs(agent.host_id, digests[agent.host_id])
@@ -199,7 +199,7 @@ def test_a_removed_host_is_gone_from_all_directories_at_once() -> None:
         await asyncio.sleep(0)
         change = dataclasses.replace(ALICE, request_id="r9")
         await cluster.hostlife.remove("h2", RemoveHostRequest("r9", force=True), change)
-        assert await waiting < 1.0
+        assert await waiting < 3.0
         after = directory_of(cluster, first)
         assert (after.peers, after.admissions, after.services[0].elsewhere) == ((), (), ())
         assert "id-h2" not in _table(cluster.directories)
@@ -257,9 +257,10 @@ def test_many_changes_within_a_moment_are_told_together(monkeypatch: pytest.Monk
         first, second = await shop_on_two(cluster)
         await until(cluster, lambda: elsewhere(cluster, first) == {"id-h2": 1}, "both serve")
         passes = 0
-        began = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         changes = 0
-        while asyncio.get_running_loop().time() - began < 0.5:
+        while clock() - began < 0.5 or changes < 30:
             for phase in (Phase.BACKOFF, Phase.RUNNING):
                 await second.report(
                     {
@@ -269,8 +270,7 @@ def test_many_changes_within_a_moment_are_told_together(monkeypatch: pytest.Monk
                 )
                 changes += 1
             await asyncio.sleep(0.005)
-        assert changes > 14, "else it shows nothing"
-        assert 1 < passes <= 12
+        assert 1 < passes <= 2 + (clock() - began) / LEAST_S
 
     monkeypatch.setattr("hullmark.masterd.directories.tabled", counted)
     lead(test)

@@ -60,6 +60,18 @@ def test_whoever_looks_first_after_a_stall_ends_it_for_all() -> None:
         assert fleet.waited_s() == 0.0
 
 
+def test_when_the_term_has_ended_it_stays_as_it_was() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    fleet.hear("a", "run-1")
+    pass_time(clock, fleet, 3.0)
+    fleet.rest()
+    clock.now += 30.0
+    assert fleet.heard_s() == {"a": 3.0}
+    fleet.rest()
+    assert fleet.quiet() == {"a": ("ready", 3.0, True)}
+
+
 def test_a_host_that_was_lost_before_a_stall_stays_lost() -> None:
     clock = Clock()
     fleet = fleet_of(clock)
@@ -105,6 +117,27 @@ def test_at_the_end_of_its_maintenance_a_host_has_its_time_anew() -> None:
     assert pass_time(clock, fleet, 11.0) == ["never silent", "a silent", "never lost", "a lost"]
 
 
+def test_a_host_that_is_enrolled_in_this_term_has_its_time_from_then_on() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    fleet.expect(["a"])
+    pass_time(clock, fleet, 30.0)
+    fleet.know(["a", "b"])
+    assert fleet.enrolled_s() == {"b": 0.0}, "a was there before"
+    pass_time(clock, fleet, 4.0)
+    fleet.know(["a", "b", "c"])
+    assert fleet.enrolled_s() == {"b": 4.0, "c": 0.0}
+    clock.now += 30.0
+    assert fleet.enrolled_s() == {"b": 0.0, "c": 0.0}, "this process stood still"
+    assert pass_time(clock, fleet, 20.0) == [], (
+        "of a it was told before, and of those two by other words"
+    )
+    assert fleet.enrolled_s() == {"b": 20.0, "c": 20.0}
+    fleet.hear("b", "run-1")
+    fleet.know(["a", "b"])
+    assert fleet.enrolled_s() == {}
+
+
 def test_a_host_that_was_removed_is_not_waited_for() -> None:
     clock = Clock()
     fleet = fleet_of(clock)
@@ -141,3 +174,35 @@ def test_hosts_in_maintenance_make_nobody_restless() -> None:
         pass_time(clock, fleet, 1.0)
         fleet.hear("a", "run")
     assert fleet.calm_s() is None
+
+
+def test_what_is_told_of_a_hosts_silence_counts_from_when_it_really_called() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    fleet.expect(["never"])
+    fleet.hear("a", "run-1")
+    both = frozenset({"a", "never"})
+    fleet.excuse(both)
+    pass_time(clock, fleet, 3600.0)
+    fleet.excuse(frozenset())
+    end = clock.now + 11.0
+    passages = []
+    while clock.now < end:
+        clock.now += 0.5
+        passages += [one for one in fleet.tick() if one.host_id == "a"]
+    assert [(one.word, one.heard_s) for one in passages] == [("silent", 3608.5), ("lost", 3610.5)]
+    assert fleet.heard_s() == {"a": 11.0, "never": 11.0}
+    assert fleet.spoke_s() == {"a": 3611.0}
+    assert fleet.quiet() == {"a": ("lost", 3611.0, False), "never": ("lost", 11.0, False)}
+    back = fleet.hear("a", "run-1")
+    assert back is not None
+    assert back.heard_s == 3611.0
+    assert fleet.spoke_s() == {"a": 0.0}
+
+
+def test_a_stall_makes_nothing_younger_that_a_host_told() -> None:
+    clock = Clock()
+    fleet = fleet_of(clock)
+    fleet.hear("a", "run-1")
+    clock.now += 300.0
+    assert (fleet.heard_s(), fleet.spoke_s()) == ({"a": 0.0}, {"a": 300.0})

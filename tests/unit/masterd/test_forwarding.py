@@ -21,6 +21,7 @@ from hullmark.masterd import identity, routes
 from hullmark.masterd.accounting import Accounts
 from hullmark.masterd.auditing import Auditing
 from hullmark.masterd.brake import Brake
+from hullmark.masterd.desk import Desk
 from hullmark.masterd.directory import Directory, Rules
 from hullmark.masterd.dispatch import Dispatcher
 from hullmark.masterd.doors import _elsewhere
@@ -168,14 +169,23 @@ def test_everything_is_answered_as_by_the_leader(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
-def test_a_held_question_ends_when_another_master_leads(tmp_path: Path) -> None:
+def test_a_held_question_ends_when_another_master_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(served: Served) -> None:
+        leader_holds, hold = asyncio.Event(), Desk.hold
+
+        async def holding(desk: Desk, after: int, hold_s: float) -> None:
+            leader_holds.set()
+            await hold(desk, after, hold_s)
+
+        monkeypatch.setattr(Desk, "hold", holding)
         async with standby(served, record_of(served.agents_port)) as there:
             await there.ask("PUT", "/v1/apps/shop", apply_body())
             _, detail = await there.ask("GET", "/v1/apps/shop")
             held = f"/v1/apps/shop?after={detail['version'] + 1000}&hold_s=20"
             asking = asyncio.ensure_future(there.ask("GET", held))
-            await asyncio.sleep(0.04)
+            await leader_holds.wait()
             there.cluster.other_leader = None
             status, said = await asking
             assert (status, said["error"]) == (421, "StaleEpoch")

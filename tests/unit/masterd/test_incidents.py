@@ -13,6 +13,7 @@ from hullmark.core.outagealerts import DAY_S
 from hullmark.errors import Conflict, InvalidInput, NotFound
 from hullmark.masterd import incidents as module
 from hullmark.masterd.cluster import Cluster
+from hullmark.masterd.incidentnotes import told
 from hullmark.masterd.incidents import REMOVED, UNTOLD, key_of
 from hullmark.masterd.view import encode
 from hullmark.model.alert import Alert, AlertWord
@@ -386,6 +387,15 @@ def test_no_more_closed_ones_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
     assert module._outdated(known, 2000.0) == [2, 3, 4]
 
 
+def test_a_status_has_the_newest_reason_cut_short() -> None:
+    first, over = outage("o1", 10.0), outage("o2", 30.0, ended=40.0, reason="over")
+    newest = outage("o3", 20.0, reason="x" * 300)
+    lasting = {one.outage_id: one for one in (first, newest, over)}
+    text = told(Incident(1, "trail", lasting), 30.0)
+    assert text == f"incident 1, since 20 s: trail on its own name: {'x' * 100}…"
+    assert told(Incident(1, "trail", {"o1": replace(first, reason="")}), 30.0).endswith("name")
+
+
 def test_the_status_says_it() -> None:
     async def test(world: World) -> None:
         await world.host("h1", outage())
@@ -397,7 +407,8 @@ def test_the_status_says_it() -> None:
         assert status.incidents is not None
         assert (status.incidents.open, status.incidents.unacknowledged) == (1, 1)
         assert status.incidents.oldest_s == pytest.approx(121.0)
-        assert any(note.startswith("incident 1, since 2 min: trail on h1") for note in status.notes)
+        assert "incident 1, since 2 min: trail on h1: stopped" in status.notes
+        assert status.next == "hullmark outages show 1", "who sees it first looks at it first"
         assert world.cluster._term.snapshot().incidents == {"o1": 1}
 
     run(test)

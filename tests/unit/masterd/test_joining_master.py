@@ -44,7 +44,13 @@ class Leader:
         self.lose_answer = False
 
     def __call__(
-        self, master: str, method: str, path: str, body: Optional[bytes], root_pem: str
+        self,
+        master: str,
+        method: str,
+        path: str,
+        body: Optional[bytes],
+        root_pem: str,
+        timeout_s: float,
     ) -> Answer:
         if master in self.silent:
             raise MasterUnavailable(f"{master}: timed out")

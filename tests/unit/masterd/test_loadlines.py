@@ -71,6 +71,16 @@ async def placed(served: Served) -> list[str]:
     return [item["host"] for item in answer["instances"] if item.get("host")]
 
 
+async def refusals(served: Served) -> Any:
+    """Of the only instance."""
+    _, told = await says(served, ALICE, "GET", "/v1/apps/shop/explain?service=web")
+    return told["services"][0]["slots"][0].get("refusals", [])
+
+
+async def is_refused(served: Served) -> bool:
+    return bool(await refusals(served))
+
+
 async def is_placed(served: Served) -> bool:
     return await placed(served) == ["h1"]
 
@@ -83,8 +93,8 @@ def test_a_host_that_fails_gets_nothing_new_until_it_is_mended(tmp_path: Path) -
         assert (status, answer) == (200, {"changed": True})
         assert (await says(served, ALICE, "PUT", "/v1/apps/shop", apply_body()))[0] == 200
         assert await placed(served) == []
-        _, told = await says(served, ALICE, "GET", "/v1/apps/shop/explain?service=web")
-        (refusal,) = told["services"][0]["slots"][0]["refusals"]
+        await eventually(lambda: is_refused(served), "it is planned")
+        (refusal,) = await refusals(served)
         assert (refusal["filter"], refusal["text"]) == ("mark", 'control "audit trail" FAILS')
         _, view = await says(served, BOB, "GET", "/v1/mark")
         assert (view["applied"], view["by"], view["ticket"]) == (True, "alice", "CHG-1")

@@ -121,7 +121,7 @@ def test_a_host_that_does_not_answer_is_named(tmp_path: Path, monkeypatch) -> No
         task, _ = await next_task(one)
         await answer(served, one, task, lines(1))
         _, raw = await asyncio.wait_for(reading, 5)
-        said, remark = records(raw)
+        said, remark = sorted(records(raw), key=lambda one: one.host)
         assert (said.host, said.stream) == ("h1", "stdout")
         assert (remark.host, remark.stream, remark.instance) == ("h2", "hullmark", "")
         assert "does not answer" in remark.text

@@ -215,6 +215,30 @@ def test_a_master_that_comes_back_meanwhile_is_not_forgotten() -> None:
     lead(test, store)
 
 
+def test_nor_one_that_the_leader_heard_of_before_the_change_had_its_turn() -> None:
+    store = prepared_store()
+    key = MASTERS + "m2"
+    record = MasterRecord("m2", "run", "0.4.0", (), (), 1.0)
+    store.commit([], [Put(key, encode(record))])
+
+    async def test(cluster: Cluster) -> None:
+        before = cluster._term.view.modified(key)
+        asked = cluster.operating.forget(
+            ForgetRequest("m2", "f1"), ALICE, (MasterView("m2", "absent", seen_s=90.0),)
+        )
+        forgetting = asyncio.ensure_future(asked)
+        await asyncio.sleep(0)
+        # Its turn comes when this function waits next.
+        value = encode(dataclasses.replace(record, beat=1))
+        cluster._term.view.apply(key, value, store.commit([], [Put(key, value)]).revision)
+        assert cluster._term.view.modified(key) > before
+        with pytest.raises(Conflict):
+            await forgetting
+        assert store.get(key) is not None
+
+    lead(test, store)
+
+
 def test_a_mark_with_a_wrong_name_is_refused(tmp_path: Path) -> None:
     async def test(served: Served) -> None:
         status, answer = await served.local("POST", "/v1/master/mark", {"mark": "a b"})

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from hullmark.masterd.runs import LATE_S
 from hullmark.model.api import ClusterStatus, EventList, HostList
 from hullmark.pki import certificates
 from tests.unit.masterd.serving import Host, Served, eventually, serve
@@ -132,6 +134,36 @@ def test_a_cloned_machine_is_refused_and_shown(tmp_path: Path) -> None:
             return (await post_anew(served, host.context, {"run": "next", "hold_s": 0}))[0] == 200
 
         await eventually(is_taken, "an agent that was started anew is taken")
+
+    serve(tmp_path, test, lost_after=60.0)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_poll_that_was_long_under_way_is_no_clone(tmp_path: Path, closes: bool) -> None:
+    """Of the same life, on a connection that another has taken over from: what counts is whether it is still open a moment later."""
+
+    async def test(served: Served) -> None:
+        host = await served.enroll()
+        await host.begin()
+        async with aiohttp.ClientSession() as other:
+            url = f"https://127.0.0.1:{served.agents_port}{POLL}"
+            body = {"run": "run-1", "hold_s": 5}
+            now = {**body, "hold_s": 0}
+            assert (await served.ask("POST", url, now, context=host.context, session=other))[
+                0
+            ] == 200
+            late = asyncio.ensure_future(host.post(POLL, await host.settled(hold_s=5)))
+            await asyncio.sleep(0.2)
+            assert not late.done()
+            if closes:
+                late.cancel()
+            await asyncio.sleep(LATE_S + 0.2)
+            events = await served.read(EventList, "/v1/events")
+            told = [event.kind for event in events.events].count("host.cloned")
+            assert told == (0 if closes else 1)
+            status, _ = await served.ask("POST", url, now, context=host.context, session=other)
+            assert status == (200 if closes else 403)
+            late.cancel()
 
     serve(tmp_path, test, lost_after=60.0)
 

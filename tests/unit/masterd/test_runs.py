@@ -63,6 +63,20 @@ def test_the_first_word_of_a_restarted_agent_may_be_a_report() -> None:
     assert not world.told
 
 
+def test_an_agent_that_only_reported_to_a_new_leader_may_restart() -> None:
+    world = World()
+    assert world.speaks("one", "a:1")
+    assert world.is_refused("two", "a:2"), "it is there, and may be a clone"
+    assert world.told == [("h1", Alarm("a", "a"))]
+
+    world = World()
+    assert world.speaks("one", "a:1")
+    world.closed.add("a:1")
+    world.poll("two", "a:2")
+    assert world.speaks("two", "a:2")
+    assert not world.told
+
+
 def test_a_half_open_connection_is_given_up_after_its_hold() -> None:
     world = World()
     world.poll("one", "a:1")

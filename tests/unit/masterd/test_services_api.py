@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from hullmark.core.changes import changes
+from hullmark.core.directory import tabled
+from hullmark.core.serviceview import Survey, reaches
 from hullmark.masterd import carrying, services_api, why_api
 from hullmark.model.epoch import Epoch
 from hullmark.model.host import PROXY, HostFacts, Listener
@@ -21,6 +23,7 @@ from hullmark.model.proxy import Down, PortTraffic, Traffic
 from hullmark.model.services import EndpointsAnswer, EndpointsRequest, ServiceList
 from hullmark.model.why import Found, Step, Verdict, Why
 from hullmark.model.wire import from_wire, to_wire
+from tests.unit.core.serviceworld import World, app, facts, service
 from tests.unit.core.whyworld import whole
 from tests.unit.masterd.serving import Host, Served, eventually, serve
 from tests.unit.masterd.test_exec import lines
@@ -116,7 +119,7 @@ class Agent:
             known = {"up": number, "members": number, "connections": 3, **more}
             traffic = from_wire(PortTraffic, {"name": entry["name"], "port": 80})
             ports.append(dataclasses.replace(traffic, **known))
-        return Traffic(tuple(ports))
+        return Traffic(tuple(ports), strangers=5)
 
 
 async def two(served: Served) -> list[Agent]:
@@ -137,8 +140,11 @@ def with_two(tmp_path: Path, test: Any) -> None:
         lives = [asyncio.ensure_future(agent.live()) for agent in agents]
 
         async def settled() -> bool:
-            found = await served.read(Why, "/v1/apps/shop/why")
-            return found.verdict is Verdict.OK
+            found = await served.read(Why, "/v1/apps/shop/why?service=web")
+            links = [link for service in found.services for link in service.links]
+            told = {host for link in links if link.step is Step.MEMBERS for host in link.hosts}
+            steps = {link.step for link in links}
+            return (found.verdict, told) == (Verdict.OK, {"h1", "h2"}) and Step.BETWEEN in steps
 
         try:
             await eventually(settled, "the service serves")
@@ -154,7 +160,11 @@ def with_two(tmp_path: Path, test: Any) -> None:
     serve(tmp_path, run)
 
 
-def test_services_the_way_to_one_and_where_they_answer(tmp_path: Path) -> None:
+def test_services_the_way_to_one_and_where_they_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying, "WITHIN_S", 30.0)  # on a machine that has no time for it, too
+
     async def test(served: Served, agents: list[Agent]) -> None:
         found = await served.read(ServiceList, "/v1/services?app=shop&service=web&traffic=true")
         (web,) = found.services
@@ -166,6 +176,7 @@ def test_services_the_way_to_one_and_where_they_answer(tmp_path: Path) -> None:
             ("h1", 3),
             ("h2", 3),
         ]
+        assert [one.strangers for one in found.traffic] == [5, 5]
         assert (found.asked, found.silent) == (True, ())
 
         way = await served.read(Why, "/v1/apps/shop/why?service=web")
@@ -173,6 +184,12 @@ def test_services_the_way_to_one_and_where_they_answer(tmp_path: Path) -> None:
         (service,) = way.services
         assert {link.step for link in service.links} >= {Step.MEMBERS, Step.BETWEEN}
         assert service.spots == web.published[0].spots
+
+        own = await served.read(Why, "/v1/apps/shop/why?service=web&caller=shop/web")
+        assert (own.verdict, own.caller) == (Verdict.OK, "shop/web")
+        (service,) = own.services
+        members = [link.hosts for link in service.links if link.step is Step.MEMBERS]
+        assert members == [("h1", "h2")], "their proxies were asked"
 
         told = await where(agents[0])
         assert (told.ready, told.same, told.leader.partition("@")[0]) == (True, False, "m1")
@@ -217,6 +234,8 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         assert (status, told["message"]) == (404, "there is no app none")
         found = await served.read(Why, "/v1/apps/none/why")
         assert (found.verdict, found.first) == (Verdict.BROKEN, "app: there is no app none")
+        found = await served.read(Why, "/v1/apps/none/why?service=a&caller=shop/web")
+        assert (found.verdict, found.caller) == (Verdict.BROKEN, "shop/web")
 
     serve(tmp_path, test)
 
@@ -231,14 +250,13 @@ def test_a_host_that_does_not_take_the_directory(
         body = {"services": {"web": 1}, "request_id": "r2"}
         assert (await served.local("POST", "/v1/apps/shop/scale", body))[0] == 200
 
-        async def changed() -> bool:
-            return len(agents[1].directory["services"][0].get("elsewhere", [])) != 1
+        async def told() -> bool:
+            found = await served.read(Why, "/v1/apps/shop/why?service=web")
+            (service,) = found.services
+            broken = [link for link in service.links if link.found is Found.BROKEN]
+            return [(link.step, link.hosts) for link in broken] == [(Step.DIRECTORY, ("h1",))]
 
-        await asyncio.wait({asyncio.ensure_future(eventually(changed, "it is told"))}, timeout=2)
-        found = await served.read(Why, "/v1/apps/shop/why?service=web")
-        (service,) = found.services
-        broken = [link for link in service.links if link.found is Found.BROKEN]
-        assert [(link.step, link.hosts) for link in broken] == [(Step.DIRECTORY, ("h1",))]
+        await eventually(told, "once it has had its time, the host is named")
 
     with_two(tmp_path, test)
 
@@ -258,3 +276,19 @@ def test_a_leader_that_has_not_heard_all_hosts_says_nothing_of_where_services_an
     found = asyncio.run(services_api.endpoints(desk, call))
     assert found.ready
     assert [str(one.name) for one in found.services] == ["shop/api", "shop/web"]
+
+
+def test_each_proxy_is_asked_as_each_may_have_refused_somebody() -> None:
+    world = World([app("shop", db=service("front")), app("far", one=service("front"))], hosts=4)
+    world.run("h1", "shop/db")
+    world.run("h2", "far/one")
+    world.facts["h3"] = facts(3, proxy=False)
+    snapshot = world.snapshot()
+    survey = Survey.of(snapshot, tabled(snapshot))
+    found = reaches(survey, "shop", "db")
+    assert services_api.carriers(survey, found) == (["h1", "h2", "h4"], [])
+    world.facts["h1"] = facts(1, proxy=False)
+    snapshot = world.snapshot()
+    survey = Survey.of(snapshot, tabled(snapshot))
+    asked, silent = services_api.carriers(survey, found)
+    assert (asked, [one.partition(":")[0] for one in silent]) == (["h2", "h4"], ["h1"])

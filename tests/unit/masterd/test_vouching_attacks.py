@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 from contextlib import suppress
 from dataclasses import replace
@@ -264,6 +265,38 @@ def test_a_file_of_heads_that_is_changed_while_it_grows_seals_nothing_more(
         assert (await offered(master, keys, log.head()))[0] == "", "it is as it was"
 
     run(keys, tmp_path, test)
+
+
+def test_a_full_disk_is_told_once_and_when_it_is_over(
+    keys, tmp_path, monkeypatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = Log()
+    log.grow(1)
+    monkeypatch.setattr(logging.getLogger("hullmark"), "propagate", True)
+
+    def told() -> list[tuple[str, str]]:
+        return [(one.levelname, one.message) for one in caplog.records if "sealed" in one.message]
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def test(master: Vouching) -> None:
+        await offered(master, keys, log.head())
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            for _ in range(5):
+                log.grow(1)
+                with pytest.raises(AuditUnavailable, match="No space left"):
+                    await offered(master, keys, log.head())
+        await offered(master, keys, log.head())
+        for _ in range(2000):  # its answer is there a moment before that is told
+            if len(told()) > 1:
+                break
+            await asyncio.sleep(0.005)
+
+    caplog.set_level(logging.INFO, "hullmark")
+    run(keys, tmp_path, test)
+    assert told() == [("ERROR", "heads are not sealed"), ("INFO", "heads are sealed again")]
 
 
 def test_what_a_broken_disk_took_of_an_entry_is_cut_off_later(keys, tmp_path, monkeypatch) -> None:

@@ -74,8 +74,8 @@ def test_a_host_has_its_own_log_vouched_for(tmp_path: Path) -> None:
         log = f"host:{host.host_id}"
         lines = lines_of(log, 3)
         status, answer = await host.post(HEADS_PATH, offer_of(at(host), log, lines))
+        assert status == 200, answer
         seal = from_wire(HeadAnswer, answer).seal
-        assert (status, seal is not None) == (200, True)
         assert seal is not None
         mine = (tmp_path / "master" / "pki" / "master.pem").read_bytes()
         signing.check_seal(seal, certificates.load_chain(mine, "master")[0])
@@ -117,7 +117,8 @@ def test_another_master_has_its_log_vouched_for_and_this_one_not_itself(tmp_path
         status, answer = await ask(
             served, second, HEADS_PATH, offer_of(tmp_path / "m2", "master:m2", lines)
         )
-        assert (status, answer["seal"]["number"]) == (200, 1)
+        assert status == 200, answer
+        assert answer["seal"]["number"] == 1
         status, answer = await ask(
             served, second, AUDIT_PATH, to_wire(shipment_of("master:m2", lines))
         )
@@ -142,7 +143,8 @@ def test_a_standby_vouches_and_takes_no_records_of_hosts(
         monkeypatch.setattr(Cluster, "is_leader", property(lambda self: False))
         monkeypatch.setattr(Cluster, "readable", property(lambda self: True))
         status, answer = await host.post(HEADS_PATH, offer_of(at(host), log, lines))
-        assert (status, answer["seal"]["master"]) == (200, "m1")
+        assert status == 200, answer
+        assert answer["seal"]["master"] == "m1"
         status, _ = await host.post(AUDIT_PATH, to_wire(shipment_of(log, lines)))
         assert status == 421
         status, answer = await ask(served, second, AUDIT_PATH, to_wire(Shipment("master:m2")))

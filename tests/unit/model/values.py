@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import enum
+import functools
 import importlib
 import pkgutil
 import typing
@@ -32,8 +33,9 @@ def dataclasses_of_the_model() -> list[type]:
     return sorted(found, key=lambda cls: (cls.__module__, cls.__name__))
 
 
+@functools.cache
 def values(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of one annotation."""
+    """Values of one annotation. A strategy is made once: each that is new is examined by hypothesis, with all that it leads to."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union:
         return st.one_of(st.none(), values(next(arg for arg in args if arg is not type(None))))

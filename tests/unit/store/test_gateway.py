@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Optional
@@ -36,6 +37,7 @@ class Member:
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
         self.before: Optional[threading.Event] = None
+        self.login: Optional[Answer] = None
         member = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,7 +64,7 @@ class Member:
 
     def answer(self, path: str) -> Answer:
         if path.endswith("/authenticate"):
-            return 200, {"token": f"token {len(self.asked)}"}
+            return self.login or (200, {"token": f"token {len(self.asked)}"})
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -147,6 +149,42 @@ def test_a_token_that_is_never_taken_is_no_unknown_outcome(members: Callable[...
     with pytest.raises(StoreUnavailable) as caught:
         gateway(members(NO_TOKEN), user="hullmark").write("/v3/kv/txn", {})
     assert not isinstance(caught.value, OutcomeUnknown)
+
+
+class Waited:
+    """A lock that tells how many have come to it."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+        self.came = threading.Semaphore(0)
+
+    def __enter__(self) -> None:
+        self.came.release()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_whoever_waits_for_a_login_that_is_not_answered_does_not_try_again(
+    members: Callable[..., Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = members(GOOD)
+    member.login, member.before = LOST, threading.Event()
+    calls = gateway(member, user="hullmark")
+    login = Waited(threading.Lock())
+    monkeypatch.setattr(calls, "_login", login)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(calls.read, "/v3/kv/range", {}) for _ in range(4)]
+        for _ in asked:
+            assert login.came.acquire(timeout=10.0)
+        member.before.set()
+        for one in asked:
+            with pytest.raises(StoreUnavailable):
+                one.result()
+    assert len(member.asked) == 1
+    member.login = None
+    assert calls.read("/v3/kv/range", {}) == GOOD[1]
 
 
 def test_a_password_that_can_not_be_read(members: Callable[..., Member]) -> None:

@@ -66,7 +66,8 @@ def command(
         "expected_generation": expected_generation,
         **({"override_mark": True} if override_mark else {}),
     }
-    text = client.change("PUT", f"/v1/apps/{app.name}", request)
+    with composefiles.placing(loaded):
+        text = client.change("PUT", f"/v1/apps/{app.name}", request)
 
     from hullmark.cli import changing, failure
     from hullmark.cli.waiting import settle
@@ -83,6 +84,6 @@ def command(
             asked,
             app.name,
             quiet,
-            lambda seen: settle(client, app.name, answer.generation, timeout_s, seen),
+            lambda *seen: settle(client, app.name, answer.generation, timeout_s, *seen),
         )
     return changing.tell(asked, client, "apply", answer, waited, quiet, "applied")

@@ -271,16 +271,19 @@ def trace(asked: Asked, requirement: str, host: str, name: str, local: bool, con
     if asked.json:
         show.document("evidence-trace", found, good=found.good)
     else:
-        show.lines(*evidencetext.traced(found, _log_folder(config) if local else ""))
+        log, has_cluster = _of_log(config) if local else ("", True)
+        show.lines(*evidencetext.traced(found, log, has_cluster=has_cluster))
     if found.chain != "whole":
         return EXIT_FAILED
     return EXIT_OK if found.good else EXIT_DEGRADED
 
 
-def _log_folder(config: str) -> str:
+def _of_log(config: str) -> tuple[str, bool]:
+    """This host's folder, and whether it has a cluster."""
     from hullmark.cli import evidencelocal
 
-    return evidencelocal.configuration(config).audit_dir
+    found = evidencelocal.configuration(config)
+    return found.audit_dir, evidencelocal.is_enrolled(found)
 
 
 def _traced(asked: Asked, host: str, when: Period, folder: Path, config: Optional[str]) -> Gathered:

@@ -9,6 +9,7 @@ from typing import Any, Optional
 import click
 
 from hullmark.cli import failure, show
+from hullmark.cli.counting import Counting
 from hullmark.cli.daemon import AGENT_FILE
 from hullmark.cli.options import Asked, offline
 from hullmark.errors import EXIT_DEGRADED, EXIT_OK, Forbidden, InvalidInput, Refused, UsageError
@@ -59,7 +60,8 @@ def _record(asked: Asked, file: str) -> int:
     if os.geteuid() != 0:
         raise Forbidden("a picture of the whole host takes root", remedy="run it as root")
     try:
-        number, looks = snapshot.record(Path(file), snapshot.Host())
+        with Counting("records of this host so far") as counting:
+            number, looks = snapshot.record(Path(file), snapshot.Host(), counting.seen)
     except OSError as error:
         raise Refused(
             f"{file} can't be written: {error.strerror}",

@@ -124,8 +124,9 @@ def drain(
     begin = time.monotonic()
     names = [change.host for change in answer.hosts]
     with goes_on(asked, "the drain", "hullmark hosts"):
-        seen = _unseen if asked.json or quiet else Departures().seen
-        drained = await_drained(client, names, timeout_s, seen)
+        told = not (asked.json or quiet)
+        seen = Departures().seen if told else _unseen
+        drained = await_drained(client, names, timeout_s, seen, told)
     seconds = time.monotonic() - begin
     if asked.json:
         fields = {"hosts": drained.hosts, "outcome": drained.outcome, "seconds": round(seconds, 3)}
@@ -218,10 +219,12 @@ def show_host(asked: Asked, host: str) -> None:
 def _shown(detail: HostDetail) -> Iterable[str]:
     host, facts = detail.host, detail.host.facts
     work = host.maintenance
-    heard = "never" if host.heard_s is None else f"{age(host.heard_s)} ago"
+    heard = "not heard since this leader began"
+    if host.heard_s is not None:
+        heard = f"heard {age(host.heard_s)} ago"
     rows = [
         ("host", f"{host.name} ({host.host_id})"),
-        ("state", f"{host.state}, heard {heard}"),
+        ("state", f"{host.state}, {heard}"),
         ("used", host.availability.value + (f": {host.drain}" if host.drain else "")),
         ("maintenance", f"until {dated(work.until)}, by {work.by} {work.ticket}" if work else ""),
         ("labels", " ".join(f"{key}={value}" for key, value in sorted(host.labels.items()))),

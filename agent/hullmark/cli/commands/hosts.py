@@ -84,10 +84,12 @@ def _away(host: HostView) -> Iterator[str]:
     """Why the leader can't say how the host is, and what to do; of one in maintenance that is expected."""
     if host.maintenance is not None or host.state not in ("silent", "lost", "never"):
         return
-    if host.heard_s is None:
-        yield "not heard since this leader began"
-    else:
-        yield f"not heard for {age(host.heard_s)}; what runs there goes on"
+    text = "not heard since this leader began"
+    if host.heard_s is not None:
+        text = f"not heard for {age(host.heard_s)}"
+    if host.heard_s is not None or host.state == "lost":
+        text += "; what runs there goes on"
+    yield text
     if host.state != "silent":
         start = start_command("agentd")
         yield f"fix: on {host.name}: {start}, or see why it can't reach this master"

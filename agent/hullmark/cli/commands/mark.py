@@ -26,7 +26,10 @@ from hullmark.model.loadline import (
     Override,
     OverrideEnd,
     OverrideRequest,
+    Required,
+    of_scope,
 )
+from hullmark.model.scope import CDE
 from hullmark.model.wire import to_wire
 
 PATH = "/v1/mark"
@@ -57,7 +60,8 @@ Example:
 )
 @online
 def show_mark(asked: Asked) -> None:
-    """Show what the cluster asks of its hosts. Apps may ask for more (x-hullmark.require)."""
+    """Show what the cluster asks of its hosts. Apps may ask for more (x-hullmark.require), and what their scope needs is asked for
+    by itself."""
     view = door.client(asked).ask(LoadLineView, PATH)
     if asked.json:
         show.document("mark", view)
@@ -190,20 +194,24 @@ def _shown(view: LoadLineView) -> Iterator[str]:
             f", ticket {view.ticket}" if view.ticket else ""
         )
         yield from _line(view.line)
+    for each in of_scope(CDE):
+        yield f"scope {CDE} requires {_required(each)}: always, for x-hullmark.scope: {CDE}"
     yield from map(_override, view.overrides)
 
 
 def _line(line: LoadLine) -> Iterator[str]:
     for each in line.require:
-        least = (
-            f", level {each.level} ({LEVELS.get(each.level, '?')}) at least" if each.level else ""
-        )
-        yield f"require {each.control}{least}"
+        yield f"require {_required(each)}"
     if not line.require:
         yield "nothing is required"
     yield f"brake: more than {line.brake * 100:g} % of the hosts that would do fail one control"
     after = f"what may run elsewhere leaves a host that fails for {span(line.drain_after_s)}"
     yield f"drain: {after if line.drain else 'nothing leaves a host because of it'}"
+
+
+def _required(each: Required) -> str:
+    level = LEVELS.get(each.level, "?")
+    return f"{each.control}, level {each.level} ({level}) at least" if each.level else each.control
 
 
 def _override(word: Override) -> str:
@@ -215,7 +223,7 @@ def _override(word: Override) -> str:
 
 def _status(view: LoadLineView, columns: int) -> Iterator[str]:
     if not view.applied:
-        yield "no mark is set; what apps ask for themselves (x-hullmark.require) counts"
+        yield "no mark is set; what apps ask for themselves (x-hullmark.require), and what their scope needs, counts"
     for brake in view.brakes:
         yield from wrapped(_brake(brake), columns, "")
         yield f"  next: hullmark mark override {brake.control} --ticket TEXT   (if the check is wrong)"

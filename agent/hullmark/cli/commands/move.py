@@ -80,7 +80,10 @@ def command(
         show.flush()
     begin = time.monotonic()
     with goes_on(asked, "the move", f"hullmark ps {found.app}"):
-        arrival = await_arrival(client, answer, timeout_s) if wait else Arrival("accepted", ())
+        arrival = Arrival("accepted", ())
+        if wait:
+            told = not (asked.json or quiet)
+            arrival = await_arrival(client, answer, timeout_s, told)
     seconds = time.monotonic() - begin
     if asked.json:
         names = [moved.name for moved in arrival.left]

@@ -61,20 +61,21 @@ Example:
   hullmark outages note 12 --topic cause 'logrotate filled /var'
 
 \b
-Exit codes of the list: 0 no control is out, 1 one is.
+Exit codes of the list: 0 no control is out, 1 one is, 3 nobody
+answers.
 """,
 )
 @local
 @online
 @click.pass_context
-def command(context: click.Context, asked: Asked) -> Optional[int]:
+def command(context: click.Context, asked: Asked) -> None:
     """Incidents: the times in which controls failed, and what people said of them. Without a command those that last are listed.
 
     Without a master on this machine, and without --master, this host's own are listed.
     """
     if context.invoked_subcommand is None:
-        return _list(asked, {"open": True}, nagios=False)
-    return None
+        # What a group returns is lost in click 8.0, which Ubuntu 22.04 has.
+        context.exit(_list(asked, {"open": True}, nagios=False))
 
 
 @command.command(
@@ -87,8 +88,9 @@ Example:
   hullmark outages list --nagios
 
 \b
-Exit codes: 0 no control is out, 1 one is. With --nagios: 0 none,
-1 all that are out are acknowledged, 2 one is not, 3 nobody answers.
+Exit codes: 0 no control is out, 1 one is, 3 nobody answers. With
+--nagios: 0 none, 1 all that are out are acknowledged, 2 one is not,
+3 nobody answers.
 Planned ones count for neither.
 """,
 )

@@ -40,9 +40,9 @@ def command(asked: Asked, project: Project) -> int:
     """Show what `apply` would change, and change nothing."""
     loaded = composefiles.load(project)
     client = door.client(asked)
-    answer = client.decoded(
-        PlanAnswer, client.change("POST", "/v1/plan", to_wire(PlanRequest(loaded.app)))
-    )
+    with composefiles.placing(loaded):
+        text = client.change("POST", "/v1/plan", to_wire(PlanRequest(loaded.app)))
+    answer = client.decoded(PlanAnswer, text)
     warnings = tuple(dict.fromkeys((*loaded.warnings, *answer.warnings)))
     if asked.json:
         fields = {

@@ -45,3 +45,4 @@ def _lines(instances: Sequence[InstanceView], columns: int) -> Iterator[str]:
         word = f"{state(item)}: "
         why = item.why[len(word) :] if item.why.startswith(word) else item.why
         yield from wrapped(why, columns)
+        yield from wrapped(item.note, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hullmark.cli import changing, door
+from hullmark.cli import changing, door, failure
 from hullmark.cli.client import new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.target import app_name
@@ -47,12 +47,14 @@ def command(
     answer = client.decoded(
         ApplyAnswer, client.change("DELETE", f"/v1/apps/{name}", to_wire(request))
     )
+    if not asked.json:
+        failure.warn(answer.warnings)
     waited = None
     if wait:
         waited = changing.wait(
             asked,
             name,
             quiet,
-            lambda seen: vanish(client, name, answer.generation, timeout_s, seen),
+            lambda *seen: vanish(client, name, answer.generation, timeout_s, *seen),
         )
     return changing.tell(asked, client, "rm", answer, waited, quiet, "removed")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
 from hullmark.cli import changing, door, show
+from hullmark.cli.absentees import AFTER_S, Absentees, unseen
 from hullmark.cli.client import Client, new_request_id
 from hullmark.cli.options import Asked, online, quiet, ticket, waiting
 from hullmark.cli.polling import HOLD_S, newer
@@ -15,8 +16,8 @@ from hullmark.cli.table import table, width, wrapped
 from hullmark.cli.target import app_name
 from hullmark.cli.waiting import settle
 from hullmark.cli.words import duration, moment, one_line
-from hullmark.errors import EXIT_DEGRADED, EXIT_OK
-from hullmark.model.api import ApplyAnswer
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK, HullmarkError
+from hullmark.model.api import AppDetail, ApplyAnswer, InstanceView
 from hullmark.model.change import Change
 from hullmark.model.records import RolloutState
 from hullmark.model.rollout import (
@@ -71,7 +72,7 @@ Exit codes: 0 done, 1 still under way or paused.
 def status(asked: Asked, app: str, wait: bool, timeout: str) -> int:
     """Show how far the newest change of APP has come, service by service, and what it waits for."""
     timeout_s = duration(timeout, "--timeout") if wait else 0.0
-    found = _seen(door.client(asked), app_name(app), timeout_s)
+    found = _seen(door.client(asked), app_name(app), timeout_s, told=not asked.json)
     if asked.json:
         show.document("rollout", found)
     else:
@@ -152,7 +153,7 @@ def undo(
             asked,
             name,
             quiet,
-            lambda seen: settle(client, name, answer.generation, timeout_s, seen),
+            lambda *seen: settle(client, name, answer.generation, timeout_s, *seen),
         )
     done = f"as in generation {taken.taken_back} again"
     return changing.tell(asked, client, "rollout-undo", answer, waited, quiet, done)
@@ -198,13 +199,25 @@ def _change(asked: Asked, app: str, action: RolloutAction, ticket: str) -> None:
     show.lines(f"{answer.app}  generation {answer.generation} is {answer.state}{already}")
 
 
-def _seen(client: Client, app: str, timeout_s: float) -> RolloutView:
-    """How it stands now, or once it stands still, or time is over."""
+def _seen(client: Client, app: str, timeout_s: float, *, told: bool) -> RolloutView:
+    """How it stands now, or once it stands still, or time is over. `told`: a host that is lost, and waited for, is named on standard error."""
     path, deadline = f"/v1/apps/{app}/rollout", time.monotonic() + timeout_s
+    absentees = Absentees(client if told else None, timeout_s)
     found = client.ask(RolloutView, path)
     while found.state in GOES_ON and time.monotonic() < deadline:
-        found = newer(client, RolloutView, path, found.version, HOLD_S, deadline)
+        hold_s = min(HOLD_S, absentees.left_s if absentees.is_due else AFTER_S)
+        found = newer(client, RolloutView, path, found.version, hold_s, deadline)
+        if told and found.state in GOES_ON and absentees.is_due:
+            absentees.awaited(unseen(_instances(client, app)))
     return found
+
+
+def _instances(client: Client, app: str) -> Sequence[InstanceView]:
+    """None where nobody can say."""
+    try:
+        return client.ask(AppDetail, f"/v1/apps/{app}").instances
+    except HullmarkError:
+        return ()
 
 
 def _lines(found: RolloutView, columns: int) -> Iterator[str]:

@@ -60,7 +60,10 @@ def command(
     waited = None
     if wait:
         waited = changing.wait(
-            asked, app, quiet, lambda seen: settle(client, app, answer.generation, timeout_s, seen)
+            asked,
+            app,
+            quiet,
+            lambda *seen: settle(client, app, answer.generation, timeout_s, *seen),
         )
     return changing.tell(asked, client, "scale", answer, waited, quiet, "scaled")
 

@@ -9,9 +9,9 @@ import click
 from hullmark.cli import door, servicestext, show
 from hullmark.cli.options import Asked, online
 from hullmark.cli.table import width
-from hullmark.cli.target import parse
+from hullmark.cli.target import SERVICE_FORMS, parse
 from hullmark.core import endpointfiles
-from hullmark.errors import EXIT_DEGRADED, EXIT_OK, NotFound, UsageError
+from hullmark.errors import EXIT_DEGRADED, EXIT_OK, EXIT_UNKNOWN, NotFound, UsageError
 from hullmark.model.services import ServiceList
 
 EPILOG = """\b
@@ -22,7 +22,11 @@ Example:
   hullmark services shop --output json
 
 \b
-Exit codes: 0 all instances serve and all hosts answered, 1 not so.
+Exit codes: 0 all instances serve, their hosts' proxies reach them, no
+other program has a published port, and all hosts answered, 1 not so,
+3 nobody can tell: of each service that lacks instances none is seen to
+serve, all that it lacks are on hosts that are not heard, and no other
+host's proxy is seen to get no answer there.
 """
 FORMS = {
     "hosts": endpointfiles.hosts_file,
@@ -54,7 +58,7 @@ def command(asked: Asked, what: Optional[str], traffic: bool, form: Optional[str
     """
     if form and asked.json:
         raise UsageError("--format and --output json are two forms", remedy="give one of them")
-    target = parse(what) if what else None
+    target = parse(what, SERVICE_FORMS) if what else None
     query = {
         "app": target.app if target else "",
         "service": what.partition("/")[2] if what else "",
@@ -68,9 +72,20 @@ def command(asked: Asked, what: Optional[str], traffic: bool, form: Optional[str
         click.echo(FORMS[form](found.services), nl=False)
         return EXIT_OK
     _show(asked, what, found)
-    lasting = (one for one in found.services if not one.one_shot)
-    well = not found.silent and all(one.serving >= one.wanted for one in lasting)
-    return EXIT_OK if well else EXIT_DEGRADED
+    return _exit(found)
+
+
+def _exit(found: ServiceList) -> int:
+    """What is known to be missing outweighs what nobody knows, and that outweighs hosts that were not asked."""
+    missing = [one for one in found.services if one.missing]
+    if any(not found.is_unknown(one) for one in missing):
+        return EXIT_DEGRADED
+    taken = (spot for one in found.services for each in one.published for spot in each.taken)
+    if any(taken) or any(map(found.shut_in, found.services)):
+        return EXIT_DEGRADED
+    if missing:
+        return EXIT_UNKNOWN
+    return EXIT_DEGRADED if found.silent else EXIT_OK
 
 
 def _show(asked: Asked, what: Optional[str], found: ServiceList) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Optional
+from typing import Optional, TypeVar
 
 import click
 
@@ -14,9 +14,11 @@ from hullmark.cli.options import Asked, online
 from hullmark.cli.polling import UNREACHED
 from hullmark.cli.table import width, wrapped
 from hullmark.cli.words import age, count, duration, one_line
-from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
+from hullmark.errors import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, MasterUnavailable
 from hullmark.model.api import ClusterStatus, HostList
 from hullmark.model.incidentapi import IncidentNumbers
+
+T = TypeVar("T")
 
 EPILOG = """\b
 Example:
@@ -28,6 +30,8 @@ Example:
 Exit codes: 0 ok, 1 degraded, 2 failed, 3 no master answers.
 """
 PAUSE_S = 0.2
+LEAST_S = 1.0
+"""A master that works answers by then, also where the wait is nearly over."""
 _EXITS = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED}
 _INDENT = " " * 10
 WORDS = {"never": "not heard yet"}
@@ -37,7 +41,7 @@ WORDS = {"never": "not heard yet"}
 @click.option(
     "--wait",
     metavar="DURATION",
-    help="First wait, this long at most, until a master answers and leads, and has heard every enrolled host.",
+    help="First wait, this long at most, until a master answers and leads, and hears every host that is not in maintenance.",
 )
 @online
 def command(asked: Asked, wait: Optional[str]) -> int:
@@ -53,20 +57,34 @@ def command(asked: Asked, wait: Optional[str]) -> int:
 
 
 def _wait(client: Client, timeout_s: float) -> Optional[ClusterStatus]:
-    """How it stands once a leader takes changes and has heard all hosts; None where time is over before that, and
-    what then is wrong, the next answer says."""
+    """How it stands once a leader takes changes and hears all hosts that are not in maintenance; None where time is over before that, and
+    what then is wrong, the next answer says. Raises what asking raises where no master answered at the end: it is asked once more, for a moment."""
     deadline = time.monotonic() + timeout_s
+    trouble: Optional[MasterUnavailable] = None
     while time.monotonic() < deadline:
         try:
-            hosts = client.ask(HostList, "/v1/hosts").hosts
-            if all(host.state != "never" for host in hosts):
-                status = client.ask(ClusterStatus, "/v1/status")
+            hosts = _asked(client, HostList, "/v1/hosts", deadline).hosts
+            trouble = None
+            if all(host.state == "ready" or host.maintenance is not None for host in hosts):
+                status = _asked(client, ClusterStatus, "/v1/status", deadline)
                 if status.known and not status.read_only:
                     return status
+        except MasterUnavailable as error:
+            # The first says most: the last tries have little time.
+            trouble = (trouble or error) if isinstance(error.__cause__, OSError) else None
         except UNREACHED:
-            pass
+            trouble = None
         time.sleep(PAUSE_S)
-    return None
+    if trouble is None:
+        return None
+    try:
+        return _asked(client, ClusterStatus, "/v1/status", deadline)
+    except MasterUnavailable:
+        raise trouble from trouble.__cause__
+
+
+def _asked(client: Client, cls: type[T], path: str, deadline: float) -> T:
+    return client.ask(cls, path, only_s=max(LEAST_S, deadline - time.monotonic()))
 
 
 def _lines(status: ClusterStatus, columns: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ from hullmark.cli import composefiles, failure, show
 from hullmark.cli.composefiles import Project
 from hullmark.cli.options import Asked, offline, quiet
 from hullmark.cli.words import count
+from hullmark.errors import InvalidInput
 
 EPILOG = """\b
 Example:
@@ -31,6 +32,8 @@ def command(asked: Asked, project: Project, quiet: bool) -> None:
     from hullmark.compose import shown
 
     loaded = composefiles.load(project)
+    if loaded.clashes:
+        raise InvalidInput(loaded.clashes)
     if asked.json:
         show.document(
             "validate",

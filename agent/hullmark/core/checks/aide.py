@@ -41,7 +41,7 @@ def judge_database(seen: Seen) -> Finding:
     if database.trouble is Trouble.MISSING:
         return failed(
             f"AIDE was never initialised: there is no {database.source}",
-            "Make a baseline of the host while it is known to be good: aide --init.",
+            "Make a baseline of the host while it is known to be good: aideinit on Debian and Ubuntu, elsewhere aide --init.",
         )
     unread = untold(database)
     if unread is not None:

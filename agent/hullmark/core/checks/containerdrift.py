@@ -17,6 +17,7 @@ from hullmark.core.checks.described import (
     joined,
     listed,
     loaded,
+    of_each,
 )
 from hullmark.core.checks.judge import Seen, error, failed, first_line
 from hullmark.model.control import Finding, Trouble
@@ -55,10 +56,7 @@ def drift(seen: Seen) -> Finding:
         return error("what the engine confines containers with: not understood")
     wrong: list[str] = []
     unclear: list[str] = []
-    for reading in seen.readings:
-        if not reading.name.startswith("container:"):
-            continue
-        name = reading.name.partition(":")[2]
+    for name, reading in of_each(seen, "container"):
         found = described(reading)
         if found is None:
             return error(f"what the engine says of container {name} is not understood")
@@ -209,10 +207,7 @@ def files(seen: Seen) -> Finding:
         return finding
     wrong: list[str] = []
     unclear: list[str] = []
-    for reading in seen.readings:
-        if not reading.name.startswith("changes:"):
-            continue
-        name = reading.name.partition(":")[2]
+    for name, reading in of_each(seen, "changes"):
         said = loaded(reading)
         entries = _entries(said)
         if entries is None:

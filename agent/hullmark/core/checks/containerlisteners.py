@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
-from hullmark.core.checks.described import engine_untold, excused, joined, loaded
+from hullmark.core.checks.described import engine_untold, excused, joined, loaded, of_each
 from hullmark.core.checks.judge import Seen, error, failed, not_understood, untold
 from hullmark.model.control import Finding, Reading
+from hullmark.model.loopback import is_loopback
 
 EPHEMERAL_FROM = 32768
 """Where the kernel gives a UDP socket a port by itself, it is of a caller, not of a listener (ip(7), ip_local_port_range)."""
@@ -22,16 +22,13 @@ def listeners(seen: Seen) -> Finding:
         return finding
     wrong: list[str] = []
     unclear: list[str] = []
-    for reading in seen.readings:
-        if not reading.name.startswith("listeners:"):
-            continue
+    for name, reading in of_each(seen, "listeners"):
         trouble = untold(reading)
         if trouble is not None:
             return trouble
         said = _understood(reading)
         if said is None:
             return not_understood(reading)
-        name = reading.name.partition(":")[2]
         found = [one for one in _undeclared(said) if not excused(seen.texts("except"), name, one)]
         words = [f"{name} listens on {one}, which it did not declare" for one in found]
         (wrong if said["told"] else unclear).extend(words)
@@ -59,19 +56,9 @@ def _undeclared(said: Mapping[str, Any]) -> Iterator[str]:
         (port, str(protocol))
         for protocol, address, port in said["sockets"]
         # Nobody else is in a network of its own, and an engine's name server answers there.
-        if said.get("network") == "host" or not _is_loopback(str(address))
+        if said.get("network") == "host" or not is_loopback(str(address))
     }
     for port, protocol in sorted(ports):
         text = f"{port}/{protocol}"
         if text not in declared and not (protocol == "udp" and port >= EPHEMERAL_FROM):
             yield text
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback

@@ -13,6 +13,7 @@ from hullmark.core.checks.described import (
     excused,
     joined,
     listed,
+    of_each,
 )
 from hullmark.core.checks.judge import Judge, Seen, error, failed
 from hullmark.model.checkkinds.containers import RULES
@@ -35,10 +36,7 @@ def settings(seen: Seen) -> Finding:
     if security is None:
         return error("what the engine confines containers with: not understood")
     wrong: list[str] = []
-    for reading in seen.readings:
-        if not reading.name.startswith("container:"):
-            continue
-        name = reading.name.partition(":")[2]
+    for name, reading in of_each(seen, "container"):
         found = described(reading)
         if found is None:
             return error(f"what the engine says of container {name} is not understood")

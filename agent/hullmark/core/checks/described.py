@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Optional
@@ -63,6 +63,14 @@ def engine_untold(seen: Seen) -> Optional[Finding]:
     said = loaded(engine)
     known = isinstance(said, dict) and said.get("name") in ("docker", "podman")
     return None if known else not_understood(engine)
+
+
+def of_each(seen: Seen, kind: str) -> Iterator[tuple[str, Reading]]:
+    """What was read of each container, with its name: readings called `KIND:NAME`."""
+    for reading in seen.readings:
+        head, colon, name = reading.name.partition(":")
+        if colon and head == kind:
+            yield name, reading
 
 
 def listed(reading: Optional[Reading]) -> Optional[tuple[str, ...]]:

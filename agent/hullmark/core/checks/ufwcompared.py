@@ -25,10 +25,17 @@ _ENABLED = re.compile(r"^\s*ENABLED\s*=\s*[\"']?(yes|no)\b", re.MULTILINE | re.I
 _POLICY = re.compile(r"^\s*DEFAULT_(INPUT|OUTPUT|FORWARD)_POLICY\s*=\s*[\"']?(\w+)", re.MULTILINE)
 _JUMP = re.compile(r"(?:\b(?:jump|goto)|-[jg]) (\S+)$")
 BUILT_IN = ("INPUT", "FORWARD", "OUTPUT")
+_ANEW = "/usr/lib/ufw/ufw-init flush-all, and ufw enable (an engine's rules go with it until it is restarted), or boot"
 RELOAD = (
     "compare with iptables-save and find out who changed it; then ufw reload, and where that does not mend it: "
-    "/usr/lib/ufw/ufw-init flush-all, and ufw enable"
+    + _ANEW
 )
+FLUSHED = (
+    "find out who flushed ufw's rules: nftables does by its file, also at boot while ufw loads them; where it starts beside ufw, "
+    "systemctl disable nftables, or update-rc.d nftables disable. Then " + _ANEW
+)
+_CUT_OFF = " does not jump to "
+"""Between a chain and the chain of ufw's that isn't reached from it any more. `ufw reload` doesn't mend that."""
 _OURS = ("skip-to-policy-", "reject-", "track-")
 """Chains that ufw fills by its defaults, not by its files."""
 
@@ -56,7 +63,8 @@ def judge(seen: Seen) -> Finding:
             found += _chain(prefix, place, saved, live)
         wrong = next((each for each in found if not each.startswith(UNTOLD)), "")
         if wrong:
-            return failed(f"live rules differ from ufw's files (IPv{kind}): {wrong}", RELOAD)
+            remedy = FLUSHED if any(_CUT_OFF in each for each in found) else RELOAD
+            return failed(f"live rules differ from ufw's files (IPv{kind}): {wrong}", remedy)
         if found:
             return error(f"can't be compared (IPv{kind}): rule of {found[0][len(UNTOLD) :]}")
     return seen.passed()
@@ -114,11 +122,11 @@ def _built_in(seen: Seen, prefix: str, policies: dict[str, str], live: Rules) ->
             yield f"{chain} has policy {live.policies.get(('filter', chain), 'accept')}"
         for part in ("before", "after"):
             if not _jumps(live.of("filter", chain), f"{prefix}{part}-{chain.lower()}"):
-                yield f"{chain} does not jump to {prefix}{part}-{chain.lower()}"
+                yield f"{chain}{_CUT_OFF}{prefix}{part}-{chain.lower()}"
         if not _jumps(
             live.of("filter", f"{prefix}before-{chain.lower()}"), f"{prefix}user-{chain.lower()}"
         ):
-            yield f"{prefix}before-{chain.lower()} does not jump to {prefix}user-{chain.lower()}"
+            yield f"{prefix}before-{chain.lower()}{_CUT_OFF}{prefix}user-{chain.lower()}"
         yield from _own_chains(prefix, chain, policies[chain].upper(), live)
     known = (f"{prefix}*", *seen.texts("jumps"))
     for rule in live.of("filter", "INPUT"):

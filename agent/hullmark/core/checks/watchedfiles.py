@@ -10,7 +10,10 @@ from hullmark.core.checks.judge import Judge, Seen, error, failed, untold
 from hullmark.model.control import RUNNING, Finding, Reading
 
 WATCH, CANARY_READING, SAFE, CHANGES = "watch", "canary", "safe", "changes"
-JUDGE_IT = "find out who changed it, and whether it was meant: hullmark audit show --kind file"
+JUDGE_IT = (
+    "find out whether it was meant: hullmark audit show --kind file says what became another, and when; who did it, logs of packages, "
+    "configuration management and auditd may say"
+)
 NAMED = 3
 
 

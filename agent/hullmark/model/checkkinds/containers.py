@@ -24,7 +24,13 @@ USUAL = tuple(name for name in RULES if name != "cpu")
 PATHS = (
     *("/", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/sys", "/usr"),
     *("/bin", "/sbin", "/run", "/var", "/var/run", "/var/lib", "/var/lib/docker"),
-    *("/var/lib/containers", "/var/log", "/etc/hullmark", "/var/lib/hullmark"),
+    *(
+        "/var/lib/containerd",
+        "/var/lib/containers",
+        "/var/log",
+        "/etc/hullmark",
+        "/var/lib/hullmark",
+    ),
 )
 _EXCEPT = Parameter(Form.TEXTS, "excused: `CONTAINER RULE`, each with * and ?", ())
 

@@ -115,6 +115,13 @@ def test_no_baseline_to_trust(found, reason) -> None:
     assert (found.status, found.reason) == (Status.FAIL, reason)
 
 
+def test_how_a_first_baseline_is_made_is_said_for_each_family() -> None:
+    """Debian's AIDE, and so Ubuntu's, knows no configuration that isn't named: `aide --init` ends in an error."""
+    assert database(trouble=Trouble.MISSING).remedy.endswith(
+        ": aideinit on Debian and Ubuntu, elsewhere aide --init."
+    )
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -41,6 +41,7 @@ def listeners(*readings: Reading, **changed: Any) -> Finding:
         (("tcp", "127.0.0.1", 9000), ""),
         (("tcp", "::1", 9000), ""),
         (("tcp", "::ffff:127.0.0.1", 9000), ""),
+        (("tcp", "::1%lo", 9000), ""),
         (("tcp", "::ffff:10.0.0.1", 9000), "9000/tcp"),
     ],
 )

@@ -86,6 +86,7 @@ def bind(source: str, **more: Any) -> dict[str, Any]:
         ("engine-socket", bind("/run/podman/podman.sock")),
         ("host-paths", bind("/etc/")),
         ("host-paths", bind("/")),
+        ("host-paths", bind("/var/lib/containerd")),
         ("propagation", bind("/srv/x", Propagation="rshared")),
         ("no-new-privileges", {"host": {"SecurityOpt": None}}),
         ("no-new-privileges", {"host": {"SecurityOpt": ["no-new-privileges:false"]}}),

@@ -361,6 +361,15 @@ def test_live_rules_that_differ_from_ufws(live: str, reason: str) -> None:
     assert reason in found.reason
 
 
+def test_who_flushed_ufws_rules_is_looked_for_where_they_are_not_reached() -> None:
+    """Whether all went or, as at boot, only what was loaded before."""
+    cut_off = UFW_LIVE.replace("add rule ip filter INPUT counter jump ufw-before-input\n", "")
+    for live in (cut_off, "add table ip filter\n"):
+        assert "systemctl disable nftables" in ufw(live).remedy
+    changed = ufw(UFW_LIVE + "add rule ip filter ufw-user-input tcp dport 99 counter accept\n")
+    assert "find out who changed it" in changed.remedy
+
+
 def test_ufw_with_rules_that_is_not_enabled_fails() -> None:
     """Also though `ufw status` ends with 0 there."""
     found = ufw(config="ENABLED=no\n")

@@ -59,7 +59,7 @@ WELL: dict[str, tuple[Any, Callable[[], Finding]]] = {
     "engine-hardening/confinement": (test_engines, test_engines.docker),
     "engine-hardening/reach": (test_engines, test_engines.docker),
     "engine-hardening/operation": (test_engines, test_engines.docker),
-    "engine-hardening/routing": (
+    "container-routing/rules": (
         test_routing,
         lambda: test_routing.look(test_routing.FIREWALLD),
     ),
@@ -93,7 +93,7 @@ BROKEN: dict[str, Reading] = {
     "engine-hardening/operation": reading(
         "info", json.dumps({**INFO, "LiveRestoreEnabled": False})
     ),
-    "engine-hardening/routing": reading("rules", test_routing.OPEN, code=0),
+    "container-routing/rules": reading("rules", test_routing.OPEN, code=0),
     "container-hardening/breakout": test_containers.container(host={"PidMode": "host"}),
     "container-hardening/limits": test_containers.container(host={"Memory": 0}),
     "container-drift/settings": reading("pids:web", "max\n"),

@@ -7,7 +7,7 @@ first of them by name has the port.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Optional
 
 from hullmark.core.constraints import failing
@@ -23,10 +23,16 @@ Proxies = Mapping[str, tuple[str, int]]
 Spec = tuple[int, str, int]
 
 
-class Publishing:
+def unless_told(snapshot: Snapshot, proxies: Proxies) -> Collection[str]:
+    """Ids of the hosts that are to answer a service which says nothing of hosts: all that have a proxy. Where none has one, all that were heard, so
+    that they tell what they lack."""
+    return proxies.keys() or snapshot.observed.keys()
+
+
+class Answering:
     def __init__(self, snapshot: Snapshot, proxies: Proxies) -> None:
         self._snapshot = snapshot
-        self._proxies = proxies
+        self._unless_told = unless_told(snapshot, proxies)
         self._answering: dict[tuple[str, ...], frozenset[str]] = {}
 
     def by_service(self) -> Mapping[ServiceName, Mapping[str, Specs]]:
@@ -47,12 +53,12 @@ class Publishing:
         return found
 
     def hosts(self, ingress: tuple[str, ...]) -> frozenset[str]:
-        """Those that answer a service with these constraints: without any, all that have a proxy."""
+        """Those that answer a service with these constraints."""
         if ingress not in self._answering:
             self._answering[ingress] = frozenset(
                 host_id
                 for host_id, host in self._snapshot.hosts.items()
-                if (ingress or host_id in self._proxies)
+                if (ingress or host_id in self._unless_told)
                 and failing(ingress, host, self._facts(host_id)) is None
             )
         return self._answering[ingress]

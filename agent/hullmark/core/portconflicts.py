@@ -1,20 +1,21 @@
 """Published ports that proxies answer: each belongs to one service on every host that answers it.
 
-Said when an app is planned and applied, with who is in the way: another app's service, an instance whose port its engine binds, a program of the host.
+Said when an app is planned and applied, with who is in the way: another app's service, an instance whose port its engine binds, a program of the host; and with what no service may have at all (`keptports`).
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from hullmark.core import constraints
-from hullmark.core.portclaims import answers, published_ports
-from hullmark.core.serviceports import by_engine, by_proxy
+from hullmark.core import constraints, keptports
+from hullmark.core.portclaims import NO_MASTERS, Masters, answers, masters_ports, published_ports
+from hullmark.core.serviceports import TCP, by_engine, by_proxy
 from hullmark.errors import Problem
 from hullmark.model.app import EVERY_ADDRESS, App, Service
+from hullmark.model.directory import ServiceName
 from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
+from hullmark.model.loopback import bare, is_loopback
 from hullmark.model.names import parse_container_name
 from hullmark.model.observed import NO_STATE
 from hullmark.model.orders import PublishedPort
@@ -25,38 +26,54 @@ NAMED_MOST = 3
 """Hosts of one message."""
 EVERY_HOST = "every host"
 LOCAL = "127.0.0.1"
+OTHER = "another published port, or x-hullmark.ingress with other hosts"
 _Others = Sequence[tuple[str, Service]]
+_Found = dict[tuple[int, str, str, str], dict[str, None]]
+"""Hosts by port, protocol, party and what is allowed."""
 
 
-def conflicts(snapshot: Snapshot, app: App) -> Iterator[Problem]:
+def conflicts(snapshot: Snapshot, app: App, masters: Masters = NO_MASTERS) -> Iterator[Problem]:
     """One for each port and party that is in its way, with the hosts where that is so."""
     for name, service in sorted(app.services.items()):
         ports = list(published_ports(by_proxy(service.ports)))
-        found: dict[tuple[int, str], dict[str, None]] = defaultdict(dict)
-        for host, port, party in _in_the_way(snapshot, app, name) if ports else ():
+        found: _Found = defaultdict(dict)
+        for host, port, party in _in_the_way(snapshot, app, name, masters) if ports else ():
             for mine in ports:
                 if _clash(mine, port):
-                    found[mine.published, party][host] = None
-        for (number, party), hosts in found.items():
-            yield Problem(
-                f"port {number}/tcp {party} on {listed(list(hosts))}",
-                field=f"services.{name}.ports",
-                allowed="another published port, or x-hullmark.ingress with other hosts",
-            )
+                    found[mine.published, TCP, party, OTHER][host] = None
+        taken = {(host, number) for (number, *_), hosts in found.items() for host in hosts}
+        for host, port, party, allowed in _kept(snapshot, app, name, masters):
+            if (host, port.published) not in taken:
+                found[port.published, port.protocol, party, allowed][host] = None
+        for (number, protocol, party, allowed), hosts in found.items():
+            text = f"port {number}/{protocol} {party} on {listed(list(hosts))}"
+            yield Problem(text, field=f"services.{name}.ports", allowed=allowed)
+
+
+def _kept(
+    snapshot: Snapshot, app: App, name: str, masters: Masters
+) -> Iterator[tuple[str, PublishedPort, str, str]]:
+    service, full = app.services[name], ServiceName(app.name, name)
+    for host, port, party, allowed in keptports.kept(snapshot, masters, full, service):
+        yield host.name, port, party, allowed
+
+
+def _by_name(snapshot: Snapshot) -> list[HostRecord]:
+    return sorted(snapshot.hosts.values(), key=lambda host: host.name)
 
 
 def _in_the_way(
-    snapshot: Snapshot, app: App, name: str
+    snapshot: Snapshot, app: App, name: str, masters: Masters
 ) -> Iterator[tuple[str, PublishedPort, str]]:
     """(host, port, who has it there), on hosts that may answer the service's ports."""
     service, others = app.services[name], list(_others(snapshot, app, name))
-    for host in sorted(snapshot.hosts.values(), key=lambda host: host.name):
+    for host in _by_name(snapshot):
         facts = snapshot.observed.get(host.host_id, NO_STATE).facts
         if constraints.failing(service.ingress, host, facts) is not None:
             continue
         found = list(_held(snapshot, host, others, app))
         if answers(snapshot, host, service):
-            found += _programs(facts, app)
+            found += _programs(facts, app, _of_masters(masters, host, facts))
         for port, party in found:
             yield host.name, port, party
     if not snapshot.hosts:
@@ -97,14 +114,22 @@ def _clash(one: PublishedPort, other: PublishedPort) -> bool:
     return same or one.host_ip in EVERY_ADDRESS or other.host_ip in EVERY_ADDRESS
 
 
-def _programs(facts: HostFacts, app: App) -> Iterator[tuple[PublishedPort, str]]:
-    """What listens there else than the proxy, or the app itself as it was."""
-    if facts.proxy_port:
-        yield PublishedPort(0, facts.proxy_port), "is the proxy's own, for other hosts,"
+def _of_masters(masters: Masters, host: HostRecord, facts: HostFacts) -> frozenset[int]:
+    return frozenset(
+        number for places in masters.values() for number in masters_ports(places, host, facts)
+    )
+
+
+def _programs(
+    facts: HostFacts, app: App, of_masters: Collection[int]
+) -> Iterator[tuple[PublishedPort, str]]:
+    """What listens there else than the proxy, the app itself as it was, or a master, whose ports are kept whether it listens or not."""
     for listener in facts.listeners:
         instance = parse_container_name(listener.container)
         own = instance is not None and instance.app == app.name
         if own or listener.process == PROXY or _is_apart(listener.address):
+            continue
+        if listener.protocol == TCP and listener.port in of_masters and not listener.container:
             continue
         port = PublishedPort(0, listener.port, listener.protocol, listener.address)
         yield port, f"is taken by {party_of(listener)}"
@@ -119,10 +144,7 @@ def party_of(listener: Listener) -> str:
 def _is_apart(address: str) -> bool:
     """A port that is published on every address is bound on those that others reach and on 127.0.0.1, so a resolver on 127.0.0.53 is in
     nobody's way."""
-    try:
-        return address != LOCAL and ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(address) and str(bare(address)) != LOCAL
 
 
 def held(snapshot: Snapshot) -> Mapping[str, Sequence[tuple[PublishedPort, str]]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hullmark.core.published import conflicts, held
+from hullmark.core.portconflicts import conflicts, held
 from hullmark.core.schedule import plan
 from hullmark.model.app import App, ContainerSpec, PortMode, PortSpec, Service
 from hullmark.model.host import PROXY, HostFacts, HostRecord, Listener
@@ -117,6 +117,7 @@ def test_an_instance_whose_port_its_engine_binds_is_named() -> None:
     [
         (Listener(8080, "tcp", "0.0.0.0", "nginx"), "is taken by process nginx"),
         (Listener(8080, "tcp", "127.0.0.1", ""), "is taken by another process"),
+        (Listener(8080, "tcp", "::ffff:127.0.0.1", "java"), "is taken by process java"),
         (
             Listener(8080, "tcp", "::", "java", "bank.web.1.g1"),
             "is taken by container bank.web.1.g1",
@@ -133,6 +134,7 @@ def test_a_program_of_the_host_is_named(listener: Listener, words: str) -> None:
         Listener(8080, "udp", "0.0.0.0", "nginx"),
         Listener(8081, "tcp", "0.0.0.0", "nginx"),
         Listener(8080, "tcp", "127.0.0.53", "resolver"),
+        Listener(8080, "tcp", "::ffff:127.0.0.53", "resolver"),
         Listener(8080, "tcp", "::1", "x"),
         Listener(8080, "tcp", "0.0.0.0", PROXY),
         Listener(8080, "tcp", "0.0.0.0", "java", "shop.web.1.g1"),
