@@ -2,6 +2,8 @@
 
     python tools/suites.py [--full] check roots integration e2e fleet
 
+What failed stands under the table, with the first lines of its reasons: of a long log many readers see the end alone.
+
 With --full the suites also run the combinations that are not in every run. A suite is the make target `check`, or `test-NAME`. It fails when its command fails, when it ran no test
 at all, or when it takes longer than its limit (its whole process group is then killed).
 
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -42,11 +45,19 @@ FULL_LIMIT_S = 5400.0
 COUNT = re.compile(r"\b(\d+) (passed|failed|error|errors|skipped)\b")
 # pytest's last line, with or without its frame of `=`.
 LAST_LINE = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|error|errors|skipped).* in [\d.]+s")
+# pytest's heading of what one test said, its lines of why it failed, and where.
+HEADING = re.compile(r"^_+ (.*[A-Za-z].*) _+$")
+WHY = re.compile(r"^(?:E  |\S+\.py:\d+: \w)")
+# Of one test's reasons, of one suite's tests, and of a line: as much as is read at a glance.
+WHYS_MOST, FAILURES_MOST, LINE_MOST = 5, 12, 240
+# Of a suite that failed with no failed test, such as by the linter.
+LAST_LINES = 12
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a suite went. `busy`: the share of the machine's processors that was used meanwhile, whoever used it. `reason` is empty where it passed."""
+    """How a suite went. `busy`: the share of the machine's processors that was used meanwhile, whoever used it. `reason` is empty where it passed.
+    `told`: of what failed, its name and why, or the last lines where no test did."""
 
     name: str
     passed: int
@@ -55,6 +66,39 @@ class Outcome:
     seconds: float
     busy: float
     reason: str
+    told: tuple[str, ...] = ()
+
+
+class Reading:
+    """What pytest's output says, line by line: how many tests ended how, and why some failed."""
+
+    def __init__(self) -> None:
+        self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self._heading = ""
+        self._failures: dict[str, list[str]] = {}
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def take(self, line: str) -> None:
+        line = line.rstrip()
+        self._last.append(line[:LINE_MOST])
+        if heading := HEADING.match(line):
+            self._heading = heading[1]
+        elif self._heading and WHY.match(line):
+            self._failures.setdefault(self._heading, []).append(line[:LINE_MOST])
+        elif LAST_LINE.match(line):
+            self._heading = ""
+            for number, what in COUNT.findall(line):
+                self.counts["failed" if what.startswith("error") else what] += int(number)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        if not self._failures:
+            return tuple(self._last)
+        found = []
+        for name, whys in list(self._failures.items())[:FAILURES_MOST]:
+            found += [name, *(f"    {why}" for why in whys[:WHYS_MOST])]
+        more = len(self._failures) - FAILURES_MOST
+        return (*found, *([f"and {more} more"] if more > 0 else []))
 
 
 class Ahead:
@@ -172,7 +216,7 @@ def run(
     timer = threading.Timer(limit_s, stop)
     timer.start()
     try:
-        counts = _echo_and_count(process, told)
+        reading = _echo_and_read(process, told)
         code = process.wait()
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM)
@@ -186,13 +230,12 @@ def run(
         reason = f"took longer than {limit_s:.0f} s"
     elif code:
         reason = f"make exited {code}"
-    elif not counts["passed"]:
+    elif not reading.counts["passed"]:
         reason = "ran no test"
     used, given = (after - was for after, was in zip(_processor(), before_it))
     busy = used / given if given else 0.0
-    return Outcome(
-        name, counts["passed"], counts["failed"], counts["skipped"], seconds, busy, reason
-    )
+    why = reading.told if reason else ()
+    return Outcome(name, **reading.counts, seconds=seconds, busy=busy, reason=reason, told=why)
 
 
 def _processor() -> tuple[int, int]:
@@ -204,17 +247,13 @@ def _processor() -> tuple[int, int]:
     return used, used + idle + waiting
 
 
-def _echo_and_count(
-    process: subprocess.Popen[str], told: Callable[[str], object]
-) -> dict[str, int]:
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+def _echo_and_read(process: subprocess.Popen[str], told: Callable[[str], object]) -> Reading:
+    reading = Reading()
     assert process.stdout is not None
     for line in process.stdout:
         told(line)
-        if LAST_LINE.match(line):
-            for number, what in COUNT.findall(line):
-                counts["failed" if what.startswith("error") else what] += int(number)
-    return counts
+        reading.take(line)
+    return reading
 
 
 def table(outcomes: list[Outcome]) -> str:
@@ -232,6 +271,9 @@ def table(outcomes: list[Outcome]) -> str:
         f"{sum(each.skipped for each in outcomes)} skipped; "
         f"{sum(each.seconds for each in outcomes):.1f} s in all"
     )
+    for each in outcomes:
+        if each.told:
+            lines += ["", f"=== failed in {each.name}:", *each.told]
     return "\n".join(lines)
 
 
