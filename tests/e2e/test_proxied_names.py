@@ -106,7 +106,12 @@ def test_who_may_call_and_who_is_refused(proxied: Fleet) -> None:
 
 
 def test_a_stranger_is_recorded_where_nothing_has_to_do_with_the_service(proxied: Fleet) -> None:
-    """Neither an instance of it nor a caller is on two of the hosts."""
+    """Neither an instance of it nor a caller is on two of the hosts. Their agents begin anew: what a host has seen of others' services
+    within the last minutes counts against what it takes at once."""
+    for host in proxied.hosts.values():
+        host.agent.kill()
+        host.agent.start()
+    proxied.wait_for_hosts()
     apply(
         proxied,
         "shop",
@@ -121,12 +126,17 @@ def test_a_stranger_is_recorded_where_nothing_has_to_do_with_the_service(proxied
         stranger = one(proxied, "stranger", service, host)
         asked = functools.partial(refused, proxied, host, stranger, target)
         wait_until(asked, f"it is in the log: {proxied.hosts[host].proxy.lines()[-3:]}", 20)
-    told = json.loads(proxied.run("services", "shop/db", "--output", "json").stdout)
-    counted = {
-        one["host"]: sum(port.get("refused", 0) for port in one["ports"]) for one in told["traffic"]
-    }
-    assert counted.keys() == set(proxied.hosts)
-    assert all(counted.values()), counted
+        counted = functools.partial(refused_and_counted, proxied, host, stranger, target)
+        wait_until(counted, f"{host} counts it", 20)
+
+
+def refused_and_counted(fleet: Fleet, host: str, stranger: Container, target: reach.Target) -> bool:
+    """Whether a refusal is among the host's numbers of the service. A proxy that is loaded anew counts from the start."""
+    refused(fleet, host, stranger, target)
+    told = json.loads(fleet.run("services", "shop/db", "--output", "json").stdout)
+    ports = {one["host"]: one["ports"] for one in told["traffic"]}
+    assert ports.keys() == set(fleet.hosts)
+    return any(port.get("refused") for port in ports[host])
 
 
 def refused(fleet: Fleet, host: str, stranger: Container, target: reach.Target) -> bool:
@@ -169,9 +179,11 @@ def test_a_published_port_knows_its_client(proxied: Fleet) -> None:
         assert fetch(proxied, host, port=8072).split()[3] == HOST_ADDRESS
         assert fetch(proxied, host, port=8073).split()[2] == HOST_ADDRESS
         for number in (8071, 8072, 8073):
-            logged = [
-                line
-                for line in proxied.hosts[host].proxy.lines()
-                if HOST_ADDRESS in line and str(number) in line
-            ]
-            assert logged, proxied.hosts[host].proxy.lines()[-5:]
+            logged = functools.partial(is_logged, proxied, host, number)
+            wait_until(logged, f"it is logged: {proxied.hosts[host].proxy.lines()[-5:]}", 5)
+
+
+def is_logged(fleet: Fleet, host: str, port: int) -> bool:
+    """Whether a line of the host's proxy has the client and the port that it asked for."""
+    lines = fleet.hosts[host].proxy.lines()
+    return any(HOST_ADDRESS in line and str(port) in line for line in lines)

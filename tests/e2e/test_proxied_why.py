@@ -13,7 +13,7 @@ from tests import reach, server
 from tests.cluster import wait_until
 from tests.e2e.fleet_apps import apply
 from tests.e2e.service_apps import calling, inside, one, serving, sh, wait_for_service
-from tests.fleet import Fleet, Host
+from tests.fleet import Container, Fleet, Host
 
 PORT = 8086
 LOCAL = 8087
@@ -93,6 +93,7 @@ def test_the_way_to_a_service_and_its_first_broken_link(proxied: Fleet) -> None:
     wait_for_service(web, "db", server.PORT)
     astray(proxied, NOBODYS)
     told_at_once_and_as_a_problem(proxied)
+    wait_until(lambda: problems(proxied, "proxy.unanswered"), "it is a problem", 40)
     status = proxied.run("status")
     assert f"deaf.web.1.g1 on port {NOBODYS} (it is refused" in " ".join(status.stdout.split())
     assert status.returncode == 1, "though its rollout was well"
@@ -103,7 +104,7 @@ def test_the_way_to_a_service_and_its_first_broken_link(proxied: Fleet) -> None:
     assert "containers here do not answer" not in why, "once is enough"
     astray(proxied, server.PORT)
     wait_until(lambda: not problems(proxied, "proxy.unanswered"), "it answers", 20)
-    proxied.hullmark("rm", "deaf")
+    proxied.hullmark("rm", "--wait", "deaf")
     wait_until(functools.partial(is_whole, proxied), f"whole: {asked(proxied)}", 75)
     _, told = asked(proxied)
     steps = [link["step"] for link in links(told)]
@@ -112,10 +113,7 @@ def test_the_way_to_a_service_and_its_first_broken_link(proxied: Fleet) -> None:
     assert (local["found"], local["hosts"]) == ("ok", ["web1", "web2", "web3"])
     assert local["text"].endswith("on 127.0.0.1 only, for the host's own programs")
 
-    before = carried(proxied, "web1")
-    for _ in range(5):
-        assert sh(proxied, web, f"wget -q -O - http://db:{server.PORT}/")
-    assert carried(proxied, "web1") >= before + 5
+    wait_until(lambda: are_counted(proxied, web, 5), "connections are counted", 20)
 
     proxied.kill_masters()
     code, told = without_a_master(proxied, "web1")
@@ -242,6 +240,14 @@ def test_an_instance_that_is_older_than_its_hosts_proxy(proxied: Fleet) -> None:
     wait_for_service(one(proxied, "former", "web", "web1"), "db", server.PORT)
 
 
+def are_counted(fleet: Fleet, caller: Container, number: int) -> bool:
+    """Whether so many connections are counted as such. A proxy that is loaded anew meanwhile counts from the start."""
+    before = carried(fleet, caller.host)
+    for _ in range(number):
+        assert sh(fleet, caller, f"wget -q -O - http://db:{server.PORT}/")
+    return carried(fleet, caller.host) >= before + number
+
+
 def carried(fleet: Fleet, host: str) -> int:
     """Connections to the service that came from this host."""
     found = fleet.json("services", "shop/db")
@@ -261,13 +267,19 @@ def test_a_file_for_a_load_balancer_follows_what_answers(proxied: Fleet) -> None
         at = {name: host.network.address for name, host in proxied.hosts.items()}
         wanted = f"server web2 {at['web2']}:{PORT} check\n    server web1 {at['web1']}:{PORT} check backup\n"
         wait_until(lambda: file.exists() and wanted in file.read_text(), "it is in the file", 20)
-        assert file.read_text() == proxied.hullmark("services", "shop", "--format", "haproxy")
+        wait_until(
+            lambda: file.read_text() == asked_for_haproxy(proxied), "the command says it", 20
+        )
         proxied.hullmark("rm", "shop")
         wait_until(lambda: "server" not in file.read_text(), "it is gone from the file", 20)
     finally:
         web3.options = former
         restart(web3)
         proxied.wait_for_hosts()
+
+
+def asked_for_haproxy(fleet: Fleet) -> str:
+    return fleet.hullmark("services", "shop", "--format", "haproxy")
 
 
 def restart(host: Host) -> None:
