@@ -108,9 +108,9 @@ def test_who_may_call_and_who_is_refused(proxied: Fleet) -> None:
 def test_a_stranger_is_recorded_where_nothing_has_to_do_with_the_service(proxied: Fleet) -> None:
     """Neither an instance of it nor a caller is on two of the hosts. Their agents begin anew: what a host has seen of others' services
     within the last minutes counts against what it takes at once."""
-    for host in proxied.hosts.values():
-        host.agent.kill()
-        host.agent.start()
+    for each in proxied.hosts.values():
+        each.agent.kill()
+        each.agent.start()
     proxied.wait_for_hosts()
     apply(
         proxied,

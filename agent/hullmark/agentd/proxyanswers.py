@@ -12,7 +12,7 @@ from hullmark.core import unanswered
 from hullmark.engine.haproxy import Haproxy
 from hullmark.model.directory import ServiceName
 from hullmark.model.orders import InstanceId
-from hullmark.model.proxy import Down, Place, ProxySight
+from hullmark.model.proxy import ContainerPort, Down, ProxySight
 from hullmark.model.proxyplan import ProxyPlan
 
 LOOKS = 4
@@ -32,8 +32,8 @@ class ProxyAnswers:
         self._haproxy = haproxy
         self._problems = problems
         self._exposed = exposed
-        self._counts: Mapping[Place, int] = {}
-        self._told: tuple[tuple[Place, Down, ServiceName], ...] = ()
+        self._counts: Mapping[ContainerPort, int] = {}
+        self._told: tuple[tuple[ContainerPort, Down, ServiceName], ...] = ()
 
     def keep(self, sight: ProxySight) -> None:
         """What doesn't serve any more is not waited for, and begins anew when it does. The proxy is not asked."""
@@ -64,6 +64,6 @@ class ProxyAnswers:
         self._counts = {}
         self._show(())
 
-    def _show(self, told: tuple[tuple[Place, Down, ServiceName], ...]) -> None:
+    def _show(self, told: tuple[tuple[ContainerPort, Down, ServiceName], ...]) -> None:
         self._told = told
         proxywords.show_unanswered(self._problems, told)

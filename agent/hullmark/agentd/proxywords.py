@@ -9,7 +9,7 @@ from hullmark.core.enumeration import several
 from hullmark.core.members import is_needed
 from hullmark.core.portconflicts import listed
 from hullmark.model.directory import Admission, Directory, Peer, PublishedEntry, ServiceName
-from hullmark.model.proxy import Down, Place
+from hullmark.model.proxy import ContainerPort, Down
 from hullmark.model.proxyplan import MOST_REFUSING, Applied, ProxyPlan
 
 REFUSED, PORTS, UNREACHED = "proxy.refused", "proxy.ports", "proxy.unreached"
@@ -106,7 +106,7 @@ def show_unreached(problems: Problems, unreached: Sequence[tuple[Peer, Down, Ser
 
 
 def show_unanswered(
-    problems: Problems, unanswered: Sequence[tuple[Place, Down, ServiceName]]
+    problems: Problems, unanswered: Sequence[tuple[ContainerPort, Down, ServiceName]]
 ) -> None:
     """Each container and port with what came of the newest look at it."""
     if not unanswered:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hullmark.cli import auditfiles
+from hullmark.cli.enrolledhere import is_enrolled
 from hullmark.cli.evidencemaking import AFTER_S, BEFORE_S, Gathered, Period
 from hullmark.cli.logparts import new_part
 from hullmark.errors import Forbidden, HullmarkError, InvalidInput, NotFound
@@ -60,17 +61,8 @@ def gather(config: AgentConfig, when: Period, folder: Path) -> Gathered:
     found.parts.append(part)
     if part.last:
         found.vouched.use(log, part.last)
-    found.remarks.append(ENROLLED if is_enrolled(config) else ALONE)
+    found.remarks.append(ENROLLED if is_enrolled(config.state_dir) else ALONE)
     return found
-
-
-def is_enrolled(config: AgentConfig) -> bool:
-    """Raises Forbidden."""
-    file = Path(config.state_dir) / "enrolment.json"
-    try:
-        return file.exists()
-    except PermissionError as error:
-        raise Forbidden(f"{file} may be read by root only", remedy="run it as root") from error
 
 
 def _told(config: AgentConfig, remarks: list[str]) -> tuple[str, tuple[Incident, ...]]:

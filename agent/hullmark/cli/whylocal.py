@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
+from hullmark.cli.enrolledhere import is_enrolled
 from hullmark.core.whycommands import PROXY, with_remedy
 from hullmark.core.whylinks import broken, first_broken, ok, together, unknown, verdict
-from hullmark.errors import HullmarkError, InvalidInput
+from hullmark.errors import Forbidden, HullmarkError, InvalidInput
 from hullmark.launchers import look_line
 from hullmark.model import jsontext
 from hullmark.model.directory import Directory, ServiceEntry, ServiceName
@@ -55,12 +56,12 @@ def _services(app: str, service: str, file: str) -> Iterator[ServiceWhy]:
     except HullmarkError:
         return
     folder = Path(config.state_dir)
-    if not _is_there(folder):
-        return
     try:
+        if not is_enrolled(config.state_dir):
+            return
         orders = _orders(folder)
         kept = read_sealed(folder / "directory.json", "directory", Kept)
-    except PermissionError:
+    except (Forbidden, PermissionError):
         told = unknown(Step.AGENT, f"{folder} may be read by root only: run this as root")
         yield ServiceWhy(service, Verdict.UNKNOWN, (told,))
         return
@@ -68,13 +69,6 @@ def _services(app: str, service: str, file: str) -> Iterator[ServiceWhy]:
     for name in [service] if service else _names(app, orders, kept):
         links = together(_links(app, name, orders, kept, carried))
         yield ServiceWhy(name, verdict(links), links)
-
-
-def _is_there(folder: Path) -> bool:
-    try:
-        return (folder / "enrolment.json").exists()
-    except PermissionError:
-        return True
 
 
 def _names(app: str, orders: Optional[Orders], kept: Optional[Kept]) -> Sequence[str]:

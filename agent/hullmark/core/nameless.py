@@ -31,16 +31,28 @@ def told(snapshot: Snapshot, app: App, item: Placed) -> str:
 
 def remedy(snapshot: Snapshot, app: App, item: Placed) -> str:
     """What makes one anew that knows no names; empty for one that does."""
-    service = app.services.get(item.assignment.instance.service)
-    if service is None or not _is_nameless(item.status):
+    instance = item.assignment.instance
+    if instance.service not in app.services or not _is_nameless(item.status):
         return ""
-    return _then(snapshot, item, service)
+    moving = command(snapshot, app, item)
+    name = f"{instance.app}/{instance.service}"
+    relabelling = f"give {name} another label in its Compose file, then `hullmark apply`"
+    return f"`{moving}`" if moving else relabelling
 
 
 def command(snapshot: Snapshot, app: App, item: Placed) -> str:
-    """That alone, where it is a command."""
-    then = remedy(snapshot, app, item)
-    return then[1:-1] if then.startswith("`") else ""
+    """The one that does; empty where a person has to change a file, or nothing is to be done. What is replaced without a change of its app
+    goes to another host, and leaves its data."""
+    instance = item.assignment.instance
+    service = app.services.get(instance.service)
+    if service is None or not _is_nameless(item.status):
+        return ""
+    is_bound = may_have_home(service) or service.deploy.mode is DeployMode.GLOBAL
+    return (
+        ""
+        if is_bound or not _fits_another(snapshot, item, service)
+        else f"hullmark move {instance}"
+    )
 
 
 def of_service(snapshot: Snapshot, roster: Roster, app: App, service: str) -> Iterator[str]:
@@ -61,16 +73,6 @@ def callers(snapshot: Snapshot, roster: Roster, name: str) -> Iterator[str]:
 
 def _is_nameless(status: Optional[InstanceStatus]) -> bool:
     return status is not None and status.nameless
-
-
-def _then(snapshot: Snapshot, item: Placed, service: Service) -> str:
-    """What is replaced without a change of its app goes to another host, and leaves its data."""
-    instance = item.assignment.instance
-    is_bound = may_have_home(service) or service.deploy.mode is DeployMode.GLOBAL
-    if is_bound or not _fits_another(snapshot, item, service):
-        name = f"{instance.app}/{instance.service}"
-        return f"give {name} another label in its Compose file, then `hullmark apply`"
-    return f"`hullmark move {instance}`"
 
 
 def _fits_another(snapshot: Snapshot, item: Placed, service: Service) -> bool:

@@ -12,25 +12,27 @@ from typing import Callable
 from hullmark.core.askers import PUBLISHED
 from hullmark.model.directory import ServiceEntry, ServiceName
 from hullmark.model.orders import InstanceId
-from hullmark.model.proxy import ContainerLook, Member, Place, ProxySight
+from hullmark.model.proxy import ContainerLook, ContainerPort, Member, ProxySight
 from hullmark.model.proxyplan import TELLING, Backend, ProxyPlan, key_of
 
 
 def due(
     sight: ProxySight, exposed: Callable[[InstanceId], Collection[int]]
-) -> Mapping[Place, ServiceName]:
+) -> Mapping[ContainerPort, ServiceName]:
     """Where a container should answer: it serves, its app names the port, and somebody may call it. `exposed`: of an instance, by its app's `expose`."""
     asked = _Asked(sight)
-    found: dict[Place, ServiceName] = {}
+    found: dict[ContainerPort, ServiceName] = {}
     for member in sight.members:
         entry = asked.entries.get(member.name)
         if entry is not None and member.serving and not member.leaving:
             for port in asked.ports(entry, member, exposed(member.instance)):
-                found[Place(member.instance.container_name, port)] = entry.name
+                found[ContainerPort(member.instance.container_name, port)] = entry.name
     return found
 
 
-def backends(plan: ProxyPlan, wanted: Mapping[Place, ServiceName]) -> Mapping[Place, Backend]:
+def backends(
+    plan: ProxyPlan, wanted: Mapping[ContainerPort, ServiceName]
+) -> Mapping[ContainerPort, Backend]:
     """Where the proxy says whether they answer."""
     known = {one.name: one for one in plan.backends}
     found = {}
@@ -43,10 +45,12 @@ def backends(plan: ProxyPlan, wanted: Mapping[Place, ServiceName]) -> Mapping[Pl
 
 
 def counted(
-    former: Mapping[Place, int], looks: Iterable[ContainerLook], wanted: Collection[Place]
-) -> Mapping[Place, int]:
+    former: Mapping[ContainerPort, int],
+    looks: Iterable[ContainerLook],
+    wanted: Collection[ContainerPort],
+) -> Mapping[ContainerPort, int]:
     """How many looks in a row found no answer. One that came to nothing yet, as after a reload, is not counted, and ends nothing."""
-    found: dict[Place, int] = {}
+    found: dict[ContainerPort, int] = {}
     for look in looks:
         if look.place in wanted:
             before = former.get(look.place, 0)

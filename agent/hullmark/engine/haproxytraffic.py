@@ -8,7 +8,7 @@ from typing import Callable, Optional
 
 from hullmark.model.directory import ServiceName
 from hullmark.model.orders import InstanceId
-from hullmark.model.proxy import ContainerLook, Down, PeerLook, Place, PortTraffic
+from hullmark.model.proxy import ContainerLook, ContainerPort, Down, PeerLook, PortTraffic
 from hullmark.model.proxyplan import (
     ASK,
     OWN,
@@ -136,7 +136,7 @@ def containers_of(rows: Iterable[Row]) -> tuple[ContainerLook, ...]:
         if row["type"] == _SERVER and is_given and _is_container(row["svname"]):
             _, port = subject_of(row["pxname"])
             name = member_of(row["pxname"], row["svname"])
-            found.append(ContainerLook(Place(name, port), *_outcome(row)))
+            found.append(ContainerLook(ContainerPort(name, port), *_outcome(row)))
     return tuple(found)
 
 

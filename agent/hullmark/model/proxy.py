@@ -124,7 +124,7 @@ class PeerLook:
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class ContainerPort:
     """A port of a container of ours, by the container's name."""
 
     container: str
@@ -135,7 +135,7 @@ class Place:
 class ContainerLook:
     """What came of the proxy's looks at a container of its host. `answers` and `why` as in `PeerLook`."""
 
-    place: Place
+    place: ContainerPort
     answers: Optional[bool] = None
     why: str = ""
 

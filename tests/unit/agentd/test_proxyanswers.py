@@ -10,7 +10,7 @@ from hullmark.agentd.proxyanswers import LOOKS, ProxyAnswers
 from hullmark.core import proxyplan
 from hullmark.model.directory import Directory, PublishedEntry, ServiceEntry, ServiceName
 from hullmark.model.orders import InstanceId
-from hullmark.model.proxy import Bridge, ContainerLook, Member, Place, ProxySight
+from hullmark.model.proxy import Bridge, ContainerLook, ContainerPort, Member, ProxySight
 
 WEB = ServiceName("shop", "web")
 TOLD = Directory(
@@ -38,7 +38,7 @@ class Bed:
     ) -> tuple[ContainerLook, ...]:
         self.asked.append((members, set(doubted)))
         return tuple(
-            ContainerLook(Place(f"shop.web.{slot}.g1", 80), self.answers, self.why)
+            ContainerLook(ContainerPort(f"shop.web.{slot}.g1", 80), self.answers, self.why)
             for slot in range(1, self.instances + 1)
         )
 

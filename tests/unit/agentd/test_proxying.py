@@ -40,7 +40,7 @@ from hullmark.model.directory import (
 from hullmark.model.epoch import NO_EPOCH
 from hullmark.model.orders import InstanceId
 from hullmark.model.policy import CDE, Policy, Rule
-from hullmark.model.proxy import Bridge, ContainerLook, Member, PeerLook, Place, ProxyLook
+from hullmark.model.proxy import Bridge, ContainerLook, ContainerPort, Member, PeerLook, ProxyLook
 from hullmark.model.proxyconnection import Connection
 from hullmark.model.proxyplan import Applied, ProxyPlan
 
@@ -461,7 +461,7 @@ def test_a_host_that_is_not_reached_is_a_problem_of_a_proxy_that_is_there(bed: B
 def test_a_container_that_does_not_answer_is_a_problem_of_a_proxy_that_is_there(bed: Bed) -> None:
     published = PublishedEntry(8080, "", WEB, 80)
     bed.directory = dataclasses.replace(TOLD, published=(published,))
-    place = Place("shop.web.1.g1", 80)
+    place = ContainerPort("shop.web.1.g1", 80)
     bed.haproxy.container_looks = (ContainerLook(place, False, "L4CON"),)
     for _ in range(LOOKS):
         assert bed.codes == []

@@ -10,14 +10,14 @@ from hullmark.core import proxyplan
 from hullmark.core.unanswered import backends, counted, due
 from hullmark.model.directory import Admission, Directory, PublishedEntry, ServiceEntry, ServiceName
 from hullmark.model.orders import InstanceId, PublishedPort
-from hullmark.model.proxy import Bridge, ContainerLook, Member, Place, ProxySight
+from hullmark.model.proxy import Bridge, ContainerLook, ContainerPort, Member, ProxySight
 
 WEB = ServiceName("shop", "web")
 ENTRY = ServiceEntry(WEB, "10.214.0.1", (80, 443), networks={"back": ()})
 HERE = Member(InstanceId("shop", "web", 1, 1), "a" * 64, {"back": "10.213.0.2"}, serving=True)
 CALLER = Member(InstanceId("shop", "job", 1, 1), "b" * 64, {"back": "10.213.0.3"}, serving=True)
 PUBLISHED = PublishedEntry(8080, "", WEB, 80)
-PLACE = Place("shop.web.1.g1", 80)
+PLACE = ContainerPort("shop.web.1.g1", 80)
 
 
 def sight(*members: Member, entry: ServiceEntry = ENTRY, **told: Any) -> ProxySight:
@@ -64,7 +64,7 @@ def test_who_does_not_serve_need_not_answer() -> None:
 
 def test_it_is_told_by_the_backend_that_the_list_of_services_goes_by() -> None:
     seen = sight(HERE, CALLER)
-    found = backends(proxyplan.plan(seen), {PLACE: WEB, Place("shop.web.1.g1", 9): WEB})
+    found = backends(proxyplan.plan(seen), {PLACE: WEB, ContainerPort("shop.web.1.g1", 9): WEB})
     assert {place: one.name for place, one in found.items()} == {PLACE: "svc:shop:web:80"}
     assert found[PLACE].members == 1
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from hullmark.engine.haproxyanswers import Answers
 from hullmark.engine.haproxyruntime import BACKENDS, MOST_AT_ONCE, SERVERS, Sockets
-from hullmark.model.proxy import ContainerLook, Place
+from hullmark.model.proxy import ContainerLook, ContainerPort
 
 WEB, API = "svc:shop:web:80", "svc:shop:api:80"
 HEADER = "# pxname,svname,status,weight,act,type,check_status"
@@ -58,11 +58,13 @@ def test_what_answers_is_a_line_and_the_rest_is_read_in_full() -> None:
     assert answers.look(members, ()) == ()
     assert worker.asked == [(BACKENDS, [API, WEB]), (SERVERS, [])]
     worker.down = {WEB}
-    assert answers.look(members, ()) == (ContainerLook(Place("shop.web.1.g1", 80), False, "L4CON"),)
+    assert answers.look(members, ()) == (
+        ContainerLook(ContainerPort("shop.web.1.g1", 80), False, "L4CON"),
+    )
     assert worker.asked[-1] == (SERVERS, [WEB])
     worker.down = set()
     assert answers.look(members, {WEB}) == (
-        ContainerLook(Place("shop.web.1.g1", 80), True, "L4OK"),
+        ContainerLook(ContainerPort("shop.web.1.g1", 80), True, "L4OK"),
     )
 
 
@@ -74,7 +76,9 @@ def test_numbers_are_asked_for_once_for_a_worker() -> None:
     answers.look(members, ())
     assert [each for each in worker.learned if each] == [[API, WEB]]
     worker.first, worker.down = 5, {API}
-    assert answers.look(members, ()) == (ContainerLook(Place("shop.api.1.g1", 80), False, "L4CON"),)
+    assert answers.look(members, ()) == (
+        ContainerLook(ContainerPort("shop.api.1.g1", 80), False, "L4CON"),
+    )
     assert [each for each in worker.learned if each] == [[API, WEB], [API, WEB]]
 
 

@@ -309,7 +309,7 @@ _LINES = re.compile(
     rf"| +(default_backend|use_backend) ({_NAME}|%\[var\(txn.backend\)\])"
     r"| +(tcp-request|tcp-response) (content|session) [ A-Za-z0-9_.:/@(),{}-]+"
     r"| +tcp-request connection track-sc2 src,ipmask\(32,64\) table strangers"
-    r"| +acl host src( [0-9a-f.:]+)+| +acl (host|of_cluster) always_false| +acl of_cluster ssl_c_s_dn\(CN\) -m str( [0-9a-f]+)+| +acl known_host sc2_get_gpt0 gt 0"
+    r"| +acl (host|shut_out) src( [0-9a-f.:]+)+| +acl (host|of_cluster) always_false| +acl of_cluster ssl_c_s_dn\(CN\) -m str( [A-Za-z0-9][A-Za-z0-9_-]*)+| +acl known_host sc2_get_gpt0 gt 0"
     r"| +tcp-request connection reject if \{ sc2_conn_(cur|rate) gt 200 \} !known_host !host"
     r"| +tcp-request connection set-var-fmt\(sess.way\) '[^']*'"
     r"| +tcp-request inspect-delay 2s| +tcp-request content accept if \{ [a-z0-9A-Z(),.:_-]+ gt 0 \} \|\| \{ stopping \} \|\| WAIT_END"

@@ -18,7 +18,7 @@ from hullmark.engine.haproxytraffic import (
 )
 from hullmark.engine.haproxytuning import server_commands
 from hullmark.model.directory import ServiceName
-from hullmark.model.proxy import ContainerLook, Down, PeerLook, Place, PortTraffic
+from hullmark.model.proxy import ContainerLook, ContainerPort, Down, PeerLook, PortTraffic
 
 SHOW_PROC = """\
 #<PID>          <type>          <reloads>       <uptime>        <version>
@@ -242,9 +242,9 @@ def test_a_container_answers_or_not_where_it_may_be_given_connections() -> None:
         server("h2-192.0.2.2-7443", "DOWN (via peer/h2)", check_status=""),
     ]
     assert containers_of(rows) == (
-        ContainerLook(Place("shop.web.1.g2", 80), False, "L4CON"),
-        ContainerLook(Place("shop.web.2.g2", 80), True, "L4OK"),
-        ContainerLook(Place("shop.web.3.g2", 80), None, "L4CON"),
+        ContainerLook(ContainerPort("shop.web.1.g2", 80), False, "L4CON"),
+        ContainerLook(ContainerPort("shop.web.2.g2", 80), True, "L4OK"),
+        ContainerLook(ContainerPort("shop.web.3.g2", 80), None, "L4CON"),
     )
     assert short_of(rows[:1], {backend: 2}) == [backend]
     assert short_of(rows[:1], {backend: 1}) == []

@@ -280,10 +280,10 @@ def trace(asked: Asked, requirement: str, host: str, name: str, local: bool, con
 
 def _of_log(config: str) -> tuple[str, bool]:
     """This host's folder, and whether it has a cluster."""
-    from hullmark.cli import evidencelocal
+    from hullmark.cli import enrolledhere, evidencelocal
 
     found = evidencelocal.configuration(config)
-    return found.audit_dir, evidencelocal.is_enrolled(found)
+    return found.audit_dir, enrolledhere.is_enrolled(found.state_dir)
 
 
 def _traced(asked: Asked, host: str, when: Period, folder: Path, config: Optional[str]) -> Gathered:
