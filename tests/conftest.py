@@ -12,8 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-# The same examples on every machine, and no time limit on a shared one. HYPOTHESIS_PROFILE=search looks for new ones, quick tries
-# a part of the same: what is typed a few times an hour is to take a minute.
+# The same examples on every machine, as long as the same modules are loaded, of whose constants some are made; and no time limit on a
+# shared one. HYPOTHESIS_PROFILE=search looks for new ones, quick tries a part of the same: what is typed a few times an hour is to take a minute.
 PATIENT: dict[str, Any] = {
     "deadline": None,
     "database": None,

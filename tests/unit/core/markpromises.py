@@ -91,7 +91,8 @@ def in_its_place(state: Snapshot, host_id: str, instance: InstanceId, service: S
     goes = any(slot_of(item.instance) == slot for item in orders.tombstones)
     told = promises.home(state, instance)
     at_home = told is not None and told.host_id == host_id and not told.leave
-    if (at_home and promises.stateful(service)) or _each_with_data(service):
+    gets_data = told is None and stays  # its home is where it is by then
+    if (promises.stateful(service) and (at_home or gets_data)) or _each_with_data(service):
         return at_home or stays or goes
     if state.apps[instance.app].rolled_back_to:
         return stays or goes
@@ -131,6 +132,10 @@ def nothing_stops(before: Snapshot, made: Plan, after: Snapshot) -> None:
             continue
         slot = slot_of(instance)
         others = [at for at, item in kept if slot_of(item) == slot and at != host_id]
+        each = (
+            service.deploy.mode is DeployMode.GLOBAL
+        )  # of which a host has one, whatever it had before
+        stays = each and any(at == host_id and slot_of(item)[:2] == slot[:2] for at, item in kept)
         host, seen = before.hosts[host_id], before.observed.get(host_id)
         wanted = service.deploy.placement.constraints
         misfit = constraints.failing(wanted, host, None if seen is None else seen.facts) or (
@@ -139,7 +144,7 @@ def nothing_stops(before: Snapshot, made: Plan, after: Snapshot) -> None:
         has_data = promises.stateful(service) or _each_with_data(service)
         drains = host.availability is Availability.DRAINING
         lost = silence_s(before, host_id) > before.lost_after_s
-        assert others or misfit or has_data or drains or lost, (host_id, instance)
+        assert others or stays or misfit or has_data or drains or lost, (host_id, instance)
 
 
 ALL = (only_new_work, nothing_stops)
