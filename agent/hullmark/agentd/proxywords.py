@@ -82,7 +82,8 @@ def show_ports(
     problems.set(
         PORTS,
         several("published ports that do not answer here", told, NAMED),
-        "who has a port: hullmark ports; where an app's ports answer: `ingress` under x-hullmark",
+        "who has a port: hullmark ports; what a policy allows: ports.published, as hullmark policy show HOST prints it;"
+        " where an app's ports answer: `ingress` under x-hullmark",
     )
 
 

@@ -74,9 +74,22 @@ def lines(found: ServiceList, columns: int) -> Iterator[str]:
         text = "not reached: the proxy of an instance's own host gets no answer of it, so no connection does"
         yield from wrapped(f"{text}. Why: hullmark why {shut_in[0]}", columns, "")
     for service in found.services:
-        for spot in (spot for one in service.published for spot in one.taken):
-            text = f"{service.name}: another program has port {spot.port} of {spot.address} on {spot.host}"
-            yield from wrapped(f"{text}: hullmark ports --host {spot.host}", columns, "")
+        for published in service.published:
+            for text in _unanswered(service, published):
+                yield from wrapped(text, columns, "")
+
+
+def _unanswered(service: ServiceReach, published: Published) -> Iterator[str]:
+    for spot in published.taken:
+        text = (
+            f"{service.name}: another program has port {spot.port} of {spot.address} on {spot.host}"
+        )
+        yield f"{text}: hullmark ports --host {spot.host}"
+    for spot in published.barred:
+        text = f"{service.name}: the policy of {spot.host} does not allow port {spot.port}"
+        yield f"{text}: hullmark policy show {spot.host}"
+    if published.is_unanswered and not (published.taken or published.barred):
+        yield f"{service.name}: no host answers port {published.port}: hullmark why {service.name}"
 
 
 def silent_lines(found: ServiceList, columns: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 
-from hullmark.core import absence
+from hullmark.core import absence, portrules
 from hullmark.core.lastknown import proxies_of
 from hullmark.core.portclaims import Claim, Claims, Masters
 from hullmark.model import durations
@@ -148,7 +148,7 @@ def _ports(
         is_there = claim.kind is Holder.INSTANCE or (
             claim.kind is Holder.SERVICE and facts.proxy_version
         )
-        if is_open and is_sound and is_there:
+        if is_open and is_sound and is_there and _allowed(claim, facts):
             key = f"{claim.app}/{claim.service}", _how(claim), claim.port.protocol, _at(claim)
             groups.setdefault(key, set()).add((claim.port.published, claim.port.target))
     engine = facts.engine if facts.engine in ENGINES else "the engine"
@@ -167,6 +167,14 @@ def _ports(
             )
         else:
             yield FirewallRule(Hook.INPUT, f"{name}: {how}", protocol, published, destinations=at)
+
+
+def _allowed(claim: Claim, facts: HostFacts) -> bool:
+    """By the host's own policy: what it forbids is answered by nobody there."""
+    rules, port = facts.port_rules, claim.port
+    return portrules.allows(
+        rules, claim.app, claim.service, port.published, port.protocol, port.host_ip
+    )
 
 
 _ENGINE = "mode: host"

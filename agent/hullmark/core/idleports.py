@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hullmark.core import portrules
 from hullmark.core.portclaims import answers, lacks, published_ports
 from hullmark.core.portconflicts import listed
 from hullmark.core.serviceports import by_proxy
 from hullmark.model.app import App
+from hullmark.model.host import HostFacts
 from hullmark.model.loopback import is_loopback
 from hullmark.model.observed import NO_STATE
+from hullmark.model.orders import PublishedPort
 from hullmark.model.snapshot import Snapshot
 
 
@@ -35,6 +38,19 @@ def warnings(snapshot: Snapshot, app: App) -> Iterator[str]:
             if without:
                 where = f"{app.name}/{name}: {one.host_ip}:{one.published} is not answered on {listed(without)}"
                 yield f"{where}: {_why(one.host_ip)}"
+            barred = [
+                host
+                for host in found
+                if host not in without and not _allows(found[host], app.name, name, one)
+            ]
+            if barred:
+                where = f"{app.name}/{name}: the published port {one.published} is not answered on {listed(barred)}"
+                yield f"{where}: policy (ports.published) does not allow it there"
+
+
+def _allows(facts: HostFacts, app: str, service: str, port: PublishedPort) -> bool:
+    rules = facts.port_rules
+    return portrules.allows(rules, app, service, port.published, port.protocol, port.host_ip)
 
 
 def _why(host_ip: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-from hullmark.core import absence, nameless, portclaims, reaching, unheard
+from hullmark.core import absence, nameless, portclaims, portrules, reaching, unheard
 from hullmark.core.directory import Table
 from hullmark.core.directoryline import Line
 from hullmark.core.portplaces import holder_instead
@@ -172,7 +172,7 @@ def _published(survey: Survey, name: ServiceName, service: Service) -> Iterator[
 
 def _answering(survey: Survey, name: ServiceName, spec: PortSpec) -> Published:
     """Where proxies answer it; and hosts whose proxy should, but doesn't."""
-    spots, silent, taken = [], [], []
+    spots, silent, taken, barred = [], [], [], []
     line, snapshot = survey.line(name), survey.snapshot
     host_ip = "" if spec.host_ip in EVERY_ADDRESS else spec.host_ip
     wanted = spec.published_first, host_ip, spec.target
@@ -194,7 +194,13 @@ def _answering(survey: Survey, name: ServiceName, spec: PortSpec) -> Published:
                 address = _address(entry.host_ip, facts)
                 spot = Spot(host, address, entry.port, survey.serving_on(host_id, name))
                 holder = holder_instead(facts.listeners, entry.port, address)
-                if holder:
+                allowed = portrules.allows(
+                    facts.port_rules, name.app, name.service, entry.port, "tcp", entry.host_ip
+                )
+                if not allowed:
+                    barred.append(spot)
+                    silent.append(f"{host}: its policy (ports.published) does not allow it")
+                elif holder:
                     taken.append(spot)
                     silent.append(f"{host}: {holder} has port {entry.port} of {address}")
                 else:
@@ -204,6 +210,7 @@ def _answering(survey: Survey, name: ServiceName, spec: PortSpec) -> Published:
         spots=tuple(sorted(spots, key=_place)),
         silent=tuple(sorted(silent)),
         taken=tuple(sorted(taken, key=_place)),
+        barred=tuple(sorted(barred, key=_place)),
     )
 
 

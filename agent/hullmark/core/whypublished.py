@@ -87,7 +87,7 @@ def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator
     if case.survey.line(reach.name) is None:
         yield unknown(Step.PUBLISHED, f"{port}: which hosts are to answer it is not known yet")
         return
-    others = {spot.host for spot in published.taken}
+    others = {spot.host for spot in (*published.taken, *published.barred)}
     for told in published.silent:
         host, _, why = told.partition(": ")
         if host in others:
@@ -97,7 +97,7 @@ def _answered(case: Case, reach: ServiceReach, published: Published) -> Iterator
             yield unknown(Step.PUBLISHED, text, "hullmark hosts", host)
             continue
         yield broken(Step.PUBLISHED, f"{port} is not answered: {why}", "hullmark hosts", host)
-    for spot in (*published.spots, *published.taken):
+    for spot in (*published.spots, *published.taken, *published.barred):
         yield _left_out(case, reach, spot) or _listening(case, published, spot)
     if not (published.spots or published.silent):
         text = f"{port} is answered by no host: none has a proxy and fits x-hullmark.ingress"

@@ -53,7 +53,7 @@ class Spot:
 class Published:
     """`port` 0: the engine chooses one for each instance. `spots`: where it is answered, those that serve first. `silent`: hosts that
     should answer it, and why they don't, as `HOST: WHY`; of those that are not heard it is their state. `taken`: places of `silent` hosts where another
-    program has it. `known` False: this leader doesn't know yet which hosts are to answer it."""
+    program has it, `barred`: where the host's policy doesn't allow it. `known` False: this leader doesn't know yet which hosts are to answer it."""
 
     port: int
     target: int
@@ -63,11 +63,18 @@ class Published:
     silent: tuple[str, ...] = ()
     taken: tuple[Spot, ...] = ()
     known: bool = True
+    barred: tuple[Spot, ...] = ()
 
     @property
     def unknown(self) -> int:
         """How many hosts may answer it, and nobody can tell: they are not heard."""
         return sum(told.partition(": ")[2] in NOT_HEARD for told in self.silent)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no proxy answers it, as far as that is known."""
+        by_proxies = self.mode is PortMode.INGRESS
+        return by_proxies and self.known and not (self.spots or self.unknown)
 
 
 @dataclass(frozen=True)

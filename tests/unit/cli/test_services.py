@@ -161,6 +161,25 @@ def test_a_published_port_that_another_program_has(master: FakeMaster, run: Run)
     assert "    not answered by web1: python3 has port 8080 of 10.0.0.1" in lines
 
 
+def test_a_published_port_that_a_policy_forbids_or_nobody_answers(
+    master: FakeMaster, run: Run
+) -> None:
+    spot = Spot("web1", "10.0.0.1", 8080, 1)
+    barred = Published(8080, 80, silent=("web1: its policy does not allow it",), barred=(spot,))
+    idle = Published(8081, 80)
+    reach = dataclasses.replace(PLAIN, published=(barred, idle))
+    master.answers[PATH] = ServiceList((reach,))
+    done = run("services", "--no-traffic")
+    assert done.code == 1
+    assert done.out.splitlines()[-2:] == [
+        "shop/web: the policy of web1 does not allow port 8080: hullmark policy show web1",
+        "shop/web: no host answers port 8081: hullmark why shop/web",
+    ]
+    for each in (barred, idle):
+        master.answers[PATH] = ServiceList((dataclasses.replace(PLAIN, published=(each,)),))
+        assert run("services", "--no-traffic").code == 1
+
+
 def test_an_instance_that_its_own_hosts_proxy_does_not_reach(master: FakeMaster, run: Run) -> None:
     down = (Down("shop.web.1.g1", "L4CON"),)
     ports = (PortTraffic(WEB, 80, members=1, down=down), PortTraffic(WEB, 81, members=1, down=down))

@@ -9,7 +9,7 @@ from hullmark.core.endpointfiles import haproxy_fragment, hosts_file, json_text
 from hullmark.core.serviceview import reaches
 from hullmark.core.why import Case, why
 from hullmark.model.app import PortMode, PortSpec
-from hullmark.model.host import PROXY, Listener
+from hullmark.model.host import PROXY, Listener, PortRules
 from hullmark.model.observed import Phase
 from hullmark.model.services import Published, ServiceReach, Spot
 from tests.unit.core.whyworld import (
@@ -51,6 +51,23 @@ def test_hosts_that_should_answer_and_do_not_are_named() -> None:
     (published,) = api(with_facts(case, "id3", proxy_version="")).published
     assert [spot.host for spot in published.spots] == ["h1"]
     assert published.silent == ("h2: lost", "h3: it has no proxy that is up")
+
+
+def test_a_host_whose_policy_forbids_the_port_does_not_answer_it() -> None:
+    rules = PortRules({"ports.published": ("443",)})
+    case = with_facts(whole(), "id1", port_rules=rules)
+    (published,) = api(case).published
+    assert [spot.host for spot in published.spots] == ["h2", "h3"]
+    assert [(spot.host, spot.port) for spot in published.barred] == [("h1", 8080)]
+    assert published.silent == ("h1: its policy (ports.published) does not allow it",)
+    assert "10.0.0.1:8080" not in haproxy_fragment((api(case),))
+    assert not published.is_unanswered
+    for host in ("id2", "id3"):
+        case = with_facts(case, host, port_rules=rules)
+    (published,) = api(case).published
+    assert published.is_unanswered
+    fitting = PortRules({"ports.published": ("8000-8100",)})
+    assert api(with_facts(whole(), "id1", port_rules=fitting)).published[0].barred == ()
 
 
 def test_a_host_where_another_program_has_the_port_does_not_answer_it() -> None:

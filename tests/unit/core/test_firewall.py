@@ -14,7 +14,7 @@ from hullmark.core.firewallneeds import needs
 from hullmark.core.firewallrules import FIREWALLS, in_use, rendered
 from hullmark.model.app import App, Attachment, ContainerSpec, Network, PortMode, PortSpec, Service
 from hullmark.model.control import ControlState, Mode, Posture, Status
-from hullmark.model.host import HostFacts, HostRecord
+from hullmark.model.host import HostFacts, HostRecord, PortRules
 from hullmark.model.observed import HostState, InstanceStatus, Phase
 from hullmark.model.orders import Assignment, InstanceId, PublishedPort
 from hullmark.model.ports import FirewallNeeds, FirewallRule, Hook
@@ -133,6 +133,16 @@ def test_the_paths_of_a_host() -> None:
             ),
         )
     }
+
+
+def test_a_port_that_the_hosts_policy_forbids_is_opened_nowhere() -> None:
+    before = world()
+    rules = PortRules({"ports.published": ("1-442",)})
+    here = dataclasses.replace(before.observed["id1"].facts, port_rules=rules)
+    strict = dataclasses.replace(before, observed={**before.observed, "id1": HostState(here)})
+    services = [rule.why for rule in of_web1(strict).rules if rule.why.startswith("shop/")]
+    assert services == []
+    assert [rule.why for rule in of_web1(before).rules if rule.why.startswith("shop/")]
 
 
 def test_a_container_with_the_hosts_network_needs_nothing_handed_on() -> None:

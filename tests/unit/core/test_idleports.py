@@ -8,6 +8,7 @@ import pytest
 
 from hullmark.core.reaching import judged
 from hullmark.model.app import App, PortSpec
+from hullmark.model.host import PortRules
 from hullmark.model.snapshot import Snapshot
 from tests.unit.core.serviceworld import World, app, service
 
@@ -56,6 +57,17 @@ def test_an_address_that_a_host_has_not() -> None:
     (told,) = warnings(world().snapshot(), shop("198.51.100.1"))
     assert "is not answered on hosts h1, h2: " in told
     assert warnings(world().snapshot(), shop("192.0.2.1", ingress="node.hostname == h1")) == []
+
+
+def test_a_port_that_a_hosts_policy_forbids() -> None:
+    strict = world()
+    rules = PortRules({"ports.published": ("443", "8081-8090")})
+    strict.facts["h2"] = dataclasses.replace(strict.facts["h2"], port_rules=rules)
+    (told,) = warnings(strict.snapshot(), shop())
+    assert told == (
+        "shop/web: the published port 8080 is not answered on host h2: policy (ports.published) does not allow it there"
+    )
+    assert warnings(strict.snapshot(), shop(published=8081)) == []
 
 
 @pytest.mark.parametrize("host_ip", ["::1", "0:0:0:0:0:0:0:1"])

@@ -22,8 +22,9 @@ Example:
   hullmark services shop --output json
 
 \b
-Exit codes: 0 all instances serve, their hosts' proxies reach them, no
-other program has a published port, and all hosts answered, 1 not so,
+Exit codes: 0 all instances serve, their hosts' proxies reach them, each
+published port is answered, by each host where no other program has it and
+no policy forbids it, and all hosts answered, 1 not so,
 3 nobody can tell: of each service that lacks instances none is seen to
 serve, all that it lacks are on hosts that are not heard, and no other
 host's proxy is seen to get no answer there.
@@ -80,8 +81,9 @@ def _exit(found: ServiceList) -> int:
     missing = [one for one in found.services if one.missing]
     if any(not found.is_unknown(one) for one in missing):
         return EXIT_DEGRADED
-    taken = (spot for one in found.services for each in one.published for spot in each.taken)
-    if any(taken) or any(map(found.shut_in, found.services)):
+    published = [each for one in found.services for each in one.published]
+    unanswered = any(each.taken or each.barred or each.is_unanswered for each in published)
+    if unanswered or any(map(found.shut_in, found.services)):
         return EXIT_DEGRADED
     if missing:
         return EXIT_UNKNOWN
