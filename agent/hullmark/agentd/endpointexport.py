@@ -61,6 +61,8 @@ class EndpointExport:
         self._texts: dict[Path, str] = {}
 
     def run(self, stopping: threading.Event) -> None:
+        if not self._files:
+            self._problems.clear(PROBLEM)  # of files that agent.yaml named before
         while not stopping.is_set():
             if self._files:
                 self.turn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any, Optional
 
@@ -127,6 +128,16 @@ def test_a_file_that_can_not_be_written_is_a_problem_until_it_can(bench: Bench) 
     bench.export.turn()
     assert not bench.problems.all()
     assert bench.hosts.exists()
+
+
+def test_files_that_nobody_asks_for_any_more_are_no_problem(bench: Bench) -> None:
+    bench.problems.set(PROBLEM, "a file can't be kept up to date")
+    stopping = threading.Event()
+    stopping.set()
+    bench.export.run(stopping)
+    assert [one.code for one in bench.problems.all()] == [PROBLEM]
+    EndpointExport(bench, bench.ledger, bench.problems, {}).run(stopping)  # type: ignore[arg-type]
+    assert not bench.problems.all()
 
 
 def test_which_files_are_asked_for(tmp_path: Path) -> None:
