@@ -111,6 +111,10 @@ def _unknown(survey: Survey, record: AppRecord, name: str) -> int:
     )
 
 
+EXPOSE = "name the TCP port of its containers in its `expose`, and apply it"
+"""What gives a service an address that could have one."""
+
+
 def why_no_address(service: Service) -> str:
     if service.container.one_shot:
         return "it runs once and serves nobody"

@@ -15,7 +15,7 @@ from hullmark.core.portconflicts import listed
 from hullmark.core.roster import Placed
 from hullmark.core.serviceports import NO_NETWORK, is_host_network, may_serve
 from hullmark.core.servicescopes import RULE
-from hullmark.core.serviceview import why_no_address
+from hullmark.core.serviceview import EXPOSE, why_no_address
 from hullmark.core.whybeside import engine_names, serving_hosts
 from hullmark.core.whycase import Case
 from hullmark.core.whyinstances import own_links
@@ -23,6 +23,7 @@ from hullmark.core.whylinks import broken, ok
 from hullmark.model.app import Service
 from hullmark.model.directory import ServiceName
 from hullmark.model.names import engine_name
+from hullmark.model.observed import to_type
 from hullmark.model.records import AppRecord
 from hullmark.model.why import Found, Link, Step
 
@@ -96,7 +97,7 @@ def no_address(record: AppRecord, service: str, why_none: str = "", *hosts: str)
     """Of a service that is not called by one, which is no fault but for who would call it so. `why_none`: where more than that is to be said."""
     asked = record.app.services[service]
     text, command = why_none or f"none: {why_no_address(asked)}", ""
-    then = "name the TCP port of its containers in its `expose`, and apply it"
+    then = EXPOSE
     if not may_serve(asked):
         then, command = (
             f"call a port of its host, where it has one; else change {service}",
@@ -214,12 +215,12 @@ def _names(case: Case, item: Placed, calling: AppRecord, called: ServiceName) ->
     resident = _resident(item, service, facts.engine)
     known = names_of(address, hosts_text(resident, case.survey.table[item.host_id]))
     if not known:
-        text = f"its own hostname and extra_hosts have each name of {called} for something else"
-        then = "change those"
         if len(resident.networks) < len(service.container.networks):
-            text = f"it was taken off the network by which it would know {called}"
-            then = "put it back"
-        return broken(Step.NAMES, f"{text}; call {address}, or {then}", "", host)
+            text = f"it was taken off the network by which it may call {called}, and would know it; put it back"
+            then = to_type(item.status.detail) if item.status is not None else ""
+            return broken(Step.NAMES, text, then, host)
+        text = f"its own hostname and extra_hosts have each name of {called} for something else"
+        return broken(Step.NAMES, f"{text}; call {address}, or change those", "", host)
     return ok(Step.NAMES, f"knows it as {', '.join(known)}: {address}", host)
 
 

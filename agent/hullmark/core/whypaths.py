@@ -9,8 +9,8 @@ from typing import Optional
 
 from hullmark.core import enumeration, firewallrules
 from hullmark.core.portconflicts import listed
-from hullmark.core.serviceports import has_address
-from hullmark.core.serviceview import why_no_address
+from hullmark.core.serviceports import has_address, may_serve
+from hullmark.core.serviceview import EXPOSE, why_no_address
 from hullmark.core.whycase import Case
 from hullmark.core.whycommands import AGENT_LOG, PROXY, with_remedy
 from hullmark.core.whylinks import broken, ok, unknown
@@ -52,7 +52,8 @@ def path_links(
     asked = record.app.services[service]
     address = case.snapshot.addresses.get(str(name), "")
     if not address and not has_address(asked):
-        return Paths([ok(Step.ADDRESS, f"none: {why_no_address(asked)}")], True)
+        then = f"; for others to call it: {EXPOSE}" if may_serve(asked) else ""
+        return Paths([ok(Step.ADDRESS, f"none: {why_no_address(asked)}{then}")], True)
     if not address:
         text = (
             f"none was given to it: the log of the leader, {case.snapshot.leader.master}, says why"

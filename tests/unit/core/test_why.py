@@ -424,7 +424,8 @@ def test_no_address() -> None:
 def test_a_service_without_ports_needs_none() -> None:
     told = walked(whole(), "shop", "web")
     assert told.verdict is Verdict.OK
-    assert "none: no TCP port of it is known" in [link.text for link in links(told)]
+    text = "none: no TCP port of it is known; for others to call it: name the TCP port of its containers in its `expose`, and apply it"
+    assert text in [link.text for link in links(told)]
 
 
 def test_a_proxy_that_is_not_up() -> None:

@@ -285,7 +285,10 @@ def test_a_caller_that_was_taken_off_the_network_does_not_know_the_name_meanwhil
     assert told.verdict is Verdict.BROKEN
     assert "taken off a network by somebody" in told.first
     assert command in told.next
-    assert "taken off the network by which" in of(told, Step.NAMES).text
+    names = of(told, Step.NAMES)
+    assert "taken off the network by which" in names.text
+    assert ADDRESS not in names.text, "by that it is refused, too"
+    assert names.next == command
     on = with_status(whole(), "id3", addresses={"shop_back": "10.213.0.2"})
     assert asked(on).verdict is Verdict.OK
 
