@@ -9,6 +9,9 @@ from hullmark.compose.findings import OWN, Node
 from hullmark.compose.keys import SECTIONS, Section, Treatment
 from hullmark.document import MapValue
 
+NEAR = 0.8
+"""A letter or two apart, by difflib.SequenceMatcher.ratio()."""
+
 
 def judge(node: Node, path: str, *, done: Collection[str] = ()) -> bool:
     """Report the keys of a mapping that are not simply honoured; `done` were judged elsewhere.
@@ -39,6 +42,8 @@ def _judge_key(node: Node, section: Section, name: str) -> None:
 
 def _unknown(node: Node, section: Section, name: str) -> None:
     if name.startswith("x-") and name != OWN and section.extensible:
+        if OWN in section.keys and get_close_matches(name, [OWN], cutoff=NEAR):
+            node.warn(f"ignored, as every key that begins with x-; did you mean {OWN}?")
         return
     if name == OWN:
         node.wrong(f"{OWN} has no meaning here", "under a service")

@@ -114,7 +114,9 @@ def uses_problem(used: str, app: str, name: str, services: Sequence[str]) -> str
         return ""
     if service == name:
         return "a service that uses itself: all instances of a service reach each other anyhow"
-    return "" if service in services else f"the app has no service {service[:80]}"
+    if service in services:
+        return ""
+    return f"the app has no service {service[:80]}; one of another app is named APP/SERVICE"
 
 
 def caller_problem(service: Service) -> str:

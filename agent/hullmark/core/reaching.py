@@ -86,7 +86,7 @@ def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator
             owner, _, wanted = used.partition("/")
             if owner == app.name and wanted in unsure:
                 continue
-            field = f"services.{name}.uses[{index}]"
+            field = f"services.{name}.x-hullmark.uses[{index}]"
             if owner not in apps:
                 allowed = _some(sorted(apps.keys() - {app.name})) or "none yet: apply it first"
                 yield Problem(f"{used}: there is no app {owner}", field=field, allowed=allowed)
@@ -99,7 +99,7 @@ def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator
 def unserved(snapshot: Snapshot, app: App, name: str) -> Iterator[str]:
     """What one of its services uses and can't reach, because it is not there any more."""
     for problem in _unusable(snapshot, app, ()):
-        if problem.field.startswith(f"services.{name}.uses["):
+        if problem.field.startswith(f"services.{name}.x-hullmark.uses["):
             yield f"it uses {problem.message}"
 
 

@@ -60,7 +60,8 @@ def caller_of(case: Case, record: AppRecord, service: str, name: ServiceName) ->
     ]
     links = [right, *_turned_away(case, called, name), *own]
     if right.found is Found.BROKEN:
-        links[0] = _with_advice(_or_not_yet(case, right, hosts), called, name)
+        used = tuple(used_by(name.app, calling.app.services[name.service]))
+        links[0] = _with_advice(_or_not_yet(case, right, hosts), called, name, used)
         return Caller(links, hosts, partly=_runs(case, placed))
     knows = [(item, _names(case, item, calling, called)) for item in placed]
     lost = {item.host_id for item, link in knows if link and link.found is Found.BROKEN}
@@ -146,9 +147,16 @@ def _or_not_yet(case: Case, right: Link, hosts: frozenset[str]) -> Link:
     return dataclasses.replace(right, text=text)
 
 
-def _with_advice(right: Link, called: ServiceName, name: ServiceName) -> Link:
-    key = f"x-hullmark: {{uses: [{called}]}}"
-    then = f"Add to service {name.service} in {name.app}'s Compose file: {key}, and apply it"
+def _with_advice(
+    right: Link, called: ServiceName, name: ServiceName, used: Sequence[ServiceName]
+) -> Link:
+    """`used`: what it says already that it uses."""
+    if used:
+        key = f"x-hullmark.uses: [{', '.join(map(str, (*used, called)))}]"
+        then = f"Have service {name.service} in {name.app}'s Compose file say {key}, and apply it"
+    else:
+        key = f"x-hullmark: {{uses: [{called}]}}"
+        then = f"Add to service {name.service} in {name.app}'s Compose file: {key}, and apply it"
     return dataclasses.replace(right, text=f"{right.text}. {then}")
 
 

@@ -36,7 +36,7 @@ def test_all_that_can_be_said() -> None:
         (USES % "[5]", "(allowed: APP/SERVICE, or SERVICE of the same app)"),
         (USES % "bank/db", "a list of services"),
         (USES % "[bank/db, bank/db]", "x-hullmark.uses[1]: bank/db stands there twice"),
-        (USES % "[gone]", "the app has no service gone"),
+        (USES % "[gone]", "the app has no service gone; one of another app is named APP/SERVICE"),
         (USES % "[web]", "a service that uses itself"),
         ("network_mode: host\n" + USES % "[bank/db]", "every process of the host"),
         ("network_mode: none\n" + USES % "[bank/db]", "reaches nothing"),
@@ -53,6 +53,11 @@ def test_wrong(lines: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "warning"),
     [
+        (
+            "x-hulmark: {uses: [bank/db]}",
+            "services.web.x-hulmark: ignored, as every key that begins",
+        ),
+        ("x-hullmarks: {}", "did you mean x-hullmark?"),
         ("ports: [80]", "reached under the service's address only"),
         ("ports: ['8000-8010:80']", "of 8000-8010 hosts answer 8000 only"),
         ("x-hullmark: {ingress: ['node.id == 1']}", "publishes no port that proxies answer"),

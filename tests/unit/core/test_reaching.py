@@ -75,7 +75,7 @@ def test_a_service_that_is_there_may_be_used() -> None:
 )
 def test_a_service_that_can_not_be_used(used: str, why: str) -> None:
     (found,) = refused(App("shop", {"web": user(used), "db": container()}))
-    assert found.startswith(f"services.web.uses[0]: {used}: ")
+    assert found.startswith(f"services.web.x-hullmark.uses[0]: {used}: ")
     assert why in found
 
 
@@ -101,7 +101,7 @@ def test_what_is_wrong_already_refuses_nothing_that_follows() -> None:
     newer = App("shop", {"web": dataclasses.replace(user("bank/ledger"), exposed=("80/tcp",))})
     problems, warnings = judged(there, newer)
     assert problems == []
-    assert warnings == ["services.web.uses[0]: bank/ledger: there is no app bank"]
+    assert warnings == ["services.web.x-hullmark.uses[0]: bank/ledger: there is no app bank"]
     assert judged(there, App("shop", {"web": user("bank/ledger", "bank/x")}))[0] != []
 
 

@@ -142,6 +142,10 @@ def test_a_caller_that_declared_nothing_is_told_how() -> None:
     )
     assert (told.first, told.next) == (f"right: {right.text}", "")
     assert Step.NAMES not in {link.step for link in service(told).links}
+    told = asked(with_job(job("shop/db")), JOB)
+    assert of(told, Step.RIGHT).text.endswith(
+        "Have service job in pay's Compose file say x-hullmark.uses: [shop/db, shop/api], and apply it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,10 @@ def test_what_can_not_be_is_refused_when_it_is_planned_and_when_it_is_applied() 
         newer = dataclasses.replace(uses, container=ContainerSpec("web:2"))
         again = await cluster.apply(request(App("shop", {"web": newer}), "r7"), ALICE, no_digest)
         assert again.changed
-        assert "services.web.uses[0]: bank/ledger: the app has no such service" in again.warnings
+        assert (
+            "services.web.x-hullmark.uses[0]: bank/ledger: the app has no such service"
+            in again.warnings
+        )
 
     lead(test)
 
