@@ -34,6 +34,13 @@ def start_command(daemon: str) -> str:
     return f"systemctl start {service}, or: service {service} start; {_log_of(service)}"
 
 
+def start_proxy() -> str:
+    """What a person types to start this host's proxy."""
+    if not is_packaged():
+        return "sh packaging/files/proxy supervise"
+    return f"systemctl start hullmark-proxy, or: service hullmark-proxy start; {_log_of('hullmark-proxy')}"
+
+
 def look_command(daemon: str) -> str:
     """What a person types to see how `agentd` or `masterd` is, as `start_command` has it."""
     name = daemon[:-1]

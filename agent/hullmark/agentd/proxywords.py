@@ -8,6 +8,7 @@ from hullmark.agentd.problems import Problems
 from hullmark.core.enumeration import several
 from hullmark.core.members import is_needed
 from hullmark.core.portconflicts import listed
+from hullmark.launchers import start_proxy
 from hullmark.model.directory import Admission, Directory, Peer, PublishedEntry, ServiceName
 from hullmark.model.proxy import ContainerPort, Down
 from hullmark.model.proxyplan import MOST_REFUSING, Applied, ProxyPlan
@@ -17,8 +18,8 @@ UNRECORDED, MISSING = "proxy.unrecorded", "proxy.missing"
 UNANSWERED = "proxy.unanswered"
 NONE = "has no proxy; services on other hosts, and published ports, need one"
 DOWN = "has a proxy that does not run: {}; published ports, and services by their names, also those beside who calls, need it"
-INSTALL = "install the package hullmark-proxy on this host"
-START = "start it: systemctl start hullmark-proxy, or service hullmark-proxy start; what it says: journalctl -u hullmark-proxy"
+INSTALL = "install the package hullmark-proxy on this host, or start one: {}"
+START = "start it: {}"
 NAMED = 3
 
 
@@ -26,7 +27,7 @@ def show_missing(problems: Problems, directory: Directory, why: str) -> None:
     """`why` one doesn't run; empty: none is installed. A host where nobody needs it is as good without."""
     if is_needed(directory, is_installed=bool(why)):
         what, remedy = (DOWN.format(why), START) if why else (NONE, INSTALL)
-        problems.set(MISSING, f"this host {what}", remedy)
+        problems.set(MISSING, f"this host {what}", remedy.format(start_proxy()))
     else:
         problems.clear(MISSING)
 

@@ -114,13 +114,13 @@ def _turned_away(problem: HostProblem, entry: ServiceEntry, host: str) -> Iterat
 
 def _proxy(case: Case, host_id: str) -> Link:
     host, state = case.host(host_id), case.snapshot.observed[host_id]
+    told = next((one for one in state.problems if one.code in PROXY_PROBLEMS), None)
+    text = with_remedy(told.message, told.remedy) if told is not None else NO_PROXY
     if not state.facts.proxy_version:
-        text = f"none is up: only ports with mode: host work there; {NO_PROXY}"
+        text = f"none is up: only ports with mode: host work there; {text}"
         return broken(Step.PROXY, text, PROXY, host, there=True)
-    for problem in state.problems:
-        if problem.code in PROXY_PROBLEMS:
-            text = with_remedy(problem.message, problem.remedy)
-            return broken(Step.PROXY, text, PROXY, host, there=True)
+    if told is not None:
+        return broken(Step.PROXY, text, PROXY, host, there=True)
     return ok(Step.PROXY, "up", host)
 
 

@@ -22,7 +22,7 @@ from hullmark.model.why import Link, Step
 PORTS = "proxy.ports"
 """Code of a host's problem: published ports that its proxy doesn't answer; the message names them."""
 FIREWALL = (
-    "whether a firewall lets clients in is not seen by the hosts; what it has to let in: "
+    "whether a host's firewall lets clients in, and containers' calls, is not seen here; what it has to let in: "
     "hullmark ports --firewall nftables, or iptables, firewalld, ufw"
 )
 
@@ -56,7 +56,7 @@ def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
     unable = nameless.callers(case.snapshot, case.survey.roster, str(reach.name))
     found = (*shutin.callers(case.snapshot, record.app, service), *unable, *reach.notes)
     spots = (spot for published in reach.published for spot in published.spots)
-    if all(spot.is_local for spot in spots):
+    if not reach.address and all(spot.is_local for spot in spots):
         return found
     return (*found, FIREWALL)
 

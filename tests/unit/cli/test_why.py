@@ -59,7 +59,7 @@ def test_the_whole_way(master: FakeMaster, run: Run) -> None:
         "  ok      firewall        h1: 10.0.0.1:8080 takes connections from this machine\n"
         "  ok      firewall        h2: 10.0.0.2:8080 takes connections from this machine\n"
         "  ok      firewall        h3: 10.0.0.3:8080 takes connections from this machine\n"
-        "  note:   whether a firewall lets clients in is not seen by the hosts; what it has to let in: "
+        "  note:   whether a host's firewall lets clients in, and containers' calls, is not seen here; what it has to let in: "
         "hullmark ports --firewall nftables, or iptables, firewalld, ufw\n"
     )
     (request,) = master.requests

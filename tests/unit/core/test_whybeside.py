@@ -9,7 +9,7 @@ import pytest
 from hullmark.core.why import Case
 from hullmark.model.app import Attachment, ContainerSpec, Network, PortSpec
 from hullmark.model.directory import ServiceName
-from hullmark.model.observed import Phase
+from hullmark.model.observed import HostProblem, Phase
 from hullmark.model.records import HostAssignments
 from hullmark.model.why import Found, Link, Step, Verdict, Why
 from tests.unit.core.fleets import CHANGE, next_record
@@ -20,6 +20,7 @@ from tests.unit.core.whyworld import (
     walked,
     whole,
     with_facts,
+    with_problem,
     with_service,
     with_snapshot,
     with_status,
@@ -99,6 +100,14 @@ def test_for_all_it_is_broken_in_part_where_who_needs_it_is_beside_it() -> None:
     assert "by containers beside it" in told.first
     assert told.first.endswith("it comes with the package hullmark-proxy")
     assert told.next_on == "h1"
+
+
+def test_what_the_host_says_of_a_proxy_that_is_away_comes_before_how_one_is_had() -> None:
+    down = HostProblem("proxy.missing", "this host has a proxy that does not run: gone", "start it")
+    case = with_facts(with_problem(whole(), down, "id1"), "id1", proxy_version="")
+    told = walked(case, "shop", "api")
+    assert "this host has a proxy that does not run: gone. What to do: start it" in told.first
+    assert "the package" not in told.first
 
 
 def test_where_there_is_a_proxy_it_is_the_way() -> None:
