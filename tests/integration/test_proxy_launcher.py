@@ -38,6 +38,45 @@ def names_it(process: Path, run_dir: Path) -> bool:
         return False
 
 
+@pytest.mark.parametrize("read_only", ["folder", "run"])
+def test_it_goes_on_where_a_disk_can_only_be_read_for_a_while(
+    folders: tuple[Path, Path], read_only: str
+) -> None:
+    """HAProxy needs no more of its own folder than to read it; its sockets have to be made."""
+    folder, run_dir = folders
+    disk = folder if read_only == "folder" else run_dir
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+    command = ["sh", str(LAUNCHER), "supervise", "--folder", str(folder), "--run-dir", str(run_dir)]
+    quiet = subprocess.DEVNULL
+    launcher = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+    try:
+        wait_until(lambda: main_of(run_dir), "it runs", 10)
+        former = main_of(run_dir)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(OSError, match="Read-only"):
+            (disk / "anything").touch()
+        os.kill(former, signal.SIGKILL)
+        time.sleep(1.5)  # it is tried twice or more
+        assert launcher.poll() is None
+        if read_only == "folder":
+            wait_until(lambda: main_of(run_dir) not in (0, former), "it runs again meanwhile", 10)
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        wait_until(lambda: main_of(run_dir) not in (0, former), "it runs again", 10)
+    finally:
+        launcher.terminate()
+        launcher.wait(10)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def main_of(run_dir: Path) -> int:
+    """The pid of HAProxy's main process there, 0 where none runs."""
+    try:
+        pid = int((run_dir / "pid").read_text())
+    except (OSError, ValueError):
+        return 0
+    return pid if names_it(Path(f"/proc/{pid}"), run_dir) else 0
+
+
 @pytest.mark.parametrize("delay_s", DELAYS_S)
 def test_it_ends_with_its_haproxy_however_soon_it_is_told(
     folders: tuple[Path, Path], delay_s: float

@@ -26,6 +26,7 @@ from hullmark.engine.haproxyconfig import (
 from hullmark.engine.haproxyfiles import ProxyFiles
 from hullmark.engine.haproxyreading import (
     addresses_in,
+    backends_in,
     binds_in,
     binds_of,
     digest_in,
@@ -36,7 +37,7 @@ from hullmark.engine.haproxyrecord import Life
 from hullmark.engine.haproxyruntime import EVERYTHING, SERVERS, Processes, Sockets
 from hullmark.engine.haproxytraffic import peers_of, strangers_of, traffic_of
 from hullmark.engine.haproxytuning import new_servers, tune_servers, tune_table, withdraw
-from hullmark.errors import ProxyUnavailable, Refused
+from hullmark.errors import ProxyUnavailable, ProxyUnwritten, Refused
 from hullmark.model.proxy import ContainerLook, Member, PeerLook, ProxyLook, Traffic
 from hullmark.model.proxyconnection import Connection
 from hullmark.model.proxyplan import PEER, Applied, Bind, ProxyPlan
@@ -72,7 +73,11 @@ class Haproxy:
         is to be withdrawn before: here it waits for all that may fail."""
         self._settings = replace(self._settings, abilities=self._abilities())
         loaded, former = self._loaded(), self._files.own_text(CONFIG)
-        self._check(render(plan, self._settings), loaded)
+        try:
+            self._check(render(plan, self._settings), loaded)
+        except ProxyUnwritten:
+            self._follow(render(plan, self._settings), loaded, former)
+            raise
         # Last, as a port may be taken meanwhile: HAProxy tries for two seconds then, and its former worker listens to nobody as long.
         taken = haproxybinds.taken(self._unknown(plan, loaded, former))
         left_out = tuple(f"{one.address}:{one.port}" for one in taken)
@@ -252,6 +257,16 @@ class Haproxy:
                 told += count
         return told, objection
 
+    def _follow(self, rendered: Rendered, loaded: Optional[str], former: str) -> None:
+        """What is new has to wait for the disk. Of what the worker has it is told what it can be."""
+        if loaded is None or loaded != digest_in(former):
+            return
+        there = backends_in(former)
+        servers = {name: rendered.servers[name] for name in rendered.servers if name in there}
+        _, objection = self._tune(replace(rendered, servers=servers))
+        if objection:
+            _log.warning("not told while the disk takes nothing", why=objection)
+
     def _load(self, plan: ProxyPlan, rendered: Rendered, former: str, *, anew: bool) -> None:
         """A socket that was bound to a bridge which was made anew is handed on from worker to worker by the bridge's name, and hears nothing. So it is
         left out of one configuration, and comes back with the next."""
@@ -274,6 +289,7 @@ class Haproxy:
     def _reload(self, digest: str, *, anew: bool = False) -> None:
         """Returns when a worker with this structure answers (`anew`: another than now). Those of former ones go on with their connections."""
         before, times = self._sockets.processes(), self._files.times()
+        self._sockets.try_folder()
         # From version 2.7 on it is answered when it is done.
         said = self._sockets.tell_main("reload", RELOAD_S)
         until = time.monotonic() + RELOAD_S
@@ -286,6 +302,8 @@ class Haproxy:
                 return
             if self._has_failed(before):
                 break
+        if not haproxyprocess.started_at(before.main):
+            raise ProxyUnavailable(f"HAProxy ended when it was loaded anew. {_words(said)}".strip())
         raise Refused(
             f"HAProxy did not start with its new configuration, and goes on as it was. {_words(said)}".strip(),
             remedy="see what hullmark-proxy wrote to the system's log or journal",
@@ -309,7 +327,7 @@ class Haproxy:
         try:
             now = self._sockets.processes()
         except ProxyUnavailable:
-            return False
+            return not haproxyprocess.started_at(before.main)
         return now.failed > before.failed or not now.worker
 
 

@@ -13,6 +13,11 @@ def digest_in(text: str) -> str:
     return next((rest for key, rest in _words(text) if key == "description"), "")
 
 
+def backends_in(text: str) -> frozenset[str]:
+    """Their names, also of those that have no server."""
+    return frozenset(rest.split()[0] for key, rest in _words(text) if key == "backend" and rest)
+
+
 def binds_in(text: str) -> frozenset[Bind]:
     """What a configuration that was written here listens on. In one that somebody changed a line may be any: such a one is left out."""
     indexes: dict[str, int] = {}

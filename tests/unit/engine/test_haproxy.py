@@ -17,7 +17,7 @@ from hullmark.engine.haproxy import Haproxy
 from hullmark.engine.haproxyconfig import ADMISSIONS, CALLERS, Rendered, render
 from hullmark.engine.haproxyrecord import RECORD
 from hullmark.engine.haproxyruntime import Processes, Running
-from hullmark.errors import HullmarkError, ProxyUnavailable, Refused
+from hullmark.errors import HullmarkError, ProxyUnavailable, ProxyUnwritten, Refused
 from tests.unit.core.proxyworld import DIRECTORY, MEMBERS, SIGHT, THERE, seen
 
 TWO_SIX = "HAProxy version 2.6.12-1+deb12u3 2025/10/03 - https://haproxy.org/"
@@ -28,11 +28,11 @@ REMOVED = seen(admissions=ADMISSIONS_NOW)
 
 
 class FakeSockets:
-    """A worker with what a plan says. `starts`: whether a new one does."""
+    """A worker with what a plan says. `starts`: whether a new one does. `has_room`: for its sockets."""
 
     def __init__(self) -> None:
         self.worker = 7
-        self.starts = False
+        self.starts, self.has_room = False, True
         self.rendered = Rendered("", {}, {})
         self.version = ""
         self.told: list[str] = []
@@ -58,6 +58,10 @@ class FakeSockets:
             return "\n".join(f"0x1 {line}" for line in lines)
         self.told.append(command)
         return ""
+
+    def try_folder(self) -> None:
+        if not self.has_room:
+            raise ProxyUnwritten("no socket can be made")
 
     def processes(self) -> Processes:
         return Processes(1, self.worker)
@@ -124,10 +128,23 @@ def test_rights_are_taken_back_where_no_file_can_be_written(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ProxyUnavailable, match="can't be written"):
         bed.haproxy.apply(made)
-    assert not bed.sockets.withdrawn
+    bed.sockets.told.clear()
     assert bed.haproxy.withdraw(made) == len(bed.sockets.withdrawn) > 0
     assert all(key.startswith(f"{THERE}@") for key in bed.sockets.withdrawn)
     assert bed.sockets.reloads == 0
+
+
+def test_no_reload_is_asked_for_where_its_sockets_cannot_be_made(bed: Bed) -> None:
+    """Its main process would end by it."""
+    bed.sockets.has_room = False
+    made = plan(replace(REMOVED, certificate="another"))
+    with pytest.raises(ProxyUnwritten):
+        bed.haproxy.apply(made)
+    assert bed.sockets.reloads == 0
+    bed.sockets.has_room = True
+    with pytest.raises(Refused):
+        bed.haproxy.apply(made)
+    assert bed.sockets.reloads > 0
 
 
 def test_former_files_come_back_without_the_rights_that_ended(bed: Bed) -> None:
