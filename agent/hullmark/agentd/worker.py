@@ -209,7 +209,7 @@ class Worker:
             return
         if policy is PullPolicy.NEVER:
             raise ImageUnavailable(
-                f"image {container.image} is not on this host, and pull_policy is never",
+                f"image {container.image} is not on this host, and pull_policy is never: load it there, or have it pulled",
                 remedy="load it: docker load, or docker import",
             )
         self._progress(action.key, Work(Phase.PULLING))

@@ -225,6 +225,7 @@ INSPECTED: dict[str, Any] = {
     "Mounts": [
         {"Type": "volume", "Name": "shop_data", "Source": "/v", "Destination": "/data"},
         {"Type": "bind", "Source": "/srv/shop", "Destination": "/srv"},
+        {"Type": "bind", "Source": "/srv/names", "Destination": "/etc/hosts"},
         {"Type": "tmpfs", "Source": "", "Destination": "/tmp"},
     ],
     "NetworkSettings": {
@@ -243,6 +244,10 @@ def test_a_container_as_the_engine_tells_it() -> None:
         ("10.213.0.2",),
         (("tcp", 8080),),
         (
+            (
+                "/srv/names",
+                "mounted at /etc/hosts: names of services, kept by the agent, unless the app's file mounts one",
+            ),
             ("/srv/shop", "of the host, mounted at /srv as the app's file says"),
             ("/v", "volume shop_data, mounted at /data"),
             ("/var/lib/docker/x.log", "its output, kept by the engine"),
