@@ -157,7 +157,11 @@ def test_a_port_that_another_process_took_since(fleet: Fleet) -> None:
         fleet.hullmark("apply", "--no-wait", str(file))
         wait_until(lambda: held(fleet, "web1"), "the process is seen", 20)
         explained = f"{PORT}/tcp taken by process {NAME}"
-        wait_until(lambda: explained in fleet.look("explain", "lan/edge").stdout, explained, 20)
+
+        def told() -> str:
+            return fleet.look("explain", "lan/edge").stdout
+
+        wait_until(lambda: explained in told(), explained, 20, told)
         wait_until(lambda: len(fleet.running("lan")) == 2, "the others run")
     fleet.hosts["web1"].agent.kill()
     fleet.hosts["web1"].agent.start()

@@ -62,6 +62,12 @@ class Attempts:
             self._attempts[key] = after_error(before, reason, now, longest_s)
             return reason != before.reason
 
+    def explain(self, key: str, failed: Attempt, why: str) -> None:
+        """What was found out of this failure stands before its reason. Nothing where there was another since."""
+        with self._lock:
+            if self._attempts.get(key) == failed:
+                self._attempts[key] = replace(failed, reason=f"{why}: {failed.reason}")
+
     def made(self, name: str) -> None:
         """A new container runs: failures before it are over."""
         with self._lock:

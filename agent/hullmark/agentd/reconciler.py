@@ -30,6 +30,7 @@ from hullmark.core.actions import (
     spec_key,
 )
 from hullmark.core.found import Found
+from hullmark.core.portconflicts import taken_from
 from hullmark.core.reconcile import (
     Decision,
     Situation,
@@ -172,7 +173,7 @@ class Reconciler:
         self._news.compare(found)
         if not standing.readable:
             return DAMAGED_RETRY_S
-        self._show_taken_ports(situation.attempts)
+        self._show_taken_ports(standing.orders, situation.attempts)
         self._begin(decision, standing.orders, current=standing.current)
         return self._next_s(decision, now)
 
@@ -227,8 +228,8 @@ class Reconciler:
         self._needed = needed
         return self._networks
 
-    def _show_taken_ports(self, attempts: Mapping[str, Attempt]) -> None:
-        """Where a start failed because somebody has its port, the leader is told at once who listens there."""
+    def _show_taken_ports(self, orders: Orders, attempts: Mapping[str, Attempt]) -> None:
+        """Where a start failed because somebody has its port, the leader is told at once who listens there, and the instance says so."""
         taken = {
             (name, one.failures)
             for name, one in attempts.items()
@@ -236,7 +237,13 @@ class Reconciler:
         }
         if taken - self._taken:
             self._parts.inventory.outdated()
-            self._parts.board.set_facts(self._parts.inventory.current(None))
+            facts = self._parts.inventory.current(None)
+            self._parts.board.set_facts(facts)
+            for each in orders.assignments:
+                name, who = each.instance.container_name, taken_from(each.ports, facts.listeners)
+                if who and any(name == one for one, _ in taken - self._taken):
+                    self._parts.attempts.explain(name, attempts[name], who)
+                    self._wake.set()
         self._taken = taken
 
     def _begin(self, decision: Decision, orders: Orders, *, current: bool) -> None:

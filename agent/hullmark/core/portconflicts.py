@@ -6,7 +6,7 @@ Said when an app is planned and applied, with who is in the way: another app's s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from hullmark.core import constraints, keptports
 from hullmark.core.portclaims import NO_MASTERS, Masters, answers, masters_ports, published_ports
@@ -133,6 +133,14 @@ def _programs(
             continue
         port = PublishedPort(0, listener.port, listener.protocol, listener.address)
         yield port, f"is taken by {party_of(listener)}"
+
+
+def taken_from(ports: Iterable[PublishedPort], listeners: Iterable[Listener]) -> str:
+    """Who listens on a port that an instance is to have; empty where nobody is seen to."""
+    wanted = {(one.published, one.protocol) for one in ports}
+    found = (one for one in listeners if (one.port, one.protocol) in wanted)
+    told = (f"port {one.port}/{one.protocol} taken by {party_of(one)}" for one in found)
+    return next(told, "")
 
 
 def party_of(listener: Listener) -> str:

@@ -53,7 +53,7 @@ from hullmark.model.app import Bundle, ContainerSpec, Network, Volume
 from hullmark.model.directory import Directory, DirectoryAnswer
 from hullmark.model.ejection import NO_RESTART, EngineRestart
 from hullmark.model.epoch import Epoch
-from hullmark.model.host import HostFacts
+from hullmark.model.host import HostFacts, Listener
 from hullmark.model.names import engine_name
 from hullmark.model.observed import Health, Report
 from hullmark.model.orders import Assignment, InstanceId, Orders, Task, Tombstone
@@ -517,6 +517,7 @@ class Agent:
     tasks: list[Task] = dataclasses.field(default_factory=list)
     boot: str = "boot-1"
     gathered: int = 0
+    listeners: tuple[Listener, ...] = ()
     boot_clock: Clock = dataclasses.field(default_factory=Clock)
     reach: Optional[Reach] = None
 
@@ -568,7 +569,7 @@ class Agent:
 
     def _gather(self) -> HostFacts:
         self.gathered += 1
-        return HostFacts(hostname="box")
+        return HostFacts(hostname="box", listeners=self.listeners)
 
     def settle(self, turns: int = 30) -> None:
         """Let the reconciler look and act until nothing changes any more, time standing still."""

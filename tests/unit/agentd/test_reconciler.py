@@ -24,7 +24,8 @@ from hullmark.model.app import (
     Volume,
 )
 from hullmark.model.epoch import Epoch
-from hullmark.model.orders import InstanceId, Orders
+from hullmark.model.host import Listener
+from hullmark.model.orders import InstanceId, Orders, PublishedPort
 from tests.unit.agentd.fakes import (
     Agent,
     FakeEngine,
@@ -493,3 +494,26 @@ def test_who_has_a_port_is_looked_up_at_once_when_a_start_fails_for_it(agent: Ag
     assert agent.gathered == gathered + 1
     agent.settle()
     assert agent.gathered == gathered + 1, "once for each failure"
+
+
+def detail_of(agent: Agent) -> str:
+    state = agent.board.state
+    assert state is not None
+    return state.instances[NAME].detail
+
+
+def test_who_has_the_port_is_said_where_it_is_seen(agent: Agent) -> None:
+    (wanted,) = orders_of([(WEB, bundle_of())]).assignments
+    port = dataclasses.replace(wanted, ports=(PublishedPort(80, 8080),))
+    orders = dataclasses.replace(orders_of([(WEB, bundle_of())]), assignments=(port,))
+    said = "listen tcp4 0.0.0.0:8080: bind: address already in use"
+    agent.engine.trouble = lambda method: Refused(said) if method in ("run", "start") else None
+    agent.listeners = (Listener(8081, "tcp", "0.0.0.0", "other"), Listener(8080, "udp", "", "dns"))
+    agent.accept(orders)
+    agent.settle()
+    assert detail_of(agent) == said
+    agent.listeners += (Listener(8080, "tcp", "0.0.0.0", "python"),)
+    for _ in range(3):
+        agent.clock.now += 70.0
+        agent.settle()
+        assert detail_of(agent) == f"port 8080/tcp taken by process python: {said}"
