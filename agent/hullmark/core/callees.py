@@ -1,4 +1,6 @@
-"""What a service calls by service addresses, as far as its app says."""
+"""What a service calls by service addresses, as far as its app says: services of the app on a common network that have an address, and those that it
+`uses`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,28 @@ from hullmark.core.serviceports import has_address
 from hullmark.model.app import App, Service
 
 
-def callees(app: App, service: Service) -> set[str]:
-    """As `APP/SERVICE`: services of the app on a common network that have an address, and those that it `uses`."""
+def calls(app: App, service: Service, name: str) -> bool:
+    """Whether a service of this app calls the one named `APP/SERVICE`. Asked for each pair of services, so nothing is gathered for it."""
+    if any(qualified(app.name, use) == name for use in service.uses):
+        return True
+    owner, _, key = name.partition("/")
+    other = app.services.get(key) if owner == app.name else None
+    return other is not None and _is_beside(service, other)
+
+
+def calls_any(app: App, service: Service) -> bool:
+    return bool(service.uses) or any(_is_beside(service, other) for other in app.services.values())
+
+
+def qualified(app: str, use: str) -> str:
+    """What a service of this app uses, as `APP/SERVICE`."""
+    return use if "/" in use else f"{app}/{use}"
+
+
+def _is_beside(service: Service, other: Service) -> bool:
     keys = {place.network for place in service.container.networks}
-    beside = {
-        f"{app.name}/{name}"
-        for name, other in app.services.items()
-        if other is not service
-        and has_address(other)
+    return (
+        other is not service
         and not keys.isdisjoint(place.network for place in other.container.networks)
-    }
-    return beside.union(use if "/" in use else f"{app.name}/{use}" for use in service.uses)
+        and has_address(other)
+    )

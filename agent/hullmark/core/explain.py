@@ -6,6 +6,7 @@ The reasons are the plan's own. Here they are only put beside what the hosts say
 from __future__ import annotations
 
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
@@ -52,9 +53,15 @@ def explanation(
         )
     standing = Standing(snapshot, unplaced, blind_s)
     summary = standing.summary(record)
-    instances = standing.instances(app)
+    instances: dict[str, list[InstanceView]] = defaultdict(list)
+    for item in standing.instances(app):
+        instances[item.service].append(item)
+    stuck: dict[str, list[Unplaced]] = defaultdict(list)
+    for each in unplaced:
+        if each.app == app:
+            stuck[each.service].append(each)
     services = [
-        _service(snapshot, unplaced, record, view, instances)
+        _service(snapshot, record, view, stuck[view.service], instances[view.service])
         for view in summary.services
         if service in ("", view.service)
     ]
@@ -86,17 +93,18 @@ def _notes(snapshot: Snapshot, record: AppRecord) -> Iterator[str]:
 
 def _service(
     snapshot: Snapshot,
-    unplaced: Sequence[Unplaced],
     record: AppRecord,
     view: ServiceView,
+    unplaced: Sequence[Unplaced],
     instances: Sequence[InstanceView],
 ) -> ServiceExplanation:
-    key = record.app.name, view.service
-    stuck = {item.slot: item for item in unplaced if (item.app, item.service) == key}
+    """`unplaced` and `instances` are those of the service."""
+    stuck = {item.slot: item for item in unplaced}
     nowhere = sum(not item.kept_on for item in stuck.values())
     found: dict[tuple[int, str], SlotExplanation] = {}
-    shown = [item for item in instances if item.service == view.service and not item.removing]
-    for item in shown:
+    for item in instances:
+        if item.removing:
+            continue
         reasons = stuck.get(item.slot)
         if item.why or (reasons is not None and reasons.kept_on == item.host):
             found[item.slot, item.host] = _slot(snapshot, record, item, reasons, nowhere)

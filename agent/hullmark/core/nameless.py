@@ -5,11 +5,12 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.core import constraints
-from hullmark.core.callees import callees
+from hullmark.core.callees import calls, calls_any
 from hullmark.core.homes import may_have_home
 from hullmark.core.roster import Placed, Roster
 from hullmark.model.app import App, DeployMode, Service
@@ -17,11 +18,20 @@ from hullmark.model.observed import NO_STATE, InstanceStatus
 from hullmark.model.snapshot import Snapshot
 
 
+@dataclass(frozen=True)
+class Unable:
+    """A service of which instances know no names; `texts`: what is told of them."""
+
+    app: App
+    service: Service
+    texts: Sequence[str]
+
+
 def told(snapshot: Snapshot, app: App, item: Placed) -> str:
     """Of one instance, with what to type; empty where nothing is to be said."""
     instance = item.assignment.instance
     service, then = app.services.get(instance.service), remedy(snapshot, app, item)
-    if service is None or not then or not callees(app, service):
+    if service is None or not then or not calls_any(app, service):
         return ""
     return (
         f"{instance} on {snapshot.host_name(item.host_id)} was made before its host had a proxy, and knows no services of "
@@ -63,12 +73,21 @@ def of_service(snapshot: Snapshot, roster: Roster, app: App, service: str) -> It
             yield text
 
 
-def callers(snapshot: Snapshot, roster: Roster, name: str) -> Iterator[str]:
-    """Of instances that would call the service, `APP/SERVICE`, of whichever app."""
-    for _, record in sorted(snapshot.apps.items()):
+def unable(snapshot: Snapshot, roster: Roster) -> Iterator[Unable]:
+    """All such services, of all apps."""
+    alive = (record for _, record in sorted(snapshot.apps.items()) if not record.removing)
+    for record in alive:
         for key, service in sorted(record.app.services.items()):
-            if not record.removing and name in callees(record.app, service):
-                yield from of_service(snapshot, roster, record.app, key)
+            texts = tuple(of_service(snapshot, roster, record.app, key))
+            if texts:
+                yield Unable(record.app, service, texts)
+
+
+def callers(found: Sequence[Unable], name: str) -> Iterator[str]:
+    """Of those instances that would call the service, `APP/SERVICE`, of whichever app. `found`: as `unable` gives it."""
+    for each in found:
+        if calls(each.app, each.service, name):
+            yield from each.texts
 
 
 def _is_nameless(status: Optional[InstanceStatus]) -> bool:

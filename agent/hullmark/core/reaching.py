@@ -79,28 +79,50 @@ def _unanswered(snapshot: Snapshot, app: App) -> Iterator[str]:
 
 
 def _unusable(snapshot: Snapshot, app: App, unsure: Collection[str]) -> Iterator[Problem]:
-    apps = {name: one.app for name, one in snapshot.apps.items() if not one.removing}
-    apps[app.name] = app
     for name, service in sorted(app.services.items()):
         for index, used in enumerate(service.uses):
             owner, _, wanted = used.partition("/")
             if owner == app.name and wanted in unsure:
                 continue
-            field = f"services.{name}.x-hullmark.uses[{index}]"
-            if owner not in apps:
-                allowed = _some(sorted(apps.keys() - {app.name})) or "none yet: apply it first"
-                yield Problem(f"{used}: there is no app {owner}", field=field, allowed=allowed)
-                continue
-            why = _unreachable(apps[owner].services.get(wanted))
-            if why:
-                yield Problem(f"{used}: {why}", field=field, allowed=_some(addressed(apps[owner])))
+            message = _lacking(snapshot, app, used)
+            if message:
+                field = f"services.{name}.x-hullmark.uses[{index}]"
+                yield Problem(message, field=field, allowed=_usable(snapshot, app, owner))
 
 
 def unserved(snapshot: Snapshot, app: App, name: str) -> Iterator[str]:
     """What one of its services uses and can't reach, because it is not there any more."""
-    for problem in _unusable(snapshot, app, ()):
-        if problem.field.startswith(f"services.{name}.x-hullmark.uses["):
-            yield f"it uses {problem.message}"
+    for used in app.services[name].uses:
+        message = _lacking(snapshot, app, used)
+        if message:
+            yield f"it uses {message}"
+
+
+def _lacking(snapshot: Snapshot, app: App, used: str) -> str:
+    """Why no service of this app can use that one; empty where it can."""
+    owner, _, wanted = used.partition("/")
+    there = _owner(snapshot, app, owner)
+    if there is None:
+        return f"{used}: there is no app {owner}"
+    why = _unreachable(there.services.get(wanted))
+    return f"{used}: {why}" if why else ""
+
+
+def _usable(snapshot: Snapshot, app: App, owner: str) -> str:
+    """What could be used in place of that: services of the same app, or other apps."""
+    there = _owner(snapshot, app, owner)
+    if there is not None:
+        return _some(addressed(there))
+    others = (name for name, record in snapshot.apps.items() if not record.removing)
+    return _some(sorted(set(others) - {app.name})) or "none yet: apply it first"
+
+
+def _owner(snapshot: Snapshot, app: App, name: str) -> Optional[App]:
+    """The app of that name, where `app` is as it is to be."""
+    if name == app.name:
+        return app
+    record = snapshot.apps.get(name)
+    return None if record is None or record.removing else record.app
 
 
 def _unreachable(service: Optional[Service]) -> str:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from hullmark.core import absence, nameless, portclaims, portrules, reaching, unheard
+from hullmark.core.callees import qualified
 from hullmark.core.directory import Table
 from hullmark.core.directoryline import Line
 from hullmark.core.portplaces import holder_instead
 from hullmark.core.roster import Placed, Roster
-from hullmark.core.serviceports import by_engine, by_proxy, has_address, is_host_network, ports_of
+from hullmark.core.serviceports import (
+    TCP,
+    by_engine,
+    by_proxy,
+    has_address,
+    is_host_network,
+    ports_of,
+)
 from hullmark.model.app import EVERY_ADDRESS, PortMode, PortSpec, Service
 from hullmark.model.directory import ServiceName
-from hullmark.model.host import NO_FACTS, HostFacts
+from hullmark.model.host import NO_FACTS, HostFacts, Listener
 from hullmark.model.orders import PublishedPort
 from hullmark.model.records import AppRecord
 from hullmark.model.services import HostShare, Published, ServiceReach, Spot
@@ -26,7 +36,8 @@ NO_PROXY = "it has no proxy that is up"
 
 @dataclass(frozen=True)
 class Survey:
-    """What services are seen from. `table`: the directories of all hosts, None while this leader doesn't know how all of them stand."""
+    """What services are seen from. `table`: the directories of all hosts, None while this leader doesn't know how all of them stand. What is asked of each
+    service again is gathered once, when it is first asked, and goes with the survey."""
 
     snapshot: Snapshot
     table: Optional[Table]
@@ -59,12 +70,38 @@ class Survey:
         placed = self.roster.placed(name.app, name.service)
         return sum(item.host_id == host_id and self.serves(item) for item in placed)
 
+    def users(self, name: ServiceName) -> Sequence[str]:
+        """Services that say that they use it, in order."""
+        return self._users.get(str(name), ())
+
+    def listeners(self, host_id: str, port: int) -> Sequence[Listener]:
+        """What listens there with TCP, at whichever address."""
+        return self._listeners.get((host_id, port), ())
+
+    @functools.cached_property
+    def _users(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for app, record in sorted(self.snapshot.apps.items()):
+            for name, service in sorted(record.app.services.items()):
+                for used in {qualified(app, use) for use in service.uses}:
+                    found[used].append(f"{app}/{name}")
+        return dict(found)
+
+    @functools.cached_property
+    def _listeners(self) -> Mapping[tuple[str, int], Sequence[Listener]]:
+        found: dict[tuple[str, int], list[Listener]] = defaultdict(list)
+        for host_id, state in self.snapshot.observed.items():
+            for one in state.facts.listeners:
+                if one.protocol == TCP:
+                    found[host_id, one.port].append(one)
+        return dict(found)
+
 
 def reaches(survey: Survey, app: str = "", service: str = "") -> tuple[ServiceReach, ...]:
     """Of one service, of one app, or of all, in order. What is being removed is not there any more."""
     records = (survey.snapshot.apps[name] for name in sorted(survey.snapshot.apps))
     return tuple(
-        _reach(survey, record, name)
+        reach_of(survey, record, name)
         for record in records
         if app in ("", record.app.name) and not record.removing
         for name in sorted(record.app.services)
@@ -72,7 +109,8 @@ def reaches(survey: Survey, app: str = "", service: str = "") -> tuple[ServiceRe
     )
 
 
-def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
+def reach_of(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
+    """Of one service of an app that is not being removed."""
     asked, full = record.app.services[name], ServiceName(record.app.name, name)
     placed = survey.roster.placed(full.app, name)
     address = survey.snapshot.addresses.get(str(full), "")
@@ -91,8 +129,8 @@ def _reach(survey: Survey, record: AppRecord, name: str) -> ServiceReach:
         serving,
         tuple(_shares(survey, placed)),
         tuple(_published(survey, full, asked)),
-        tuple(_qualified(full.app, use) for use in asked.uses),
-        tuple(_users(survey.snapshot, full)),
+        tuple(qualified(full.app, use) for use in asked.uses),
+        tuple(survey.users(full)),
         asked.container.one_shot,
         (
             *nameless.of_service(survey.snapshot, survey.roster, record.app, name),
@@ -154,17 +192,6 @@ def host_state(snapshot: Snapshot, host_id: str) -> str:
     return "silent" if absence.is_quiet(snapshot, host_id) else "ready"
 
 
-def _qualified(app: str, use: str) -> str:
-    return use if "/" in use else f"{app}/{use}"
-
-
-def _users(snapshot: Snapshot, name: ServiceName) -> Iterator[str]:
-    for app in sorted(snapshot.apps):
-        for other, service in sorted(snapshot.apps[app].app.services.items()):
-            if str(name) in (_qualified(app, use) for use in service.uses):
-                yield f"{app}/{other}"
-
-
 def _published(survey: Survey, name: ServiceName, service: Service) -> Iterator[Published]:
     for spec in by_proxy(service.ports):
         yield _answering(survey, name, spec)
@@ -197,7 +224,8 @@ def _answering(survey: Survey, name: ServiceName, spec: PortSpec) -> Published:
             else:
                 address = _address(entry.host_ip, facts)
                 spot = Spot(host, address, entry.port, survey.serving_on(host_id, name))
-                holder = holder_instead(facts.listeners, entry.port, address)
+                listeners = survey.listeners(host_id, entry.port)
+                holder = holder_instead(listeners, entry.port, address)
                 allowed = portrules.allows(
                     facts.port_rules, name.app, name.service, entry.port, "tcp", entry.host_ip
                 )

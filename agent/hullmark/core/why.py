@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from hullmark.core.serviceports import has_address, may_serve
-from hullmark.core.serviceview import why_no_address
+from hullmark.core.serviceview import reach_of, why_no_address
 from hullmark.core.whybeside import (
     beside_all,
     beside_caller,
@@ -105,7 +105,8 @@ def _service(case: Case, record: AppRecord, name: str) -> ServiceWhy:
     instances = instance_links(case, record, name)
     may = serves_or_unheard(case, record, name)
     paths = path_links(case, record, name, beside_all(case, record, name))
-    published = published_links(case, record, name)
+    reach = reach_of(case.survey, record, name)
+    published = published_links(case, record, reach)
     answers = any(link.found is not Found.BROKEN for link in published)
     way = may and paths.whole
 
@@ -115,8 +116,7 @@ def _service(case: Case, record: AppRecord, name: str) -> ServiceWhy:
         return answers if link.step is Step.PUBLISHED else way
 
     links = partly(together([*instances, *paths.links, *published]), is_part)
-    spots, told = spots_of(case, record, name), hints(case, record, name)
-    return ServiceWhy(name, verdict(links), links, spots, told)
+    return ServiceWhy(name, verdict(links), links, spots_of(reach), hints(case, record, reach))
 
 
 def _from_caller(case: Case, record: AppRecord, name: str, caller: ServiceName) -> ServiceWhy:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from hullmark.core.askers import callers, networks_of, present
+from hullmark.core.askers import networks_of
 from hullmark.core.whycase import Case
 from hullmark.core.whyinstances import served
 from hullmark.model.directory import ServiceName
@@ -14,13 +14,10 @@ from hullmark.model.records import AppRecord
 def beside_all(case: Case, record: AppRecord, service: str) -> frozenset[str]:
     """Ids of the hosts without a proxy where it serves, if all that is known to need it is beside it there; else none."""
     name = ServiceName(record.app.name, service)
-    where = present(case.snapshot)
-    apart = callers(case.snapshot.apps, where).users.get(name, ())
-    need_proxy = frozenset(host_id for user in apart for host_id in where.get(user, ()))
-    beside = [one for one in record.app.services if one != service]
-    near = [one for one in beside if _common(record, service, ServiceName(name.app, one))]
+    beside = (one for one in record.app.services if one != service)
+    near = (one for one in beside if _common(record, service, ServiceName(name.app, one)))
     hosts = _without_proxy(case, record, service, near)
-    return hosts if case.needing(name).keys() <= hosts - need_proxy else frozenset()
+    return hosts if case.needing(name).keys() <= hosts - case.apart(name) else frozenset()
 
 
 def beside_caller(
@@ -65,12 +62,15 @@ def _common(record: AppRecord, service: str, caller: ServiceName) -> frozenset[s
 
 
 def _without_proxy(
-    case: Case, record: AppRecord, service: str, calling: Sequence[str]
+    case: Case, record: AppRecord, service: str, calling: Iterable[str]
 ) -> frozenset[str]:
     """Where no container of these services knows it by its address: a proxy that is down is one all the same to who was made while it was there."""
     if not networks_of(record, record.app.services[service]):
         return frozenset()
-    hosts = serving_hosts(case, record, service)
+    serving = serving_hosts(case, record, service)
+    hosts = frozenset(one for one in serving if not case.survey.facts(one).proxy_version)
+    if not hosts:  # mostly, and what calls it need not be looked at
+        return hosts
     placed = (item for one in calling for item in case.survey.roster.placed(record.app.name, one))
     named = {item.host_id for item in placed if item.status is not None and item.status.named}
-    return frozenset(one for one in hosts - named if not case.survey.facts(one).proxy_version)
+    return hosts - named

@@ -9,7 +9,6 @@ from typing import Optional
 
 from hullmark.core import nameless, shutin
 from hullmark.core.askers import networks_of, used_by
-from hullmark.core.flows import flows
 from hullmark.core.hostnames import PODMAN, Resident, hosts_text, names_of
 from hullmark.core.portconflicts import listed
 from hullmark.core.roster import Placed
@@ -172,8 +171,8 @@ def _shared(
 
 def _turned_away(case: Case, called: ServiceName, name: ServiceName) -> Iterator[Link]:
     """By policies of hosts that the service is on, where the caller is on others."""
-    for flow in flows(case.snapshot):
-        if (flow.caller, flow.service) == (str(name), str(called)) and flow.refused_by:
+    for flow in case.flows_between(name, called):
+        if flow.refused_by:
             where = listed(list(flow.refused_by))
             text = f"{RULE} of {where} turns away what comes from other hosts with scope {flow.caller_scope}"
             link = broken(Step.RIGHT, text, f"hullmark policy show {called}")

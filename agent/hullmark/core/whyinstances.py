@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Optional
 
 from hullmark.core import absence
-from hullmark.core.explain import explanation
-from hullmark.core.grades import Grade, Graded, Grader
+from hullmark.core.grades import Grade, Graded
 from hullmark.core.roster import Placed
 from hullmark.core.whycase import Case
 from hullmark.core.whycommands import AGENT, AGENT_LOG, engine, first_whole, with_remedy
@@ -75,7 +74,7 @@ def serves_or_unheard(case: Case, record: AppRecord, service: str) -> bool:
 
 def _placement(case: Case, record: AppRecord, service: str) -> Iterator[Link]:
     target = f"{record.app.name}/{service}"
-    told = explanation(case.snapshot, case.unplaced, record, service, case.blind_s).services[0]
+    told = case.explained(record, service)
     nowhere = [slot for slot in told.slots if not slot.host]
     if not told.wanted and not nowhere:
         yield broken(Step.PLACEMENT, "no instance of it is wanted", f"hullmark scale {target}=1")
@@ -144,9 +143,8 @@ def _engine(case: Case, host_id: str) -> Iterator[Link]:
 
 def _containers(case: Case, record: AppRecord, service: str) -> Iterator[Link]:
     """Of each slot the instance that counts, on hosts that can be seen."""
-    grader = Grader(case.snapshot, case.survey.roster, case.blind_s)
     for posts in case.survey.roster.by_slot(record, service).values():
-        graded = grader.best_first(record, posts)
+        graded = case.grader.best_first(record, posts)
         one = next((item for item in graded if case.survey.serves(item.placed)), graded[0])
         if absence.is_seen(case.snapshot, one.placed.host_id):
             yield _container(case, one)

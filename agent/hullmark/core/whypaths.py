@@ -143,14 +143,14 @@ def _traffic(case: Case, host_id: str, entry: ServiceEntry) -> Iterator[Link]:
     if told.why:
         yield broken(Step.MEMBERS, f"the proxy says nothing: {told.why}", PROXY, host, there=True)
         return
-    carried = {one.port: one for one in told.ports if one.name == entry.name}
+    carried = case.carried(host_id, entry.name)
     missing = [port for port in entry.ports if port not in carried]
     for port in missing:
         text = f"port {port} is not in the proxy's configuration"
         yield broken(Step.MEMBERS, text, AGENT_LOG, host, there=True)
     if _expects(case, host_id, entry):
         shown = {port: carried[port] for port in entry.ports if port in carried}
-        yield from _members(case, host_id, entry.name, shown)
+        yield from _members(case, host_id, entry, shown)
 
 
 def _expects(case: Case, host_id: str, entry: ServiceEntry) -> bool:
@@ -160,11 +160,11 @@ def _expects(case: Case, host_id: str, entry: ServiceEntry) -> bool:
 
 
 def _members(
-    case: Case, host_id: str, name: ServiceName, ports: Mapping[int, PortTraffic]
+    case: Case, host_id: str, entry: ServiceEntry, ports: Mapping[int, PortTraffic]
 ) -> Iterator[Link]:
     host, sound = case.host(host_id), True
     for port, one in ports.items():
-        found = list(_down(case, host_id, name, one))
+        found = list(_down(case, host_id, entry.name, one))
         if not found and one.up < max(1, one.members):
             text = f"port {port}: {one.up} of {one.members} members are up"
             found = [broken(Step.MEMBERS, text, PROXY, host, there=True)]
@@ -172,7 +172,7 @@ def _members(
         yield from found
     if ports and sound:
         yield ok(Step.MEMBERS, "all are up in the proxy", host)
-        asked = [share.host_id for share in case.needing(name)[host_id].elsewhere if share.serving]
+        asked = [share.host_id for share in entry.elsewhere if share.serving]
         if asked:
             yield ok(Step.BETWEEN, "the others' TLS ports answer", host)
         unheard = sorted(case.host(other) for other in asked if not case.is_ready(other))

@@ -8,7 +8,7 @@ from typing import Optional
 from hullmark.core import enumeration, nameless, shutin, unheard
 from hullmark.core.portplaces import covers, holder_instead
 from hullmark.core.serviceports import is_host_network
-from hullmark.core.serviceview import reaches
+from hullmark.core.serviceview import reach_of
 from hullmark.core.whycase import Case
 from hullmark.core.whycommands import with_remedy
 from hullmark.core.whylinks import broken, ok, unknown
@@ -27,9 +27,8 @@ FIREWALL = (
 )
 
 
-def published_links(case: Case, record: AppRecord, service: str) -> Sequence[Link]:
-    (reach,) = reaches(case.survey, record.app.name, service)
-    of_host = is_host_network(record.app.services[service])
+def published_links(case: Case, record: AppRecord, reach: ServiceReach) -> Sequence[Link]:
+    of_host = is_host_network(record.app.services[reach.name.service])
     holder = "its containers themselves" if of_host else "the engine"
     return [
         link
@@ -42,19 +41,18 @@ def published_links(case: Case, record: AppRecord, service: str) -> Sequence[Lin
     ]
 
 
-def spots_of(case: Case, record: AppRecord, service: str) -> tuple[Spot, ...]:
+def spots_of(reach: ServiceReach) -> tuple[Spot, ...]:
     """Where its TCP ports answer for clients, which are on other machines."""
-    (reach,) = reaches(case.survey, record.app.name, service)
     tcp = (published for published in reach.published if published.protocol == "tcp")
     spots = (spot for published in tcp for spot in published.spots)
     return tuple(spot for spot in spots if spot.address and not spot.is_local)
 
 
-def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
+def hints(case: Case, record: AppRecord, reach: ServiceReach) -> tuple[str, ...]:
     """Who is shut in by its networks, or knows no names, has no way here; what is between a client and the host can't be seen from here."""
-    (reach,) = reaches(case.survey, record.app.name, service)
-    unable = nameless.callers(case.snapshot, case.survey.roster, str(reach.name))
-    found = (*shutin.callers(case.snapshot, record.app, service), *unable, *reach.notes)
+    unrouted = shutin.callers(case.shut_in(record), reach.name.service)
+    unable = nameless.callers(case.nameless_callers, str(reach.name))
+    found = (*unrouted, *unable, *reach.notes)
     spots = (spot for published in reach.published for spot in published.spots)
     if not reach.address and all(spot.is_local for spot in spots):
         return found
@@ -63,7 +61,7 @@ def hints(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
 
 def unheard_notes(case: Case, record: AppRecord, service: str) -> tuple[str, ...]:
     """Of hosts that have instances and are not heard, where instances are missing."""
-    (reach,) = reaches(case.survey, record.app.name, service)
+    reach = reach_of(case.survey, record, service)
     if not reach.unknown:
         return ()
     placed = case.survey.roster.placed(record.app.name, service)
@@ -138,12 +136,16 @@ def _listening(case: Case, published: Published, spot: Spot) -> Link:
 
 def _is_heard(case: Case, host: str) -> bool:
     """By its name."""
-    found = (key for key, record in case.snapshot.hosts.items() if record.name == host)
-    return all(case.is_ready(host_id) for host_id in found)
+    return all(case.is_ready(host_id) for host_id in _ids(case, host))
+
+
+def _ids(case: Case, host: str) -> Sequence[str]:
+    """Of those with this name."""
+    return [key for key, record in case.snapshot.hosts.items() if record.name == host]
 
 
 def _states(case: Case, spot: Spot) -> Sequence[HostState]:
-    found = [key for key, host in case.snapshot.hosts.items() if host.name == spot.host]
+    found = _ids(case, spot.host)
     return [case.snapshot.observed[key] for key in found if key in case.snapshot.observed]
 
 
@@ -154,7 +156,7 @@ def _problems(case: Case, spot: Spot) -> Sequence[HostProblem]:
 def _listeners(case: Case, spot: Spot) -> Sequence[Listener]:
     return [
         one
-        for state in _states(case, spot)
-        for one in state.facts.listeners
-        if (one.port, one.protocol) == (spot.port, "tcp") and covers(one, spot.address)
+        for host_id in _ids(case, spot.host)
+        for one in case.survey.listeners(host_id, spot.port)
+        if covers(one, spot.address)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Iterable, Mapping
 
@@ -30,21 +31,23 @@ NO_ANSWER = "its agent did not answer in time"
 async def services(desk: Desk, call: Call) -> ServiceList:
     """Raises NotFound for an app, or a service of it, that there isn't."""
     app, service = call.query["app"], call.query["service"]
-    survey = _survey(desk)
-    found = reaches(survey, app, service)
+    survey = await _survey(desk)
+    found = await asyncio.to_thread(reaches, survey, app, service)
     if app and not found:
         what = f"service {service[:80]} in app {app[:80]}" if service else f"app {app[:80]}"
         raise NotFound(f"there is no {what}", remedy="hullmark services lists all")
     if not call.query["traffic"]:
         return ServiceList(found)
-    asked, silent = carriers(survey, found)
+    asked, silent = await asyncio.to_thread(carriers, survey, found)
     told = await traffic_of(desk, asked, app, service)
     traffic, unheard = _told(survey.snapshot, asked, told)
     return ServiceList(found, True, traffic, tuple(sorted((*silent, *unheard))))
 
 
-def _survey(desk: Desk) -> Survey:
-    return Survey.of(desk.cluster.snapshot(), desk.cluster.directories.table)
+async def _survey(desk: Desk) -> Survey:
+    """Of this moment. With many services each look at all of them takes a while, in which the master has to answer others."""
+    snapshot, table = desk.cluster.snapshot(), desk.cluster.directories.table
+    return await asyncio.to_thread(Survey.of, snapshot, table)
 
 
 def carriers(survey: Survey, found: Iterable[ServiceReach]) -> tuple[list[str], list[str]]:
@@ -99,14 +102,19 @@ def _named(snapshot: Snapshot, port: PortTraffic) -> PortTraffic:
 async def endpoints(desk: Desk, call: Call) -> EndpointsAnswer:
     """Nothing, until this leader knows how all hosts stand: a new term must not empty anybody's files."""
     body: EndpointsRequest = call.body
-    record, survey = desk.cluster.leader_record, _survey(desk)
+    record, survey = desk.cluster.leader_record, await _survey(desk)
     if survey.table is None:
         return EndpointsAnswer(record.epoch, record.leader)
-    found = reaches(survey)
-    known = digest([to_wire(one) for one in found])
+    found, known = await asyncio.to_thread(_answering, survey)
     if known == body.digest:
         return EndpointsAnswer(record.epoch, record.leader, ready=True, same=True, digest=known)
     return EndpointsAnswer(record.epoch, record.leader, True, False, known, found)
+
+
+def _answering(survey: Survey) -> tuple[tuple[ServiceReach, ...], str]:
+    """All services, with the digest of that."""
+    found = reaches(survey)
+    return found, digest([to_wire(one) for one in found])
 
 
 ROUTES = (

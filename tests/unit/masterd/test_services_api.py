@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -276,6 +277,32 @@ def test_a_leader_that_has_not_heard_all_hosts_says_nothing_of_where_services_an
     found = asyncio.run(services_api.endpoints(desk, call))
     assert found.ready
     assert [str(one.name) for one in found.services] == ["shop/api", "shop/web"]
+
+
+def test_with_many_services_the_master_answers_others_while_it_looks_at_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is called in a thread of its own is not called by the one that serves everybody."""
+    there = []
+
+    def noted(*args: Any) -> Any:
+        there.append(threading.current_thread() is threading.main_thread())
+        return reaches(*args)
+
+    monkeypatch.setattr(services_api, "reaches", noted)
+    case = whole()
+    cluster = SimpleNamespace(
+        snapshot=lambda: case.snapshot,
+        directories=SimpleNamespace(table=case.survey.table),
+        leader_record=SimpleNamespace(epoch=Epoch(1, 2), leader="m1@x"),
+    )
+    desk: Any = SimpleNamespace(cluster=cluster)
+    query = {"app": "shop", "service": "", "traffic": False}
+    call: Any = SimpleNamespace(body=EndpointsRequest(), query=query)
+    listed = asyncio.run(services_api.services(desk, call))
+    answered = asyncio.run(services_api.endpoints(desk, call))
+    assert listed.services == answered.services != ()
+    assert there == [False, False]
 
 
 def test_each_proxy_is_asked_as_each_may_have_refused_somebody() -> None:
