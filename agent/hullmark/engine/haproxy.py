@@ -32,6 +32,7 @@ from hullmark.engine.haproxyreading import (
     digest_in,
     stale,
     without,
+    without_processes,
 )
 from hullmark.engine.haproxyrecord import Life
 from hullmark.engine.haproxyruntime import EVERYTHING, SERVERS, Processes, Sockets
@@ -355,7 +356,9 @@ def _with_rights_of(rendered: Rendered, former: Mapping[str, str]) -> dict[str, 
 
 def _words(said: str) -> str:
     """From version 2.7 on `reload` is answered with what came of it."""
-    return " ".join(said.replace("Success=0", "").replace("--", "").split())[:600]
+    return " ".join(without_processes(said).replace("Success=0", "").replace("--", "").split())[
+        :600
+    ]
 
 
 def _settings(folder: Path, run_dir: Path) -> Settings:

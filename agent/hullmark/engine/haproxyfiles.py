@@ -14,6 +14,7 @@ from typing import Optional
 from hullmark.engine import haproxyrecord
 from hullmark.engine.haproxyabilities import ALL, Abilities, abilities_of
 from hullmark.engine.haproxyconfig import CONFIG
+from hullmark.engine.haproxyreading import without_processes
 from hullmark.engine.haproxyrecord import RECORD, Kept, Life
 from hullmark.errors import ProxyUnavailable, ProxyUnwritten, Refused
 
@@ -186,6 +187,7 @@ class ProxyFiles:
 
 def _alerts(said: bytes) -> str:
     """What is wrong, without notices of versions and places."""
-    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines()]
+    text = without_processes(said.decode("utf-8", "replace"))
+    lines = [line.strip() for line in text.splitlines()]
     alerts = [line for line in lines if line.startswith("[ALERT]")] or lines
     return " ".join(" ".join(line.split()) for line in alerts)[:1000]

@@ -1,11 +1,17 @@
-"""What a configuration that was written here says: what it is, and what it listens on. And what a plan does."""
+"""What a configuration that was written here says: what it is, and what it listens on. And what a plan does.
+What HAProxy says of it, in words that stay the same."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
 from hullmark.model.proxyplan import Bind, ProxyPlan
+
+_SPEAKER = re.compile(r"(\[[A-Z]+\])[ \t]*\(\d+\)[ \t]*:")
+"""How HAProxy begins a line: how bad it is, and which process says so."""
+_WORKER = re.compile(r"(?<=[Ww]orker)(?: #\d+)? \(\d+\)")
 
 
 def digest_in(text: str) -> str:
@@ -79,3 +85,8 @@ def _words(text: str) -> Iterable[tuple[str, str]]:
     for line in text.splitlines():
         key, _, rest = line.strip().partition(" ")
         yield key, rest
+
+
+def without_processes(said: str) -> str:
+    """HAProxy's words without the ids of its processes: each try has others, and what fails again and again is told as one problem."""
+    return _WORKER.sub("", _SPEAKER.sub(r"\1", said))

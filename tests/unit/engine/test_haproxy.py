@@ -37,6 +37,7 @@ class FakeSockets:
         self.version = ""
         self.told: list[str] = []
         self.reloads = 0
+        self.refusal = "Success=0 it does not start"
 
     def info(self) -> dict[str, str]:
         return {
@@ -71,7 +72,7 @@ class FakeSockets:
         if self.starts:
             self.worker += 1
             return ""
-        return "Success=0 it does not start"
+        return self.refusal
 
     @property
     def withdrawn(self) -> list[str]:
@@ -145,6 +146,20 @@ def test_no_reload_is_asked_for_where_its_sockets_cannot_be_made(bed: Bed) -> No
     with pytest.raises(Refused):
         bed.haproxy.apply(made)
     assert bed.sockets.reloads > 0
+
+
+def test_a_start_that_fails_twice_is_told_in_the_same_words(bed: Bed) -> None:
+    words = []
+    for process in (4711, 4720):
+        bed.sockets.refusal = (
+            f"Success=0\n--\n[NOTICE]   ({process}) : New worker ({process + 1}) forked\n"
+            f"[ALERT]    ({process}) : config : no (7) : here\n"
+        )
+        with pytest.raises(Refused) as caught:
+            bed.haproxy.apply(plan(replace(SIGHT, certificate="another")))
+        words.append(caught.value.message)
+    assert words[0] == words[1]
+    assert words[0].endswith("[NOTICE] New worker forked [ALERT] config : no (7) : here")
 
 
 def test_former_files_come_back_without_the_rights_that_ended(bed: Bed) -> None:

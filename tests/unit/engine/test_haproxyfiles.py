@@ -44,6 +44,34 @@ def test_what_somebody_else_wrote_is_known_and_put_back(tmp_path: Path) -> None:
     assert (files.text("haproxy.cfg"), files.tampered()) == ("first", ())
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[NOTICE]   (%d) : haproxy version is 2.6.12\n[ALERT]    (%d) : config : no (7) : here\n",
+        b"[WARNING]  (%d) : config : no (7) : here\n",
+    ],
+)
+def test_what_is_refused_twice_is_refused_in_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    process = 32408
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        nonlocal process
+        process += 9
+        told = said.replace(b"%d", str(process).encode())
+        return subprocess.CompletedProcess(command, 1, b"", told)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    words = []
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            ProxyFiles(tmp_path, "haproxy").check(FIRST)
+        words.append(caught.value.message)
+    assert words[0] == words[1]
+    assert words[0].endswith("] config : no (7) : here"), "what it says is left as it is"
+
+
 FIRST = {"addresses": "10.214.0.1", "haproxy.cfg": "first"}
 SECOND = {"addresses": "10.214.0.2", "haproxy.cfg": "second"}
 
