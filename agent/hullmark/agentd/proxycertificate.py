@@ -23,7 +23,7 @@ from hullmark.agentd.identity import Identity
 from hullmark.agentd.keptfile import read_kept
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.proxyfiles import CERTIFICATE, RECORD, ProxyRecord, fingerprint
-from hullmark.agentd.renewal import Trying, due_in_s
+from hullmark.agentd.renewal import Life, Trying, due_in_s
 from hullmark.errors import BrokenState
 
 LOOK_S = 2.0
@@ -44,11 +44,13 @@ class ProxyCertificate:
         problems: Problems,
         renew: Callable[[], None],
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._proxy_folder = proxy_folder
         self._identity = identity
-        self._trying = Trying(renew, problems, PROBLEM)
+        what = "the certificate of this host's proxy"
+        self._trying = Trying(renew, problems, PROBLEM, what, wall, clock)
         self._wall = wall
         self._digest = ""
         self._changed: list[Callable[[], None]] = []
@@ -88,19 +90,27 @@ class ProxyCertificate:
             self._trying.unneeded()
             self._see(enrolled)
             return LOOK_S
+        if record is not None and self._trying.held_s() > 0:
+            self._see(enrolled)
+            return LOOK_S
         return self._make(enrolled, record)
 
     def _make(self, enrolled: Enrolment, record: Optional[ProxyRecord]) -> float:
         again_s = self._trying.once(
             "this host's proxy has no certificate for other hosts"
             if record is None
-            else "the certificate of this host's proxy can't be renewed"
+            else "the certificate of this host's proxy can't be renewed",
+            lambda: self._made(enrolled),
         )
         self._see(enrolled)
-        if again_s is not None:
-            return min(again_s, self._most_s(record))
+        if again_s is None or self._trying.held_s() > 0:
+            return LOOK_S
+        return min(again_s, self._most_s(record))
+
+    def _made(self, enrolled: Enrolment) -> Optional[Life]:
         _log.info("the proxy has a new certificate")
-        return LOOK_S
+        record = self._usable(enrolled)
+        return None if record is None else (record.valid_from, record.valid_until)
 
     def _most_s(self, record: Optional[ProxyRecord]) -> float:
         """How long to wait at most before the next try: other hosts are not reached without one."""

@@ -2,10 +2,13 @@
 
 The renewal itself runs as a process of its own (`python -m hullmark.agentd renew`), because the library that it needs
 would stay in the daemon's memory for good. What the process writes is used from the next request on.
+
+Where a clock is wrong, what was made just now may be due again at once. Then that is told, and the next try comes after a wait that grows.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -17,8 +20,9 @@ from typing import Callable, Optional
 
 import hullmark
 from hullmark import log
-from hullmark.agentd import pulse
+from hullmark.agentd import enrolment, pulse
 from hullmark.agentd.asked import LOCAL
+from hullmark.agentd.enrolment import SET_CLOCK
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.problems import Problems
 from hullmark.agentd.waits import Waits
@@ -33,10 +37,18 @@ LEFT = 1 / 3
 """Share of the certificate's life that is left when it is renewed: with the usual 30 days, 10 to get it done."""
 LOOK_S = (0.2, 60.0)
 RETRY_S = (1.0, 600.0)
+CLOCK_RETRY_S = (60.0, 3600.0)
+"""After a certificate that is due as soon as it is made: each is a record in the store, and of a proxy a reload, which ends connections in the long run."""
 FILES_RETRY_S = 2.0
 PROCESS_S = 60.0
+REMEDY = "what to do: "
+"""What the process begins its second line with, where there is something to do."""
 KIND = "certificate.renewed"
 """Of its audit records, which say by their outcome whether it was."""
+
+
+Life = tuple[float, float]
+"""From when a certificate is valid, and until when."""
 
 
 def due_in_s(valid_from: float, valid_until: float, now: float) -> float:
@@ -45,16 +57,32 @@ def due_in_s(valid_from: float, valid_until: float, now: float) -> float:
 
 
 class Trying:
-    """One certificate's renewal, tried until it works; while it doesn't, that is the problem `code` of the host. `renew` does it, or raises HullmarkError."""
+    """One certificate's renewal, tried until it works; while it doesn't, that is the problem `code` of the host. `renew` does it, or raises HullmarkError.
+    `what`: the certificate, as people are told of it."""
 
-    def __init__(self, renew: Callable[[], None], problems: Problems, code: str) -> None:
+    def __init__(
+        self,
+        renew: Callable[[], None],
+        problems: Problems,
+        code: str,
+        what: str,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
         self._renew = renew
         self._problems = problems
         self._code = code
+        self._what = what
+        self._wall = wall
+        self._clock = clock
         self._waits = Waits(*RETRY_S)
+        self._clock_waits = Waits(*CLOCK_RETRY_S)
+        self._held_until = -math.inf
 
-    def once(self, trouble: str) -> Optional[float]:
-        """None where it worked; else the seconds until the next try. `trouble`: what people are told then, before the reason."""
+    def once(self, trouble: str, made: Callable[[], Optional[Life]]) -> Optional[float]:
+        """None where it worked; else the seconds until the next try. `trouble`: what people are told then, before the reason. `made`: of the
+        certificate that is there after it worked."""
+        self._held_until = -math.inf
         try:
             with pulse.elsewhere():
                 self._renew()
@@ -63,12 +91,33 @@ class Trying:
             self._problems.set(self._code, f"{trouble}: {error.message}", remedy)
             return self._waits.next()
         self._waits.reset()
+        life = made()
+        if life is not None and due_in_s(*life, self._wall()) <= 0:
+            return self._hold(life[1])
         self.unneeded()
         return None
 
     def unneeded(self) -> None:
         """What there is is good."""
         self._problems.clear(self._code)
+        self._clock_waits.reset()
+        self._held_until = -math.inf
+
+    def held_s(self) -> float:
+        """How long what was made last is left as it is, though it is due; zero where it isn't."""
+        return max(0.0, self._held_until - self._clock())
+
+    def _hold(self, valid_until: float) -> float:
+        """The words have no times in them: each such certificate is the same problem."""
+        why = "is to be renewed already: that clock is ahead, or the leading master's is behind"
+        self._problems.set(
+            self._code, f"{self._what} is new, and by this host's clock {why}", SET_CLOCK
+        )
+        wait_s, left_s = self._clock_waits.next(), valid_until - self._wall()
+        if left_s > 0:
+            wait_s = min(wait_s, max(left_s / 10, CLOCK_RETRY_S[0] / 2))
+        self._held_until = self._clock() + wait_s
+        return wait_s
 
 
 class Renewal:
@@ -80,9 +129,12 @@ class Renewal:
         problems: Problems,
         renew: Callable[[], None],
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
-        self._trying = Trying(renew, problems, "certificate.renewal")
+        self._trying = Trying(
+            renew, problems, "certificate.renewal", "this host's certificate", wall, clock
+        )
         self._wall = wall
 
     def run(self, stopping: threading.Event) -> None:
@@ -100,12 +152,22 @@ class Renewal:
         if wait_s > 0:
             self._trying.unneeded()
             return min(max(wait_s, LOOK_S[0]), LOOK_S[1])
-        again_s = self._trying.once("this host's certificate can't be renewed")
-        if again_s is not None:
-            left_s = enrolled.valid_until - self._wall()
-            return min(again_s, max(left_s / 10, LOOK_S[0]))
+        held_s = self._trying.held_s()
+        if held_s > 0:
+            return min(held_s, LOOK_S[1])
+        again_s = self._trying.once("this host's certificate can't be renewed", self._made)
+        if again_s is None or self._trying.held_s() > 0:
+            return LOOK_S[0]
+        left_s = enrolled.valid_until - self._wall()
+        return min(again_s, max(left_s / 10, LOOK_S[0]))
+
+    def _made(self) -> Optional[Life]:
         _log.info("certificate renewed")
-        return LOOK_S[0]
+        try:
+            enrolled = enrolment.read(self._identity.folder)
+        except HullmarkError:
+            return None  # the sync says what is wrong
+        return enrolled.valid_from, enrolled.valid_until
 
 
 def recorded(
@@ -152,6 +214,8 @@ def in_a_process(config: AgentConfig, *, proxy: bool = False) -> Callable[[], No
             raise Refused(f"the renewal did not run: {error}") from error
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise Refused(said[0].rpartition("hullmark agent: ")[2])
+            remedies = [line.partition(REMEDY)[2] for line in said if REMEDY in line]
+            remedy = remedies[0] if remedies else ""
+            raise Refused(said[0].rpartition("hullmark agent: ")[2], remedy=remedy)
 
     return renew

@@ -27,11 +27,13 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 class Host:
-    """An enrolled host with a folder for its proxy. `now` is everybody's clock; `trouble` is what the next tries end with."""
+    """An enrolled host with a folder for its proxy. `now` is everybody's clock, but for what the leader's is `ahead`; `trouble` is what the next
+    tries end with. `passed` is the time that no wall clock has to do with."""
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.authority, self.folder, self.proxy = authority, folder / "agent", folder / "proxy"
         self.now = NOW
+        self.ahead = self.passed = 0.0
         self.trouble: Optional[HullmarkError] = None
         self.kinds: list[str] = []
         self.told = 0
@@ -63,6 +65,7 @@ class Host:
             self.problems,
             self.renew,
             lambda: self.now,
+            lambda: self.passed,
         )
         certificate.when_changed(self.count)
         return certificate
@@ -81,12 +84,25 @@ class Host:
         """As the leader."""
         assert isinstance(body, RenewRequest)
         self.kinds.append(body.purpose)
-        chain = self.authority.issue_proxy(body.csr_pem, self.cluster_id, self.host_id, self.now)
+        made = self.now + self.ahead
+        chain = self.authority.issue_proxy(body.csr_pem, self.cluster_id, self.host_id, made)
         return RenewAnswer(chain.decode(), self.authority.root_pem), 0.0
 
     @property
     def pem(self) -> Path:
         return self.proxy / "proxy.pem"
+
+    def goes_on_for(self, seconds: float) -> list[float]:
+        """When certificates were asked for meanwhile. Both clocks go, faster than the loop looks."""
+        made: list[float] = []
+        begun = self.passed
+        while self.passed - begun < seconds:
+            before = len(self.kinds)
+            wait_s = max(self.certificate.turn(), 20.0)
+            made += [self.passed - begun] * (len(self.kinds) - before)
+            self.passed += wait_s
+            self.now += wait_s
+        return made
 
     def codes(self) -> list[str]:
         return [one.code for one in self.problems.all()]
@@ -251,3 +267,54 @@ def test_a_full_disk_leaves_the_one_in_use(host: Host, monkeypatch: pytest.Monke
         host.certificate.turn()
     assert host.certificate.digest == before
     assert host.codes() == ["proxy.certificate"]
+
+
+DAY_S = 86400.0
+
+
+def grow(made: list[float]) -> bool:
+    waits = [later - former for former, later in zip(made, made[1:])]
+    return min(waits[:2]) >= 30.0 and waits[-1] > 1500.0 and max(waits) <= 3700.0
+
+
+def test_a_certificate_that_is_due_as_soon_as_it_is_made_is_no_loop(host: Host) -> None:
+    host.certificate.turn()
+    host.now += 25 * DAY_S
+    host.ahead = -25 * DAY_S
+    made = host.goes_on_for(12 * 3600.0)
+    assert len(made) < 40
+    assert grow(made)
+    assert host.told == 1 + len(made), "each of them is a reload"
+    (problem,) = host.problems.all()
+    assert problem.code == "proxy.certificate"
+    assert "to be renewed already" in problem.message
+    assert problem.remedy == enrolment.SET_CLOCK
+
+
+def test_a_wrong_clock_is_one_problem_and_over_once_it_is_set(host: Host) -> None:
+    changes: list[int] = []
+    host.problems.changed = lambda: changes.append(1)
+    host.now += 25 * DAY_S
+    host.ahead = -25 * DAY_S
+    assert len(host.goes_on_for(4 * 3600.0)) > 3
+    assert len(changes) == 1
+    before = len(host.kinds)
+    host.now, host.ahead = host.now - 25 * DAY_S, 0.0
+    host.certificate.turn()
+    assert (host.codes(), len(host.kinds)) == ([], before), "the last one is good by a right clock"
+    host.now += 25 * DAY_S
+    host.certificate.turn()
+    assert (host.codes(), len(host.kinds)) == ([], before + 1), "the next is made when it is due"
+
+
+def test_with_a_wrong_clock_files_that_are_lost_are_made_anew_at_once(host: Host) -> None:
+    host.now += 25 * DAY_S
+    host.ahead = -25 * DAY_S
+    host.certificate.turn()
+    lose(host)
+    host.certificate.turn()
+    assert host.pem.exists()
+    lose(host)
+    host.trouble = MasterUnavailable("nobody answers")
+    waits = [host.certificate.turn() for _ in range(8)]
+    assert max(waits) > 4.0, "a wait that is over has nothing to do with those of failures"
