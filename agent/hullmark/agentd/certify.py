@@ -5,12 +5,13 @@ The daemon never imports it: enrolling and renewing are processes of their own.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 
-from hullmark.agentd import enrolment, proxyfiles
-from hullmark.agentd.enrolment import Enrolment
+from hullmark.agentd import enrolment, keptfile, proxyfiles
+from hullmark.agentd.enrolment import SET_CLOCK, Enrolment
 from hullmark.agentd.proxyfiles import ProxyRecord
 from hullmark.errors import BrokenState, NotFound, Refused
 from hullmark.model.protocol import PROXY, RENEW_PATH, RenewAnswer, RenewRequest
@@ -19,6 +20,8 @@ from hullmark.pki.certificates import Identity
 from hullmark.pki.files import write_document, write_file, write_private
 
 RENEW_TIMEOUT_S = 20.0
+LAST_S = 3600.0
+"""With so little of its life left a certificate is given up even for one that is not valid by this host's clock."""
 PENDING_KEY = "pending.key"
 """A new key until its certificate is here: a repeated request is for the same key."""
 
@@ -57,7 +60,20 @@ def check(chain_pem: str, root_pem: str, key_file: Path, identity: Identity) -> 
     return certificates.validity(chain[0])
 
 
-def renew(folder: Path, link: Caller) -> Enrolment:
+def check_by_clock(new: tuple[float, float], current_until: float, now: float) -> None:
+    """Raises BrokenState for a certificate that is not valid by this host's clock, while the present one is: with the new one the host, or its proxy,
+    would be refused until it begins, and nothing could be asked for with it meanwhile. Two clocks differ, and this host can't know which is wrong."""
+    first, last = new
+    if first <= now <= last or current_until - now < LAST_S:
+        return
+    side = "behind the master's" if now < first else "ahead of the master's"
+    raise BrokenState(
+        f"the new one is not valid by this host's clock, which is {side}; the present one is kept",
+        remedy=SET_CLOCK,
+    )
+
+
+def renew(folder: Path, link: Caller, wall: Callable[[], float] = time.time) -> Enrolment:
     """Take a new key and certificate into use. Raises what `Link.call` does, BrokenState for a wrong answer, Refused
     where the files can't be written; the pair in use is then as before."""
     current = enrolment.load(folder)
@@ -67,6 +83,7 @@ def renew(folder: Path, link: Caller) -> Enrolment:
         answer, _ = link.call(RENEW_PATH, RenewRequest(csr_pem), RenewAnswer, RENEW_TIMEOUT_S)
         identity = Identity(current.cluster_id, "host", current.host_id)
         first, last = check(answer.chain_pem, answer.root_pem, pending, identity)
+        check_by_clock((first, last), current.valid_until, wall())
         renewed = replace(current, valid_from=first, valid_until=last, pair=next_pair(current.pair))
         install(folder, renewed, answer.chain_pem, answer.root_pem)
     except OSError as error:
@@ -76,7 +93,9 @@ def renew(folder: Path, link: Caller) -> Enrolment:
     return renewed
 
 
-def renew_proxy(folder: Path, proxy_folder: Path, link: Caller) -> ProxyRecord:
+def renew_proxy(
+    folder: Path, proxy_folder: Path, link: Caller, wall: Callable[[], float] = time.time
+) -> ProxyRecord:
     """The same for the host's proxy, whose files are in a folder of its own. A key that was used already is never used again."""
     current = enrolment.load(folder)
     pending = folder / proxyfiles.PENDING_KEY
@@ -85,6 +104,8 @@ def renew_proxy(folder: Path, proxy_folder: Path, link: Caller) -> ProxyRecord:
         answer, _ = link.call(RENEW_PATH, request, RenewAnswer, RENEW_TIMEOUT_S)
         identity = Identity(current.cluster_id, PROXY, current.host_id)
         first, last = check(answer.chain_pem, answer.root_pem, pending, identity)
+        now = wall()
+        check_by_clock((first, last), _proxy_until(folder, proxy_folder, current, now), now)
         write_private(proxy_folder / proxyfiles.ROOT, answer.root_pem.encode())
         content = answer.chain_pem.encode() + pending.read_bytes()
         write_private(proxy_folder / proxyfiles.CERTIFICATE, content)
@@ -98,6 +119,15 @@ def renew_proxy(folder: Path, proxy_folder: Path, link: Caller) -> ProxyRecord:
             remedy=f"free space: df {folder} {proxy_folder}",
         ) from error
     return record
+
+
+def _proxy_until(folder: Path, proxy_folder: Path, current: Enrolment, now: float) -> float:
+    """Until when the proxy's present certificate is valid; 0 where there is none, or it is not valid yet."""
+    record = keptfile.read_kept(ProxyRecord, folder / proxyfiles.RECORD)
+    if record is None or now < record.valid_from:
+        return 0.0
+    is_there = record.of(current.cluster_id, current.host_id, proxy_folder)
+    return record.valid_until if is_there else 0.0
 
 
 def install(folder: Path, enrolled: Enrolment, chain_pem: str, root_pem: str) -> None:

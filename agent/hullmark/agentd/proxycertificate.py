@@ -1,4 +1,4 @@
-"""The certificate of this host's proxy: made where there is none, anew when a third of its life is left.
+"""The certificate of this host's proxy: made where there is none, anew when a third of its life is left, or it is not valid yet.
 
     certificate = ProxyCertificate(folder, proxy_folder, identity, problems, renew)
     certificate.when_changed(wake)     # called, without arguments, from its loop
@@ -22,7 +22,7 @@ from hullmark.agentd.enrolment import Enrolment
 from hullmark.agentd.identity import Identity
 from hullmark.agentd.keptfile import read_kept
 from hullmark.agentd.problems import Problems
-from hullmark.agentd.proxyfiles import CERTIFICATE, RECORD, ProxyRecord, fingerprint
+from hullmark.agentd.proxyfiles import CERTIFICATE, RECORD, ProxyRecord
 from hullmark.agentd.renewal import Life, Trying, due_in_s
 from hullmark.errors import BrokenState
 
@@ -126,9 +126,8 @@ class ProxyCertificate:
         record = read_kept(ProxyRecord, self._folder / RECORD)
         if record is None:
             return None
-        of_this_host = record.cluster_id, record.host_id, fingerprint(self._proxy_folder)
-        expected = enrolled.cluster_id, enrolled.host_id, record.sha256
-        return record if of_this_host == expected else None
+        is_there = record.of(enrolled.cluster_id, enrolled.host_id, self._proxy_folder)
+        return record if is_there else None
 
     def _see(self, enrolled: Enrolment) -> None:
         """Where another file than the one written last is there, and none can be made, the proxy goes on with what it has loaded."""

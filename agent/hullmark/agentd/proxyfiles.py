@@ -27,6 +27,11 @@ class ProxyRecord:
     valid_until: float
     sha256: str
 
+    def of(self, cluster_id: str, host_id: str, proxy_folder: Path) -> bool:
+        """Whether the files that are there are those that were written, for this host."""
+        found = cluster_id, host_id, fingerprint(proxy_folder)
+        return found == (self.cluster_id, self.host_id, self.sha256)
+
 
 def fingerprint(proxy_folder: Path) -> str:
     """Of both files as they are; a file that can't be read is as an empty one."""

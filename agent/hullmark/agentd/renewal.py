@@ -52,7 +52,10 @@ Life = tuple[float, float]
 
 
 def due_in_s(valid_from: float, valid_until: float, now: float) -> float:
-    """Until a certificate is to be renewed; below zero where it should have been."""
+    """Until a certificate is to be renewed; below zero where it should have been, and for one that is not valid yet. Masters have them begin
+    some minutes before they are made, so that clocks may differ by that."""
+    if now < valid_from:
+        return now - valid_from
     return valid_until - (valid_until - valid_from) * LEFT - now
 
 
@@ -93,7 +96,7 @@ class Trying:
         self._waits.reset()
         life = made()
         if life is not None and due_in_s(*life, self._wall()) <= 0:
-            return self._hold(life[1])
+            return self._hold(*life)
         self.unneeded()
         return None
 
@@ -107,13 +110,18 @@ class Trying:
         """How long what was made last is left as it is, though it is due; zero where it isn't."""
         return max(0.0, self._held_until - self._clock())
 
-    def _hold(self, valid_until: float) -> float:
+    def _hold(self, valid_from: float, valid_until: float) -> float:
         """The words have no times in them: each such certificate is the same problem."""
-        why = "is to be renewed already: that clock is ahead, or the leading master's is behind"
+        now = self._wall()
+        why = (
+            "is not valid yet: that clock is behind, or the leading master's is ahead"
+            if now < valid_from
+            else "is to be renewed already: that clock is ahead, or the leading master's is behind"
+        )
         self._problems.set(
             self._code, f"{self._what} is new, and by this host's clock {why}", SET_CLOCK
         )
-        wait_s, left_s = self._clock_waits.next(), valid_until - self._wall()
+        wait_s, left_s = self._clock_waits.next(), valid_until - now
         if left_s > 0:
             wait_s = min(wait_s, max(left_s / 10, CLOCK_RETRY_S[0] / 2))
         self._held_until = self._clock() + wait_s

@@ -76,7 +76,7 @@ class Host:
     def renew(self) -> None:
         if self.trouble is not None:
             raise self.trouble
-        certify.renew_proxy(self.folder, self.proxy, self)
+        certify.renew_proxy(self.folder, self.proxy, self, lambda: self.now)
 
     def call(
         self, path: str, body: Any, answer: type[RenewAnswer], timeout_s: float
@@ -318,3 +318,56 @@ def test_with_a_wrong_clock_files_that_are_lost_are_made_anew_at_once(host: Host
     host.trouble = MasterUnavailable("nobody answers")
     waits = [host.certificate.turn() for _ in range(8)]
     assert max(waits) > 4.0, "a wait that is over has nothing to do with those of failures"
+
+
+def test_one_that_is_not_valid_yet_is_made_anew(host: Host) -> None:
+    host.ahead = 5 * DAY_S
+    host.certificate.turn()
+    (problem,) = host.problems.all()
+    assert problem.code == "proxy.certificate"
+    assert "not valid yet" in problem.message
+    assert problem.remedy == enrolment.SET_CLOCK
+    first = host.certificate.digest
+    assert first != "", "it may be this host's clock that is behind"
+    assert grow(host.goes_on_for(12 * 3600.0))
+    host.ahead = 0.0
+    host.goes_on_for(3700.0)
+    assert host.codes() == []
+    assert host.certificate.digest not in ("", first)
+    leaf = certificates.load_chain(host.pem.read_bytes(), "proxy.pem")[0]
+    assert certificates.validity(leaf)[0] <= host.now
+
+
+def test_an_agent_that_begins_makes_anew_what_is_not_valid_yet(host: Host) -> None:
+    host.ahead = 5 * DAY_S
+    host.certificate.turn()
+    host.ahead = 0.0
+    host.begin().turn()
+    assert host.kinds == ["proxy", "proxy"]
+    assert host.codes() == []
+
+
+def test_clocks_may_differ_a_little(host: Host) -> None:
+    host.ahead = 240.0
+    host.goes_on_for(60.0)
+    assert (host.codes(), host.kinds) == ([], ["proxy"])
+
+
+@pytest.mark.parametrize("ahead_s", [5 * DAY_S, -40 * DAY_S])
+def test_one_that_is_good_is_not_given_up_for_one_that_is_not_valid_by_this_clock(
+    host: Host, ahead_s: float
+) -> None:
+    host.certificate.turn()
+    before = host.certificate.digest
+    host.now += 21 * DAY_S
+    host.ahead = ahead_s
+    made = host.goes_on_for(3600.0)
+    assert 3 < len(made) < 25
+    assert (host.certificate.digest, host.told) == (before, 1)
+    (problem,) = host.problems.all()
+    assert "not valid by this host's clock" in problem.message
+    assert problem.remedy == enrolment.SET_CLOCK
+    host.ahead = 0.0
+    host.goes_on_for(700.0)
+    assert host.codes() == []
+    assert host.certificate.digest not in ("", before)

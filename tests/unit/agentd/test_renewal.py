@@ -15,7 +15,7 @@ from hullmark.agentd.renewal import Renewal, in_a_process
 from hullmark.config import load_agent
 from hullmark.errors import Refused
 from hullmark.pki.authority import Authority, create_authority
-from tests.unit.agentd.test_certify import NOW, Renewing, enrolled
+from tests.unit.agentd.test_certify import NOW, Renewing, enrolled, pair_fits
 
 DAY_S = 86400.0
 
@@ -42,7 +42,7 @@ class Clocked:
     def renew(self) -> None:
         self.made.append(self.passed)
         master = Renewing(self.authority, self.now + self.ahead)
-        certify.renew(self.folder, master)
+        certify.renew(self.folder, master, lambda: self.now)
 
     def goes_on_for(self, seconds: float) -> None:
         until = self.passed + seconds
@@ -87,6 +87,32 @@ def test_one_that_ends_soon_by_a_wrong_clock_is_made_anew_before_it_does(clocked
     assert len(clocked.made) < 100
     clocked.renewal.turn()
     enrolment.check_validity(enrolment.load(clocked.folder), clocked.now)
+
+
+@pytest.mark.parametrize("ahead_s", [5 * DAY_S, -40 * DAY_S])
+def test_the_present_certificate_is_kept_where_the_new_one_is_not_valid_by_this_clock(
+    clocked: Clocked, ahead_s: float
+) -> None:
+    before = pair_fits(clocked.folder)
+    clocked.now, clocked.ahead = NOW + 21 * DAY_S, ahead_s
+    clocked.goes_on_for(3600.0)
+    assert 3 < len(clocked.made) < 25
+    assert pair_fits(clocked.folder) == before, "with the new one no master would be asked any more"
+    code, message, remedy = clocked.problem()
+    assert (code, remedy) == ("certificate.renewal", enrolment.SET_CLOCK)
+    assert "not valid by this host's clock" in message
+    clocked.ahead = 0.0
+    clocked.goes_on_for(700.0)
+    assert clocked.problems.all() == ()
+    assert pair_fits(clocked.folder) != before
+
+
+def test_shortly_before_the_end_what_there_is_is_taken(clocked: Clocked) -> None:
+    """A leader whose clock stays some minutes ahead of all hosts' is not to lose them."""
+    clocked.now, clocked.ahead = NOW + 29.5 * DAY_S, 660.0
+    clocked.goes_on_for(DAY_S)
+    assert clocked.problems.all() == ()
+    assert pair_fits(clocked.folder).valid_until > NOW + 59 * DAY_S
 
 
 @pytest.mark.parametrize(
