@@ -31,7 +31,7 @@ AIDE_ERRORS = 14
 AIDE_PATH = re.compile(r"^[a-z][^:\n]*: (/.*)$", re.MULTILINE)
 THE_SHOPS_OWN = re.compile(
     r"file changed /var/tmp/shop-was-here |file added /var/tmp/shop-was-here |process \w+ .*'cron\.service'"
-    r"|process added \d+ runc:\[2:INIT\] .*'containerd\.service'"
+    r"|process added \d+ runc:\[\d:\w+\] .*'containerd\.service'"
 )
 """Its cron job writes this file every minute, in the middle of all this, and its engine may be about to look after a container's health: a process
 that is in the container a moment later."""
