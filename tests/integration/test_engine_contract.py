@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -358,22 +359,23 @@ def test_an_end_for_want_of_memory_is_seen(yard: Yard) -> None:
 def test_stop_sends_the_signal_and_waits_for_the_grace(yard: Yard) -> None:
     obeys = script("trap 'exit 3' USR1; while :; do sleep 0.05; done", stop_signal="SIGUSR1")
     container_id = yard.run(single("shop", replace(obeys, stop_grace_s=20)))
-    wait_until(lambda: caught(yard, container_id, 10), "the trap")
+    wait_until(lambda: has_said(yard, container_id, "SigCgt", signal.SIGUSR1), "the trap")
     yard.engine.stop(container_id)
     assert yard.engine.container(container_id).exit_code == 3
     stubborn = script("trap '' TERM; while :; do sleep 0.05; done", stop_grace_s=1)
     container_id = yard.run(single("shop", stubborn))
+    wait_until(lambda: has_said(yard, container_id, "SigIgn", signal.SIGTERM), "the trap")
     began = time.monotonic()
     yard.engine.stop(container_id)
     assert 0.9 < time.monotonic() - began < 10
     assert yard.engine.container(container_id).exit_code == 137
 
 
-def caught(yard: Yard, container_id: str, signal: int) -> bool:
-    """Whether the first process handles a signal: SigCgt of proc(5)."""
+def has_said(yard: Yard, container_id: str, what: str, number: int) -> bool:
+    """Whether the first process handles a signal (`SigCgt` of proc(5)), or ignores it (`SigIgn`)."""
     for line in yard.proc(container_id, "status").splitlines():
-        if line.startswith("SigCgt:"):
-            return bool(int(line.split()[1], 16) >> (signal - 1) & 1)
+        if line.startswith(f"{what}:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
     return False
 
 
