@@ -290,7 +290,7 @@ class Haproxy:
     def _reload(self, digest: str, *, anew: bool = False) -> None:
         """Returns when a worker with this structure answers (`anew`: another than now). Those of former ones go on with their connections."""
         before, times = self._sockets.processes(), self._files.times()
-        self._sockets.try_folder()
+        self._check_folder(before.main)
         # From version 2.7 on it is answered when it is done.
         said = self._sockets.tell_main("reload", RELOAD_S)
         until = time.monotonic() + RELOAD_S
@@ -309,6 +309,16 @@ class Haproxy:
             f"HAProxy did not start with its new configuration, and goes on as it was. {_words(said)}".strip(),
             remedy="see what hullmark-proxy wrote to the system's log or journal",
         )
+
+    def _check_folder(self, main: int) -> None:
+        """HAProxy binds its sockets anew with each reload. Where that can't be done its main process ends, and each connection with it."""
+        folder = self._settings.run_dir
+        why = haproxyprocess.shut(folder, main)
+        if why:
+            raise ProxyUnwritten(
+                f"HAProxy could make no sockets in {folder}: {why}",
+                remedy=f"free space or mend the disk: df -i {folder}",
+            )
 
     def _have_loaded(self, main: int, worker: int, times: tuple[int, ...]) -> None:
         """Not where somebody wrote meanwhile: nobody knows then what was loaded."""

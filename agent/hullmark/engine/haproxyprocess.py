@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ _GONE = " (deleted)"
 _PROGRAMS = (".so", "haproxy")
 
 
+SOCKETS = 2
+"""That HAProxy makes anew with each reload: the main process's and the worker's, under other names first."""
 _STARTED = 19
 """Of /proc/PID/stat the 22nd field: the 20th after the name, which may hold anything (proc(5))."""
 
@@ -20,6 +23,20 @@ def started_at(pid: int, root: Path = Path("/proc")) -> float:
         return float(text.rpartition(")")[2].split()[_STARTED])
     except (OSError, IndexError, ValueError):
         return 0.0
+
+
+def shut(folder: Path, pid: int, root: Path = Path("/proc")) -> str:
+    """Why this process could make no sockets in the folder; empty where it could, and where nobody can tell. By its own mounts: an agent's may let it
+    write there or not, whatever the disk does."""
+    try:
+        seen = os.statvfs(f"{root / str(pid) / 'root'}{folder}")
+    except OSError:
+        return ""
+    if seen.f_flag & os.ST_RDONLY:
+        return "it can only be read"
+    if seen.f_files and seen.f_favail < SOCKETS:
+        return "there is room for no more files"
+    return ""
 
 
 def replaced(pids: Iterable[int], root: Path = Path("/proc")) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ would wait for the next (HAProxy Management Guide, sections 9.3 and 9.4).
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import re
 import socket
@@ -16,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from hullmark.errors import ProxyUnavailable, ProxyUnwritten
+from hullmark.errors import ProxyUnavailable
 
 ANSWER_S = 5.0
 AGAIN_S = 0.5
 FRONTENDS, BACKENDS, SERVERS, EVERYTHING = 1, 2, 4, 7
 """Of `show stat`: which kinds of lines (Management Guide, section 9.3, `show stat`)."""
-SOCKETS = 2
-"""The main process binds its own and the worker's, each under another name first."""
 MOST_AT_ONCE = 50
 """A command with a backend's name is no longer than 200 characters, and HAProxy reads 16 KB of them at a time (`tune.bufsize`)."""
 _FAILED = re.compile(r"\[failed: ([0-9]+)\]")
@@ -72,28 +69,6 @@ class Sockets:
                 if not is_coming or time.monotonic() > until:
                     raise
             time.sleep(0.02)
-
-    def try_folder(self) -> None:
-        """HAProxy binds its sockets anew with each reload. Where that can't be done its main process ends, and each connection with it. Raises
-        ProxyUnwritten."""
-        folder, wires = self._worker.parent, []
-        names = [self._worker.with_name(f"try{number}.sock") for number in range(SOCKETS)]
-        try:
-            for name in names:
-                name.unlink(missing_ok=True)
-                wires.append(socket.socket(socket.AF_UNIX))
-                wires[-1].bind(str(name))
-        except OSError as error:
-            raise ProxyUnwritten(
-                f"no socket can be made in {folder}: {error.strerror}",
-                remedy=f"free space or mend the disk: df -i {folder}",
-            ) from error
-        finally:
-            for wire in wires:
-                wire.close()
-            for name in names:
-                with contextlib.suppress(OSError):
-                    name.unlink()
 
     def tell_worker(self, worker: int, command: str) -> str:
         """`worker` 0: the newest. Else that one, which may be of a former configuration."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from hullmark.core.proxyplan import plan
-from hullmark.engine import haproxybinds
+from hullmark.engine import haproxybinds, haproxyprocess
 from hullmark.engine.haproxy import Haproxy
 from hullmark.engine.haproxyconfig import ADMISSIONS, CALLERS, Rendered, render
 from hullmark.engine.haproxyrecord import RECORD
@@ -28,11 +28,11 @@ REMOVED = seen(admissions=ADMISSIONS_NOW)
 
 
 class FakeSockets:
-    """A worker with what a plan says. `starts`: whether a new one does. `has_room`: for its sockets."""
+    """A worker with what a plan says. `starts`: whether a new one does."""
 
     def __init__(self) -> None:
         self.worker = 7
-        self.starts, self.has_room = False, True
+        self.starts = False
         self.rendered = Rendered("", {}, {})
         self.version = ""
         self.told: list[str] = []
@@ -59,10 +59,6 @@ class FakeSockets:
             return "\n".join(f"0x1 {line}" for line in lines)
         self.told.append(command)
         return ""
-
-    def try_folder(self) -> None:
-        if not self.has_room:
-            raise ProxyUnwritten("no socket can be made")
 
     def processes(self) -> Processes:
         return Processes(1, self.worker)
@@ -135,14 +131,16 @@ def test_rights_are_taken_back_where_no_file_can_be_written(
     assert bed.sockets.reloads == 0
 
 
-def test_no_reload_is_asked_for_where_its_sockets_cannot_be_made(bed: Bed) -> None:
+def test_no_reload_is_asked_for_where_its_sockets_cannot_be_made(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its main process would end by it."""
-    bed.sockets.has_room = False
     made = plan(replace(REMOVED, certificate="another"))
-    with pytest.raises(ProxyUnwritten):
-        bed.haproxy.apply(made)
+    with monkeypatch.context() as patched:
+        patched.setattr(haproxyprocess, "shut", lambda folder, pid: "it can only be read")
+        with pytest.raises(ProxyUnwritten, match=r"no sockets in .*: it can only be read"):
+            bed.haproxy.apply(made)
     assert bed.sockets.reloads == 0
-    bed.sockets.has_room = True
     with pytest.raises(Refused):
         bed.haproxy.apply(made)
     assert bed.sockets.reloads > 0
