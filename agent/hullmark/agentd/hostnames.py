@@ -22,12 +22,12 @@ from hullmark.core.hostnames import (
     is_shut_in,
     network_keys,
 )
-from hullmark.engine.inspection import HOSTS_FILE
 from hullmark.engine.protocol import Container
 from hullmark.host.interfaces import Interface, interfaces
 from hullmark.host.routes import leads_to
 from hullmark.model.app import Bundle
 from hullmark.model.directory import Directory, ServiceName
+from hullmark.model.names import HOSTS_FILE
 from hullmark.model.orders import InstanceId
 
 FOLDER = "hosts"

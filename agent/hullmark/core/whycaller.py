@@ -21,12 +21,11 @@ from hullmark.core.whyinstances import own_links
 from hullmark.core.whylinks import broken, ok
 from hullmark.model.app import Service
 from hullmark.model.directory import ServiceName
-from hullmark.model.names import engine_name
+from hullmark.model.names import HOSTS_FILE, engine_name
 from hullmark.model.observed import to_type
 from hullmark.model.records import AppRecord
 from hullmark.model.why import Found, Link, Step
 
-HOSTS_FILE = "/etc/hosts"
 SOMEWHERE = "0.0.0.0"
 DOCKER_HOSTS = "node.facts.engine == docker"
 

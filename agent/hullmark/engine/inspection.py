@@ -15,7 +15,6 @@ from hullmark.model.moments import NS_PER_S, nanoseconds
 from hullmark.model.observed import Health
 from hullmark.model.orders import InstanceId, PublishedPort
 
-HOSTS_FILE = "/etc/hosts"
 HEALTH_OUTPUT_MAX = 200
 LOOPBACK = "127.0.0.1"
 """Characters of a failed check's output that are kept."""
@@ -105,7 +104,7 @@ def container(inspected: Mapping[str, Any]) -> Optional[Container]:
 
 def _hosts_file(inspected: Mapping[str, Any]) -> str:
     for mount in inspected.get("Mounts") or ():
-        if mount.get("Destination") == HOSTS_FILE:
+        if mount.get("Destination") == names.HOSTS_FILE:
             return str(mount.get("Source") or "")
     return ""
 

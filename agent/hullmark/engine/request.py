@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from hullmark.engine.inspection import HOSTS_FILE
 from hullmark.engine.protocol import CreateRequest
 from hullmark.model import names
 from hullmark.model.app import (
@@ -176,7 +175,7 @@ def _mounts(request: CreateRequest) -> list[dict[str, Any]]:
     for reference in spec.secrets:
         made.append(_file(request.bundle.secrets[reference.source].path, reference.target))
     if request.hosts:
-        made.append(_file(request.hosts, HOSTS_FILE))
+        made.append(_file(request.hosts, names.HOSTS_FILE))
     return made
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
-from hullmark.engine.inspection import HOSTS_FILE
 from hullmark.errors import HullmarkError
 from hullmark.footprint.snapshot import Unseen
 from hullmark.model import names
@@ -117,7 +116,7 @@ def _mount(mount: Mapping[str, Any]) -> str:
     if mount.get("Type") == "volume":
         return f"volume {mount.get('Name', '')}, mounted at {mount.get('Destination', '')}"
     place = mount.get("Destination", "")
-    if place == HOSTS_FILE:
+    if place == names.HOSTS_FILE:
         return f"mounted at {place}: names of services, kept by the agent, unless the app's file mounts one"
     return f"of the host, mounted at {place} as the app's file says"
 

@@ -18,6 +18,9 @@ SERVICE_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 """RFC 1123 host names in lower case."""
 
+HOSTS_FILE = "/etc/hosts"
+"""Of a container: where it has the names of services."""
+
 LABEL_PREFIX = "io.hullmark."
 LABEL_CLUSTER = LABEL_PREFIX + "cluster"
 LABEL_APP = LABEL_PREFIX + "app"
