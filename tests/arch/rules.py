@@ -40,6 +40,10 @@ ROOMS: Mapping[str, Room] = {
     "cli": room("model core compose document config engine footprint evidence host", ANY),
 }
 
+# Rooms that come with the package of one daemon only (packaging/deb/debian/*.install). What is on every host may ask for them in a function, where
+# it is known that they are there, and not when it is loaded.
+APART = frozenset({"agentd", "engine", "masterd", "store"})
+
 # Modules beside the rooms, which all rooms may import. They import no room and no library.
 SHARED = frozenset({"hullmark", "hullmark.errors", "hullmark.launchers", "hullmark.log"})
 

@@ -68,7 +68,7 @@ def breaches(modules: list[Module]) -> list[str]:
     """`path:line: what is wrong`, for all rules but those about the folders themselves."""
     found = []
     for module in modules:
-        for check in (_imports, _effects, _excepts, _gate, _size, _name):
+        for check in (_imports, _loads, _effects, _excepts, _gate, _size, _name):
             found += [f"{module.path}:{line}: {what}" for line, what in check(module)]
     return found
 
@@ -82,6 +82,24 @@ def _imports(module: Module) -> Iterator[tuple[int, str]]:
             yield from ((line, what) for what in _own_import(module, name))
         elif top not in STANDARD and not _may_use(module, top):
             yield line, f"{module.room or module.dotted} may not import the library {top}"
+
+
+def _loads(module: Module) -> Iterator[tuple[int, str]]:
+    """What is imported when the module is."""
+    if module.room in rules.APART:
+        return
+    for node in module.tree.body:
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            top, _, rest = (node.module or "").partition(".")
+            names = [rest] if rest else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            parts = [alias.name.partition(".") for alias in node.names]
+            top, names = PACKAGE, [rest for first, _, rest in parts if first == PACKAGE]
+        else:
+            continue
+        for room in {name.partition(".")[0] for name in names} & rules.APART:
+            if top == PACKAGE:
+                yield node.lineno, f"{room} is not on every host: import it where it is used"
 
 
 def _own_import(module: Module, name: str) -> Iterator[str]:
